@@ -1,0 +1,65 @@
+/** What a client's request headers ask of the cache. */
+export interface ClientControls {
+  /** Neither answer from the cache nor store. */
+  readonly bypass: 'no-cache' | 'no-store' | null;
+  /** Never ask the upstream. */
+  readonly onlyIfCached: boolean;
+  /** Ask anew and replace what is stored. */
+  readonly refresh: boolean;
+  /** Seconds that a stored answer may be old. */
+  readonly maxAge: number | null;
+  /** Seconds that the answer to this request shall be fresh. */
+  readonly ttl: number | null;
+  /** Whether the layer of identical requests takes part. */
+  readonly exact: boolean;
+}
+
+export const noControls: ClientControls = {
+  bypass: null,
+  onlyIfCached: false,
+  refresh: false,
+  maxAge: null,
+  ttl: null,
+  exact: true,
+};
+
+/** Reads the controls off the headers; what is not understood is ignored (RFC 9111, section 5.2). */
+export function readControls(header: (name: string) => string | undefined): ClientControls {
+  const cacheControl = directives(header('cache-control'));
+  const own = directives(header('x-cache-control'));
+  const noStore = cacheControl.has('no-store') || own.has('no-store');
+  return {
+    bypass: cacheControl.has('no-cache') ? 'no-cache' : noStore ? 'no-store' : null,
+    onlyIfCached: cacheControl.has('only-if-cached'),
+    refresh: own.has('refresh'),
+    maxAge: seconds(cacheControl.get('max-age')),
+    ttl: seconds(header('x-cache-ttl')) || null,
+    exact: header('x-cache-type')?.trim().toLowerCase() !== 'semantic',
+  };
+}
+
+/** Whether the client asks for a fresh answer, whatever may be stored. */
+export function asksForFresh(controls: ClientControls): boolean {
+  return controls.bypass !== null || controls.refresh || controls.maxAge === 0;
+}
+
+const directive =
+  /(?:^|,)[ \t]*([^\s,=";]+)[ \t]*(?:=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?[ \t]*(?=,|$)/g;
+
+/** Directives by lower-case name. Of one that comes twice the smaller argument counts. */
+function directives(value: string | undefined): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const [, name = '', quoted, plain] of value?.matchAll(directive) ?? []) {
+    const key = name.toLowerCase();
+    const argument = quoted ?? plain ?? '';
+    const before = seconds(found.get(key));
+    if (before !== null && before <= (seconds(argument) ?? Infinity)) continue;
+    found.set(key, argument);
+  }
+  return found;
+}
+
+function seconds(value: string | undefined): number | null {
+  const text = value?.trim() ?? '';
+  return /^\d+$/.test(text) ? Math.min(Number(text), 2 ** 31) : null;
+}

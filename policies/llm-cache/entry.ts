@@ -1,0 +1,65 @@
+import { isObject } from '../shared/json.ts';
+import type { ProtocolName } from '../shared/protocols/protocol.ts';
+import type { Usage } from '../shared/usage.ts';
+
+/** An answer as the provider gave it, with what the books and the operator need to know of it. */
+export interface CachedResponse {
+  readonly namespace: string;
+  readonly protocol: ProtocolName;
+  /** The model that the answer names, and the one that the request asked for. */
+  readonly model: string | null;
+  readonly requestedModel: string | null;
+  /** The consumer that it was stored for; null without one. */
+  readonly consumer: string | null;
+  readonly stream: boolean;
+  /** The provider's response id. */
+  readonly responseId: string | null;
+  readonly usage: Usage | null;
+  /** Response headers to replay, by lower-case name. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Milliseconds since the epoch. */
+  readonly storedAt: number;
+  readonly freshUntil: number;
+  /** When a store lets go of it: some time after it has expired, so that an expired answer is told from none. */
+  readonly expiresAt: number;
+  /** The body, decoded, byte for byte. Nobody writes into it. */
+  readonly body: Uint8Array;
+}
+
+// Layout: "LLMC", version (1 byte), length of the head (4 bytes, big endian), head (JSON), body.
+const magic = [0x4c, 0x4c, 0x4d, 0x43] as const;
+const version = 1;
+const prefixBytes = 9;
+
+/** One run of bytes that any store can keep. The body is copied once. */
+export function encodeEntry(entry: CachedResponse): Uint8Array {
+  const { body, ...rest } = entry;
+  const head = new TextEncoder().encode(JSON.stringify(rest));
+  const bytes = new Uint8Array(prefixBytes + head.length + body.length);
+  bytes.set(magic);
+  bytes[4] = version;
+  new DataView(bytes.buffer).setUint32(5, head.length);
+  bytes.set(head, prefixBytes);
+  bytes.set(body, prefixBytes + head.length);
+  return bytes;
+}
+
+/** The entry in `bytes`, its body a view of them; undefined where they are of another version or damaged. */
+export function decodeEntry(bytes: Uint8Array): CachedResponse | undefined {
+  if (bytes.length < prefixBytes || bytes[4] !== version) return undefined;
+  if (magic.some((byte, index) => bytes[index] !== byte)) return undefined;
+  const bodyStart = prefixBytes + new DataView(bytes.buffer, bytes.byteOffset).getUint32(5);
+  if (bodyStart > bytes.length) return undefined;
+  try {
+    const head: unknown = JSON.parse(
+      new TextDecoder().decode(bytes.subarray(prefixBytes, bodyStart)),
+    );
+    if (!isObject(head)) return undefined;
+    return Object.freeze({
+      ...(head as unknown as Omit<CachedResponse, 'body'>),
+      body: bytes.subarray(bodyStart),
+    });
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,38 @@
+import type { Protocol } from '../shared/protocols/protocol.ts';
+import type { AsideReason } from '../shared/reasons.ts';
+import type { RequestBody } from '../shared/request-body.ts';
+import type { ClientControls } from './client-controls.ts';
+import type { CachedResponse } from './entry.ts';
+
+/** Why the cache has nothing to do with this request, by its headers; null when it has. */
+export function asideByControls(controls: ClientControls): AsideReason | null {
+  return controls.bypass ?? (controls.exact ? null : 'layer-off');
+}
+
+/** Why the cache has nothing to do with this request, by its body; null when it has. */
+export function asideByBody(body: RequestBody, protocol: Protocol): AsideReason | null {
+  return body.problem ?? (protocol.isStateful(body.json) ? 'stateful' : null);
+}
+
+/** Why nothing stored may serve, whatever it is; null when something may. */
+export function freshAlways(controls: ClientControls): AsideReason | null {
+  if (controls.refresh) return 'refresh';
+  return controls.maxAge === 0 ? 'max-age' : null;
+}
+
+/** Whether what is stored is older than the client takes. */
+export function isTooOld(controls: ClientControls, entry: CachedResponse, now: number): boolean {
+  return controls.maxAge !== null && now - entry.storedAt > controls.maxAge * 1000;
+}
+
+const clientReasons: ReadonlySet<AsideReason> = new Set<AsideReason>([
+  'no-cache',
+  'no-store',
+  'refresh',
+  'max-age',
+]);
+
+/** Whether it was the client that wanted a fresh answer, not the cache that stood aside. */
+export function isClientsWish(reason: AsideReason): boolean {
+  return clientReasons.has(reason);
+}

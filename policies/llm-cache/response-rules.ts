@@ -1,0 +1,23 @@
+import type { Answer } from '../shared/answer.ts';
+import type { Protocol } from '../shared/protocols/protocol.ts';
+import type { RefusalReason } from '../shared/reasons.ts';
+import type { RequestBody } from '../shared/request-body.ts';
+
+/** Why an answer may not be stored, the first reason that applies; null when it may. */
+export function refusalOf(
+  status: number,
+  answer: Answer,
+  protocol: Protocol,
+  request: RequestBody,
+): RefusalReason | null {
+  if (status !== 200) return 'status';
+  if (answer.fault !== null) return answer.fault;
+  if (answer.refused) return 'refusal';
+  for (const reason of answer.finishReasons) {
+    if (reason === null) return 'no-finish-reason';
+    if (protocol.complete.includes(reason)) continue;
+    if (!protocol.limited.includes(reason)) return 'finish-reason';
+    if (!protocol.setsLimit(request.json)) return 'limit';
+  }
+  return null;
+}

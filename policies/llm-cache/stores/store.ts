@@ -1,0 +1,24 @@
+import type { CachedResponse } from '../entry.ts';
+
+export interface StoreStats {
+  readonly type: string;
+  readonly entries: number;
+  /** What the entries take, keys and bookkeeping included. */
+  readonly bytes: number;
+  readonly maxBytes: number | null;
+  /** Entries thrown out to make room. */
+  readonly evictions: number;
+  readonly errors: number;
+  readonly droppedWrites: number;
+}
+
+/** Where entries are kept. One file a back end beside this one. */
+export interface Store {
+  /** The entry, undefined on a miss (expired or unreadable entries included); rejects on a failure. */
+  get(key: string): Promise<CachedResponse | undefined>;
+  /** Keeps the entry until its `expiresAt`. False when it is too large to be kept; rejects on a failure. */
+  set(key: string, entry: CachedResponse): Promise<boolean>;
+  stats(): StoreStats;
+  /** Lets go of all that it holds. A later use starts anew. */
+  close(): Promise<void>;
+}

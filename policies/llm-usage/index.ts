@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import { llmUsageSchema, type LlmUsageSettings } from '../../schemas/llm-usage.ts';
+import { validate } from '../../schemas/validate.ts';
+import { AnswerWatch } from '../shared/answer-watch.ts';
+import type { ByteBudget } from '../shared/budget.ts';
+import { consumerId } from '../shared/consumer.ts';
+import type { Digest } from '../shared/exchange.ts';
+import type { FaultLog } from '../shared/faults.ts';
+import { nameOrNull } from '../shared/json.ts';
+import { type NodeExchange, exchangeOf } from '../shared/node/exchange.ts';
+import type { GatewayRequest, Policy } from '../shared/node/gateway.ts';
+import { tap } from '../shared/node/tap.ts';
+import { RequestBody } from '../shared/request-body.ts';
+import { usageRecord } from './record.ts';
+import type { UsageRecord } from './usage-record.ts';
+
+/** What the policy needs of the plugin, as it stands when a pipeline is built. */
+export interface LlmUsageServices {
+  /** Hands a record to every sink. Never throws. */
+  record(record: UsageRecord): void;
+  readonly digest: Digest;
+  readonly budget: ByteBudget;
+  readonly faults: FaultLog;
+}
+
+/** Nginx's word for a client that left before there was a head to send. */
+const clientClosedRequest = 499;
+
+/** The `llm-usage` policy: one record a request, whoever answers it. */
+export function llmUsagePolicy(current: () => LlmUsageServices): Policy {
+  return {
+    name: 'llm-usage',
+    schema: llmUsageSchema,
+    policy: ({ getCommonAuthCallback: _gateways, ...action }) => {
+      const services = current();
+      const settings = validate<LlmUsageSettings>(llmUsageSchema, action, 'llm-usage');
+
+      return (req, res, next) => {
+        const exchange = exchangeOf(req, res, services.budget);
+        if (exchange === null || !exchange.claim('llm-usage')) return next();
+        const startedAt = Date.now();
+        const watch = new AnswerWatch(exchange, {
+          keep: false,
+          maxBytes: settings.maxResponseBytes,
+          budget: services.budget,
+        });
+        tap(res, exchange.lifeline, watch, services.faults);
+
+        let body: RequestBody | null = null;
+        res.once('close', () => {
+          void record(exchange, { req, res, body, startedAt, settings, services });
+        });
+        void readRequest(exchange, settings, services).then((read) => {
+          if (read === 'gone') return;
+          body = read;
+          next();
+        });
+      };
+    },
+  };
+}
+
+/** The request's body; null where it could not be held. */
+async function readRequest(
+  exchange: NodeExchange,
+  settings: LlmUsageSettings,
+  services: LlmUsageServices,
+): Promise<RequestBody | null | 'gone'> {
+  try {
+    const body = await exchange.request.body(settings.maxRequestBytes);
+    return body instanceof RequestBody || body === 'gone' ? body : null;
+  } catch (error) {
+    services.faults.report('llm-usage: a request could not be read', error);
+    return null;
+  }
+}
+
+interface Parts {
+  readonly req: GatewayRequest;
+  readonly res: ServerResponse;
+  readonly body: RequestBody | null;
+  readonly startedAt: number;
+  readonly settings: LlmUsageSettings;
+  readonly services: LlmUsageServices;
+}
+
+async function record(exchange: NodeExchange, parts: Parts): Promise<void> {
+  const { req, res, settings, services } = parts;
+  const endedAt = Date.now();
+  try {
+    const { request, served } = exchange;
+    const json = parts.body?.json ?? {};
+    services.record(
+      usageRecord({
+        id: randomUUID(),
+        startedAt: parts.startedAt,
+        endedAt,
+        requestId: req.egContext.requestID ?? null,
+        provider: settings.provider ?? request.protocol.provider,
+        requestedModel: nameOrNull(json['model']),
+        path: request.path,
+        apiEndpoint: request.apiEndpoint,
+        consumerId: consumerId(request.consumer, services.digest),
+        stream: request.protocol.isStream(json),
+        status: res.headersSent ? res.statusCode : clientClosedRequest,
+        cacheType: served?.cacheType ?? null,
+        fromProvider: exchange.lifeline.upstream !== null,
+        facts: served?.facts ?? (await exchange.answer),
+      }),
+    );
+  } catch (error) {
+    services.faults.report('llm-usage: a request could not be recorded', error);
+  }
+}

@@ -1,0 +1,56 @@
+import { isObject, type JsonObject } from './shared/json.ts';
+
+/** One step of a pipeline, as the operator wrote it. */
+export interface Step {
+  readonly pipeline: string;
+  readonly policy: string;
+  readonly action: unknown;
+  readonly condition: unknown;
+}
+
+export interface Pipeline {
+  readonly name: string;
+  readonly apiEndpoints: readonly string[];
+  readonly steps: readonly Step[];
+}
+
+/** The pipelines in `gateway.config.yml`, in every spelling that the gateway takes. */
+export function readPipelines(gatewayConfig: JsonObject): readonly Pipeline[] {
+  const pipelines = gatewayConfig['pipelines'] ?? listed(gatewayConfig['pipeline']);
+  if (typeof pipelines !== 'object' || pipelines === null) return [];
+  return Object.entries(pipelines)
+    .filter((pair): pair is [string, JsonObject] => isObject(pair[1]))
+    .map(([name, pipeline]) => ({
+      name,
+      apiEndpoints: listed(pipeline['apiEndpoints'] ?? pipeline['apiEndpoint']).map(String),
+      steps: listed(pipeline['policies'] ?? pipeline['policy']).flatMap((entry) =>
+        stepsOf(name, entry),
+      ),
+    }));
+}
+
+function stepsOf(pipeline: string, entry: unknown): Step[] {
+  if (!isObject(entry)) return [];
+  const [policy] = Object.keys(entry);
+  if (policy === undefined) return [];
+  const steps = listed(entry[policy]);
+  // A policy that is named and nothing more is one step with its defaults.
+  return (steps.length === 0 ? [{}] : steps).map((step) => ({
+    pipeline,
+    policy,
+    action: isObject(step) ? step['action'] : undefined,
+    condition: isObject(step) ? step['condition'] : undefined,
+  }));
+}
+
+function listed(value: unknown): unknown[] {
+  if (value === undefined || value === null) return [];
+  return Array.isArray(value) ? value : [value];
+}
+
+/** `condition` and all that it is made of (`allOf`, `oneOf`, `not`). */
+export function conditionsIn(condition: unknown): JsonObject[] {
+  if (!isObject(condition)) return [];
+  const inner = [condition['condition'], ...listed(condition['conditions'])];
+  return [condition, ...inner.flatMap(conditionsIn)];
+}

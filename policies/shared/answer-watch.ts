@@ -1,0 +1,89 @@
+import { AnswerReader, type Answer } from './answer.ts';
+import type { ByteBudget } from './budget.ts';
+import type { Exchange, ResponseObserver } from './exchange.ts';
+import type { RefusalReason } from './reasons.ts';
+
+export interface WatchOptions {
+  /** Keep the bytes of a stream too, so that it can be stored. */
+  readonly keep: boolean;
+  /** The most bytes of a body to hold, decoded. */
+  readonly maxBytes: number;
+  readonly budget: ByteBudget;
+}
+
+/** An answer that has passed: what is known of it, and the head that it had. */
+export interface WatchedAnswer {
+  /** 0 when it broke off before its head. */
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly answer: Answer;
+}
+
+/** Response headers that say something of the answer itself; only these are replayed. */
+const answerHeaders = ['content-type', 'openai-model', 'openai-version'];
+
+/** Reads the answer of an exchange while it passes, for whoever looks first; the others share what it finds. */
+export class AnswerWatch implements ResponseObserver {
+  /** Resolves once, when the answer has ended or broken off; never rejects. */
+  readonly finished: Promise<WatchedAnswer>;
+  readonly #exchange: Exchange;
+  readonly #options: WatchOptions;
+  #resolve: (answer: WatchedAnswer) => void = () => {};
+  #reader: AnswerReader | null = null;
+  #status = 0;
+  #headers: Record<string, string> = {};
+
+  constructor(exchange: Exchange, options: WatchOptions) {
+    this.#exchange = exchange;
+    this.#options = options;
+    this.finished = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  head(status: number, header: (name: string) => string | undefined): void {
+    if (this.#exchange.answer !== null || this.#exchange.served !== null) return;
+    this.#exchange.answer = this.finished.then(({ answer }) => answer);
+    this.#status = status;
+    for (const name of answerHeaders) {
+      const value = header(name);
+      if (value !== undefined) this.#headers[name] = value;
+    }
+    const allowOrigin = header('access-control-allow-origin');
+    if (allowOrigin === '*') this.#headers['access-control-allow-origin'] = allowOrigin;
+    this.#reader = new AnswerReader({
+      ...this.#options,
+      keep: this.#options.keep && status === 200,
+      protocol: this.#exchange.request.protocol,
+      contentType: this.#headers['content-type'] ?? '',
+    });
+  }
+
+  chunk(bytes: Uint8Array): void {
+    this.#reader?.chunk(bytes);
+  }
+
+  end(): void {
+    if (this.#reader !== null) this.#finish(this.#reader.end());
+  }
+
+  abort(reason: RefusalReason): void {
+    this.#finish(this.#reader?.abort(reason) ?? nothingRead(reason));
+  }
+
+  #finish(answer: Answer): void {
+    this.#resolve({ status: this.#status, headers: this.#headers, answer });
+  }
+}
+
+function nothingRead(fault: RefusalReason): Answer {
+  return {
+    fault,
+    body: null,
+    id: null,
+    model: null,
+    usage: null,
+    finishReasons: [],
+    refused: false,
+  };
+}

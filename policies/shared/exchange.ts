@@ -1,0 +1,69 @@
+import type { Answer } from './answer.ts';
+import type { Protocol } from './protocols/protocol.ts';
+import type { RefusalReason } from './reasons.ts';
+import type { RequestBody } from './request-body.ts';
+import type { Usage } from './usage.ts';
+
+/** A request on a path that the cache serves, whatever carried it here. */
+export interface LlmRequest {
+  readonly protocol: Protocol;
+  /** The path that the client sent, without its query. */
+  readonly path: string;
+  /** The query that the client sent, with its question mark; empty without one. */
+  readonly query: string;
+  /** The path and query that will be forwarded, where a policy rewrote them. */
+  readonly forwardedUrl: string;
+  /** The apiEndpoint that matched. */
+  readonly apiEndpoint: string | null;
+  /** Whoever the gateway authenticated; undefined without one. */
+  readonly consumer: unknown;
+  /** A header as it will be forwarded, by lower-case name. */
+  header(name: string): string | undefined;
+  /** Every value of a header as the client itself sent it, by lower-case name. */
+  ownHeader(name: string): readonly string[];
+  /**
+   * The body that will be forwarded, read once and offered again. Where it cannot be held it flows
+   * on as it is and the reason is told; `gone` when the client left before its end.
+   */
+  body(maxBytes: number): Promise<RequestBody | BodyReason>;
+}
+
+export type BodyReason = 'request-too-large' | 'buffer-limit' | 'gone';
+
+/** Who answered, when it was not the provider for this very request. */
+export type CacheType = 'exact' | 'semantic' | 'coalesced' | 'stale';
+
+/** What the books take from an answer, stored or fresh. */
+export interface AnswerFacts {
+  readonly id: string | null;
+  readonly model: string | null;
+  readonly usage: Usage | null;
+}
+
+/** One request and its answer, as both policies see it. */
+export interface Exchange {
+  readonly request: LlmRequest;
+  /** Set by the cache when it answered itself. */
+  served: { readonly cacheType: CacheType; readonly facts: AnswerFacts } | null;
+  /** Set by whoever reads the upstream's answer first; the others use what it finds. */
+  answer: Promise<Answer> | null;
+}
+
+/** Watches a response on its way to the client. None of its methods throws or waits. */
+export interface ResponseObserver {
+  /** The head is about to go out. */
+  head(status: number, header: (name: string) => string | undefined): void;
+  /** The next bytes of the body, decoded. */
+  chunk(bytes: Uint8Array): void;
+  /** The whole body has passed. */
+  end(): void;
+  /** It will not: `reason` says why. */
+  abort(reason: RefusalReason): void;
+}
+
+/** Hashes; in their text form they are base64url without padding. */
+export interface Digest {
+  sha256(text: string): string;
+  /** Keyed with the operator's `scopeSecret`, cut to 128 bits. */
+  hmac(text: string): string;
+}

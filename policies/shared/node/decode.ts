@@ -1,0 +1,71 @@
+import { type Transform } from 'node:stream';
+import * as zlib from 'node:zlib';
+import type { ResponseObserver } from '../exchange.ts';
+
+const maxQueuedBytes = 16 * 1024 * 1024;
+
+type BodySink = Pick<ResponseObserver, 'chunk' | 'end' | 'abort'>;
+
+/** Passes a body on to `sink` without its content codings; one that cannot be undone is an abort, reason `encoding`. */
+export function decoding(contentEncoding: string, sink: BodySink): BodySink {
+  const codings = contentEncoding
+    .toLowerCase()
+    .split(',')
+    .map((coding) => coding.trim())
+    .filter((coding) => coding !== '' && coding !== 'identity');
+  if (codings.length === 0) return sink;
+
+  // The coding that was applied last is undone first.
+  const decoders = codings.toReversed().slice(0, 4).map(decoderFor);
+  let open = true;
+  const stop = (reason: Parameters<BodySink['abort']>[0]) => {
+    if (!open) return;
+    open = false;
+    for (const decoder of decoders) decoder?.destroy();
+    sink.abort(reason);
+  };
+  const whole = decoders.filter((decoder) => decoder !== null);
+  const [first] = whole;
+  const last = whole.at(-1);
+  if (whole.length !== codings.length || first === undefined || last === undefined) {
+    stop('encoding');
+    return { chunk() {}, end() {}, abort() {} };
+  }
+  whole.reduce((from, to) => from.pipe(to));
+  for (const decoder of whole) decoder.on('error', () => stop('encoding'));
+  last.on('data', (bytes: Buffer) => open && sink.chunk(bytes));
+  last.on('end', () => {
+    if (!open) return;
+    open = false;
+    sink.end();
+  });
+  return {
+    chunk(bytes) {
+      if (!open) return;
+      first.write(bytes);
+      if (first.writableLength > maxQueuedBytes) stop('buffer-limit');
+    },
+    end() {
+      if (open) first.end();
+    },
+    abort: stop,
+  };
+}
+
+function decoderFor(coding: string): Transform | null {
+  switch (coding) {
+    case 'gzip':
+    case 'x-gzip':
+      return zlib.createGunzip();
+    case 'deflate':
+      return zlib.createInflate();
+    case 'br':
+      return zlib.createBrotliDecompress();
+    case 'zstd':
+      return 'createZstdDecompress' in zlib
+        ? (zlib.createZstdDecompress as () => Transform)()
+        : null;
+    default:
+      return null;
+  }
+}

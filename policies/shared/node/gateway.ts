@@ -1,0 +1,50 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { Log } from '../log.ts';
+
+// The few types of Express Gateway that the plugin touches; the gateway's own do not compile.
+
+export interface EgContext {
+  readonly requestID?: string;
+  /** Whoever an auth policy let in: a consumer, or the bare payload of a token. */
+  readonly consumer?: unknown;
+  readonly apiEndpoint?: { readonly apiEndpointName?: string };
+  /** What the proxy policy sends instead of the request's own body. */
+  requestStream?: Readable;
+}
+
+export interface GatewayRequest extends IncomingMessage {
+  /** The url as the client sent it; `url` may have been rewritten. */
+  readonly originalUrl: string;
+  readonly egContext: EgContext;
+  body?: unknown;
+  /** Set by whoever read the body, so that later body parsers let it be. */
+  _body?: boolean;
+}
+
+export type Middleware = (req: GatewayRequest, res: ServerResponse, next: () => void) => void;
+
+export interface Policy {
+  readonly name: string;
+  readonly schema: object;
+  readonly policy: (action: Readonly<Record<string, unknown>>) => Middleware;
+}
+
+export interface Condition {
+  readonly name: string;
+  readonly schema: object;
+  /** The gateway tells a condition by its two parameters. */
+  readonly handler: (req: GatewayRequest, config: Readonly<Record<string, unknown>>) => boolean;
+}
+
+export interface PluginContext {
+  readonly logger: Log;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly config: {
+    readonly systemConfig: Readonly<Record<string, unknown>>;
+    readonly gatewayConfig: Readonly<Record<string, unknown>>;
+  };
+  registerPolicy(policy: Policy): void;
+  registerCondition(condition: Condition): void;
+  registerGatewayRoute(route: (app: unknown) => void): void;
+}

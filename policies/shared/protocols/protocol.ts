@@ -1,0 +1,51 @@
+import type { JsonObject } from '../json.ts';
+import type { Usage } from '../usage.ts';
+
+export type ProtocolName = 'chat' | 'completions' | 'responses' | 'embeddings' | 'messages';
+
+/** What one answer says of itself. */
+export interface Reading {
+  readonly id: string | null;
+  readonly model: string | null;
+  readonly usage: Usage | null;
+  /** What is wrong with it; null when it is what the protocol calls a whole answer. */
+  readonly fault: 'incomplete' | 'error-in-body' | null;
+  /** One a choice, null where a choice has none; empty where the protocol has no such thing. */
+  readonly finishReasons: readonly (string | null)[];
+  /** The model refused, in the protocol's own field for that. */
+  readonly refused: boolean;
+}
+
+/** Reads a stream event by event while it passes, keeping only what `reading` tells. */
+export interface StreamReader {
+  /** True once the protocol's own ending has come. */
+  readonly ended: boolean;
+  /**
+   * Takes one event. `name` is its `event:` field (empty without one), `data` the parsed payload.
+   * Returns false when an event may not stand here: after the ending.
+   */
+  event(name: string, data: unknown): boolean;
+  /** Takes a `[DONE]`. Returns false where the protocol has no place for it. */
+  done(): boolean;
+  reading(): Reading;
+}
+
+/** One API that the cache serves. A new provider API is one file that exports one of these. */
+export interface Protocol {
+  readonly name: ProtocolName;
+  /** The provider's name in the usage records, where the operator gave none. */
+  readonly provider: string;
+  /** Whether `path`, as the client sent it and without its query, is one of this API. */
+  matches(path: string): boolean;
+  isStream(body: JsonObject): boolean;
+  /** Whether a replay would lose an effect at the provider. */
+  isStateful(body: JsonObject): boolean;
+  /** Whether the request itself bounds the length of the answer. */
+  setsLimit(body: JsonObject): boolean;
+  /** Finish reasons of a complete answer. */
+  readonly complete: readonly string[];
+  /** Finish reasons of an answer that was cut at a length limit. */
+  readonly limited: readonly string[];
+  readAnswer(json: JsonObject): Reading;
+  streamReader(): StreamReader;
+}

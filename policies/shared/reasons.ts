@@ -1,0 +1,49 @@
+/**
+ * Every word that the cache uses to explain itself: the `detail` of a `Cache-Status` header, the
+ * keys of the counters and the README's troubleshooting tables. The list is closed.
+ */
+
+/** Why the cache stood aside, or the client got a fresh answer. */
+export const asideReasons = {
+  'no-cache': 'the client sent `Cache-Control: no-cache`',
+  'no-store': 'the client sent `Cache-Control: no-store` or `X-Cache-Control: no-store`',
+  refresh: 'the client sent `X-Cache-Control: refresh`',
+  'max-age': 'the client sent `Cache-Control: max-age=N` and what is stored is older',
+  'no-scope':
+    'nobody to keep the answer for: `scope: consumer` without a consumer, `scope: credential` without a credential',
+  'request-too-large': 'the request body is larger than `maxRequestBytes`',
+  'buffer-limit': 'the bodies held at once would pass `limits.bufferedBytes`',
+  'not-json': 'the request body is not a JSON object',
+  'not-utf8': 'the request body is not valid UTF-8',
+  stateful:
+    'a replay would lose an effect at the provider (`background: true`, `conversation`, `container`)',
+  'layer-off': 'the client sent `X-Cache-Type: semantic`, and there is no semantic layer',
+  'only-if-cached':
+    'the client sent `Cache-Control: only-if-cached` and nothing stored serves: 504',
+  'store-error': 'the store failed; the log says how',
+} as const;
+
+/** Why an answer was delivered and not stored. */
+export const refusalReasons = {
+  status: 'the status is not 200',
+  'no-body': 'the body is empty',
+  'too-large': 'the body, decoded, is larger than `maxResponseBytes`, or than the store',
+  'buffer-limit': 'the bodies held at once would pass `limits.bufferedBytes`',
+  aborted: 'the upstream broke off before the end',
+  'client-left': 'the client left before the end',
+  encoding: 'the `Content-Encoding` is unknown to this runtime, or the body does not decode',
+  'content-type': 'the `Content-Type` is neither JSON nor `text/event-stream`',
+  malformed: 'not JSON, or a stream with a payload that is not JSON',
+  incomplete: 'not what the protocol calls a whole answer, or a stream without its ending',
+  'error-in-body': 'the body carries an error',
+  'after-ending': 'the stream goes on after its ending',
+  'no-finish-reason': 'a choice has no finish reason',
+  'finish-reason':
+    'the finish reason is not one of a complete answer (`content_filter`, `pause_turn`, …)',
+  refusal: 'the model refused',
+  limit: 'cut at a length limit that the request did not set',
+  'store-error': 'the store failed; the log says how',
+} as const;
+
+export type AsideReason = keyof typeof asideReasons;
+export type RefusalReason = keyof typeof refusalReasons;

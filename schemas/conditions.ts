@@ -1,0 +1,39 @@
+import type { FromSchema } from 'json-schema-to-ts';
+import { closed } from './closed.ts';
+
+const requestProperties = {
+  protocols: {
+    type: 'array',
+    minItems: 1,
+    items: {
+      type: 'string',
+      enum: ['chat', 'completions', 'responses', 'embeddings', 'messages'],
+    },
+    default: ['chat', 'completions', 'responses', 'embeddings', 'messages'],
+    description: 'the APIs to match',
+  },
+  paths: {
+    type: 'array',
+    minItems: 1,
+    items: { type: 'string', minLength: 1, maxLength: 1024 },
+    description: 'globs on the path that the client sent; they only narrow',
+  },
+} as const;
+
+/** The `llm-request` condition: the request is one that the cache serves. */
+export const llmRequestSchema = {
+  $id: 'http://express-gateway.io/schemas/conditions/llm-request.json',
+  ...closed(requestProperties, { allowed: ['name'] }),
+} as const;
+
+export type LlmRequestSettings = FromSchema<{
+  readonly type: 'object';
+  readonly properties: typeof requestProperties;
+  readonly additionalProperties: false;
+}>;
+
+/** The `llm-no-cache` condition: the client asks for a fresh answer. */
+export const llmNoCacheSchema = {
+  $id: 'http://express-gateway.io/schemas/conditions/llm-no-cache.json',
+  ...closed({}, { allowed: ['name'] }),
+} as const;

@@ -1,0 +1,102 @@
+import type { FromSchema } from 'json-schema-to-ts';
+import { closed } from './closed.ts';
+
+const properties = {
+  store: {
+    type: 'string',
+    default: 'memory',
+    description: 'a store named in `system.config.yml`',
+  },
+  ttl: {
+    type: 'integer',
+    minimum: 1,
+    default: 3600,
+    description: 'seconds an entry is fresh',
+  },
+  namespace: {
+    type: 'string',
+    minLength: 1,
+    maxLength: 256,
+    description:
+      "separates pipelines that share a store; default: the apiEndpoint's name (the path that the client sent is in the key as well)",
+  },
+  scope: {
+    type: 'string',
+    enum: ['auto', 'consumer', 'credential', 'shared'],
+    default: 'auto',
+    description: 'who may share an entry',
+  },
+  credentialHeaders: {
+    type: 'array',
+    items: { type: 'string', minLength: 1 },
+    default: [
+      'authorization',
+      'x-api-key',
+      'api-key',
+      'x-goog-api-key',
+      'ocp-apim-subscription-key',
+      'proxy-authorization',
+      'cookie',
+    ],
+    description: 'what counts as a credential',
+  },
+  varyHeaders: {
+    type: 'array',
+    items: { type: 'string', minLength: 1 },
+    default: [
+      'anthropic-version',
+      'anthropic-beta',
+      'openai-beta',
+      'openai-organization',
+      'openai-project',
+    ],
+    description: 'request headers that are part of the key',
+  },
+  ignoreFields: {
+    type: 'array',
+    items: { type: 'string', minLength: 1 },
+    default: [],
+    description: 'top-level body members left out of the key (`user`, `metadata`, …)',
+  },
+  maxRequestBytes: {
+    type: 'integer',
+    minimum: 1,
+    default: 10485760,
+    description: 'a larger request passes by, streamed, not buffered',
+  },
+  maxResponseBytes: {
+    type: 'integer',
+    minimum: 1,
+    default: 8388608,
+    description: 'a larger response (decoded) is delivered and not stored',
+  },
+  clientControls: {
+    type: 'boolean',
+    default: true,
+    description: 'whether request headers may steer the cache',
+  },
+  maxTtl: {
+    type: 'integer',
+    minimum: 1,
+    default: 86400,
+    description: 'the ceiling for a TTL that a client asks for, in seconds',
+  },
+  debugHeaders: {
+    type: 'boolean',
+    default: false,
+    description: 'adds `X-Cache-Key`',
+  },
+} as const;
+
+/** The action of the `llm-cache` policy. */
+export const llmCacheSchema = {
+  $id: 'http://express-gateway.io/schemas/policies/llm-cache.json',
+  // The gateway copies getCommonAuthCallback onto every action.
+  ...closed(properties, { allowed: ['getCommonAuthCallback'] }),
+} as const;
+
+export type LlmCacheSettings = FromSchema<{
+  readonly type: 'object';
+  readonly properties: typeof properties;
+  readonly additionalProperties: false;
+}>;

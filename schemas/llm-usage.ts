@@ -1,0 +1,38 @@
+import type { FromSchema } from 'json-schema-to-ts';
+import { closed } from './closed.ts';
+
+const properties = {
+  provider: {
+    type: 'string',
+    minLength: 1,
+    maxLength: 256,
+    description:
+      "the provider's name in the records; default: by protocol, `openai` or `anthropic`",
+  },
+  maxRequestBytes: {
+    type: 'integer',
+    minimum: 1,
+    default: 10485760,
+    description: 'a larger request passes by, streamed; its record has what the response tells',
+  },
+  maxResponseBytes: {
+    type: 'integer',
+    minimum: 1,
+    default: 8388608,
+    description:
+      'how much of a JSON answer is held to read its usage (a stream is read as it passes)',
+  },
+} as const;
+
+/** The action of the `llm-usage` policy. */
+export const llmUsageSchema = {
+  $id: 'http://express-gateway.io/schemas/policies/llm-usage.json',
+  // The gateway copies getCommonAuthCallback onto every action.
+  ...closed(properties, { allowed: ['getCommonAuthCallback'] }),
+} as const;
+
+export type LlmUsageSettings = FromSchema<{
+  readonly type: 'object';
+  readonly properties: typeof properties;
+  readonly additionalProperties: false;
+}>;
