@@ -1,35 +1,47 @@
 import type { CacheType } from '../shared/exchange.ts';
 
+/** What each field of a record says; the README's table is made from it. */
+export const recordFields = {
+  id: 'UUID of the record',
+  timestamp: 'when the request came, ISO 8601, UTC',
+  request_id: "the gateway's id of the request",
+  provider_id: "the provider's response id",
+  provider: "the provider's name",
+  model: "the model that the answer names, else the request's",
+  requested_model: 'the model that the request asked for',
+  endpoint: 'the path that the client sent, without its query',
+  api_endpoint: "the apiEndpoint's name",
+  consumer_id: 'the consumer as the scope knows it; `null` without one',
+  stream: 'whether the request asked for a stream',
+  status: 'the status that the client got; 499 when it left before there was one',
+  cache_type: '`null` when the cache did not answer; `exact` for a hit',
+  billed: 'a 2xx that came from the provider for this request',
+  input_tokens: 'as the provider counts them; `null` where it said nothing',
+  output_tokens: 'as the provider counts them; `null` where it said nothing',
+  total_tokens: "the provider's total, else the sum of the two",
+  raw_data: 'the parts of these counts, and units beside tokens',
+  duration_ms: "from the request's arrival at the policy to the end of the response",
+} as const;
+
 /** One line in the books: one request on a path that the cache serves, whoever answered. */
 export interface UsageRecord {
-  /** UUID of this record. */
-  id: string;
-  /** When the request came, ISO 8601, UTC. */
-  timestamp: string;
-  /** The gateway's id of the request. */
-  request_id: string | null;
-  /** The provider's response id. */
-  provider_id: string | null;
-  provider: string;
-  /** The model that the answer names, else the request's. */
-  model: string | null;
-  requested_model: string | null;
-  /** The path that the client sent, without its query. */
-  endpoint: string;
-  api_endpoint: string | null;
-  /** The consumer as the cache's scope knows it. */
-  consumer_id: string | null;
-  stream: boolean;
-  /** The status that the client got. */
-  status: number;
-  cache_type: CacheType | null;
-  /** A 2xx that came from the provider for this request. */
-  billed: boolean;
-  /** As the provider counts them; null where it said nothing. */
-  input_tokens: number | null;
-  output_tokens: number | null;
-  total_tokens: number | null;
-  /** Cached, cache-write, reasoning, audio tokens and the like, under one set of names. */
-  raw_data: Readonly<Record<string, number>>;
-  duration_ms: number;
+  readonly id: string;
+  readonly timestamp: string;
+  readonly request_id: string | null;
+  readonly provider_id: string | null;
+  readonly provider: string;
+  readonly model: string | null;
+  readonly requested_model: string | null;
+  readonly endpoint: string;
+  readonly api_endpoint: string | null;
+  readonly consumer_id: string | null;
+  readonly stream: boolean;
+  readonly status: number;
+  readonly cache_type: CacheType | null;
+  readonly billed: boolean;
+  readonly input_tokens: number | null;
+  readonly output_tokens: number | null;
+  readonly total_tokens: number | null;
+  readonly raw_data: Readonly<Record<string, number>>;
+  readonly duration_ms: number;
 }

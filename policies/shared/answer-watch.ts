@@ -1,4 +1,4 @@
-import { AnswerReader, type Answer } from './answer.ts';
+import { type Answer, AnswerReader, unread } from './answer.ts';
 import type { ByteBudget } from './budget.ts';
 import type { Exchange, ResponseObserver } from './exchange.ts';
 import type { RefusalReason } from './reasons.ts';
@@ -68,22 +68,10 @@ export class AnswerWatch implements ResponseObserver {
   }
 
   abort(reason: RefusalReason): void {
-    this.#finish(this.#reader?.abort(reason) ?? nothingRead(reason));
+    this.#finish(this.#reader?.abort(reason) ?? unread(reason));
   }
 
   #finish(answer: Answer): void {
     this.#resolve({ status: this.#status, headers: this.#headers, answer });
   }
-}
-
-function nothingRead(fault: RefusalReason): Answer {
-  return {
-    fault,
-    body: null,
-    id: null,
-    model: null,
-    usage: null,
-    finishReasons: [],
-    refused: false,
-  };
 }

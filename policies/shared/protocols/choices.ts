@@ -1,0 +1,98 @@
+import { isObject, type JsonObject, nameOrNull } from '../json.ts';
+import { readUsage, type Usage } from '../usage.ts';
+import { carriesError } from './error.ts';
+import type { Reading, StreamReader } from './protocol.ts';
+
+// What chat completions and completions have in common: answers made of numbered choices.
+
+/** What an API puts into one choice, besides its finish reason. */
+export interface ChoiceRules {
+  /** Whether a choice of a JSON answer has what it must have. */
+  readonly isWhole: (choice: JsonObject) => boolean;
+  /** Whether the model refuses in it; of a JSON answer or of a stream's chunk. */
+  readonly refuses: (choice: JsonObject) => boolean;
+}
+
+const maxChoices = 1024;
+
+/** A JSON answer: `{id, model, choices: [{finish_reason, …}], usage}`. */
+export function readChoices(json: JsonObject, rules: ChoiceRules): Reading {
+  const choices = Array.isArray(json['choices']) ? json['choices'] : [];
+  const whole = choices.length > 0 && choices.every((one) => isObject(one) && rules.isWhole(one));
+  const objects = choices.filter(isObject);
+  return {
+    id: nameOrNull(json['id']),
+    model: nameOrNull(json['model']),
+    usage: usageOf(json),
+    fault: carriesError(json) ? 'error-in-body' : whole ? null : 'incomplete',
+    finishReasons: objects.map((one) => nameOrNull(one['finish_reason'])),
+    refused: objects.some(rules.refuses),
+  };
+}
+
+/** A stream of chunks in that shape, each with the parts of some choices, ended by `[DONE]`. */
+export class ChoicesReader implements StreamReader {
+  ended = false;
+  readonly #rules: ChoiceRules;
+  readonly #finishReasons = new Map<number, string | null>();
+  #id: string | null = null;
+  #model: string | null = null;
+  #usage: Usage | null = null;
+  #error = false;
+  #malformed = false;
+  #refused = false;
+
+  constructor(rules: ChoiceRules) {
+    this.#rules = rules;
+  }
+
+  event(name: string, data: JsonObject): boolean {
+    if (this.ended) return false;
+    if (name === 'error' || carriesError(data)) this.#error = true;
+    this.#id ??= nameOrNull(data['id']);
+    this.#model ??= nameOrNull(data['model']);
+    this.#usage = usageOf(data) ?? this.#usage;
+    for (const choice of Array.isArray(data['choices']) ? data['choices'] : [])
+      this.#choice(choice);
+    return true;
+  }
+
+  done(): boolean {
+    if (this.ended) return false;
+    this.ended = true;
+    return true;
+  }
+
+  reading(): Reading {
+    const whole = this.ended && !this.#malformed && this.#finishReasons.size > 0;
+    return {
+      id: this.#id,
+      model: this.#model,
+      usage: this.#usage,
+      fault: this.#error ? 'error-in-body' : whole ? null : 'incomplete',
+      finishReasons: [...this.#finishReasons.values()],
+      refused: this.#refused,
+    };
+  }
+
+  #choice(choice: unknown): void {
+    if (!isObject(choice)) {
+      this.#malformed = true;
+      return;
+    }
+    const index = Number.isSafeInteger(choice['index']) ? (choice['index'] as number) : 0;
+    const before = this.#finishReasons.get(index);
+    if (before === undefined && this.#finishReasons.size >= maxChoices) {
+      this.#malformed = true;
+      return;
+    }
+    this.#finishReasons.set(index, nameOrNull(choice['finish_reason']) ?? before ?? null);
+    if (this.#rules.refuses(choice)) this.#refused = true;
+  }
+}
+
+/** Groq puts a stream's usage into a member of its own. */
+function usageOf(json: JsonObject): Usage | null {
+  const groq = json['x_groq'];
+  return readUsage(json['usage']) ?? (isObject(groq) ? readUsage(groq['usage']) : null);
+}

@@ -1,0 +1,68 @@
+import { llmRequestSchema } from '../../schemas/conditions.ts';
+import { llmCacheSchema } from '../../schemas/llm-cache.ts';
+import { llmUsageSchema } from '../../schemas/llm-usage.ts';
+import { pluginSchema } from '../../schemas/plugin.ts';
+import { asideReasons, refusalReasons } from '../../policies/shared/reasons.ts';
+import { detailNames } from '../../policies/shared/usage.ts';
+import { recordFields } from '../../policies/llm-usage/usage-record.ts';
+
+interface Described {
+  readonly type?: string;
+  readonly default?: unknown;
+  readonly enum?: readonly string[];
+  readonly items?: Described;
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, Described>>;
+  readonly additionalProperties?: Described;
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
+}
+
+function parameters(properties: Readonly<Record<string, Described>>, prefix = ''): string[][] {
+  return Object.entries(properties).flatMap(([name, one]) => {
+    const path = `${prefix}${name}`;
+    const inner = one.properties
+      ? parameters(one.properties, `${path}.`)
+      : one.additionalProperties?.properties
+        ? parameters(one.additionalProperties.properties, `${path}.NAME.`)
+        : one.items?.properties
+          ? parameters(one.items.properties, `${path}[].`)
+          : [];
+    const isGroup = one.properties !== undefined;
+    const allowed = one.enum ?? one.items?.enum;
+    const meaning = `${one.description}${allowed ? ` (${allowed.map((text) => `\`${text}\``).join(', ')})` : ''}`;
+    const own = isGroup ? [] : [[`\`${path}\``, defaultOf(one), meaning]];
+    return [...own, ...inner];
+  });
+}
+
+function defaultOf(one: Described): string {
+  if (one.default === undefined) return '';
+  if (typeof one.default !== 'object') return `\`${String(one.default)}\``;
+  return `\`${JSON.stringify(one.default).replaceAll('"', '').replaceAll(',', ', ')}\``;
+}
+
+function named(entries: Readonly<Record<string, string>>): string[][] {
+  return Object.entries(entries).map(([name, meaning]) => [`\`${name}\``, meaning]);
+}
+
+/** The README's tables by name, made from what the code goes by. */
+export const readmeTables: Readonly<Record<string, string>> = {
+  'llm-cache': table(['parameter', 'default', 'meaning'], parameters(llmCacheSchema.properties)),
+  'llm-usage': table(['parameter', 'default', 'meaning'], parameters(llmUsageSchema.properties)),
+  'llm-request': table(
+    ['parameter', 'default', 'meaning'],
+    parameters(llmRequestSchema.properties),
+  ),
+  settings: table(['setting', 'default', 'meaning'], parameters(pluginSchema.properties)),
+  'usage-record': table(['field', 'meaning'], named(recordFields)),
+  'raw-data': table(['name', 'meaning'], named(detailNames)),
+  aside: table(['reason', 'what happened'], named(asideReasons)),
+  refusal: table(['reason', 'what happened'], named(refusalReasons)),
+};
