@@ -64,14 +64,16 @@ async function serve(req, res, tokenMs) {
 /** Why a call is refused: status, type and message; null where it is not. */
 function refuse(req, api, body) {
   if (api === undefined) return [404, 'not_found_error', `Unknown path ${req.url}`];
-  const bad = (message) => [400, 'invalid_request_error', message];
   if (req.method !== 'POST') return [405, 'invalid_request_error', 'Only POST is served here'];
+  const complaint = complaintAbout(body) ?? api.complaint(body);
+  return complaint === null ? null : [400, 'invalid_request_error', complaint];
+}
+
+function complaintAbout(body) {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    return bad('The body must be a JSON object');
+    return 'The body must be a JSON object';
   }
-  if (typeof body.model !== 'string' || body.model === '') return bad("'model' must be a text");
-  const complaint = api.complaint(body);
-  return complaint === null ? null : bad(complaint);
+  return typeof body.model === 'string' && body.model !== '' ? null : "'model' must be a text";
 }
 
 function sendJson(res, status, value) {

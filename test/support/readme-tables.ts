@@ -44,7 +44,8 @@ function parameters(properties: Readonly<Record<string, Described>>, prefix = ''
 
 function defaultOf(one: Described): string {
   if (one.default === undefined) return '';
-  if (typeof one.default !== 'object') return `\`${String(one.default)}\``;
+  if (typeof one.default !== 'object')
+    return `\`${JSON.stringify(one.default).replaceAll('"', '')}\``;
   return `\`${JSON.stringify(one.default).replaceAll('"', '').replaceAll(',', ', ')}\``;
 }
 

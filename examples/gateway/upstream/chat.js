@@ -16,14 +16,14 @@ module.exports = {
 
   answer(body) {
     const { words, complete } = answerTo(body.messages, limitOf(body) ?? undefined);
-    const common = { id: freshId('chatcmpl-'), created: now(), model: body.model };
+    const [id, created] = [freshId('chatcmpl-'), now()];
+    const head = (object) => ({ id, object, created, model: body.model });
     const finishReason = complete ? 'stop' : 'length';
     const usage = usageOf(tokensOf(textOf(body.messages)).length, words.length);
     return {
       tokens: words.length,
       json: {
-        ...common,
-        object: 'chat.completion',
+        ...head('chat.completion'),
         choices: [
           {
             index: 0,
@@ -36,31 +36,31 @@ module.exports = {
         service_tier: 'default',
         system_fingerprint: 'fp_demo',
       },
-      frames: frames({ body, common, words, finishReason, usage }),
+      frames: frames({ body, head, words, finishReason, usage }),
     };
   },
 };
 
-function* frames({ body, common, words, finishReason, usage }) {
+function* frames({ body, head, words, finishReason, usage }) {
   const withUsage = body.stream_options?.include_usage === true;
   const chunk = (choices, used = null) =>
     sse({
-      ...common,
-      object: 'chat.completion.chunk',
+      ...head('chat.completion.chunk'),
       service_tier: 'default',
       system_fingerprint: 'fp_demo',
       choices,
       ...(withUsage ? { usage: used } : {}),
     });
-  const choice = (delta, reason = null) => [
-    { index: 0, delta, logprobs: null, finish_reason: reason },
-  ];
 
   yield chunk(choice({ role: 'assistant', content: '', refusal: null }));
   for (const content of words) yield chunk(choice({ content }));
   yield chunk(choice({}, finishReason));
   if (withUsage) yield chunk([], usage);
   yield 'data: [DONE]\n\n';
+}
+
+function choice(delta, reason = null) {
+  return [{ index: 0, delta, logprobs: null, finish_reason: reason }];
 }
 
 function limitOf(body) {

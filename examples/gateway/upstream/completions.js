@@ -27,9 +27,7 @@ module.exports = {
       json: {
         ...common,
         model: body.model,
-        choices: [
-          { text: words.join(''), index: 0, logprobs: null, finish_reason: finishReason },
-        ],
+        choices: [{ text: words.join(''), index: 0, logprobs: null, finish_reason: finishReason }],
         usage,
       },
       frames: frames({ body, common, words, finishReason, usage }),

@@ -37,7 +37,6 @@ module.exports = {
 };
 
 function* frames({ message, words, end, input }) {
-  const event = (data) => sse(data, data.type);
   const open = { ...message, content: [], stop_reason: null, stop_sequence: null };
 
   yield event({ type: 'message_start', message: { ...open, usage: usageOf(input, 1) } });
@@ -53,6 +52,10 @@ function* frames({ message, words, end, input }) {
   yield event({ type: 'content_block_stop', index: 0 });
   yield event({ type: 'message_delta', delta: end, usage: { output_tokens: words.length } });
   yield event({ type: 'message_stop' });
+}
+
+function event(data) {
+  return sse(data, data.type);
 }
 
 function usageOf(input, output) {

@@ -1,0 +1,3 @@
+'use strict';
+
+require('express-gateway')().load(process.env.EG_CONFIG_DIR).run();

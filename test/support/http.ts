@@ -1,0 +1,74 @@
+import http from 'node:http';
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Buffer;
+  readonly text: string;
+  /** The connection broke before the body's end. */
+  readonly broken: boolean;
+}
+
+export interface Call {
+  readonly headers?: http.OutgoingHttpHeaders;
+  readonly method?: string;
+}
+
+/** Sends `body` as it is and returns the answer's bytes as they are. */
+export async function post(
+  url: string,
+  body: string | Buffer | object,
+  call: Call = {},
+): Promise<Reply> {
+  const { response } = await open(url, body, call);
+  return read(response);
+}
+
+export interface Opened {
+  readonly request: http.ClientRequest;
+  readonly response: http.IncomingMessage;
+}
+
+/** The same, as far as the head of the answer. */
+export function open(
+  url: string,
+  body: string | Buffer | object,
+  call: Call = {},
+): Promise<Opened> {
+  const bytes =
+    typeof body === 'string' || Buffer.isBuffer(body)
+      ? Buffer.from(body)
+      : Buffer.from(JSON.stringify(body));
+  return new Promise((resolve, reject) => {
+    const request = http.request(url, {
+      method: call.method ?? 'POST',
+      agent: false,
+      headers: {
+        'content-type': 'application/json',
+        'content-length': bytes.length,
+        ...call.headers,
+      },
+    });
+    request.on('response', (response) => resolve({ request, response }));
+    request.on('error', reject);
+    request.end(bytes);
+  });
+}
+
+export async function read(response: http.IncomingMessage): Promise<Reply> {
+  const chunks: Buffer[] = [];
+  let broken = false;
+  try {
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+  } catch {
+    broken = true;
+  }
+  const body = Buffer.concat(chunks);
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    body,
+    text: body.toString(),
+    broken: broken || !response.complete,
+  };
+}

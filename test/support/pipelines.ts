@@ -1,0 +1,35 @@
+/** A pipeline for every name, each at the paths below `/NAME/`, all in front of `upstreamUrl`. */
+export function gatewayConfig(
+  upstreamUrl: string,
+  pipelines: Readonly<Record<string, readonly object[]>>,
+): object {
+  const proxy = { proxy: { action: { serviceEndpoint: 'upstream' } } };
+  return {
+    apiEndpoints: Object.fromEntries(
+      Object.keys(pipelines).map((name) => [name, { paths: [`/${name}/*`] }]),
+    ),
+    serviceEndpoints: { upstream: { url: upstreamUrl } },
+    policies: [
+      'key-auth',
+      'jwt',
+      'rate-limit',
+      'request-transformer',
+      'response-transformer',
+      'terminate',
+      'llm-usage',
+      'llm-cache',
+      'proxy',
+    ],
+    pipelines: Object.fromEntries(
+      Object.entries(pipelines).map(([name, policies]) => [
+        name,
+        { apiEndpoints: [name], policies: [...policies, proxy] },
+      ]),
+    ),
+  };
+}
+
+/** The two policies, `llm-cache` with this action. */
+export function both(action: object = {}): object[] {
+  return [{ 'llm-usage': {} }, { 'llm-cache': { action: { debugHeaders: true, ...action } } }];
+}
