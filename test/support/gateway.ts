@@ -104,10 +104,11 @@ export class Gateway {
     );
   }
 
-  /** The records, once there are so many. */
-  async recorded(count: number): Promise<UsageRecord[]> {
-    await eventually(() => this.records.length >= count, `${count} usage records`);
-    return this.records;
+  /** The records of requests for that model, once there are so many. */
+  async recorded(model: string, count: number): Promise<UsageRecord[]> {
+    const found = () => this.records.filter((record) => record.requested_model === model);
+    await eventually(() => found().length >= count, `${count} usage records of ${model}`);
+    return found();
   }
 
   async logged(pattern: RegExp): Promise<void> {
