@@ -12,8 +12,8 @@ export function replay(res: ServerResponse, hit: Hit): void {
   res.setHeader('Cache-Status', cacheStatus(hit));
   res.setHeader('Age', hit.age);
   res.setHeader('Content-Length', entry.body.length);
-  // Not in one `end`: wrappers of earlier policies may know `write` alone.
-  res.write(entry.body);
+  // A Buffer, in a write of its own: wrappers of earlier policies may know nothing else.
+  res.write(Buffer.from(entry.body.buffer, entry.body.byteOffset, entry.body.byteLength));
   res.end();
 }
 

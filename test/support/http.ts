@@ -12,6 +12,8 @@ export interface Reply {
 export interface Call {
   readonly headers?: http.OutgoingHttpHeaders;
   readonly method?: string;
+  /** `chunked`: the length is not told beforehand. */
+  readonly coding?: 'identity' | 'chunked';
 }
 
 /** Sends `body` as it is and returns the answer's bytes as they are. */
@@ -45,12 +47,13 @@ export function open(
       agent: false,
       headers: {
         'content-type': 'application/json',
-        'content-length': bytes.length,
+        ...(call.coding === 'chunked' ? {} : { 'content-length': bytes.length }),
         ...call.headers,
       },
     });
     request.on('response', (response) => resolve({ request, response }));
     request.on('error', reject);
+    if (call.coding === 'chunked') request.flushHeaders();
     request.end(bytes);
   });
 }

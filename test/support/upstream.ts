@@ -80,7 +80,12 @@ type Headers = http.OutgoingHttpHeaders;
 
 export function json(body: string | Buffer, headers: Headers = {}, status = 200): Answer {
   return (_request, res) => {
-    res.writeHead(status, { 'content-type': 'application/json', ...headers });
+    const length = Buffer.byteLength(body);
+    res.writeHead(status, {
+      'content-type': 'application/json',
+      'content-length': length,
+      ...headers,
+    });
     res.end(body);
   };
 }
