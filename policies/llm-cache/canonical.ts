@@ -29,11 +29,10 @@ export function joinMembers(members: ReadonlyMap<string, string>): string {
   const names = [...members.keys()].toSorted();
   // Appended, not joined: joining would copy what lies deepest once a level.
   let joined = '{';
-  let comma = '';
+  let separator = '';
   for (const name of names) {
-    joined += `${comma}${JSON.stringify(name)}:`;
-    joined += members.get(name);
-    comma = ',';
+    joined += `${separator}${JSON.stringify(name)}:${members.get(name)}`;
+    separator = ',';
   }
   return `${joined}}`;
 }
@@ -47,6 +46,8 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
 const number = /[-+.\deE]+/y;
+// Canonical as it is; a body of tokens has thousands.
+const shortInteger = /\d{1,15}(?![.\deE])/y;
 const loneSurrogate = /\p{Cs}/gu;
 
 /** Reads valid JSON once, from left to right. */
@@ -78,8 +79,7 @@ class Scanner {
     let joined = '[';
     let separator = '';
     for (let more = this.#open(closeBracket); more; more = this.#another()) {
-      joined += separator;
-      joined += this.#value();
+      joined += `${separator}${this.#value()}`;
       separator = ',';
     }
     return `${joined}]`;
@@ -99,9 +99,7 @@ class Scanner {
       case 0x66: // false
         return this.#take(this.#at + 5);
       default:
-        number.lastIndex = this.#at;
-        number.test(this.#text);
-        return canonicalNumber(this.#take(number.lastIndex));
+        return this.#number();
     }
   }
 
@@ -135,6 +133,13 @@ class Scanner {
     let from = at;
     while (this.#text.charCodeAt(from - 1) === backslash) from--;
     return (at - from) % 2 === 1;
+  }
+
+  #number(): string {
+    shortInteger.lastIndex = number.lastIndex = this.#at;
+    if (shortInteger.test(this.#text)) return this.#take(shortInteger.lastIndex);
+    number.test(this.#text);
+    return canonicalNumber(this.#take(number.lastIndex));
   }
 
   /** What stands before `end`, which is stepped to. */

@@ -19,10 +19,22 @@ export interface GatewayOptions {
   readonly runtime?: 'node' | 'deno';
 }
 
-const running = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
+const running = new Set<Gateway>();
+function killAll(): void {
+  for (const { child, dir } of running) {
+    child.kill('SIGKILL');
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+// mocha waits for a child that a failed test has left behind.
+after(killAll);
+process.on('exit', killAll);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    killAll();
+    process.kill(process.pid, signal);
+  });
+}
 
 /** The real gateway, with the built plugin, in a process and a folder of its own. */
 export class Gateway {
@@ -50,12 +62,12 @@ export class Gateway {
         ...options.env,
       },
     });
-    running.add(this.child);
+    running.add(this);
     this.child.stdout?.on('data', (text) => (this.#log += text));
     this.child.stderr?.on('data', (text) => (this.#log += text));
     this.exited = new Promise((done) => {
       this.child.on('close', (code, signal) => {
-        running.delete(this.child);
+        running.delete(this);
         rmSync(this.dir, { recursive: true, force: true });
         done({ code, signal });
       });
@@ -67,7 +79,13 @@ export class Gateway {
     let over = false;
     void gateway.exited.then(() => (over = true));
     const ready = () => gateway.#port('admin') !== null && gateway.#port('gateway') !== null;
-    await eventually(() => over || ready(), 'the gateway listens', 20_000);
+    try {
+      // Sooner than mocha's own timeout, which could not tell what the gateway said.
+      await eventually(() => over || ready(), 'the gateway listens', 15_000);
+    } catch (error) {
+      await gateway.stop('SIGKILL');
+      throw new Error(`the gateway did not start:\n${gateway.log}`, { cause: error });
+    }
     if (over) throw new Error(`the gateway did not start:\n${gateway.log}`);
     return gateway;
   }
