@@ -1,5 +1,5 @@
 import type { ByteBudget } from './budget.ts';
-import { isObject } from './json.ts';
+import { isObject, type JsonObject } from './json.ts';
 import type { Protocol, Reading, StreamReader } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
 import { SseReader } from './sse.ts';
@@ -24,12 +24,13 @@ export interface AnswerReaderOptions {
   readonly budget: ByteBudget;
 }
 
-const nothing: Omit<Reading, 'fault'> = {
+const nothing: Known = {
   id: null,
   model: null,
   usage: null,
   finishReasons: [],
   refused: false,
+  fault: null,
 };
 
 /** An answer of which nothing was read. */
@@ -37,14 +38,17 @@ export function unread(fault: RefusalReason): Answer {
   return { ...nothing, fault, body: null };
 }
 
-type Format = 'json' | 'sse' | null;
+/** An answer but for its bytes, as far as it was read. */
+type Known = Omit<Answer, 'body'>;
 
 /** Reads one answer while it passes: a stream event by event, a JSON body at its end. Never throws. */
 export class AnswerReader {
   readonly #options: AnswerReaderOptions;
-  readonly #format: Format;
+  readonly #format: 'json' | 'sse' | null;
   readonly #held: HeldBytes;
   readonly #stream: StreamJudge | null;
+  /** The first thing found wrong. */
+  #fault: RefusalReason | null = null;
   #empty = true;
   #result: Answer | null = null;
 
@@ -56,68 +60,91 @@ export class AnswerReader {
       this.#format === 'sse'
         ? new StreamJudge(options.protocol.streamReader(), options.maxBytes)
         : null;
-    if (this.#format === null || (this.#format === 'sse' && !options.keep)) this.#held.forget(null);
+    if (this.#format === null || (this.#format === 'sse' && !options.keep)) this.#held.forget();
   }
 
   chunk(bytes: Uint8Array): void {
     if (this.#result !== null || bytes.length === 0) return;
     this.#empty = false;
-    this.#held.add(bytes);
-    this.#stream?.chunk(bytes);
+    try {
+      this.#found(this.#format === null ? 'content-type' : this.#held.add(bytes));
+      this.#found(this.#stream?.chunk(bytes) ?? null);
+    } catch {
+      this.#giveUp();
+    }
+  }
+
+  /** What is held of the body so far; null where it was given up. */
+  get held(): readonly Uint8Array[] | null {
+    return this.#held.chunks;
   }
 
   /** The body is over. */
   end(): Answer {
-    return (this.#result ??= this.#conclude());
+    try {
+      return (this.#result ??= this.#conclude());
+    } catch {
+      return this.#giveUp();
+    }
   }
 
   /** The body broke off: what became known until then. */
   abort(fault: RefusalReason): Answer {
-    if (this.#result === null) {
-      this.#held.forget(null);
-      const reading = this.#stream?.reading() ?? nothing;
-      this.#result = { ...reading, fault, body: null };
+    try {
+      if (this.#result !== null) return this.#result;
+      this.#found(fault);
+      return (this.#result = this.#answer(this.#stream?.reading() ?? nothing, null));
+    } catch {
+      return this.#giveUp();
     }
-    return this.#result;
+  }
+
+  /** A body that a reader fails on is worth no exception: the exchange goes on without it. */
+  #giveUp(): Answer {
+    this.#held.forget();
+    return (this.#result = unread(this.#fault ?? 'malformed'));
   }
 
   #conclude(): Answer {
     const body = this.#held.join();
     if (this.#empty) return unread('no-body');
-    if (this.#format === null) return unread('content-type');
-    if (this.#stream === null) {
-      return body === null
-        ? unread(this.#held.lost ?? 'too-large')
-        : readJson(body, this.#options.protocol);
-    }
-    const { fault, ...reading } = this.#stream.end();
-    const first = fault ?? this.#held.lost;
-    return { ...reading, fault: first, body: first === null ? body : null };
+    if (this.#stream !== null) return this.#answer(this.#stream.end(), body);
+    const known = body === null ? nothing : readJson(body, this.#options.protocol);
+    return this.#answer(known, body);
+  }
+
+  #answer(known: Known, body: Uint8Array | null): Answer {
+    const fault = this.#fault ?? known.fault;
+    return { ...known, fault, body: fault === null && this.#options.keep ? body : null };
+  }
+
+  #found(fault: RefusalReason | null): void {
+    if (fault === null || this.#fault !== null) return;
+    // What the stream told before comes first; that it has not ended yet tells nothing.
+    const told = this.#stream?.reading().fault ?? 'incomplete';
+    this.#fault = told === 'incomplete' ? fault : told;
+    this.#held.forget();
   }
 }
 
-function formatOf(contentType: string): Format {
+function formatOf(contentType: string): 'json' | 'sse' | null {
   const type = (contentType.split(';')[0] ?? '').trim().toLowerCase();
   if (type === 'text/event-stream') return 'sse';
   return type === 'application/json' || type.endsWith('+json') ? 'json' : null;
 }
 
-function readJson(body: Uint8Array, protocol: Protocol): Answer {
+function readJson(body: Uint8Array, protocol: Protocol): Known {
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
   } catch {
-    return unread('malformed');
+    return { ...nothing, fault: 'malformed' };
   }
-  if (!isObject(json)) return unread('incomplete');
-  const reading = protocol.readAnswer(json);
-  return { ...reading, body: reading.fault === null ? body : null };
+  return isObject(json) ? protocol.readAnswer(json) : { ...nothing, fault: 'incomplete' };
 }
 
 /** The chunks of a body, held by reference and joined once, as long as there is room for them. */
 class HeldBytes {
-  /** Why they were given up. */
-  lost: 'too-large' | 'buffer-limit' | null = null;
   readonly #maxBytes: number;
   readonly #budget: ByteBudget;
   #chunks: Uint8Array[] | null = [];
@@ -128,18 +155,24 @@ class HeldBytes {
     this.#budget = budget;
   }
 
-  add(bytes: Uint8Array): void {
-    if (this.#chunks === null) return;
-    if (this.#size + bytes.length > this.#maxBytes) this.forget('too-large');
-    else if (!this.#budget.take(bytes.length)) this.forget('buffer-limit');
-    else {
-      this.#chunks.push(bytes);
-      this.#size += bytes.length;
-    }
+  get chunks(): readonly Uint8Array[] | null {
+    return this.#chunks;
   }
 
-  forget(reason: 'too-large' | 'buffer-limit' | null): void {
-    this.lost ??= reason;
+  /** Holds `bytes` too, or gives all up and says why. */
+  add(bytes: Uint8Array): 'too-large' | 'buffer-limit' | null {
+    if (this.#chunks === null) return null;
+    const isTooLarge = this.#size + bytes.length > this.#maxBytes;
+    if (isTooLarge || !this.#budget.take(bytes.length)) {
+      this.forget();
+      return isTooLarge ? 'too-large' : 'buffer-limit';
+    }
+    this.#chunks.push(bytes);
+    this.#size += bytes.length;
+    return null;
+  }
+
+  forget(): void {
     this.#chunks = null;
     this.#budget.give(this.#size);
     this.#size = 0;
@@ -149,16 +182,14 @@ class HeldBytes {
   join(): Uint8Array | null {
     const chunks = this.#chunks;
     if (chunks === null) return null;
-    let joined = chunks[0] ?? new Uint8Array();
-    if (chunks.length > 1) {
-      joined = new Uint8Array(this.#size);
-      let at = 0;
-      for (const chunk of chunks) {
-        joined.set(chunk, at);
-        at += chunk.length;
-      }
+    // Even a single chunk: it may be a small piece of a large buffer, which would live on with it.
+    const joined = new Uint8Array(this.#size);
+    let at = 0;
+    for (const chunk of chunks) {
+      joined.set(chunk, at);
+      at += chunk.length;
     }
-    this.forget(null);
+    this.forget();
     return joined;
   }
 }
@@ -174,49 +205,54 @@ class StreamJudge {
   constructor(reader: StreamReader, maxBytes: number) {
     this.#reader = reader;
     this.#sse = new SseReader(
-      (name, data) => this.#event(name, data),
+      (name, data) => this.#found(this.#event(name, data)),
       () => this.#found('too-large'),
       maxBytes,
     );
   }
 
-  chunk(bytes: Uint8Array): void {
+  /** Returns the first thing found wrong until now. */
+  chunk(bytes: Uint8Array): RefusalReason | null {
     this.#sse.chunk(bytes);
+    return this.#fault;
   }
 
-  end(): Omit<Answer, 'body'> {
+  end(): Known {
     this.#flushing = true;
     this.#sse.end();
     return this.reading();
   }
 
-  reading(): Omit<Answer, 'body'> {
+  reading(): Known {
     const reading = this.#reader.reading();
     return { ...reading, fault: this.#fault ?? reading.fault };
   }
 
-  #event(name: string, data: string): void {
+  #event(name: string, data: string): RefusalReason | null {
     if (data === '[DONE]') {
-      if (!this.#reader.done()) this.#found(this.#reader.ended ? 'after-ending' : 'malformed');
-      return;
+      if (this.#reader.done()) return null;
+      return this.#reader.ended ? 'after-ending' : 'malformed';
     }
-    let json: unknown;
-    try {
-      json = JSON.parse(data);
-    } catch {
-      this.#found(this.#unfit('malformed'));
-      return;
-    }
-    if (!isObject(json)) this.#found(this.#unfit('malformed'));
-    else if (!this.#reader.event(name, json)) this.#found('after-ending');
-  }
-
-  #unfit(reason: 'malformed'): RefusalReason {
+    const payload = parseObject(data);
+    if (payload !== null) return this.#reader.event(name, payload) ? null : 'after-ending';
     if (this.#reader.ended) return 'after-ending';
-    return this.#flushing ? 'incomplete' : reason;
+    return this.#flushing ? 'incomplete' : 'malformed';
   }
 
-  #found(fault: RefusalReason): void {
-    this.#fault ??= fault;
+  #found(fault: RefusalReason | null): void {
+    if (fault === null || this.#fault !== null) return;
+    // An error that the provider had told explains whatever came of it.
+    const told = this.#reader.reading().fault === 'error-in-body';
+    this.#fault = told ? 'error-in-body' : fault;
+  }
+}
+
+/** Null where `text` is no JSON object. */
+function parseObject(text: string): JsonObject | null {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return isObject(parsed) ? parsed : null;
+  } catch {
+    return null;
   }
 }

@@ -16,22 +16,36 @@ export const detailNames = {
   cache_write_tokens: 'input tokens written to that cache',
   cache_write_1h_tokens: 'those of them that are kept for an hour',
   reasoning_tokens: 'output tokens spent on reasoning',
-  input_audio_tokens: 'input tokens that are audio',
-  output_audio_tokens: 'output tokens that are audio',
-  input_image_tokens: 'input tokens that are images',
   input_text_tokens: 'input tokens that are text',
+  input_audio_tokens: 'input tokens that are audio',
+  input_image_tokens: 'input tokens that are images',
   output_text_tokens: 'output tokens that are text',
+  output_audio_tokens: 'output tokens that are audio',
+  output_image_tokens: 'output tokens that are images',
   accepted_prediction_tokens: 'tokens of a predicted output that were used',
   rejected_prediction_tokens: 'tokens of a predicted output that were not, and are billed',
   citation_tokens: 'tokens of citations',
+  input_audio_seconds: 'seconds of audio in the input',
   web_search_requests: 'web searches that the provider made',
   web_fetch_requests: 'pages that the provider fetched',
+  sources_used: 'sources that a live search used',
+  server_tool_calls: 'calls of tools that the provider runs itself',
 } as const;
 
 type DetailName = keyof typeof detailNames;
 
-/** Where each detail stands, by provider: OpenAI, Responses, Anthropic, DeepSeek, Moonshot, xAI, Perplexity. */
-const detailPaths: Readonly<Record<DetailName, readonly string[]>> = {
+/**
+ * Where each detail stands, the first that is there.
+ * `prompt_…`, `completion_…`: https://platform.openai.com/docs/api-reference/chat/object (Groq, xAI, OpenRouter too)
+ * `input_…`, `output_…`: https://platform.openai.com/docs/api-reference/responses/object
+ * `cache_…`, `server_tool_use`, `thinking_tokens`: https://docs.anthropic.com/en/api/messages
+ * `prompt_cache_hit_tokens`: https://api-docs.deepseek.com/guides/kv_cache
+ * a `cached_tokens` of its own: https://platform.moonshot.ai/docs/api/chat
+ * `num_sources_used`, `…server_side_tool…`: https://docs.x.ai/docs/api-reference
+ * `citation_tokens`, `num_search_queries`: https://docs.perplexity.ai/api-reference/chat-completions-post
+ * `prompt_audio_seconds`: https://docs.mistral.ai/api
+ */
+const detailPaths = pathsOf({
   cached_tokens: [
     'prompt_tokens_details.cached_tokens',
     'input_tokens_details.cached_tokens',
@@ -39,65 +53,102 @@ const detailPaths: Readonly<Record<DetailName, readonly string[]>> = {
     'prompt_cache_hit_tokens',
     'cached_tokens',
   ],
-  cache_write_tokens: ['cache_creation_input_tokens', 'prompt_tokens_details.cache_write_tokens'],
+  cache_write_tokens: [
+    'prompt_tokens_details.cache_write_tokens',
+    'input_tokens_details.cache_write_tokens',
+    'cache_creation_input_tokens',
+  ],
   cache_write_1h_tokens: ['cache_creation.ephemeral_1h_input_tokens'],
   reasoning_tokens: [
     'completion_tokens_details.reasoning_tokens',
     'output_tokens_details.reasoning_tokens',
+    'output_tokens_details.thinking_tokens',
     'reasoning_tokens',
   ],
-  input_audio_tokens: ['prompt_tokens_details.audio_tokens', 'input_tokens_details.audio_tokens'],
-  output_audio_tokens: [
-    'completion_tokens_details.audio_tokens',
-    'output_tokens_details.audio_tokens',
-  ],
-  input_image_tokens: ['prompt_tokens_details.image_tokens', 'input_tokens_details.image_tokens'],
   input_text_tokens: ['prompt_tokens_details.text_tokens', 'input_tokens_details.text_tokens'],
+  input_audio_tokens: ['prompt_tokens_details.audio_tokens', 'input_tokens_details.audio_tokens'],
+  input_image_tokens: ['prompt_tokens_details.image_tokens', 'input_tokens_details.image_tokens'],
   output_text_tokens: [
     'completion_tokens_details.text_tokens',
     'output_tokens_details.text_tokens',
   ],
+  output_audio_tokens: [
+    'completion_tokens_details.audio_tokens',
+    'output_tokens_details.audio_tokens',
+  ],
+  output_image_tokens: [
+    'completion_tokens_details.image_tokens',
+    'output_tokens_details.image_tokens',
+  ],
   accepted_prediction_tokens: ['completion_tokens_details.accepted_prediction_tokens'],
   rejected_prediction_tokens: ['completion_tokens_details.rejected_prediction_tokens'],
   citation_tokens: ['citation_tokens'],
+  input_audio_seconds: ['prompt_audio_seconds'],
   web_search_requests: [
     'server_tool_use.web_search_requests',
     'server_side_tool_usage_details.web_search_calls',
     'num_search_queries',
   ],
   web_fetch_requests: ['server_tool_use.web_fetch_requests'],
-};
+  sources_used: ['num_sources_used'],
+  server_tool_calls: ['num_server_side_tools_used'],
+});
+
+function pathsOf(
+  paths: Readonly<Record<DetailName, readonly string[]>>,
+): readonly (readonly [name: string, paths: readonly (readonly string[])[]])[] {
+  return Object.entries(paths).map(([name, some]) => [name, some.map((path) => path.split('.'))]);
+}
 
 /** The usage object of an answer, whichever provider's; null where it tells no count. */
 export function readUsage(raw: unknown): Usage | null {
-  if (!isObject(raw)) return null;
-  const inputTokens = count(raw['prompt_tokens']) ?? count(raw['input_tokens']);
-  const outputTokens = count(raw['completion_tokens']) ?? count(raw['output_tokens']);
-  const sum = inputTokens !== null && outputTokens !== null ? inputTokens + outputTokens : null;
-  const totalTokens = count(raw['total_tokens']) ?? sum;
-  if (inputTokens === null && outputTokens === null && totalTokens === null) return null;
-  return { inputTokens, outputTokens, totalTokens, details: readDetails(raw) };
+  const parts = new UsageParts();
+  parts.add(raw);
+  return parts.read();
 }
 
-function readDetails(raw: JsonObject): Record<string, number> {
-  const details: Record<string, number> = {};
-  for (const [name, paths] of Object.entries(detailPaths)) {
-    for (const path of paths) {
-      const value = count(at(raw, path));
-      if (value === null) continue;
-      details[name] = value;
-      break;
+/** Usage that a stream tells bit by bit: a later count replaces an earlier one, where there is one. */
+export class UsageParts {
+  #input: number | null = null;
+  #output: number | null = null;
+  #total: number | null = null;
+  readonly #details: Record<string, number> = {};
+
+  add(raw: unknown): void {
+    if (!isObject(raw)) return;
+    this.#input = count(raw['prompt_tokens']) ?? count(raw['input_tokens']) ?? this.#input;
+    this.#output = count(raw['completion_tokens']) ?? count(raw['output_tokens']) ?? this.#output;
+    this.#total = count(raw['total_tokens']) ?? this.#total;
+    for (const [name, paths] of detailPaths) {
+      const value = firstCount(raw, paths);
+      if (value !== null) this.#details[name] = value;
     }
   }
-  return details;
+
+  /** What was told until now; null where no count was. */
+  read(): Usage | null {
+    if (this.#input === null && this.#output === null && this.#total === null) return null;
+    const sum = this.#input !== null && this.#output !== null ? this.#input + this.#output : null;
+    return {
+      inputTokens: this.#input,
+      outputTokens: this.#output,
+      totalTokens: this.#total ?? sum,
+      details: { ...this.#details },
+    };
+  }
 }
 
-function at(raw: JsonObject, path: string): unknown {
-  return path
-    .split('.')
-    .reduce<unknown>((value, name) => (isObject(value) ? value[name] : null), raw);
+function firstCount(raw: JsonObject, paths: readonly (readonly string[])[]): number | null {
+  for (const path of paths) {
+    const value = count(
+      path.reduce<unknown>((inner, name) => (isObject(inner) ? inner[name] : null), raw),
+    );
+    if (value !== null) return value;
+  }
+  return null;
 }
 
+/** Providers' numbers come from outside: only a count is one. */
 function count(value: unknown): number | null {
   return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : null;
 }

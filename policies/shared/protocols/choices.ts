@@ -13,6 +13,7 @@ export interface ChoiceRules {
   readonly refuses: (choice: JsonObject) => boolean;
 }
 
+/** More than any API gives; a bound on what a stream can make its reader keep. */
 const maxChoices = 1024;
 
 /** A JSON answer: `{id, model, choices: [{finish_reason, …}], usage}`. */
@@ -39,7 +40,8 @@ export class ChoicesReader implements StreamReader {
   #model: string | null = null;
   #usage: Usage | null = null;
   #error = false;
-  #malformed = false;
+  /** A choice came that cannot be read, so nobody knows whether all are there. */
+  #unreadable = false;
   #refused = false;
 
   constructor(rules: ChoiceRules) {
@@ -64,7 +66,7 @@ export class ChoicesReader implements StreamReader {
   }
 
   reading(): Reading {
-    const whole = this.ended && !this.#malformed && this.#finishReasons.size > 0;
+    const whole = this.ended && !this.#unreadable && this.#finishReasons.size > 0;
     return {
       id: this.#id,
       model: this.#model,
@@ -76,19 +78,23 @@ export class ChoicesReader implements StreamReader {
   }
 
   #choice(choice: unknown): void {
-    if (!isObject(choice)) {
-      this.#malformed = true;
+    const index = isObject(choice) ? indexOf(choice) : null;
+    const before = index === null ? undefined : this.#finishReasons.get(index);
+    const isOneTooMany = before === undefined && this.#finishReasons.size >= maxChoices;
+    if (!isObject(choice) || index === null || isOneTooMany) {
+      this.#unreadable = true;
       return;
     }
-    const index = Number.isSafeInteger(choice['index']) ? (choice['index'] as number) : 0;
-    const before = this.#finishReasons.get(index);
-    if (before === undefined && this.#finishReasons.size >= maxChoices) {
-      this.#malformed = true;
-      return;
-    }
+    // Azure's filter may have its say on a choice that had stopped: the last word counts.
     this.#finishReasons.set(index, nameOrNull(choice['finish_reason']) ?? before ?? null);
     if (this.#rules.refuses(choice)) this.#refused = true;
   }
+}
+
+/** Some leave the first choice's index out; null where it is no index. */
+function indexOf(choice: JsonObject): number | null {
+  const index = choice['index'] ?? 0;
+  return Number.isSafeInteger(index) && (index as number) >= 0 ? (index as number) : null;
 }
 
 /** Groq puts a stream's usage into a member of its own. */

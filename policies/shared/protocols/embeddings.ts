@@ -34,7 +34,7 @@ function readAnswer(json: JsonObject): Reading {
 function hasEmbedding(item: unknown): boolean {
   if (!isObject(item)) return false;
   const { embedding } = item;
-  return Array.isArray(embedding) || (typeof embedding === 'string' && embedding !== '');
+  return (Array.isArray(embedding) || typeof embedding === 'string') && embedding.length > 0;
 }
 
 /** Embeddings have no stream: none is ever whole. */

@@ -1,6 +1,10 @@
 import type { JsonObject } from '../json.ts';
 
-/** Whether a payload has the top-level `error` by which every one of these APIs tells a failure. */
+/**
+ * Whether a payload tells a failure: by a top-level `error`, as all of these APIs do, by
+ * `type: "error"` (Anthropic, Responses) or by `object: "error"` (Mistral, vLLM).
+ */
 export function carriesError(json: JsonObject): boolean {
-  return json['error'] !== undefined && json['error'] !== null;
+  const { error, type, object } = json;
+  return (error !== undefined && error !== null) || type === 'error' || object === 'error';
 }

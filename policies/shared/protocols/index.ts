@@ -2,11 +2,13 @@ import { chat } from './chat.ts';
 import { completions } from './completions.ts';
 import { embeddings } from './embeddings.ts';
 import { messages } from './messages.ts';
-import type { Protocol } from './protocol.ts';
+import type { Protocol, ProtocolName } from './protocol.ts';
 import { responses } from './responses.ts';
 
 /** Every API that the cache serves. */
 export const protocols: readonly Protocol[] = [chat, completions, responses, embeddings, messages];
+
+export const protocolNames: readonly ProtocolName[] = protocols.map(({ name }) => name);
 
 /** The API that a path belongs to, by its ending; null for a path of none. */
 export function findProtocol(path: string): Protocol | null {

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, nameOrNull } from '../json.ts';
-import { readUsage, type Usage } from '../usage.ts';
+import { readUsage, UsageParts } from '../usage.ts';
 import { carriesError } from './error.ts';
 import type { Protocol, Reading, StreamReader } from './protocol.ts';
 
@@ -24,42 +24,46 @@ function readAnswer(json: JsonObject): Reading {
     id: nameOrNull(json['id']),
     model: nameOrNull(json['model']),
     usage: readUsage(json['usage']),
-    fault:
-      carriesError(json) || json['type'] === 'error'
-        ? 'error-in-body'
-        : whole
-          ? null
-          : 'incomplete',
+    fault: carriesError(json) ? 'error-in-body' : whole ? null : 'incomplete',
     finishReasons: [nameOrNull(json['stop_reason'])],
     refused: false,
   };
 }
 
-/** `message_start`, blocks of content, `message_delta`, `message_stop`: https://docs.anthropic.com/en/docs/build-with-claude/streaming */
+/** More than any answer has; a bound on what a stream can make its reader keep. */
+const maxBlocks = 1024;
+
+/**
+ * `message_start`, blocks of content, `message_delta`, `message_stop`:
+ * https://docs.anthropic.com/en/docs/build-with-claude/streaming
+ */
 class MessagesReader implements StreamReader {
   ended = false;
   #started = false;
-  #openBlocks = 0;
+  /** An event came that does not fit the order of events. */
+  #disordered = false;
   #error = false;
+  readonly #openBlocks = new Set<unknown>();
   #id: string | null = null;
   #model: string | null = null;
-  #usage: JsonObject = {};
+  readonly #usage = new UsageParts();
   #stopReason: string | null = null;
 
   event(name: string, data: JsonObject): boolean {
     if (this.ended) return false;
+    if (name === 'error' || carriesError(data)) this.#error = true;
     switch (nameOrNull(data['type']) ?? name) {
       case 'message_start':
         this.#start(data['message']);
         break;
       case 'content_block_start':
-        this.#openBlocks++;
+        this.#openBlock(data['index']);
         break;
       case 'content_block_stop':
-        this.#openBlocks--;
+        if (!this.#openBlocks.delete(data['index'])) this.#disordered = true;
         break;
       case 'message_delta':
-        this.#merge(data['usage']);
+        this.#usage.add(data['usage']);
         if (isObject(data['delta'])) {
           this.#stopReason = nameOrNull(data['delta']['stop_reason']) ?? this.#stopReason;
         }
@@ -67,11 +71,7 @@ class MessagesReader implements StreamReader {
       case 'message_stop':
         this.ended = true;
         break;
-      case 'error':
-        this.#error = true;
-        break;
       default:
-        if (carriesError(data)) this.#error = true;
     }
     return true;
   }
@@ -81,12 +81,11 @@ class MessagesReader implements StreamReader {
   }
 
   reading(): Reading {
-    const whole = this.ended && this.#started && this.#openBlocks === 0;
-    const usage: Usage | null = readUsage(this.#usage);
+    const whole = this.ended && this.#started && !this.#disordered && this.#openBlocks.size === 0;
     return {
       id: this.#id,
       model: this.#model,
-      usage,
+      usage: this.#usage.read(),
       fault: this.#error ? 'error-in-body' : whole ? null : 'incomplete',
       finishReasons: [this.#stopReason],
       refused: false,
@@ -94,17 +93,23 @@ class MessagesReader implements StreamReader {
   }
 
   #start(message: unknown): void {
-    if (!isObject(message)) return;
+    if (!isObject(message) || this.#started) {
+      this.#disordered = true;
+      return;
+    }
     this.#started = true;
     this.#id = nameOrNull(message['id']);
     this.#model = nameOrNull(message['model']);
-    this.#merge(message['usage']);
+    this.#usage.add(message['usage']);
   }
 
-  /** Counts are cumulative: what comes later replaces what came before, where it says something. */
-  #merge(usage: unknown): void {
-    if (!isObject(usage)) return;
-    const said = Object.entries(usage).filter(([, value]) => value !== null);
-    this.#usage = { ...this.#usage, ...Object.fromEntries(said) };
+  #openBlock(index: unknown): void {
+    const fits =
+      this.#started &&
+      Number.isSafeInteger(index) &&
+      !this.#openBlocks.has(index) &&
+      this.#openBlocks.size < maxBlocks;
+    if (fits) this.#openBlocks.add(index);
+    else this.#disordered = true;
   }
 }

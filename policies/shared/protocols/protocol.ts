@@ -22,7 +22,7 @@ export interface StreamReader {
   readonly ended: boolean;
   /**
    * Takes one event. `name` is its `event:` field (empty without one), `data` the parsed payload.
-   * Returns false when an event may not stand here: after the ending.
+   * Returns false when no event may stand here: after the ending.
    */
   event(name: string, data: JsonObject): boolean;
   /** Takes a `[DONE]`. Returns false where the protocol has no place for it. */

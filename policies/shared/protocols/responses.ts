@@ -43,7 +43,10 @@ function refuses(output: unknown): boolean {
   );
 }
 
-/** Events named by their `type`, each of a response's life cycle with the response as far as it is. */
+/**
+ * Events of a response's life cycle, each with the response as far as it is, and what it is made of:
+ * https://platform.openai.com/docs/api-reference/responses-streaming
+ */
 class ResponsesReader implements StreamReader {
   ended = false;
   #done = false;
@@ -55,7 +58,7 @@ class ResponsesReader implements StreamReader {
   event(name: string, data: JsonObject): boolean {
     if (this.ended) return false;
     const type = nameOrNull(data['type']) ?? name;
-    if (type === 'error' || type === 'response.failed' || carriesError(data)) this.#error = true;
+    if (name === 'error' || type === 'response.failed' || carriesError(data)) this.#error = true;
     if (type.startsWith('response.refusal.')) this.#refused = true;
     if (isObject(data['response'])) this.#last = readAnswer(data['response']);
     if (type === 'response.completed') this.ended = true;
