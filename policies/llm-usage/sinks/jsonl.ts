@@ -1,45 +1,93 @@
 import * as fs from 'node:fs';
+import { promisify } from 'node:util';
 import type { Log } from '../../shared/log.ts';
 import type { UsageRecord } from '../usage-record.ts';
 import type { UsageSink } from './sink.ts';
 
 export interface JsonlSinkOptions {
-  /** Absolute. */
+  /** Absolute. Made with mode 0600 where it does not exist; its directory is not made. */
   readonly path: string;
   readonly log: Log;
-  /** How much may wait while the file cannot be written, in bytes. */
+  /** How much may wait while the file cannot be written, in bytes. 16 MiB. */
   readonly maxQueuedBytes?: number;
-  /** Milliseconds from a failed write to the next try. */
+  /** Milliseconds from a failed write to the next try. 1000. */
   readonly retryMs?: number;
+  /** Milliseconds without a record after which the file is closed. 60,000. */
+  readonly idleMs?: number;
+  /** How bytes get into a file, as node:fs does it. */
+  readonly writer?: Writer;
 }
 
-const idleMs = 60_000;
+/** Both append what they can and tell how many bytes that was. */
+export interface Writer {
+  write(fd: number, bytes: Buffer): Promise<number>;
+  writeSync(fd: number, bytes: Buffer): number;
+}
+
+interface OpenFile {
+  readonly fd: number;
+  readonly dev: number;
+  readonly ino: number;
+  /** Whether its last byte is known to end a line. */
+  isTailKnown: boolean;
+}
+
+/** One write: whole lines, but for what of the first one is in the file already. */
+interface Batch {
+  readonly bytes: Buffer;
+  /** 1 where a line end goes ahead, because the file ends inside somebody's line; else 0. */
+  readonly lead: number;
+  /** The file as it was just before. */
+  readonly at: fs.Stats;
+}
+
+/** How much of the first line in the queue is in which file, and where that file ended then. */
+interface Begun {
+  readonly written: number;
+  readonly dev: number;
+  readonly ino: number;
+  readonly end: number;
+}
+
+const gatherMs = 20;
+const batchBytes = 1024 * 1024;
+/** How long the end of the process waits for a write that is under way. */
+const settleMs = 1000;
+const lineEnd = Buffer.from('\n');
 
 /**
- * A file with one record a line, appended to. Writes are synchronous and small: a batch is what came
- * within one turn of the loop or so, and a line is never torn by the end of the process.
+ * A file with one record a line, appended to. Lines wait in a bounded queue and leave it when they
+ * are in the file; while it cannot be written they stay there and are tried again.
  */
 export class JsonlSink implements UsageSink {
   readonly #path: string;
   readonly #log: Log;
   readonly #maxQueuedBytes: number;
   readonly #retryMs: number;
-  #fd: number | null = null;
-  #queue: Buffer[] = [];
+  readonly #idleMs: number;
+  readonly #writer: Writer;
+  readonly #queue: Buffer[] = [];
   #queuedBytes = 0;
+  #begun: Begun | null = null;
+  #file: OpenFile | null = null;
+  #underWay: Batch | null = null;
+  #draining: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #idle: NodeJS.Timeout | null = null;
-  #failing = false;
+  #trouble: 'overrun' | 'failing' | null = null;
   #dropped = 0;
+  #droppedBefore = 0;
 
   constructor(options: JsonlSinkOptions) {
     this.#path = options.path;
     this.#log = options.log;
     this.#maxQueuedBytes = options.maxQueuedBytes ?? 16 * 1024 * 1024;
     this.#retryMs = options.retryMs ?? 1000;
+    this.#idleMs = options.idleMs ?? 60_000;
+    this.#writer = options.writer ?? nodeWriter;
   }
 
-  /** Records given up since the file could not be written. */
+  /** Records given up since the start, because the queue was full. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -47,100 +95,322 @@ export class JsonlSink implements UsageSink {
   record(record: UsageRecord): void {
     const line = Buffer.from(`${JSON.stringify(record)}\n`);
     if (this.#queuedBytes + line.length > this.#maxQueuedBytes) {
-      this.#dropped++;
+      this.#overrun();
       return;
     }
     this.#queue.push(line);
     this.#queuedBytes += line.length;
-    this.#timer ??= setTimeout(() => this.#drain(), gatherMs).unref();
+    this.#schedule(gatherMs);
   }
 
+  /** Tries once: where the file cannot be written the records stay in the queue. */
   async flush(): Promise<void> {
-    this.#drain();
+    // The batch under way may have left without the newest lines.
+    await this.#draining;
+    await this.#drain();
   }
 
   flushSync(): void {
-    this.#drain();
-  }
-
-  async close(): Promise<void> {
-    this.#drain();
-    this.#letGo();
-  }
-
-  #drain(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    if (this.#queue.length === 0) return;
     try {
-      this.#write(this.#open());
-      if (this.#failing) this.#recovered();
-      this.#rest();
+      this.#settle();
+      if (this.#queue.length > 0) this.#writeOutSync();
     } catch (error) {
-      this.#failed(error);
+      const lost = this.#queue.length + this.#dropped - this.#droppedBefore;
+      this.#say(
+        'error',
+        `llm-usage: cannot write ${this.#path} (${codeOf(error)}) at the end; ${lost} records are not in it`,
+      );
     }
   }
 
-  /** Writes what waits; after a failure the queue begins with the part that did not go out. */
-  #write(fd: number): void {
-    let batch = Buffer.concat(this.#queue);
-    this.#queue = [batch];
-    while (batch.length > 0) {
-      const written = fs.writeSync(fd, batch);
-      batch = batch.subarray(written);
-      this.#queue = [batch];
-      this.#queuedBytes = batch.length;
+  /** What a failing file keeps waiting is tried on, with nothing held but the memory. */
+  async close(): Promise<void> {
+    await this.flush();
+    if (this.#draining === null) await this.#letGo();
+  }
+
+  #schedule(ms: number): void {
+    // A drain looks for newer lines itself when it ends.
+    if (this.#draining !== null) return;
+    this.#timer ??= setTimeout(() => void this.#drain(), ms).unref();
+  }
+
+  #drain(): Promise<void> {
+    this.#draining ??= this.#drainOnce();
+    return this.#draining;
+  }
+
+  async #drainOnce(): Promise<void> {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#idle !== null) clearTimeout(this.#idle);
+    this.#timer = null;
+    this.#idle = null;
+    let wait = gatherMs;
+    try {
+      await this.#writeOut();
+    } catch (error) {
+      wait = this.#retryMs;
+      this.#failed(error);
+      await this.#letGo();
     }
-    this.#queue = [];
+    this.#draining = null;
+    if (this.#queue.length > 0) this.#schedule(wait);
+    if (this.#file !== null) {
+      this.#idle = setTimeout(() => void this.#letGo(), this.#idleMs).unref();
+    }
+  }
+
+  /** Writes the lines that wait now. */
+  async #writeOut(): Promise<void> {
+    let left = this.#queue.length;
+    if (left === 0) return;
+    while (left > 0 && this.#queue.length > 0) {
+      const [file, at] = await this.#open();
+      // A flushSync may have come between and left nothing.
+      if (this.#queue.length === 0) break;
+      const batch = this.#nextBatch(at, file.isTailKnown);
+      const done = await this.#write(file.fd, batch);
+      if (done === null) return;
+      file.isTailKnown = true;
+      left -= done;
+    }
+    this.#recovered();
+  }
+
+  /** How many lines are done; null when a flushSync has taken the batch over meanwhile. */
+  async #write(fd: number, batch: Batch): Promise<number | null> {
+    this.#underWay = batch;
+    try {
+      const written = await this.#writer.write(fd, batch.bytes);
+      // Taken off the queue in the same step, so that no flushSync finds it neither here nor there.
+      return this.#underWay === batch ? this.#advance(batch, written) : null;
+    } catch (error) {
+      if (this.#underWay !== batch) return null;
+      this.#keepLanded(batch);
+      throw error;
+    } finally {
+      if (this.#underWay === batch) this.#underWay = null;
+    }
+  }
+
+  /** By a descriptor of its own, for the other one may be busy. */
+  #writeOutSync(): void {
+    const fd = fs.openSync(this.#path, 'a', 0o600);
+    try {
+      for (let isTailKnown = false; this.#queue.length > 0; isTailKnown = true) {
+        const batch = this.#nextBatch(fs.fstatSync(fd), isTailKnown);
+        this.#advance(batch, this.#writeSync(fd, batch));
+      }
+    } finally {
+      fs.closeSync(fd);
+    }
+    this.#recovered();
+  }
+
+  #writeSync(fd: number, batch: Batch): number {
+    try {
+      return this.#writer.writeSync(fd, batch.bytes);
+    } catch (error) {
+      this.#keepLanded(batch);
+      throw error;
+    }
+  }
+
+  /** Deno's write fails on a full disk after it has written what fits, and does not say how much. */
+  #keepLanded(batch: Batch): void {
+    const landed = landedBytes(this.#path, batch) ?? 0;
+    if (landed > 0) this.#advance(batch, landed);
+  }
+
+  /** Waits for the write under way by looking at the file, for its callback cannot come any more. */
+  #settle(): void {
+    const batch = this.#underWay;
+    if (batch === null) return;
+    this.#underWay = null;
+    // If nothing shows up in time it is written again: a line twice can be told by its id, a lost one is lost.
+    const landed = settledBytes(this.#path, batch);
+    if (landed > 0) this.#advance(batch, landed);
+  }
+
+  #nextBatch(at: fs.Stats, isTailKnown: boolean): Batch {
+    let mayEndInLine = !isTailKnown;
+    if (this.#begun !== null && !continues(this.#begun, at)) {
+      // The line's beginning is gone or buried, so the line starts anew.
+      this.#begun = null;
+      mayEndInLine = true;
+    }
+    const skip = this.#begun?.written ?? 0;
+    const lead = skip === 0 && mayEndInLine && endsInLine(this.#path, at) ? 1 : 0;
+
+    const parts: Buffer[] = lead === 1 ? [lineEnd] : [];
+    let length = 0;
+    for (const line of this.#queue) {
+      parts.push(line);
+      length += line.length;
+      if (length >= batchBytes) break;
+    }
+    return { bytes: Buffer.concat(parts).subarray(skip), lead, at };
+  }
+
+  /** Takes what was written off the queue; returns how many lines are done. */
+  #advance({ lead, at }: Batch, written: number): number {
+    if (written === 0) throw new Error('nothing was written');
+    let out = (this.#begun?.written ?? 0) + written - lead;
+    let done = 0;
+    for (const line of this.#queue) {
+      if (out < line.length) break;
+      out -= line.length;
+      this.#queuedBytes -= line.length;
+      done++;
+    }
+    this.#queue.splice(0, done);
+    const { dev, ino } = at;
+    this.#begun = out > 0 ? { written: out, dev, ino, end: at.size + written } : null;
+    return done;
   }
 
   /** The file of that name as it is now: a rotation may have moved the one that was open. */
-  #open(): number {
-    if (this.#fd !== null && !this.#isMoved(this.#fd)) return this.#fd;
-    this.#letGo();
-    this.#fd = fs.openSync(this.#path, 'a', 0o600);
-    return this.#fd;
+  async #open(): Promise<[OpenFile, fs.Stats]> {
+    const named = await statOrNull(this.#path);
+    if (this.#file !== null && named !== null && isSame(this.#file, named)) {
+      return [this.#file, named];
+    }
+    await this.#letGo();
+    const fd = await open(this.#path, 'a', 0o600);
+    try {
+      const at = await fstat(fd);
+      this.#file = { fd, dev: at.dev, ino: at.ino, isTailKnown: false };
+      return [this.#file, at];
+    } catch (error) {
+      await close(fd);
+      throw error;
+    }
   }
 
-  #isMoved(fd: number): boolean {
-    const named = fs.statSync(this.#path, { throwIfNoEntry: false });
-    const open = fs.fstatSync(fd);
-    return named === undefined || named.ino !== open.ino || named.dev !== open.dev;
+  async #letGo(): Promise<void> {
+    const file = this.#file;
+    this.#file = null;
+    // What a close can report was written before, and cannot be written again.
+    if (file !== null) await close(file.fd).catch(() => {});
   }
 
   #failed(error: unknown): void {
-    this.#letGo();
-    if (!this.#failing) {
-      this.#failing = true;
-      this.#log.error(
-        `llm-usage: cannot write ${this.#path} (${codeOf(error)}); records wait and are tried again`,
-      );
-    }
-    this.#timer = setTimeout(() => this.#drain(), this.#retryMs).unref();
-  }
-
-  #recovered(): void {
-    this.#failing = false;
-    this.#log.warn(
-      `llm-usage: ${this.#path} can be written again; ${this.#dropped} records were lost since the start`,
+    if (this.#trouble === 'failing') return;
+    this.#trouble = 'failing';
+    this.#say(
+      'error',
+      `llm-usage: cannot write ${this.#path} (${codeOf(error)}); records wait and are tried again`,
     );
   }
 
-  #rest(): void {
-    if (this.#idle !== null) this.#idle.refresh();
-    else this.#idle = setTimeout(() => this.#letGo(), idleMs).unref();
+  #overrun(): void {
+    this.#dropped++;
+    if (this.#trouble !== null) return;
+    this.#trouble = 'overrun';
+    this.#say(
+      'error',
+      `llm-usage: records come faster than ${this.#path} takes them; some are lost`,
+    );
   }
 
-  #letGo(): void {
-    if (this.#idle !== null) clearTimeout(this.#idle);
-    this.#idle = null;
-    if (this.#fd !== null) fs.closeSync(this.#fd);
-    this.#fd = null;
+  #recovered(): void {
+    if (this.#trouble === null) return;
+    this.#trouble = null;
+    const lost = this.#dropped - this.#droppedBefore;
+    this.#droppedBefore = this.#dropped;
+    this.#say('warn', `llm-usage: ${this.#path} is written again; ${lost} records were dropped`);
+  }
+
+  #say(level: 'warn' | 'error', message: string): void {
+    try {
+      this.#log[level](message);
+    } catch {
+      // A logger that fails must not stop the writing.
+    }
   }
 }
 
-const gatherMs = 20;
+const open = promisify(fs.open);
+const fstat: (fd: number) => Promise<fs.Stats> = promisify(fs.fstat);
+const close = promisify(fs.close);
+
+const nodeWriter: Writer = {
+  write: (fd, bytes) =>
+    new Promise((resolve, reject) => {
+      fs.write(fd, bytes, (error, written) => (error ? reject(error) : resolve(written)));
+    }),
+  writeSync: (fd, bytes) => fs.writeSync(fd, bytes),
+};
+
+async function statOrNull(path: string): Promise<fs.Stats | null> {
+  try {
+    return await fs.promises.stat(path);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function isSame(one: { dev: number; ino: number }, other: { dev: number; ino: number }): boolean {
+  return one.dev === other.dev && one.ino === other.ino;
+}
+
+/** Whether the next byte goes right behind the part of the line that is out. */
+function continues(begun: Begun, at: fs.Stats): boolean {
+  return isSame(begun, at) && (at.size === begun.end || !at.isFile());
+}
+
+/** Whether the file ends inside a line, as a killed process or a full disk leaves it. */
+function endsInLine(path: string, at: fs.Stats): boolean {
+  if (!at.isFile() || at.size === 0) return false;
+  const last = readAt(path, at, at.size - 1, 1);
+  return last?.length === 1 && last[0] !== lineEnd[0];
+}
+
+/** How much of the batch is in the file once it is all there, or no more may be waited for. */
+function settledBytes(path: string, batch: Batch): number {
+  const deadline = Date.now() + settleMs;
+  while (true) {
+    // What cannot be looked at (a pipe, a file that was moved) is taken as written.
+    const landed = landedBytes(path, batch) ?? batch.bytes.length;
+    if (landed === batch.bytes.length || Date.now() > deadline) return landed;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+  }
+}
+
+/** How much of the batch is in the file now; null where that cannot be seen. */
+function landedBytes(path: string, { bytes, at }: Batch): number | null {
+  const tail = readAt(path, at, at.size, bytes.length + batchBytes);
+  if (tail === null) return null;
+  // Another writer's lines may stand before it; a line's id is in its first bytes.
+  const start = Math.max(0, tail.indexOf(bytes.subarray(0, 64)));
+  return commonStart(tail.subarray(start), bytes);
+}
+
+function commonStart(one: Buffer, other: Buffer): number {
+  let length = 0;
+  while (length < one.length && one[length] === other[length]) length++;
+  return length;
+}
+
+/** Bytes of that very file; null where it is no regular file, no longer has the name or cannot be read. */
+function readAt(path: string, of: fs.Stats, position: number, length: number): Buffer | null {
+  if (!of.isFile()) return null;
+  let fd: number | null = null;
+  try {
+    fd = fs.openSync(path, 'r');
+    const now = fs.fstatSync(fd);
+    if (!isSame(now, of)) return null;
+    const bytes = Buffer.alloc(Math.min(length, Math.max(0, now.size - position)));
+    return bytes.subarray(0, fs.readSync(fd, bytes, 0, bytes.length, position));
+  } catch {
+    return null;
+  } finally {
+    if (fd !== null) fs.closeSync(fd);
+  }
+}
 
 function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+  if (!(error instanceof Error)) return 'unknown error';
+  return 'code' in error ? String(error.code) : error.message;
 }

@@ -2,10 +2,16 @@ import type { Log } from '../../shared/log.ts';
 import type { UsageRecord } from '../usage-record.ts';
 import type { UsageSink } from './sink.ts';
 
-/** The gateway's logger, one line of JSON a record. */
+/** The gateway's logger: `llm-usage ` and the record as JSON, one line each, at level info. */
 export function logSink(log: Log): UsageSink {
   return {
-    record: (record: UsageRecord) => log.info(`llm-usage ${JSON.stringify(record)}`),
+    record(record: UsageRecord): void {
+      try {
+        log.info(`llm-usage ${JSON.stringify(record)}`);
+      } catch {
+        // The logger itself failed: there is nobody left to tell, and the request must go on.
+      }
+    },
     flush: async () => {},
     flushSync: () => {},
     close: async () => {},
