@@ -22,9 +22,12 @@ export function orderWarnings(pipeline: Pipeline): string[] {
         `${step.policy} stands behind llm-cache, so hits are answered without it; put it before`,
       );
     }
+    if (step.policy === 'cors' && behindCache) {
+      warn('cors stands behind llm-cache, so hits are answered without its headers; put it before');
+    }
     if (ours.has(step.policy)) {
-      const end = steps.slice(0, at).find((earlier) => ends.has(earlier.policy));
-      if (end !== undefined && end.condition === undefined) {
+      const end = steps.slice(0, at).find(endsPipeline);
+      if (end !== undefined) {
         warn(`${step.policy} stands behind ${end.policy}, where it never runs; put it before`);
       }
       if (conditionsIn(step.condition).some(({ name }) => name === 'json-schema')) {
@@ -51,4 +54,9 @@ function rewritesBody(step: Step): boolean {
     isObject(step.action) &&
     step.action['body'] !== undefined
   );
+}
+
+/** The gateway takes a condition that is null for none. */
+function endsPipeline(step: Step): boolean {
+  return ends.has(step.policy) && (step.condition === undefined || step.condition === null);
 }

@@ -1,6 +1,7 @@
 import { llmNoCache } from '../conditions/llm-no-cache.ts';
 import { llmRequest } from '../conditions/llm-request.ts';
 import { checkPipelines, readSettings, scopeSecret } from './configuration.ts';
+import { Flights } from './llm-cache/flights.ts';
 import { type LlmCacheServices, llmCachePolicy } from './llm-cache/index.ts';
 import { CacheStats } from './llm-cache/stats.ts';
 import { StoreRegistry } from './llm-cache/stores/registry.ts';
@@ -23,6 +24,7 @@ class Runtime {
   readonly #budget = new ByteBudget(0);
   readonly #stats = new CacheStats();
   readonly #stores = new StoreRegistry();
+  readonly #flights = new Map<string, Flights>();
   readonly #sinks: SinkRegistry;
   #services: Services | null = null;
 
@@ -48,6 +50,7 @@ class Runtime {
     this.#stores.configure(settings.stores);
     this.#services = {
       store: (name) => this.#stores.open(name),
+      flights: (store) => this.#flightsOf(store),
       pipelineOf: (apiEndpoint) => pipelineNames.get(apiEndpoint ?? '') ?? 'unknown',
       record: this.#sinks.open(settings.usage.sinks),
       digest: nodeDigest(secret),
@@ -55,6 +58,12 @@ class Runtime {
       stats: this.#stats,
       faults: this.#faults,
     };
+  }
+
+  #flightsOf(store: string): Flights {
+    const flights = this.#flights.get(store) ?? new Flights();
+    this.#flights.set(store, flights);
+    return flights;
   }
 
   services(): Services {

@@ -81,6 +81,28 @@ const properties = {
     default: 86400,
     description: 'the ceiling for a TTL that a client asks for, in seconds',
   },
+  coalesce: {
+    type: 'boolean',
+    default: true,
+    description: 'identical concurrent requests share one upstream call',
+  },
+  coalesceWaitMs: {
+    type: 'integer',
+    minimum: 1,
+    default: 15000,
+    description: 'a joiner that has seen no byte for so long goes by itself, in milliseconds',
+  },
+  staleIfError: {
+    type: 'integer',
+    minimum: 0,
+    default: 0,
+    description: 'seconds past `ttl` in which an entry may answer when the upstream fails',
+  },
+  finishOnDisconnect: {
+    type: 'boolean',
+    default: false,
+    description: 'a call whose last client left runs on and is stored',
+  },
   debugHeaders: {
     type: 'boolean',
     default: false,

@@ -37,6 +37,7 @@ const sinkSchema = {
   ...closed(sinkProperties, { required: ['type'] }),
   if: { required: ['type'], properties: { type: { const: 'jsonl' } } },
   then: { required: ['path'] },
+  else: { propertyNames: { enum: ['type'] } },
 } as const;
 
 const usageProperties = {

@@ -1,5 +1,7 @@
 import { parseList, serializeBareItem, Token } from 'structured-headers';
-import type { Decision } from './engine.ts';
+import type { Decision } from './decision.ts';
+
+type Parameters = readonly (readonly [name: string, value: true | number | Token])[];
 
 /** The `Cache-Status` member (RFC 9211) that tells of `decision`. */
 export function cacheStatus(decision: Exclude<Decision, { kind: 'gone' }>): string {
@@ -9,6 +11,12 @@ export function cacheStatus(decision: Exclude<Decision, { kind: 'gone' }>): stri
         ['hit', true],
         ['ttl', decision.ttl],
       ]);
+    case 'joined':
+    case 'following':
+      return member([
+        ['fwd', new Token('miss')],
+        ['collapsed', true],
+      ]);
     case 'unavailable':
       return member([['detail', new Token('only-if-cached')]]);
     default: {
@@ -17,6 +25,16 @@ export function cacheStatus(decision: Exclude<Decision, { kind: 'gone' }>): stri
       return member(forward);
     }
   }
+}
+
+/** The same of an expired entry that answered because the upstream failed; `status` is null where it gave none. */
+export function staleStatus(status: number | null, ttl: number): string {
+  return member([
+    ['fwd', new Token('stale')],
+    ...(status === null ? [] : [['fwd-status', status] as const]),
+    ['ttl', ttl],
+    ['detail', new Token('stale-if-error')],
+  ]);
 }
 
 /** `own` behind what a cache nearer to the origin said; what is no list of members is dropped. */
@@ -30,7 +48,7 @@ export function appendCacheStatus(upstreams: string | undefined, own: string): s
   }
 }
 
-function member(parameters: readonly (readonly [string, true | number | Token])[]): string {
+function member(parameters: Parameters): string {
   const parts = parameters.map(([name, value]) =>
     value === true ? name : `${name}=${serializeBareItem(value)}`,
   );

@@ -43,20 +43,40 @@ export function asksForFresh(controls: ClientControls): boolean {
   return controls.bypass !== null || controls.refresh || controls.maxAge === 0;
 }
 
-const directive =
-  /(?:^|,)[ \t]*([^\s,=";]+)[ \t]*(?:=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?[ \t]*(?=,|$)/g;
-
 /** Directives by lower-case name. Of one that comes twice the smaller argument counts. */
 function directives(value: string | undefined): Map<string, string> {
   const found = new Map<string, string>();
-  for (const [, name = '', quoted, plain] of value?.matchAll(directive) ?? []) {
-    const key = name.toLowerCase();
-    const argument = quoted ?? plain ?? '';
-    const before = seconds(found.get(key));
+  for (const member of members(value ?? '')) {
+    const equals = member.indexOf('=');
+    const name = (equals < 0 ? member : member.slice(0, equals)).trim().toLowerCase();
+    const argument = equals < 0 ? '' : unquoted(member.slice(equals + 1).trim());
+    const before = seconds(found.get(name));
     if (before !== null && before <= (seconds(argument) ?? Infinity)) continue;
-    found.set(key, argument);
+    found.set(name, argument);
   }
   return found;
+}
+
+/** The parts between commas, but for those within quotes. */
+function members(value: string): string[] {
+  const parts: string[] = [];
+  let start = 0;
+  let quoted = false;
+  for (let at = 0; at < value.length; at++) {
+    const char = value[at];
+    if (char === '"') quoted = !quoted;
+    else if (char === '\\' && quoted) at++;
+    else if (char === ',' && !quoted) {
+      parts.push(value.slice(start, at));
+      start = at + 1;
+    }
+  }
+  parts.push(value.slice(start));
+  return parts;
+}
+
+function unquoted(text: string): string {
+  return text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text;
 }
 
 function seconds(value: string | undefined): number | null {

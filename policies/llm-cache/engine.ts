@@ -1,15 +1,17 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
-import { AnswerWatch, type WatchedAnswer } from '../shared/answer-watch.ts';
+import { AnswerWatch } from '../shared/answer-watch.ts';
 import type { ByteBudget } from '../shared/budget.ts';
-import { consumerId } from '../shared/consumer.ts';
-import type { Digest, Exchange, LlmRequest, ResponseObserver } from '../shared/exchange.ts';
+import type { Digest, Exchange } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
-import { nameOrNull } from '../shared/json.ts';
 import type { AsideReason } from '../shared/reasons.ts';
-import type { RequestBody } from '../shared/request-body.ts';
+import { Admission } from './admission.ts';
 import { type ClientControls, noControls, readControls } from './client-controls.ts';
+import type { Decision, Forward } from './decision.ts';
 import type { CachedResponse } from './entry.ts';
+import { Flight } from './flight.ts';
+import type { Flights } from './flights.ts';
 import { cacheKey } from './key.ts';
+import type { Lookup } from './lookup.ts';
 import {
   asideByBody,
   asideByControls,
@@ -17,44 +19,13 @@ import {
   isClientsWish,
   isTooOld,
 } from './request-rules.ts';
-import { refusalOf } from './response-rules.ts';
 import { scopeOf } from './scope.ts';
 import type { CacheStats } from './stats.ts';
 import type { Store } from './stores/store.ts';
 
-/** What is to be done with a request. */
-export type Decision = Hit | Forward | Unavailable | Gone;
-
-/** Answer it from `entry`; `age` and `ttl` in whole seconds. */
-export interface Hit {
-  readonly kind: 'hit';
-  readonly key: string;
-  readonly entry: CachedResponse;
-  readonly age: number;
-  readonly ttl: number;
-}
-
-/** Let it go on to the upstream, and let `capture`, where there is one, see the answer. */
-export interface Forward {
-  readonly kind: 'miss' | 'stale' | 'request' | 'bypass';
-  readonly reason: AsideReason | null;
-  readonly key: string | null;
-  readonly capture: ResponseObserver | null;
-}
-
-/** Answer 504: the client wants a stored answer or none, and none serves. */
-export interface Unavailable {
-  readonly kind: 'unavailable';
-  readonly key: string | null;
-}
-
-/** Do nothing: the client left before its request was whole. */
-export interface Gone {
-  readonly kind: 'gone';
-}
-
 export interface EngineParts {
   readonly store: Store;
+  readonly flights: Flights;
   readonly settings: LlmCacheSettings;
   readonly digest: Digest;
   readonly budget: ByteBudget;
@@ -63,26 +34,22 @@ export interface EngineParts {
   readonly now: () => number;
 }
 
-/** An expired entry is kept for so long, to tell an expired answer from one that never was. */
-const graceMs = 60_000;
+/** After so many calls that nobody could share, identical requests go each by itself. */
+const maxAttempts = 2;
 
-interface Lookup {
-  readonly key: string;
-  readonly body: RequestBody;
-  readonly controls: ClientControls;
-}
-
-/** The story of a request: recv, key, lookup, then hit or forward; capture, admit, store. */
+/** The story of a request: recv, key, lookup, then hit, join or forward; capture, admit, store. */
 export class Engine {
   readonly #parts: EngineParts;
+  readonly #admission: Admission;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
+    this.#admission = new Admission(parts);
   }
 
   /** Never rejects: a fault in here is a bypass, counted and logged. */
   async decide(exchange: Exchange, pipeline: string): Promise<Decision> {
-    const { settings, stats, faults } = this.#parts;
+    const { settings, faults } = this.#parts;
     const controls = settings.clientControls
       ? readControls((name) => exchange.request.header(name))
       : noControls;
@@ -93,16 +60,10 @@ export class Engine {
       faults.report('llm-cache: the cache failed', error);
       decision = aside('store-error');
     }
-    if (decision.kind === 'gone') return decision;
-    if (decision.kind === 'hit') {
-      stats.count(pipeline, 'hit', null);
-      return decision;
-    }
-    if (decision.kind !== 'unavailable' && controls.onlyIfCached && controls.bypass === null) {
+    if (isForward(decision) && controls.onlyIfCached && controls.bypass === null) {
       decision = { kind: 'unavailable', key: decision.key };
     }
-    if (decision.kind === 'unavailable') stats.count(pipeline, 'miss', 'only-if-cached');
-    else stats.count(pipeline, decision.kind, decision.reason);
+    this.#count(decision, pipeline);
     return decision;
   }
 
@@ -125,94 +86,137 @@ export class Engine {
     const scope = scopeOf(request, settings, digest);
     if (scope === null) return aside('no-scope');
     const key = cacheKey(request, body, scope, settings, digest);
-    return this.#lookup(exchange, pipeline, { key, body, controls });
+    return this.#lookup({ exchange, pipeline, controls, body, key });
   }
 
-  async #lookup(exchange: Exchange, pipeline: string, lookup: Lookup): Promise<Decision> {
+  async #lookup(lookup: Lookup): Promise<Decision> {
     const { key, controls } = lookup;
-    const forward = (kind: Forward['kind'], reason: AsideReason | null): Forward => ({
-      kind,
-      reason,
-      key,
-      capture: this.#capture(exchange, pipeline, lookup),
-    });
-
     const always = freshAlways(controls);
-    if (always !== null) return forward('request', always);
+    if (always !== null) return this.#alone(lookup, 'request', { reason: always });
+    if (this.#joinable(lookup) !== undefined) return this.#join(lookup, 'miss', null);
 
     const entry = await this.#parts.store.get(key);
-    if (entry === undefined) return forward('miss', null);
+    if (entry === undefined) return this.#join(lookup, 'miss', null);
     const now = this.#parts.now();
-    if (now >= entry.freshUntil) return forward('stale', null);
-    if (isTooOld(controls, entry, now)) return forward('request', 'max-age');
-
+    if (now >= entry.freshUntil) return this.#join(lookup, 'stale', entry);
+    if (isTooOld(controls, entry, now)) {
+      return this.#alone(lookup, 'request', { reason: 'max-age' });
+    }
     const age = Math.max(0, Math.floor((now - entry.storedAt) / 1000));
     const ttl = Math.round((entry.freshUntil - entry.storedAt) / 1000) - age;
     return { kind: 'hit', key, entry, age, ttl };
   }
 
-  #capture(exchange: Exchange, pipeline: string, lookup: Lookup): ResponseObserver {
-    const { settings, budget } = this.#parts;
-    const watch = new AnswerWatch(exchange, {
-      keep: true,
-      maxBytes: settings.maxResponseBytes,
-      budget,
+  /** Reads along with an identical request, or makes the call that others may join. */
+  async #join(
+    lookup: Lookup,
+    kind: 'miss' | 'stale',
+    expired: CachedResponse | null,
+  ): Promise<Decision> {
+    const { key, exchange, controls } = lookup;
+    const fallback = this.#fallback(expired);
+    for (let attempt = 1; attempt <= maxAttempts;) {
+      if (!this.#mayShare(key) || controls.onlyIfCached) break;
+      const flight = this.#joinable(lookup);
+      if (flight === undefined) return this.#lead(lookup, kind, fallback, attempt);
+
+      const seat = await flight.join(this.#parts.settings.coalesceWaitMs, exchange.request.left);
+      if (seat.kind === 'entry') return { kind: 'joined', key, entry: seat.entry };
+      if (seat.kind === 'stream')
+        return { kind: 'following', key, flight, follower: seat.follower };
+      if (seat.kind === 'left') return { kind: 'gone' };
+      if (seat.kind === 'waited') break;
+      attempt = flight.attempt + 1;
+    }
+    return this.#alone(lookup, kind, { fallback });
+  }
+
+  #mayShare(key: string): boolean {
+    return this.#parts.settings.coalesce && !this.#parts.flights.passes(key);
+  }
+
+  #joinable({ key, controls }: Lookup): Flight | undefined {
+    return this.#mayShare(key) && !controls.onlyIfCached
+      ? this.#parts.flights.find(key)
+      : undefined;
+  }
+
+  #fallback(expired: CachedResponse | null): CachedResponse | null {
+    if (expired === null) return null;
+    const until = expired.freshUntil + this.#parts.settings.staleIfError * 1000;
+    return this.#parts.now() < until ? expired : null;
+  }
+
+  /** A call that identical requests may join. */
+  #lead(
+    lookup: Lookup,
+    kind: Forward['kind'],
+    fallback: CachedResponse | null,
+    attempt: number,
+  ): Forward {
+    const { flights } = this.#parts;
+    const flight = this.#flight(lookup, attempt);
+    flights.open(lookup.key, flight);
+    void this.#admission.conclude(lookup, flight).then(({ entry }) => {
+      flights.close(lookup.key, flight);
+      if (entry === null && attempt >= maxAttempts) flights.pass(lookup.key);
+      flight.conclude(entry);
     });
-    void watch.finished.then((seen) => this.#admit(exchange.request, pipeline, lookup, seen));
-    return watch;
+    return { kind, reason: null, key: lookup.key, flight, fallback };
   }
 
-  async #admit(
-    request: LlmRequest,
-    pipeline: string,
+  /** A call that nobody joins. */
+  #alone(
     lookup: Lookup,
-    seen: WatchedAnswer,
-  ): Promise<void> {
-    const { store, stats, faults } = this.#parts;
-    const { answer } = seen;
-    const reason = refusalOf(seen.status, answer, request.protocol, lookup.body);
-    if (reason !== null || answer.body === null) {
-      stats.notStored(pipeline, reason ?? 'no-body');
-      return;
-    }
-    try {
-      const entry = this.#entry(request, lookup, seen, answer.body);
-      if (!(await store.set(lookup.key, entry))) stats.notStored(pipeline, 'too-large');
-    } catch (error) {
-      stats.notStored(pipeline, 'store-error');
-      faults.report('llm-cache: an answer could not be stored', error);
-    }
-  }
-
-  #entry(
-    request: LlmRequest,
-    lookup: Lookup,
-    seen: WatchedAnswer,
-    body: Uint8Array,
-  ): CachedResponse {
-    const { settings, digest } = this.#parts;
-    const { controls } = lookup;
-    const ttl = controls.ttl === null ? settings.ttl : Math.min(controls.ttl, settings.maxTtl);
-    const storedAt = this.#parts.now();
-    const freshUntil = storedAt + ttl * 1000;
+    kind: Forward['kind'],
+    more: { reason?: AsideReason; fallback?: CachedResponse | null },
+  ): Forward {
+    const { flights } = this.#parts;
+    const flight = this.#flight(lookup, maxAttempts);
+    void this.#admission.conclude(lookup, flight).then(({ entry }) => {
+      if (entry !== null) flights.coalesceAgain(lookup.key);
+    });
     return {
-      namespace: settings.namespace ?? request.apiEndpoint ?? 'default',
-      protocol: request.protocol.name,
-      model: seen.answer.model,
-      requestedModel: nameOrNull(lookup.body.json['model']),
-      consumer: consumerId(request.consumer, digest),
-      stream: request.protocol.isStream(lookup.body.json),
-      responseId: seen.answer.id,
-      usage: seen.answer.usage,
-      headers: seen.headers,
-      storedAt,
-      freshUntil,
-      expiresAt: freshUntil + graceMs,
-      body,
+      kind,
+      reason: more.reason ?? null,
+      key: lookup.key,
+      flight,
+      fallback: more.fallback ?? null,
     };
+  }
+
+  #flight({ exchange }: Lookup, attempt: number): Flight {
+    const { settings, budget } = this.#parts;
+    const maxBytes = settings.maxResponseBytes;
+    const watch = new AnswerWatch(exchange, { keep: true, maxBytes, budget });
+    return new Flight({ watch, attempt, maxBytes, finishAlone: settings.finishOnDisconnect });
+  }
+
+  #count(decision: Decision, pipeline: string): void {
+    const { stats } = this.#parts;
+    switch (decision.kind) {
+      case 'gone':
+        return;
+      case 'hit':
+        return stats.count(pipeline, 'hit', null);
+      case 'joined':
+      case 'following':
+        return stats.count(pipeline, 'coalesced', null);
+      case 'unavailable':
+        return stats.count(pipeline, 'miss', 'only-if-cached');
+      case 'stale':
+        return stats.count(pipeline, 'miss', null);
+      default:
+        stats.count(pipeline, decision.kind, decision.reason);
+    }
   }
 }
 
+function isForward(decision: Decision): decision is Forward {
+  return 'fallback' in decision;
+}
+
 function aside(reason: AsideReason): Forward {
-  return { kind: isClientsWish(reason) ? 'request' : 'bypass', reason, key: null, capture: null };
+  const kind = isClientsWish(reason) ? 'request' : 'bypass';
+  return { kind, reason, key: null, flight: null, fallback: null };
 }

@@ -40,7 +40,9 @@ function canonicalBody(text: string, isStream: boolean, ignored: readonly string
   // No canonical form (duplicate members, …): which one the provider reads is its own affair.
   if (members === null) return `raw ${text}`;
   for (const name of ignored) members.delete(name);
-  if (['false', 'null', 'true'].includes(members.get('stream') ?? '')) members.delete('stream');
+  // The mode is in the key already; an API without streams may read anything into the member.
+  const mode = members.get('stream');
+  if (isStream || mode === 'false' || mode === 'null') members.delete('stream');
   if (isStream) normaliseStreamOptions(members);
   else members.delete('stream_options');
   return joinMembers(members);

@@ -1,7 +1,7 @@
 import type { AsideReason, RefusalReason } from '../shared/reasons.ts';
 
 /** What the cache did with a request. */
-export type OutcomeName = 'hit' | 'miss' | 'stale' | 'request' | 'bypass';
+export type OutcomeName = 'hit' | 'miss' | 'coalesced' | 'stale' | 'request' | 'bypass';
 
 export interface PipelineCounts {
   requests: number;
@@ -18,7 +18,20 @@ export class CacheStats {
     const counts = this.#of(pipeline);
     counts.requests++;
     counts.outcomes[outcome]++;
-    if (reason !== null) counts.reasons[reason] = (counts.reasons[reason] ?? 0) + 1;
+    if (reason !== null) this.reason(pipeline, reason);
+  }
+
+  /** A request that was counted as a miss got an expired entry after all. */
+  rescued(pipeline: string): void {
+    const { outcomes } = this.#of(pipeline);
+    outcomes.miss--;
+    outcomes.stale++;
+  }
+
+  /** A reason that showed after the outcome. */
+  reason(pipeline: string, reason: AsideReason): void {
+    const { reasons } = this.#of(pipeline);
+    reasons[reason] = (reasons[reason] ?? 0) + 1;
   }
 
   notStored(pipeline: string, reason: RefusalReason): void {
@@ -35,7 +48,7 @@ export class CacheStats {
     if (counts === undefined) {
       counts = {
         requests: 0,
-        outcomes: { hit: 0, miss: 0, stale: 0, request: 0, bypass: 0 },
+        outcomes: { hit: 0, miss: 0, coalesced: 0, stale: 0, request: 0, bypass: 0 },
         reasons: {},
         notStored: {},
       };

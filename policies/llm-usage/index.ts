@@ -45,7 +45,7 @@ export function llmUsagePolicy(current: () => LlmUsageServices): Policy {
           maxBytes: settings.maxResponseBytes,
           budget: services.budget,
         });
-        tap(res, exchange.lifeline, watch, services.faults);
+        tap({ res, lifeline: exchange.lifeline, observer: watch, faults: services.faults });
 
         let body: RequestBody | null = null;
         res.once('close', () => {
@@ -89,7 +89,10 @@ async function record(exchange: NodeExchange, parts: Parts): Promise<void> {
   const { req, res, settings, services } = parts;
   const endedAt = Date.now();
   try {
+    // The client may have left an answer that goes on: what it got is known now, the rest later.
+    const status = res.headersSent ? res.statusCode : clientClosedRequest;
     const { request, served } = exchange;
+    const facts = await (served?.facts ?? exchange.answer);
     const json = parts.body?.json ?? {};
     services.record(
       usageRecord({
@@ -103,10 +106,10 @@ async function record(exchange: NodeExchange, parts: Parts): Promise<void> {
         apiEndpoint: request.apiEndpoint,
         consumerId: consumerId(request.consumer, services.digest),
         stream: request.protocol.isStream(json),
-        status: res.headersSent ? res.statusCode : clientClosedRequest,
+        status,
         cacheType: served?.cacheType ?? null,
-        fromProvider: exchange.lifeline.upstream !== null,
-        facts: served?.facts ?? (await exchange.answer),
+        providerStatus: exchange.lifeline.upstream?.statusCode ?? null,
+        facts,
       }),
     );
   } catch (error) {

@@ -17,8 +17,8 @@ export interface RecordParts {
   readonly status: number;
   /** Null when the cache did not answer. */
   readonly cacheType: CacheType | null;
-  /** An upstream answered this very request. */
-  readonly fromProvider: boolean;
+  /** The status that an upstream answered this very request with; null where none did. */
+  readonly providerStatus: number | null;
   /** Null where nothing was read of an answer. */
   readonly facts: AnswerFacts | null;
 }
@@ -40,15 +40,18 @@ export function usageRecord(parts: RecordParts): UsageRecord {
     stream: parts.stream,
     status,
     cache_type: parts.cacheType,
-    billed:
-      parts.cacheType === null &&
-      status >= 200 &&
-      status < 300 &&
-      (parts.fromProvider || usage !== null),
+    billed: parts.cacheType === null && isBilled(parts),
     input_tokens: usage?.inputTokens ?? null,
     output_tokens: usage?.outputTokens ?? null,
     total_tokens: usage?.totalTokens ?? null,
     raw_data: { ...usage?.details },
     duration_ms: Math.max(0, Math.round(parts.endedAt - parts.startedAt)),
   };
+}
+
+/** A 2xx of the provider; where no upstream is known of, an answer that tells what it used. */
+function isBilled({ providerStatus, status, facts }: RecordParts): boolean {
+  if (providerStatus === null && !facts?.usage) return false;
+  const answered = providerStatus ?? status;
+  return answered >= 200 && answered < 300;
 }

@@ -30,6 +30,7 @@ export class AnswerWatch implements ResponseObserver {
   readonly #options: WatchOptions;
   #resolve: (answer: WatchedAnswer) => void = () => {};
   #reader: AnswerReader | null = null;
+  #claimed = false;
   #status = 0;
   #headers: Record<string, string> = {};
 
@@ -41,9 +42,27 @@ export class AnswerWatch implements ResponseObserver {
     });
   }
 
+  /** The head of the answer, as far as it is replayed; empty before it has come. */
+  get headers(): Readonly<Record<string, string>> {
+    return this.#headers;
+  }
+
+  /** What is held of the body so far; null where it was given up. */
+  get held(): readonly Uint8Array[] | null {
+    return this.#reader?.held ?? null;
+  }
+
+  /** Makes this the one that reads the exchange's answer; it is so at the head at the latest. */
+  claim(): void {
+    this.#exchange.answer ??= this.finished.then(({ answer }) => answer);
+    this.#claimed = true;
+  }
+
   head(status: number, header: (name: string) => string | undefined): void {
-    if (this.#exchange.answer !== null || this.#exchange.served !== null) return;
-    this.#exchange.answer = this.finished.then(({ answer }) => answer);
+    if (!this.#claimed) {
+      if (this.#exchange.answer !== null || this.#exchange.served !== null) return;
+      this.claim();
+    }
     this.#status = status;
     for (const name of answerHeaders) {
       const value = header(name);

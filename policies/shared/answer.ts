@@ -1,13 +1,12 @@
 import type { ByteBudget } from './budget.ts';
-import { isObject, type JsonObject } from './json.ts';
-import type { Protocol, Reading, StreamReader } from './protocols/protocol.ts';
+import { HeldBytes } from './held-bytes.ts';
+import { isObject } from './json.ts';
+import type { Protocol } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
-import { SseReader } from './sse.ts';
+import { type Known, StreamJudge } from './stream-judge.ts';
 
-/** What became known of an answer's body when its last byte had passed. */
-export interface Answer extends Omit<Reading, 'fault'> {
-  /** The first thing found wrong with it; null for a whole, well-formed answer. */
-  readonly fault: RefusalReason | null;
+/** What became known of an answer when its last byte had passed; without a fault it is whole and well formed. */
+export interface Answer extends Known {
   /** The whole body in one piece, decoded; null where it was not kept or `fault` is set. */
   readonly body: Uint8Array | null;
 }
@@ -37,9 +36,6 @@ const nothing: Known = {
 export function unread(fault: RefusalReason): Answer {
   return { ...nothing, fault, body: null };
 }
-
-/** An answer but for its bytes, as far as it was read. */
-type Known = Omit<Answer, 'body'>;
 
 /** Reads one answer while it passes: a stream event by event, a JSON body at its end. Never throws. */
 export class AnswerReader {
@@ -141,118 +137,4 @@ function readJson(body: Uint8Array, protocol: Protocol): Known {
     return { ...nothing, fault: 'malformed' };
   }
   return isObject(json) ? protocol.readAnswer(json) : { ...nothing, fault: 'incomplete' };
-}
-
-/** The chunks of a body, held by reference and joined once, as long as there is room for them. */
-class HeldBytes {
-  readonly #maxBytes: number;
-  readonly #budget: ByteBudget;
-  #chunks: Uint8Array[] | null = [];
-  #size = 0;
-
-  constructor(maxBytes: number, budget: ByteBudget) {
-    this.#maxBytes = maxBytes;
-    this.#budget = budget;
-  }
-
-  get chunks(): readonly Uint8Array[] | null {
-    return this.#chunks;
-  }
-
-  /** Holds `bytes` too, or gives all up and says why. */
-  add(bytes: Uint8Array): 'too-large' | 'buffer-limit' | null {
-    if (this.#chunks === null) return null;
-    const isTooLarge = this.#size + bytes.length > this.#maxBytes;
-    if (isTooLarge || !this.#budget.take(bytes.length)) {
-      this.forget();
-      return isTooLarge ? 'too-large' : 'buffer-limit';
-    }
-    this.#chunks.push(bytes);
-    this.#size += bytes.length;
-    return null;
-  }
-
-  forget(): void {
-    this.#chunks = null;
-    this.#budget.give(this.#size);
-    this.#size = 0;
-  }
-
-  /** All of it in one piece, and no longer held here; null where it was given up. */
-  join(): Uint8Array | null {
-    const chunks = this.#chunks;
-    if (chunks === null) return null;
-    // Even a single chunk: it may be a small piece of a large buffer, which would live on with it.
-    const joined = new Uint8Array(this.#size);
-    let at = 0;
-    for (const chunk of chunks) {
-      joined.set(chunk, at);
-      at += chunk.length;
-    }
-    this.forget();
-    return joined;
-  }
-}
-
-/** Judges a stream while it passes: framing, payloads, and what its protocol says of them. */
-class StreamJudge {
-  readonly #reader: StreamReader;
-  readonly #sse: SseReader;
-  #fault: RefusalReason | null = null;
-  /** The body is over, and what comes now is the event that was cut off by its end. */
-  #flushing = false;
-
-  constructor(reader: StreamReader, maxBytes: number) {
-    this.#reader = reader;
-    this.#sse = new SseReader(
-      (name, data) => this.#found(this.#event(name, data)),
-      () => this.#found('too-large'),
-      maxBytes,
-    );
-  }
-
-  /** Returns the first thing found wrong until now. */
-  chunk(bytes: Uint8Array): RefusalReason | null {
-    this.#sse.chunk(bytes);
-    return this.#fault;
-  }
-
-  end(): Known {
-    this.#flushing = true;
-    this.#sse.end();
-    return this.reading();
-  }
-
-  reading(): Known {
-    const reading = this.#reader.reading();
-    return { ...reading, fault: this.#fault ?? reading.fault };
-  }
-
-  #event(name: string, data: string): RefusalReason | null {
-    if (data === '[DONE]') {
-      if (this.#reader.done()) return null;
-      return this.#reader.ended ? 'after-ending' : 'malformed';
-    }
-    const payload = parseObject(data);
-    if (payload !== null) return this.#reader.event(name, payload) ? null : 'after-ending';
-    if (this.#reader.ended) return 'after-ending';
-    return this.#flushing ? 'incomplete' : 'malformed';
-  }
-
-  #found(fault: RefusalReason | null): void {
-    if (fault === null || this.#fault !== null) return;
-    // An error that the provider had told explains whatever came of it.
-    const told = this.#reader.reading().fault === 'error-in-body';
-    this.#fault = told ? 'error-in-body' : fault;
-  }
-}
-
-/** Null where `text` is no JSON object. */
-function parseObject(text: string): JsonObject | null {
-  try {
-    const parsed: unknown = JSON.parse(text);
-    return isObject(parsed) ? parsed : null;
-  } catch {
-    return null;
-  }
 }

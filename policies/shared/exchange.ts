@@ -17,6 +17,8 @@ export interface LlmRequest {
   readonly apiEndpoint: string | null;
   /** Whoever the gateway authenticated; undefined without one. */
   readonly consumer: unknown;
+  /** Aborted when the client has left before it had its answer. */
+  readonly left: AbortSignal;
   /** A header as it will be forwarded, by lower-case name. */
   header(name: string): string | undefined;
   /** Every value of a header as the client itself sent it, by lower-case name. */
@@ -28,7 +30,7 @@ export interface LlmRequest {
   body(maxBytes: number): Promise<RequestBody | BodyReason>;
 }
 
-export type BodyReason = 'request-too-large' | 'buffer-limit' | 'gone';
+export type BodyReason = 'request-too-large' | 'buffer-limit' | 'not-json' | 'gone';
 
 /** Who answered, when it was not the provider for this very request. */
 export type CacheType = 'exact' | 'semantic' | 'coalesced' | 'stale';
@@ -44,7 +46,10 @@ export interface AnswerFacts {
 export interface Exchange {
   readonly request: LlmRequest;
   /** Set by the cache when it answered itself. */
-  served: { readonly cacheType: CacheType; readonly facts: AnswerFacts } | null;
+  served: {
+    readonly cacheType: CacheType;
+    readonly facts: AnswerFacts | Promise<AnswerFacts>;
+  } | null;
   /** Set by whoever reads the upstream's answer first; the others use what it finds. */
   answer: Promise<Answer> | null;
 }

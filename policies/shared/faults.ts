@@ -29,6 +29,13 @@ export class FaultLog {
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return 'an unknown error';
   const code = 'code' in error && typeof error.code === 'string' ? ` ${error.code}` : '';
-  const at = /\n\s+at (.*)/.exec(error.stack ?? '')?.[1];
+  const at = /^\s+at (.*)$/m.exec(framesOf(error))?.[1];
   return `${error.name}${code}${at === undefined ? '' : ` at ${at}`}`;
+}
+
+/** The stack without the message that it begins with. */
+function framesOf(error: Error): string {
+  const { stack = '', message } = error;
+  const at = stack.indexOf(message);
+  return at < 0 ? '' : stack.slice(at + message.length);
 }

@@ -21,6 +21,8 @@ export const asideReasons = {
   'only-if-cached':
     'the client sent `Cache-Control: only-if-cached` and nothing stored serves: 504',
   'store-error': 'the store failed; the log says how',
+  'slow-reader':
+    'a reader of a shared stream fell more than `maxResponseBytes` behind, and its response was broken off',
 } as const;
 
 /** Why an answer was delivered and not stored. */

@@ -60,12 +60,14 @@ export function open(
 
 export async function read(response: http.IncomingMessage): Promise<Reply> {
   const chunks: Buffer[] = [];
+  response.on('data', (chunk: Buffer) => chunks.push(chunk));
   let broken = false;
-  try {
-    for await (const chunk of response) chunks.push(chunk as Buffer);
-  } catch {
-    broken = true;
-  }
+  await new Promise<void>((resolve) => {
+    response.on('error', () => (broken = true));
+    response.on('close', resolve);
+    if (response.destroyed) resolve();
+    response.resume();
+  });
   const body = Buffer.concat(chunks);
   return {
     status: response.statusCode ?? 0,

@@ -12,12 +12,25 @@ export interface StoreStats {
   readonly droppedWrites: number;
 }
 
+/** Which entries: those that have every one of these. */
+export interface EntryFilter {
+  readonly namespace?: string;
+  /** The model of the answer or of the request. */
+  readonly model?: string;
+  /** A consumer's id. */
+  readonly consumer?: string;
+}
+
 /** Where entries are kept. One file a back end beside this one. */
 export interface Store {
   /** The entry, undefined on a miss (expired or unreadable entries included); rejects on a failure. */
   get(key: string): Promise<CachedResponse | undefined>;
   /** Keeps the entry until its `expiresAt`. False when it is too large to be kept; rejects on a failure. */
   set(key: string, entry: CachedResponse): Promise<boolean>;
+  /** Throws the entry out, everywhere. Whether there was one. */
+  delete(key: string): Promise<boolean>;
+  /** Throws out all entries that match, everywhere; how many there were. */
+  purge(filter: EntryFilter): Promise<number>;
   stats(): StoreStats;
   /** Lets go of all that it holds. A later use starts anew. */
   close(): Promise<void>;

@@ -1,4 +1,4 @@
-import { PassThrough, Readable } from 'node:stream';
+import { PassThrough, pipeline, Readable } from 'node:stream';
 import type { ByteBudget } from '../budget.ts';
 import type { BodyReason } from '../exchange.ts';
 import { RequestBody } from '../request-body.ts';
@@ -20,10 +20,14 @@ export async function readBody(
   budget: ByteBudget,
 ): Promise<HeldBody | BodyReason> {
   const declared = declaredLength(req);
+  const source = req.egContext.requestStream ?? req;
+  // Read by an earlier policy, and offered to nobody: there is nothing to know it by.
+  if (source.readableEnded) return 'not-json';
+  if (source.destroyed) return 'gone';
   if (declared !== null && declared > maxBytes) return 'request-too-large';
   if (!budget.take(declared ?? 0)) return 'buffer-limit';
 
-  const collected = await collect(req, declared, (size, added) => {
+  const collected = await collect(req, source, declared, (size, added) => {
     if (size > maxBytes) return 'request-too-large';
     return declared !== null || budget.take(added) ? null : 'buffer-limit';
   });
@@ -54,10 +58,10 @@ interface Collected {
 /** Reads until the end, the declared length (a stream put there by request-transformer never ends) or a word of `judge`. */
 function collect(
   req: GatewayRequest,
+  source: Readable,
   declared: number | null,
   judge: (size: number, added: number) => BodyReason | null,
 ): Promise<Collected> {
-  const source: Readable = req.egContext.requestStream ?? req;
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -98,7 +102,8 @@ function passOn(req: GatewayRequest, source: Readable, chunks: readonly Buffer[]
   source.pause();
   const rest = new PassThrough();
   for (const chunk of chunks) rest.write(chunk);
-  source.pipe(rest);
+  // A source that breaks off breaks what follows it.
+  pipeline(source, rest, () => {});
   req.egContext.requestStream = rest;
 }
 

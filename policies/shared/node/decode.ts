@@ -1,4 +1,4 @@
-import { type Transform } from 'node:stream';
+import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import type { ResponseObserver } from '../exchange.ts';
 
@@ -34,25 +34,40 @@ export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   whole.reduce((from, to) => from.pipe(to));
   for (const decoder of whole) decoder.on('error', () => stop('encoding'));
   last.on('data', (bytes: Buffer) => open && sink.chunk(bytes));
-  last.on('end', () => {
-    if (!open) return;
+  let fed = 0;
+  let decoded = false;
+  let closed = false;
+  const conclude = () => {
+    if (!open || !decoded || !closed) return;
+    // Bytes behind the end of the coding are none of the body that a client would get.
+    if (first.bytesWritten < fed) return stop('encoding');
     open = false;
     sink.end();
+  };
+  last.on('end', () => {
+    decoded = true;
+    conclude();
   });
   return {
     chunk(bytes) {
       if (!open) return;
+      fed += bytes.length;
+      if (decoded) return stop('encoding');
       first.write(bytes);
       if (first.writableLength > maxQueuedBytes) stop('buffer-limit');
     },
     end() {
-      if (open) first.end();
+      closed = true;
+      if (decoded) conclude();
+      else if (open) first.end();
     },
     abort: stop,
   };
 }
 
-function decoderFor(coding: string): Transform | null {
+type Decoder = Transform & zlib.Zlib;
+
+function decoderFor(coding: string): Decoder | null {
   switch (coding) {
     case 'gzip':
     case 'x-gzip':
@@ -62,9 +77,7 @@ function decoderFor(coding: string): Transform | null {
     case 'br':
       return zlib.createBrotliDecompress();
     case 'zstd':
-      return 'createZstdDecompress' in zlib
-        ? (zlib.createZstdDecompress as () => Transform)()
-        : null;
+      return 'createZstdDecompress' in zlib ? (zlib.createZstdDecompress as () => Decoder)() : null;
     default:
       return null;
   }

@@ -62,12 +62,15 @@ class NodeRequest implements LlmRequest {
   readonly path: string;
   readonly query: string;
   readonly #req: GatewayRequest;
+  readonly #res: ServerResponse;
   readonly #budget: ByteBudget;
+  #left: AbortController | null = null;
   #held: HeldBody | null = null;
   #offered: unknown = null;
 
   constructor(req: GatewayRequest, res: ServerResponse, protocol: Protocol, budget: ByteBudget) {
     this.#req = req;
+    this.#res = res;
     this.#budget = budget;
     this.protocol = protocol;
     this.path = pathOf(req.originalUrl);
@@ -85,6 +88,17 @@ class NodeRequest implements LlmRequest {
 
   get consumer(): unknown {
     return this.#req.egContext.consumer;
+  }
+
+  get left(): AbortSignal {
+    if (this.#left === null) {
+      const left = new AbortController();
+      this.#left = left;
+      const leave = () => left.abort();
+      if (this.#res.destroyed) leave();
+      else this.#res.once('close', leave);
+    }
+    return this.#left.signal;
   }
 
   header(name: string): string | undefined {

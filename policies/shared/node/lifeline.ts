@@ -2,44 +2,94 @@ import { IncomingMessage, type ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { GatewayRequest } from './gateway.ts';
 
+/** Why an exchange ended before its answer did. */
+export type Cut = 'aborted' | 'client-left';
+
 /**
  * Ties the upstream's answer and the client's response together where http-proxy does not: whose
- * other side is gone does not go on alone.
+ * other side is gone does not go on alone, unless somebody wants the rest.
  */
 export class Lifeline {
   /** The upstream's message; null as long as none is being passed on. */
   upstream: IncomingMessage | null = null;
-  /** The upstream died before its end. */
-  broke = false;
+  /** Asked when the client has left: whether the call goes on without it. */
+  goesOn: () => boolean = () => false;
+  /** Asked when the upstream died before its first byte: whether somebody else answers. */
+  isRescued: () => boolean = () => false;
+  /** Told, once, when the answer will not come to its end. */
+  onCut: ((reason: Cut) => void)[] = [];
+  readonly #req: GatewayRequest;
+  readonly #res: ServerResponse;
+  /** The client has left, and the call goes on. */
+  #detached = false;
 
   constructor(req: GatewayRequest, res: ServerResponse) {
+    this.#req = req;
+    this.#res = res;
     res.on('pipe', (source: Readable) => {
-      if (!(source instanceof IncomingMessage) || source === req) return;
-      this.upstream = source;
-      if (res.destroyed) source.destroy();
-      source.once('close', () => {
-        if (!source.complete && !res.destroyed) this.#end(res);
-      });
+      if (source instanceof IncomingMessage && source !== req) this.#take(source);
     });
-    res.once('close', () => {
-      if (res.writableFinished) return;
-      if (this.upstream !== null) this.upstream.destroy();
-      // Without a head from the upstream yet, this is how http-proxy is told to give up.
-      else req.emit('aborted');
-    });
+    res.once('close', () => this.#clientLeft());
   }
 
-  #end(res: ServerResponse): void {
-    this.broke = true;
+  /** Ends a call that went on without its client. */
+  abandon(): void {
+    if (!this.#detached) return;
+    this.#detached = false;
+    this.#giveUp();
+  }
+
+  #take(upstream: IncomingMessage): void {
+    this.upstream = upstream;
+    upstream.once('close', () => {
+      if (!upstream.complete) this.#upstreamDied();
+    });
+    if (!this.#res.destroyed) return;
+    if (this.#detached) this.#drive(upstream);
+    else upstream.destroy();
+  }
+
+  #clientLeft(): void {
+    if (this.#res.writableEnded) return;
+    if (this.upstream?.destroyed && !this.upstream.complete) return this.#cut('aborted');
+    this.#detached = this.goesOn();
+    if (!this.#detached) this.#giveUp();
+    else if (this.upstream !== null) this.#drive(this.upstream);
+  }
+
+  /** Carries the answer through the pipeline's wrappers to a client that is not there, as the proxy's pipe did. */
+  #drive(upstream: IncomingMessage): void {
+    upstream.unpipe(this.#res);
+    upstream.on('data', (bytes: Buffer) => this.#res.write(bytes));
+    upstream.once('end', () => this.#res.end());
+    upstream.resume();
+  }
+
+  #giveUp(): void {
+    if (this.upstream !== null) this.upstream.destroy();
+    // Without a head from the upstream yet, this is how http-proxy is told to give up.
+    else this.#req.emit('aborted');
+    this.#cut('client-left');
+  }
+
+  #upstreamDied(): void {
+    const res = this.#res;
     if (res.writableEnded) return;
-    if (res.headersSent) {
-      res.destroy();
-      return;
-    }
+    if (res.destroyed) this.#cut('aborted');
+    else if (res.headersSent) res.destroy();
+    else if (!this.isRescued()) this.#badGateway();
+  }
+
+  #badGateway(): void {
+    const res = this.#res;
     for (const name of res.getHeaderNames()) res.removeHeader(name);
     res.statusCode = 502;
     res.statusMessage = 'Bad Gateway';
     res.setHeader('content-type', 'text/plain; charset=utf-8');
     res.end('Bad gateway.');
+  }
+
+  #cut(reason: Cut): void {
+    for (const tell of this.onCut.splice(0)) tell(reason);
   }
 }

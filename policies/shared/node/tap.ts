@@ -5,17 +5,29 @@ import type { FaultLog } from '../faults.ts';
 import { decoding } from './decode.ts';
 import type { Lifeline } from './lifeline.ts';
 
+/** How a response may be written past everything that later policies make of it. */
+export interface InnerResponse {
+  readonly write: ServerResponse['write'];
+  readonly end: ServerResponse['end'];
+}
+
+export interface TapOptions {
+  readonly res: ServerResponse;
+  readonly lifeline: Lifeline;
+  readonly observer: ResponseObserver;
+  readonly faults: FaultLog;
+  /** Whether the upstream keeps its pace though the client does not take it: others read along. */
+  readonly keepsPace?: () => boolean;
+}
+
 /**
  * Lets `observer` see the response as it stands at this place of the pipeline: behind what later
  * policies make of it, before what earlier ones do. The client's bytes never wait for it.
  */
-export function tap(
-  res: ServerResponse,
-  lifeline: Lifeline,
-  observer: ResponseObserver,
-  faults: FaultLog,
-): void {
+export function tap(options: TapOptions): InnerResponse {
+  const { res, lifeline, observer, faults, keepsPace = () => false } = options;
   let body: Pick<ResponseObserver, 'chunk' | 'end' | 'abort'> = observer;
+  let headSeen = false;
   let over = false;
   let ending = false;
 
@@ -29,48 +41,50 @@ export function tap(
   };
   const feed = (chunk: unknown, encoding: unknown) => {
     if (over) return;
+    // A client that has left gets no head, and so does not make one.
+    if (!headSeen && res.destroyed && !res.headersSent) res.writeHead(res.statusCode);
     if (typeof chunk === 'string') {
-      body.chunk(
-        Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8'),
-      );
+      const text = typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8';
+      body.chunk(Buffer.from(chunk, text));
     } else if (chunk instanceof Uint8Array) {
       body.chunk(chunk);
     }
   };
+  const finish = (cut: 'aborted' | 'client-left' | null) => {
+    if (over) return;
+    over = true;
+    if (cut === null) body.end();
+    else body.abort(cut);
+  };
 
   onHeaders(res, () =>
     guarded(() => {
+      if (over) return;
+      headSeen = true;
       const header = (name: string) => headerText(res, name);
       observer.head(res.statusCode, header);
       body = decoding(header('content-encoding') ?? '', observer);
     }),
   );
 
-  const write = res.write;
-  const end = res.end;
+  const inner: InnerResponse = { write: res.write, end: res.end };
   res.write = function (this: ServerResponse, ...args: unknown[]) {
-    const more = Reflect.apply(write, this, args) as boolean;
+    const more = Reflect.apply(inner.write, this, args) as boolean;
     if (!ending) guarded(() => feed(args[0], args[1]));
-    return more;
+    return more || keepsPace();
   } as typeof res.write;
   res.end = function (this: ServerResponse, ...args: unknown[]) {
     // Some runtimes write the last chunk through `write`: it must not be seen twice.
     ending = true;
-    const result = Reflect.apply(end, this, args) as ServerResponse;
+    const result = Reflect.apply(inner.end, this, args) as ServerResponse;
     guarded(() => {
       feed(args[0], args[1]);
       finish(lifeline.upstream?.complete === false ? 'aborted' : null);
     });
     return result;
   } as typeof res.end;
-  res.once('close', () => guarded(() => finish(lifeline.broke ? 'aborted' : 'client-left')));
-
-  function finish(broken: 'aborted' | 'client-left' | null): void {
-    if (over) return;
-    over = true;
-    if (broken === null) body.end();
-    else body.abort(broken);
-  }
+  lifeline.onCut.push((reason) => guarded(() => finish(reason)));
+  return inner;
 }
 
 export function headerText(res: ServerResponse, name: string): string | undefined {

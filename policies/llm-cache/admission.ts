@@ -1,0 +1,80 @@
+import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
+import type { WatchedAnswer } from '../shared/answer-watch.ts';
+import { consumerId } from '../shared/consumer.ts';
+import type { Digest } from '../shared/exchange.ts';
+import type { FaultLog } from '../shared/faults.ts';
+import { nameOrNull } from '../shared/json.ts';
+import type { CachedResponse } from './entry.ts';
+import type { Flight } from './flight.ts';
+import type { Lookup } from './lookup.ts';
+import { refusalOf } from './response-rules.ts';
+import type { CacheStats } from './stats.ts';
+import type { Store } from './stores/store.ts';
+
+/** An expired entry is kept for so long at least, to tell an expired answer from one that never was. */
+const graceMs = 60_000;
+
+export interface AdmissionParts {
+  readonly store: Store;
+  readonly settings: LlmCacheSettings;
+  readonly digest: Digest;
+  readonly stats: CacheStats;
+  readonly faults: FaultLog;
+  readonly now: () => number;
+}
+
+/** Judges answers when they have ended, and stores those that may be. */
+export class Admission {
+  readonly #parts: AdmissionParts;
+
+  constructor(parts: AdmissionParts) {
+    this.#parts = parts;
+  }
+
+  /** The entry that was made of the flight's answer, null where there may be none. Never rejects. */
+  async conclude(
+    lookup: Lookup,
+    flight: Flight,
+  ): Promise<{ readonly entry: CachedResponse | null }> {
+    const { store, stats, faults } = this.#parts;
+    const { exchange, pipeline } = lookup;
+    const seen = await flight.finished;
+    const reason = refusalOf(seen.status, seen.answer, exchange.request.protocol, lookup.body);
+    if (reason !== null || seen.answer.body === null) {
+      stats.notStored(pipeline, reason ?? 'no-body');
+      return { entry: null };
+    }
+    const entry = this.#entry(lookup, seen, seen.answer.body);
+    try {
+      if (!(await store.set(lookup.key, entry))) stats.notStored(pipeline, 'too-large');
+    } catch (error) {
+      stats.notStored(pipeline, 'store-error');
+      faults.report('llm-cache: an answer could not be stored', error);
+    }
+    return { entry };
+  }
+
+  #entry(lookup: Lookup, seen: WatchedAnswer, body: Uint8Array): CachedResponse {
+    const { settings, digest } = this.#parts;
+    const { controls } = lookup;
+    const { request } = lookup.exchange;
+    const ttl = controls.ttl === null ? settings.ttl : Math.min(controls.ttl, settings.maxTtl);
+    const storedAt = this.#parts.now();
+    const freshUntil = storedAt + ttl * 1000;
+    return {
+      namespace: settings.namespace ?? request.apiEndpoint ?? 'default',
+      protocol: request.protocol.name,
+      model: seen.answer.model,
+      requestedModel: nameOrNull(lookup.body.json['model']),
+      consumer: consumerId(request.consumer, digest),
+      stream: request.protocol.isStream(lookup.body.json),
+      responseId: seen.answer.id,
+      usage: seen.answer.usage,
+      headers: seen.headers,
+      storedAt,
+      freshUntil,
+      expiresAt: freshUntil + Math.max(graceMs, settings.staleIfError * 1000),
+      body,
+    };
+  }
+}

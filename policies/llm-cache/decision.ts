@@ -1,0 +1,53 @@
+import type { AsideReason } from '../shared/reasons.ts';
+import type { CachedResponse } from './entry.ts';
+import type { Flight } from './flight.ts';
+import type { Follower } from './follower.ts';
+
+/** What is to be done with a request. */
+export type Decision = Hit | Joined | Following | Forward | Unavailable | Gone;
+
+/** Answer it from `entry`; `age` and `ttl` in whole seconds. */
+export interface Hit {
+  readonly kind: 'hit';
+  readonly key: string;
+  readonly entry: CachedResponse;
+  readonly age: number;
+  readonly ttl: number;
+}
+
+/** Answer it with what an identical request has just got. */
+export interface Joined {
+  readonly kind: 'joined';
+  readonly key: string;
+  readonly entry: CachedResponse;
+}
+
+/** Let it read along with an identical request, from the start. */
+export interface Following {
+  readonly kind: 'following';
+  readonly key: string;
+  readonly flight: Flight;
+  readonly follower: Follower;
+}
+
+/** Let it go on to the upstream. */
+export interface Forward {
+  readonly kind: 'miss' | 'stale' | 'request' | 'bypass';
+  readonly reason: AsideReason | null;
+  readonly key: string | null;
+  /** Sees the answer, stores it where it may, and shares it with those who join. */
+  readonly flight: Flight | null;
+  /** The expired entry that answers when the upstream fails. */
+  readonly fallback: CachedResponse | null;
+}
+
+/** Answer 504: the client wants a stored answer or none, and none serves. */
+export interface Unavailable {
+  readonly kind: 'unavailable';
+  readonly key: string | null;
+}
+
+/** Do nothing: the client has left. */
+export interface Gone {
+  readonly kind: 'gone';
+}

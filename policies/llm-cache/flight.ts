@@ -1,0 +1,177 @@
+import type { Answer } from '../shared/answer.ts';
+import type { AnswerWatch, WatchedAnswer } from '../shared/answer-watch.ts';
+import type { ResponseObserver } from '../shared/exchange.ts';
+import type { RefusalReason } from '../shared/reasons.ts';
+import type { CachedResponse } from './entry.ts';
+import { Follower } from './follower.ts';
+
+/** What becomes of a request that waits for an identical one. */
+export type Seat =
+  /** The answer is whole, and may be shared. */
+  | { readonly kind: 'entry'; readonly entry: CachedResponse }
+  /** The answer is a stream, and its first bytes are here. */
+  | { readonly kind: 'stream'; readonly follower: Follower }
+  /** The answer may not be shared, or there is none. */
+  | { readonly kind: 'failed' }
+  /** Nothing came for too long. */
+  | { readonly kind: 'waited' }
+  /** The client that waited has left. */
+  | { readonly kind: 'left' };
+
+export interface FlightOptions {
+  readonly watch: AnswerWatch;
+  /** 1 for a first call, 2 for the one that follows when that fails. */
+  readonly attempt: number;
+  /** The most bytes that one slow reader may be behind. */
+  readonly maxBytes: number;
+  /** Run on without readers, so that the answer is stored. */
+  readonly finishAlone: boolean;
+}
+
+/**
+ * One call to the upstream and all who read its answer: the leader, whose request makes the call,
+ * and those who joined. What has come so far is kept for who joins late, the rest is passed on live.
+ */
+export class Flight implements ResponseObserver {
+  readonly attempt: number;
+  readonly #watch: AnswerWatch;
+  readonly #options: FlightOptions;
+  readonly #waiting = new Set<(seat: Seat) => void>();
+  readonly #followers = new Set<Follower>();
+  #isStream = false;
+  #flowing = false;
+  #over = false;
+  #result: Seat | null = null;
+  #leaderLeft = false;
+  /** Called when somebody joins a leader that had been alone. */
+  onCompany: () => void = () => {};
+  /** Called when the leader has left and nobody reads any more. */
+  onDeserted: () => void = () => {};
+
+  constructor(options: FlightOptions) {
+    this.attempt = options.attempt;
+    this.#options = options;
+    this.#watch = options.watch;
+  }
+
+  /** Resolves when the answer has ended or broken off. */
+  get finished(): Promise<WatchedAnswer> {
+    return this.#watch.finished;
+  }
+
+  get answer(): Promise<Answer> {
+    return this.finished.then(({ answer }) => answer);
+  }
+
+  /** Head of the answer, as far as a reader is to have it. */
+  get headers(): Readonly<Record<string, string>> {
+    return this.#watch.headers;
+  }
+
+  /** Whether anybody but the leader reads. */
+  get hasCompany(): boolean {
+    return this.#waiting.size + this.#followers.size > 0;
+  }
+
+  /** Whether who comes now can still have all of it. */
+  get isOpen(): boolean {
+    if (this.#result !== null || !this.#flowing) return true;
+    return !this.#over && this.#watch.held !== null;
+  }
+
+  /** The call is made: from now on this is what reads its answer. */
+  takeOff(): void {
+    this.#watch.claim();
+  }
+
+  head(status: number, header: (name: string) => string | undefined): void {
+    this.#watch.head(status, header);
+    const type = this.#watch.headers['content-type'] ?? '';
+    this.#isStream = status === 200 && /^\s*text\/event-stream\s*(;|$)/i.test(type);
+    // Nobody shares what may not be stored.
+    if (status !== 200) this.#settle({ kind: 'failed' });
+  }
+
+  chunk(bytes: Uint8Array): void {
+    this.#watch.chunk(bytes);
+    for (const follower of this.#followers) follower.push(bytes);
+    if (!this.#isStream || this.#flowing) return;
+    this.#flowing = true;
+    for (const take of this.#waiting) take(this.#follow());
+    this.#waiting.clear();
+  }
+
+  end(): void {
+    this.#watch.end();
+    this.#finish((follower) => follower.end());
+  }
+
+  abort(reason: RefusalReason): void {
+    this.#watch.abort(reason);
+    this.#finish((follower) => follower.break());
+    this.#settle({ kind: 'failed' });
+  }
+
+  /** What was made of the answer: an entry that may be shared, or none. */
+  conclude(entry: CachedResponse | null): void {
+    this.#settle(entry === null ? { kind: 'failed' } : { kind: 'entry', entry });
+  }
+
+  /** Waits for something to share, `waitMs` at most, or until `left` is aborted. */
+  join(waitMs: number, left: AbortSignal): Promise<Seat> {
+    if (this.#result !== null) return Promise.resolve(this.#result);
+    const wasAlone = !this.hasCompany;
+    const seat = this.#flowing ? Promise.resolve(this.#follow()) : this.#wait(waitMs, left);
+    if (wasAlone) this.onCompany();
+    return seat;
+  }
+
+  /** The leader's client has left; true when the call is to go on without it. */
+  leaderLeft(): boolean {
+    this.#leaderLeft = true;
+    return this.hasCompany || this.#options.finishAlone;
+  }
+
+  #wait(waitMs: number, left: AbortSignal): Promise<Seat> {
+    return new Promise((resolve) => {
+      const take = (seat: Seat) => {
+        clearTimeout(timer);
+        left.removeEventListener('abort', leave);
+        this.#waiting.delete(take);
+        resolve(seat);
+        if (seat.kind === 'waited' || seat.kind === 'left') this.#deserted();
+      };
+      const leave = () => take({ kind: 'left' });
+      const timer = setTimeout(() => take({ kind: 'waited' }), waitMs);
+      this.#waiting.add(take);
+      left.addEventListener('abort', leave);
+      if (left.aborted) leave();
+    });
+  }
+
+  #follow(): Seat {
+    const follower = new Follower(this.#watch.held ?? [], this.#options.maxBytes, () => {
+      this.#followers.delete(follower);
+      this.#deserted();
+    });
+    this.#followers.add(follower);
+    return { kind: 'stream', follower };
+  }
+
+  #finish(last: (follower: Follower) => void): void {
+    this.#over = true;
+    for (const follower of this.#followers) last(follower);
+    this.#followers.clear();
+  }
+
+  #settle(result: Seat): void {
+    if (this.#result !== null) return;
+    this.#result = result;
+    for (const take of this.#waiting) take(result);
+  }
+
+  #deserted(): void {
+    if (this.#over || !this.#leaderLeft || this.hasCompany || this.#options.finishAlone) return;
+    this.onDeserted();
+  }
+}

@@ -1,0 +1,92 @@
+/** Where a follower's bytes go: a response, or whatever stands for one. */
+export interface Outlet {
+  /** False when the next bytes shall wait for `Follower.resume`. */
+  write(bytes: Uint8Array): boolean;
+  end(): void;
+  /** The answer broke off, and must not look whole. */
+  break(): void;
+}
+
+type Ending = 'end' | 'break';
+
+/** One reader of a stream under way, at its own pace; what it has not taken yet waits by reference. */
+export class Follower {
+  readonly #queue: Uint8Array[];
+  readonly #maxBytes: number;
+  readonly #left: () => void;
+  #queuedBytes: number;
+  #outlet: Outlet | null = null;
+  #blocked = false;
+  #ending: Ending | null = null;
+  #done = false;
+  /** It fell further behind than it may, and was ended for that. */
+  tooSlow = false;
+
+  constructor(soFar: readonly Uint8Array[], maxBytes: number, left: () => void) {
+    this.#queue = [...soFar];
+    this.#queuedBytes = soFar.reduce((sum, bytes) => sum + bytes.length, 0);
+    this.#maxBytes = maxBytes;
+    this.#left = left;
+  }
+
+  /** Lets the bytes flow, those that have come so far at once. */
+  attach(outlet: Outlet): void {
+    this.#outlet = outlet;
+    this.#pump();
+  }
+
+  push(bytes: Uint8Array): void {
+    if (this.#done) return;
+    this.#queue.push(bytes);
+    this.#queuedBytes += bytes.length;
+    this.#pump();
+    if (this.#queuedBytes > this.#maxBytes) {
+      this.tooSlow = true;
+      this.break();
+      this.leave();
+    }
+  }
+
+  /** No more will come. */
+  end(): void {
+    this.#ending ??= 'end';
+    this.#pump();
+  }
+
+  break(): void {
+    this.#ending = 'break';
+    this.#queue.length = 0;
+    this.#queuedBytes = 0;
+    this.#pump();
+  }
+
+  /** The outlet can take more. */
+  resume(): void {
+    this.#blocked = false;
+    this.#pump();
+  }
+
+  /** The reader is gone. */
+  leave(): void {
+    this.#done = true;
+    this.#queue.length = 0;
+    this.#left();
+  }
+
+  #pump(): void {
+    const outlet = this.#outlet;
+    if (outlet === null || this.#done) return;
+    let taken = 0;
+    for (const bytes of this.#queue) {
+      if (this.#blocked) break;
+      taken++;
+      this.#queuedBytes -= bytes.length;
+      this.#blocked = !outlet.write(bytes);
+    }
+    this.#queue.splice(0, taken);
+    if (this.#queue.length > 0 || this.#ending === null) return;
+    this.#done = true;
+    if (this.#ending === 'end') outlet.end();
+    else outlet.break();
+  }
+}

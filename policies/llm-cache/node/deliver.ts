@@ -1,0 +1,101 @@
+import type { ServerResponse } from 'node:http';
+import onHeaders from 'on-headers';
+import type { LlmCacheSettings } from '../../../schemas/llm-cache.ts';
+import type { CacheType } from '../../shared/exchange.ts';
+import type { FaultLog } from '../../shared/faults.ts';
+import type { NodeExchange } from '../../shared/node/exchange.ts';
+import { headerText, tap } from '../../shared/node/tap.ts';
+import { appendCacheStatus, cacheStatus } from '../cache-status.ts';
+import type { Decision, Forward } from '../decision.ts';
+import type { CachedResponse } from '../entry.ts';
+import type { Flight } from '../flight.ts';
+import { answerUnavailable, follow, replayHit, replayJoined, replayStale } from './replay.ts';
+import { rescue } from './rescue.ts';
+import type { CacheStats } from '../stats.ts';
+
+export interface Delivery {
+  readonly exchange: NodeExchange;
+  readonly res: ServerResponse;
+  readonly pipeline: string;
+  readonly settings: LlmCacheSettings;
+  readonly stats: CacheStats;
+  readonly faults: FaultLog;
+}
+
+/** Does what was decided. True when the request has its answer, false when it is to go on. */
+export function deliver(decision: Decision, delivery: Delivery): boolean {
+  const { exchange, res, stats, pipeline } = delivery;
+  switch (decision.kind) {
+    case 'gone':
+      return true;
+    case 'hit':
+      served(exchange, 'exact', decision.entry);
+      replayHit(res, decision);
+      return true;
+    case 'joined':
+      served(exchange, 'coalesced', decision.entry);
+      replayJoined(res, decision);
+      return true;
+    case 'following':
+      exchange.served = { cacheType: 'coalesced', facts: decision.flight.answer };
+      follow(res, decision, () => stats.reason(pipeline, 'slow-reader'));
+      return true;
+    case 'unavailable':
+      answerUnavailable(res, decision, exchange.request.protocol);
+      return true;
+    default:
+      if (res.destroyed) {
+        decision.flight?.abort('client-left');
+        return true;
+      }
+      mark(res, decision);
+      if (decision.flight !== null) forward(decision.flight, decision, delivery);
+      return false;
+  }
+}
+
+function served(exchange: NodeExchange, cacheType: CacheType, entry: CachedResponse): void {
+  const { responseId: id, model, usage } = entry;
+  exchange.served = { cacheType, facts: { id, model, usage } };
+}
+
+/** Says in the response what the cache did, in place of what a cache further up said of itself. */
+function mark(res: ServerResponse, decision: Forward): void {
+  onHeaders(res, () => {
+    if (String(res.getHeader('X-Cache')).startsWith('HIT (stale)')) return;
+    res.removeHeader('X-Cache');
+    res.removeHeader('Age');
+    const upstreams = headerText(res, 'Cache-Status');
+    res.setHeader('Cache-Status', appendCacheStatus(upstreams, cacheStatus(decision)));
+  });
+}
+
+/** Lets the flight see the answer, and ties it to the call and to the client that make it. */
+function forward(flight: Flight, decision: Forward, delivery: Delivery): void {
+  const { exchange, res, faults, stats, pipeline, settings } = delivery;
+  const { lifeline } = exchange;
+  flight.takeOff();
+  lifeline.goesOn = () => flight.leaderLeft();
+  flight.onDeserted = () => lifeline.abandon();
+  // A pipe that had paused for this client alone goes on: its client now reads at its own pace.
+  flight.onCompany = () => res.emit('drain');
+  const keepsPace = () => {
+    if (res.destroyed) return true;
+    if (!flight.hasCompany) return false;
+    if (res.writableLength > settings.maxResponseBytes) {
+      stats.reason(pipeline, 'slow-reader');
+      res.destroy();
+    }
+    return true;
+  };
+  const inner = tap({ res, lifeline, observer: flight, faults, keepsPace });
+
+  const { fallback } = decision;
+  if (fallback === null) return;
+  rescue(res, lifeline, (status) => {
+    served(exchange, 'stale', fallback);
+    stats.rescued(pipeline);
+    flight.abort(status === null ? 'aborted' : 'status');
+    replayStale(res, fallback, { status, now: Date.now(), inner });
+  });
+}

@@ -1,0 +1,109 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path/posix';
+import { expect } from 'chai';
+
+/**
+ * The layers of the source tree, top first. A file belongs to the first that names it, and imports
+ * from its own layer and from lower ones only; types count as well.
+ */
+const layers: readonly (readonly [string, RegExp])[] = [
+  ['plugin', /^policies\/[^/]+$/],
+  ['conditions', /^conditions\//],
+  ['shells', /^policies\/llm-(cache|usage)\/index\.ts$/],
+  ['adapters', /^policies\/(shared|llm-cache)\/node\//],
+  ['registries and back ends', /\/(stores|sinks)\/(?!(store|sink)\.ts$)/],
+  ['engine', /^policies\/llm-cache\/engine\.ts$/],
+  ['rules, key, entry, record', /^policies\/llm-(cache|usage)\//],
+  ['exchange', /^policies\/shared\/(exchange|answer|answer-watch|stream-judge|consumer)\.ts$/],
+  ['protocols', /^policies\/shared\/protocols\//],
+  ['leaves', /^policies\/shared\/[^/]+$/],
+  ['schemas', /^schemas\//],
+];
+
+/** Where Node and what is made for it may be known: in the layers above the engine. */
+const engineLayer = layers.findIndex(([name]) => name === 'engine');
+const nodeOnly = /^(node:|express|http-proxy$|on-headers$)/;
+
+const layerOf = (file: string) => layers.findIndex(([, pattern]) => pattern.test(file));
+
+/** Every source file, with what it imports: files as their paths, packages by name. */
+const tree = new Map(
+  ['policies', 'conditions', 'schemas']
+    .flatMap((root) =>
+      readdirSync(root, { recursive: true }).map((path) => `${root}/${String(path)}`),
+    )
+    .map((path) => path.replaceAll('\\', '/'))
+    .filter((path) => path.endsWith('.ts'))
+    .map((file) => [file, importsOf(file)]),
+);
+
+function importsOf(file: string): string[] {
+  const statement =
+    /^(?:import|export)\b[^;]*?\bfrom '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)|\brequire\('([^']+)'\)/gm;
+  return [...readFileSync(file, 'utf8').matchAll(statement)]
+    .map((match) => match.slice(1).find((name) => name !== undefined) ?? '')
+    .map((name) => (name.startsWith('.') ? join(dirname(file), name) : name));
+}
+
+/** Every import, as `from → to`, that `isWrong`. */
+function wrong(isWrong: (from: string, to: string) => boolean): string[] {
+  return [...tree].flatMap(([from, imports]) =>
+    imports.filter((to) => isWrong(from, to)).map((to) => `${from} → ${to}`),
+  );
+}
+
+/** `file` and all that it reaches. */
+function reachedFrom(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  for (const next of tree.get(file) ?? []) reachedFrom(next, seen);
+  return seen;
+}
+
+describe('the imports of the source tree', () => {
+  it('are found, each of a file that there is', () => {
+    expect(tree.get('policies/llm-cache/engine.ts')).to.include.members([
+      'policies/llm-cache/key.ts',
+      'policies/shared/exchange.ts',
+    ]);
+    expect(wrong((_from, to) => to.endsWith('.ts') && !tree.has(to))).to.deep.equal([]);
+  });
+
+  it('begin in files that each belong to a layer, and every layer has some', () => {
+    const found = new Set([...tree.keys()].map(layerOf));
+    expect([...tree.keys()].filter((file) => layerOf(file) < 0)).to.deep.equal([]);
+    expect(layers.filter((_, at) => !found.has(at)).map(([name]) => name)).to.deep.equal([]);
+  });
+
+  it('never point up', () => {
+    expect(wrong((from, to) => tree.has(to) && layerOf(to) < layerOf(from))).to.deep.equal([]);
+  });
+
+  it('go round in no circle', () => {
+    const circles = wrong((from, to) => tree.has(to) && reachedFrom(to).has(from));
+    expect(circles).to.deep.equal([]);
+  });
+
+  it('join the two policies nowhere below the plugin', () => {
+    const folder = (file: string) => /^policies\/(llm-cache|llm-usage|shared)\//.exec(file)?.[1];
+    expect(
+      wrong((from, to) => {
+        const [here, there] = [folder(from), folder(to)];
+        return here !== undefined && there !== undefined && there !== 'shared' && there !== here;
+      }),
+    ).to.deep.equal([]);
+  });
+
+  it('know Node only above the engine', () => {
+    expect(wrong((from, to) => nodeOnly.test(to) && layerOf(from) >= engineLayer)).to.deep.equal(
+      [],
+    );
+    const reached = [...reachedFrom('policies/llm-cache/engine.ts')];
+    expect(reached).to.include('policies/shared/protocols/protocol.ts');
+    expect(reached.filter((name) => nodeOnly.test(name))).to.deep.equal([]);
+  });
+
+  it("know the gateway by the plugin's own types alone", () => {
+    expect(wrong((_from, to) => to === 'express-gateway' || to === 'express')).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,307 @@
+import { isDeepStrictEqual } from 'node:util';
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import { cacheKey } from '../policies/llm-cache/key.ts';
+import { nodeDigest } from '../policies/shared/node/digest.ts';
+import { llmCacheSchema, type LlmCacheSettings } from '../schemas/llm-cache.ts';
+import { validate } from '../schemas/validate.ts';
+import { makeBody, makeRequest, type RequestParts } from './support/llm-request.ts';
+
+const digest = nodeDigest('a secret');
+const chat = '/v1/chat/completions';
+
+interface Asked extends RequestParts {
+  readonly scope?: string;
+  readonly action?: Partial<LlmCacheSettings>;
+}
+
+function keyOf(body: unknown, { scope = 'anonymous', action = {}, ...parts }: Asked = {}): string {
+  const settings = validate<LlmCacheSettings>(llmCacheSchema, action, 'test');
+  return cacheKey(makeRequest(parts), makeBody(body), scope, settings, digest);
+}
+
+/** Fails unless all are one key. */
+function expectSame(...keys: string[]): void {
+  expect(new Set(keys)).to.have.length(1);
+}
+
+/** Fails unless each two are apart. */
+function expectApart(...keys: string[]): void {
+  expect(new Set(keys)).to.have.length(keys.length);
+}
+
+describe('the cache key', () => {
+  describe('of a body', () => {
+    it('does not depend on the order of members, at any depth, or on white space', () => {
+      expectSame(
+        keyOf('{"model":"m","messages":[{"role":"user","content":"a"}],"n":1}'),
+        keyOf('{ "n": 1,\n "messages": [ {"content": "a", "role": "user"} ],\t"model": "m" }\r\n'),
+      );
+    });
+
+    it('depends on the order of items', () => {
+      expectApart(keyOf({ input: ['a', 'b'] }), keyOf({ input: ['b', 'a'] }));
+    });
+
+    it('takes numbers by value', () => {
+      expectSame(keyOf('{"n":1}'), keyOf('{"n":1.0}'), keyOf('{"n":10e-1}'), keyOf('{"n":0.1E+1}'));
+      expectSame(keyOf('{"n":0}'), keyOf('{"n":-0}'), keyOf('{"n":0e9}'));
+    });
+
+    it('keeps numbers apart that a double does not', () => {
+      expectApart(
+        keyOf('{"seed":9007199254740992}'),
+        keyOf('{"seed":9007199254740993}'),
+        keyOf('{"seed":1e400}'),
+        keyOf('{"seed":1e401}'),
+        keyOf('{"seed":-1e400}'),
+      );
+    });
+
+    it('takes strings by code unit, however they are spelt', () => {
+      expectSame(keyOf('{"a/b":"é\\n"}'), keyOf('{"a\\/b":"\\u00e9\\u000a"}'));
+      expectApart(keyOf('{"a":"\\u00e9"}'), keyOf('{"a":"e\\u0301"}'));
+      expectApart(keyOf('{"a":"\\ud83d"}'), keyOf('{"a":"\\ude00"}'), keyOf('{"a":"\\ufffd"}'));
+    });
+
+    it('tells the types of values apart', () => {
+      const values = [null, true, false, 0, 1, '', '1', 'true', 'null', [], {}, [null], [[]]];
+      expectApart(keyOf({}), ...values.map((value) => keyOf({ value })));
+    });
+
+    it('is of the raw bytes where a member comes twice, at any depth', () => {
+      for (const twice of ['{"n":1,"n":2}', '{"a":[{"n":1,"n":2}]}', '{"n":1,"\\u006e":2}']) {
+        expectApart(keyOf(twice), keyOf(twice.replace(':1,', ': 1,')), keyOf(JSON.parse(twice)));
+        expectSame(keyOf(twice), keyOf(twice));
+      }
+    });
+
+    it('does not lose members with the names of built-in properties', () => {
+      const names = ['__proto__', 'constructor', 'toString', 'a'];
+      expectApart(keyOf({}), ...names.map((name) => keyOf(`{${JSON.stringify(name)}:1}`)));
+    });
+  });
+
+  describe('and the stream mode', () => {
+    it('take stream absent, false and null for one', () => {
+      expectSame(keyOf({ n: 1 }), keyOf({ n: 1, stream: false }), keyOf({ n: 1, stream: null }));
+    });
+
+    it('keep a stream and a JSON answer apart', () => {
+      expectApart(keyOf({ stream: true }), keyOf({ stream: false }));
+    });
+
+    it('keep a stream member apart that is neither', () => {
+      const odd = [1, 0, 'true', 'false', '', [], {}];
+      expectApart(keyOf({}), keyOf({ stream: true }), ...odd.map((stream) => keyOf({ stream })));
+    });
+
+    it('count stream_options only when streaming', () => {
+      const options = { include_usage: true };
+      expectSame(keyOf({}), keyOf({ stream_options: options }), keyOf({ stream_options: null }));
+      expectApart(keyOf({ stream: true }), keyOf({ stream: true, stream_options: options }));
+    });
+
+    it('take include_usage: false, and no options at all, for no stream_options', () => {
+      const plain = keyOf({ stream: true });
+      expectSame(
+        plain,
+        keyOf({ stream: true, stream_options: { include_usage: false } }),
+        keyOf({ stream: true, stream_options: {} }),
+      );
+      expectSame(
+        keyOf({ stream: true, stream_options: { other: 1 } }),
+        keyOf({ stream: true, stream_options: { include_usage: false, other: 1 } }),
+      );
+      expectApart(plain, keyOf({ stream: true, stream_options: { other: 1 } }));
+    });
+
+    it('tell a stream member apart where the protocol has no streams', () => {
+      const path = '/v1/embeddings';
+      expectApart(keyOf({ input: 'a' }, { path }), keyOf({ input: 'a', stream: true }, { path }));
+    });
+
+    it('are told apart in a body with a member twice', () => {
+      expectApart(keyOf('{"n":1,"n":1,"stream":true}'), keyOf('{"n":1,"n":1,"stream":false}'));
+    });
+  });
+
+  describe('with ignoreFields', () => {
+    const action = { ignoreFields: ['user', 'metadata'] };
+
+    it('leaves the named members out', () => {
+      expectSame(
+        keyOf({ n: 1 }, { action }),
+        keyOf({ n: 1, user: 'a' }, { action }),
+        keyOf({ metadata: { deep: [1] }, user: 'b', n: 1 }, { action }),
+      );
+    });
+
+    it('leaves them out at the top level alone, and by their whole name', () => {
+      expectApart(
+        keyOf({ a: {} }, { action }),
+        keyOf({ a: { user: 1 } }, { action }),
+        keyOf({ a: {}, user2: 1 }, { action }),
+        keyOf({ a: {}, User: 1 }, { action }),
+      );
+    });
+
+    it('cannot take the stream mode out', () => {
+      const ignored = { ignoreFields: ['stream'] };
+      expectApart(keyOf({ stream: true }, { action: ignored }), keyOf({}, { action: ignored }));
+    });
+
+    it('counts every member by default', () => {
+      expectApart(keyOf({}), keyOf({ user: 'a' }), keyOf({ user: 'b' }), keyOf({ metadata: {} }));
+    });
+  });
+
+  describe('depends on', () => {
+    it('the path, and with it the protocol', () => {
+      const paths = [chat, '/v2/chat/completions', '/v1/completions', '/v1/responses'];
+      expectApart(...paths.map((path) => keyOf({}, { path, forwardedUrl: '/same' })));
+    });
+
+    it('the query that the client sent', () => {
+      const queries = ['', '?', '?api-version=1', '?api-version=2'];
+      expectApart(...queries.map((query) => keyOf({}, { query, forwardedUrl: '/same' })));
+    });
+
+    it('the url that will be forwarded', () => {
+      expectApart(
+        keyOf({}),
+        keyOf({}, { forwardedUrl: '/chat/completions' }),
+        keyOf({}, { forwardedUrl: '/chat/completions?x=1' }),
+      );
+    });
+
+    it('no shift of text between path, query and forwarded url', () => {
+      expectApart(
+        keyOf({}, { path: chat, query: '', forwardedUrl: '?x' }),
+        keyOf({}, { path: chat, query: '?x', forwardedUrl: '' }),
+      );
+    });
+
+    for (const name of llmCacheSchema.properties.varyHeaders.default) {
+      it(`the header ${name}, present, absent or empty`, () => {
+        expectApart(
+          keyOf({}),
+          keyOf({}, { headers: { [name]: '' } }),
+          keyOf({}, { headers: { [name]: 'a' } }),
+          keyOf({}, { headers: { [name]: 'b' } }),
+        );
+      });
+    }
+
+    it('the vary headers as they will be forwarded', () => {
+      const ownHeaders = { 'openai-beta': 'a' };
+      expectSame(
+        keyOf({}, { headers: { 'openai-beta': 'z' }, ownHeaders }),
+        keyOf({}, { headers: { 'openai-beta': 'z' } }),
+      );
+    });
+
+    it('the vary headers that the operator named, in any case and order', () => {
+      const headers = { 'x-tier': 'a', 'x-region': 'b' };
+      const of = (...varyHeaders: string[]) => keyOf({}, { headers, action: { varyHeaders } });
+      expectSame(of('X-Tier', 'x-region'), of('x-region', 'x-tier', 'X-TIER'));
+      expectApart(of('x-tier'), of('x-region'), of());
+      expectApart(
+        of('x-tier', 'x-region'),
+        keyOf(
+          {},
+          {
+            headers: { 'x-tier': 'b', 'x-region': 'a' },
+            action: { varyHeaders: ['x-tier', 'x-region'] },
+          },
+        ),
+      );
+    });
+
+    it('no other header', () => {
+      expectSame(
+        keyOf({}),
+        keyOf({}, { headers: { authorization: 'Bearer x', 'x-request-id': '1', accept: '*/*' } }),
+      );
+    });
+
+    it('the scope', () => {
+      expectApart(keyOf({}, { scope: 'uA' }), keyOf({}, { scope: 'uB' }), keyOf({}));
+    });
+
+    it('the namespace: the one in the action, else the apiEndpoint', () => {
+      expectApart(keyOf({}, { apiEndpoint: 'a' }), keyOf({}, { apiEndpoint: 'b' }));
+      expectSame(
+        keyOf({}, { apiEndpoint: 'a', action: { namespace: 'ns' } }),
+        keyOf({}, { apiEndpoint: 'b', action: { namespace: 'ns' } }),
+      );
+      expect(keyOf({}, { apiEndpoint: null })).to.match(/^default:/);
+    });
+  });
+
+  describe('reads as namespace, scope and digest', () => {
+    it('in that order', () => {
+      expect(keyOf({}, { scope: 'uA', apiEndpoint: 'openai' })).to.match(/^openai:uA:[\w-]{43}$/);
+    });
+
+    it('whatever the namespace has in it', () => {
+      for (const namespace of ['a:b', 'a b', 'a/b?c', 'ä*', '%3A', 'a\nb']) {
+        const key = keyOf({}, { apiEndpoint: namespace });
+        expect(key.split(':')).to.have.length(3);
+        expect(decodeURIComponent(key.split(':')[0] ?? '')).to.equal(namespace);
+      }
+    });
+
+    it('and has no prompt, header or query in it', () => {
+      const headers = { authorization: 'Bearer PRIVATE', 'openai-organization': 'PRIVATE' };
+      const query = '?key=PRIVATE';
+      const key = keyOf({ messages: [{ content: 'PRIVATE' }] }, { headers, query });
+      expect(key).to.not.contain('PRIVATE');
+    });
+  });
+
+  describe('for any body', () => {
+    // Two members have rules of their own, which are told above.
+    const names = fc
+      .string({ minLength: 1 })
+      .filter((name) => name !== 'stream' && name !== 'stream_options');
+    const bodies = fc.dictionary(names, fc.jsonValue(), { minKeys: 1, noNullPrototype: true });
+
+    it('changes with any other value of any member', () => {
+      fc.assert(
+        fc.property(bodies, fc.nat(), fc.jsonValue(), (body, at, value) => {
+          const all = Object.keys(body);
+          const name = all[at % all.length] ?? '';
+          const other: unknown = JSON.parse(JSON.stringify({ ...body, [name]: value }));
+          if (isDeepStrictEqual(other, JSON.parse(JSON.stringify(body)))) {
+            expectSame(keyOf(body), keyOf(other));
+          } else {
+            expectApart(keyOf(body), keyOf(other));
+          }
+        }),
+      );
+    });
+
+    it('changes with a member more, and does not with one that is ignored', () => {
+      fc.assert(
+        fc.property(bodies, names, fc.jsonValue(), (body, name, value) => {
+          const { [name]: _before, ...less } = body;
+          const more = { [name]: value, ...less };
+          const action = { ignoreFields: [name] };
+          expectApart(keyOf(less), keyOf(more));
+          expectSame(keyOf(less, { action }), keyOf(more, { action }));
+        }),
+      );
+    });
+
+    it('does not change with the order of members', () => {
+      fc.assert(
+        fc.property(bodies, (body) => {
+          const members = Object.entries(body).map((pair) => pair.map((x) => JSON.stringify(x)));
+          const turned = members.toReversed().map((pair) => pair.join(': '));
+          expectSame(keyOf(body), keyOf(`{${turned.join(' ,\n')}}`));
+        }),
+      );
+    });
+  });
+});

@@ -1,0 +1,57 @@
+import type { BodyReason, LlmRequest } from '../../policies/shared/exchange.ts';
+import { findProtocol } from '../../policies/shared/protocols/index.ts';
+import type { Protocol } from '../../policies/shared/protocols/protocol.ts';
+import { RequestBody } from '../../policies/shared/request-body.ts';
+
+/** What a test says of a request; the rest is that of a plain chat completion. */
+export interface RequestParts {
+  /** Decides the protocol, as in the gateway. */
+  readonly path?: string;
+  /** With its question mark. */
+  readonly query?: string;
+  readonly forwardedUrl?: string;
+  readonly apiEndpoint?: string | null;
+  readonly consumer?: unknown;
+  /** As they will be forwarded. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** As the client sent them; those of `headers` where nothing is said. */
+  readonly ownHeaders?: Readonly<Record<string, string | readonly string[]>>;
+  /** The text or the bytes as they are, anything else as JSON; or why there is none. */
+  readonly body?: unknown;
+  readonly noBody?: BodyReason;
+  readonly left?: AbortSignal;
+}
+
+export function makeRequest(parts: RequestParts = {}): LlmRequest {
+  const { path = '/v1/chat/completions', query = '', headers = {} } = parts;
+  const forwarded = new Headers({ ...headers });
+  const own = Object.entries(parts.ownHeaders ?? headers);
+  const body = makeBody(parts.body ?? { model: 'gpt-4o', messages: [] });
+  return {
+    protocol: protocolAt(path),
+    path,
+    query,
+    forwardedUrl: parts.forwardedUrl ?? `${path}${query}`,
+    apiEndpoint: parts.apiEndpoint === undefined ? 'openai' : parts.apiEndpoint,
+    consumer: parts.consumer,
+    left: parts.left ?? new AbortController().signal,
+    header: (name) => forwarded.get(name) ?? undefined,
+    ownHeader: (name) =>
+      own.filter(([one]) => one.toLowerCase() === name).flatMap(([, value]) => value),
+    body: async (maxBytes) =>
+      parts.noBody ?? (body.bytes.length > maxBytes ? 'request-too-large' : body),
+  };
+}
+
+/** The text or the bytes as they are, anything else as JSON. */
+export function makeBody(body: unknown): RequestBody {
+  if (body instanceof Uint8Array) return new RequestBody(body);
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  return new RequestBody(new TextEncoder().encode(text));
+}
+
+function protocolAt(path: string): Protocol {
+  const protocol = findProtocol(path);
+  if (protocol === null) throw new Error(`no protocol is served at ${path}`);
+  return protocol;
+}
