@@ -90,59 +90,56 @@ export class Engine {
   }
 
   async #lookup(lookup: Lookup): Promise<Decision> {
-    const { key, controls } = lookup;
+    const { store, settings, now } = this.#parts;
+    const { key, controls, exchange } = lookup;
     const always = freshAlways(controls);
     if (always !== null) return this.#alone(lookup, 'request', { reason: always });
-    if (this.#joinable(lookup) !== undefined) return this.#join(lookup, 'miss', null);
 
-    const entry = await this.#parts.store.get(key);
-    if (entry === undefined) return this.#join(lookup, 'miss', null);
-    const now = this.#parts.now();
-    if (now >= entry.freshUntil) return this.#join(lookup, 'stale', entry);
-    if (isTooOld(controls, entry, now)) {
-      return this.#alone(lookup, 'request', { reason: 'max-age' });
+    for (let attempt = 1; ;) {
+      const flight = this.#joinable(lookup, attempt);
+      if (flight !== undefined) {
+        const seat = await flight.join(settings.coalesceWaitMs, exchange.request.left);
+        if (seat.kind === 'entry') return { kind: 'joined', key, entry: seat.entry };
+        if (seat.kind === 'stream') {
+          return { kind: 'following', key, flight, follower: seat.follower };
+        }
+        if (seat.kind === 'left') return { kind: 'gone' };
+        attempt = seat.kind === 'waited' ? Infinity : flight.attempt + 1;
+        continue;
+      }
+      const entry = await store.get(key);
+      if (entry !== undefined && now() < entry.freshUntil) {
+        if (!isTooOld(controls, entry, now())) return this.#hit(key, entry);
+        return this.#alone(lookup, 'request', { reason: 'max-age' });
+      }
+      // Somebody may have made the call while the store was asked.
+      if (this.#joinable(lookup, attempt) !== undefined) continue;
+      const kind = entry === undefined ? 'miss' : 'stale';
+      const fallback = this.#fallback(entry);
+      return this.#mayShare(lookup, attempt)
+        ? this.#lead(lookup, kind, fallback, attempt)
+        : this.#alone(lookup, kind, { fallback });
     }
-    const age = Math.max(0, Math.floor((now - entry.storedAt) / 1000));
+  }
+
+  #hit(key: string, entry: CachedResponse): Decision {
+    const age = Math.max(0, Math.floor((this.#parts.now() - entry.storedAt) / 1000));
     const ttl = Math.round((entry.freshUntil - entry.storedAt) / 1000) - age;
     return { kind: 'hit', key, entry, age, ttl };
   }
 
-  /** Reads along with an identical request, or makes the call that others may join. */
-  async #join(
-    lookup: Lookup,
-    kind: 'miss' | 'stale',
-    expired: CachedResponse | null,
-  ): Promise<Decision> {
-    const { key, exchange, controls } = lookup;
-    const fallback = this.#fallback(expired);
-    for (let attempt = 1; attempt <= maxAttempts;) {
-      if (!this.#mayShare(key) || controls.onlyIfCached) break;
-      const flight = this.#joinable(lookup);
-      if (flight === undefined) return this.#lead(lookup, kind, fallback, attempt);
-
-      const seat = await flight.join(this.#parts.settings.coalesceWaitMs, exchange.request.left);
-      if (seat.kind === 'entry') return { kind: 'joined', key, entry: seat.entry };
-      if (seat.kind === 'stream')
-        return { kind: 'following', key, flight, follower: seat.follower };
-      if (seat.kind === 'left') return { kind: 'gone' };
-      if (seat.kind === 'waited') break;
-      attempt = flight.attempt + 1;
-    }
-    return this.#alone(lookup, kind, { fallback });
+  #mayShare({ key, controls }: Lookup, attempt: number): boolean {
+    const { settings, flights } = this.#parts;
+    if (!settings.coalesce || controls.onlyIfCached) return false;
+    return attempt <= maxAttempts && !flights.passes(key);
   }
 
-  #mayShare(key: string): boolean {
-    return this.#parts.settings.coalesce && !this.#parts.flights.passes(key);
+  #joinable(lookup: Lookup, attempt: number): Flight | undefined {
+    return this.#mayShare(lookup, attempt) ? this.#parts.flights.find(lookup.key) : undefined;
   }
 
-  #joinable({ key, controls }: Lookup): Flight | undefined {
-    return this.#mayShare(key) && !controls.onlyIfCached
-      ? this.#parts.flights.find(key)
-      : undefined;
-  }
-
-  #fallback(expired: CachedResponse | null): CachedResponse | null {
-    if (expired === null) return null;
+  #fallback(expired: CachedResponse | undefined): CachedResponse | null {
+    if (expired === undefined) return null;
     const until = expired.freshUntil + this.#parts.settings.staleIfError * 1000;
     return this.#parts.now() < until ? expired : null;
   }

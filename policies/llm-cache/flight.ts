@@ -75,8 +75,8 @@ export class Flight implements ResponseObserver {
 
   /** Whether who comes now can still have all of it. */
   get isOpen(): boolean {
-    if (this.#result !== null || !this.#flowing) return true;
-    return !this.#over && this.#watch.held !== null;
+    if (this.#result !== null) return this.#result.kind === 'entry';
+    return !this.#flowing || (!this.#over && this.#watch.held !== null);
   }
 
   /** The call is made: from now on this is what reads its answer. */

@@ -189,6 +189,29 @@ describe('Identical requests at the same time', () => {
     for (const reply of await Promise.all(replies)) expect(reply.status).to.equal(500);
   });
 
+  it('go on as soon as a failure shows, though its body is slow', async () => {
+    const gate = new Gate();
+    let calls = 0;
+    upstream.answer(async (request, res) => {
+      if (++calls > 1) return json(answers.chat.json)(request, res);
+      await gate.wait();
+      res.writeHead(503, { 'content-type': 'application/json' });
+      res.write('{"error":');
+      await gate.wait();
+      res.end('{}}');
+    });
+    const body = ask();
+    const leader = post(url(), body);
+    await eventually(() => calls === 1, 'the first call');
+    const others = Array.from({ length: 5 }, () => post(url(), body));
+    await settled();
+    gate.pass();
+    for (const reply of await Promise.all(others)) expect(reply.text).to.equal(answers.chat.json);
+    expect(calls).to.equal(2);
+    gate.pass();
+    expect((await leader).status).to.equal(503);
+  });
+
   it('one that has seen no byte for too long goes by itself', async () => {
     let calls = 0;
     const gate = new Gate();
