@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 
-const start = join(__dirname, '..', 'examples', 'gateway', 'start.js');
+const start = join(process.cwd(), 'examples', 'gateway', 'start.js');
 
 type Ports = Readonly<Record<'EG_HTTP_PORT' | 'EG_ADMIN_PORT' | 'UPSTREAM_PORT', number>>;
 
