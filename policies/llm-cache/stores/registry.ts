@@ -65,6 +65,8 @@ export class StoreRegistry {
     return {
       get: (key) => used().get(key),
       set: (key, entry) => used().set(key, entry),
+      delete: (key) => used().delete(key),
+      purge: (filter) => used().purge(filter),
       stats: () => store.stats(),
       close: () => store.close(),
     };
@@ -95,5 +97,6 @@ function makeStore(settings: StoreSettings): Store {
 }
 
 function keyOf(name: string, settings: StoreSettings): string {
-  return JSON.stringify([name, settings]);
+  // The order in which somebody wrote the settings makes no other store of it.
+  return JSON.stringify([name, Object.entries(settings).toSorted()]);
 }

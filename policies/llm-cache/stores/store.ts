@@ -35,3 +35,11 @@ export interface Store {
   /** Lets go of all that it holds. A later use starts anew. */
   close(): Promise<void>;
 }
+
+/** Whether the entry has all that the filter asks for. */
+export function matchesFilter(entry: CachedResponse, filter: EntryFilter): boolean {
+  const { namespace, model, consumer } = filter;
+  if (namespace !== undefined && entry.namespace !== namespace) return false;
+  if (consumer !== undefined && entry.consumer !== consumer) return false;
+  return model === undefined || entry.model === model || entry.requestedModel === model;
+}
