@@ -98,5 +98,5 @@ function makeStore(settings: StoreSettings): Store {
 
 function keyOf(name: string, settings: StoreSettings): string {
   // The order in which somebody wrote the settings makes no other store of it.
-  return JSON.stringify([name, Object.entries(settings).toSorted()]);
+  return JSON.stringify([name, Object.entries(settings).toSorted(([a], [b]) => (a < b ? -1 : 1))]);
 }
