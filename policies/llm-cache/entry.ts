@@ -1,4 +1,4 @@
-import { isObject } from '../shared/json.ts';
+import { isObject, type JsonObject } from '../shared/json.ts';
 import type { ProtocolName } from '../shared/protocols/protocol.ts';
 import type { Usage } from '../shared/usage.ts';
 
@@ -54,12 +54,40 @@ export function decodeEntry(bytes: Uint8Array): CachedResponse | undefined {
     const head: unknown = JSON.parse(
       new TextDecoder().decode(bytes.subarray(prefixBytes, bodyStart)),
     );
-    if (!isObject(head)) return undefined;
+    if (!isObject(head) || !isHead(head)) return undefined;
     return Object.freeze({
-      ...(head as unknown as Omit<CachedResponse, 'body'>),
+      ...head,
       body: bytes.subarray(bodyStart),
     });
   } catch {
     return undefined;
   }
+}
+
+type Head = Omit<CachedResponse, 'body'>;
+
+/** What each member of a head may be; damage shows here at the latest. */
+const headTypes: Readonly<Record<keyof Head, readonly string[]>> = {
+  namespace: ['string'],
+  protocol: ['string'],
+  model: ['string', 'null'],
+  requestedModel: ['string', 'null'],
+  consumer: ['string', 'null'],
+  stream: ['boolean'],
+  responseId: ['string', 'null'],
+  usage: ['object', 'null'],
+  headers: ['object'],
+  storedAt: ['number'],
+  freshUntil: ['number'],
+  expiresAt: ['number'],
+};
+
+function isHead(head: JsonObject): head is JsonObject & Head {
+  const members = Object.keys(head);
+  return (
+    members.length === Object.keys(headTypes).length &&
+    Object.entries(headTypes).every(([name, types]) =>
+      types.includes(head[name] === null ? 'null' : typeof head[name]),
+    )
+  );
 }

@@ -1,0 +1,26 @@
+import type { CachedResponse } from '../../policies/llm-cache/entry.ts';
+
+/** An entry as the cache makes them, stored at `now` and fresh for an hour. */
+export function makeEntry(now: number, parts: Partial<CachedResponse> = {}): CachedResponse {
+  return {
+    namespace: 'openai',
+    protocol: 'chat',
+    model: 'gpt-4o-2024-08-06',
+    requestedModel: 'gpt-4o',
+    consumer: null,
+    stream: false,
+    responseId: 'chatcmpl-1',
+    usage: {
+      inputTokens: 11,
+      outputTokens: 5,
+      totalTokens: 16,
+      details: { cached_tokens: 4 },
+    },
+    headers: { 'content-type': 'application/json' },
+    storedAt: now,
+    freshUntil: now + 3_600_000,
+    expiresAt: now + 3_660_000,
+    body: new TextEncoder().encode('{"id":"chatcmpl-1"}'),
+    ...parts,
+  };
+}

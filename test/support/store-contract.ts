@@ -1,0 +1,140 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import type { Store } from '../../policies/llm-cache/stores/store.ts';
+import { makeEntry } from './entry.ts';
+
+/** A store under test, and its clock. */
+export interface StoreUnderTest {
+  readonly store: Store;
+  now(): number;
+  /** Lets so many milliseconds pass. */
+  advance(ms: number): Promise<void>;
+}
+
+/** What every store must do. */
+export function describeStore(name: string, make: () => Promise<StoreUnderTest>): void {
+  describe(`${name}, as every store,`, () => {
+    let test: StoreUnderTest;
+    let store: Store;
+    beforeEach(async () => {
+      test = await make();
+      store = test.store;
+    });
+    afterEach(() => store.close());
+
+    const entry = (parts = {}) => makeEntry(test.now(), parts);
+
+    it('gives back what was put in, every byte of it', async () => {
+      const body = Uint8Array.from({ length: 5000 }, (_, index) => index % 256);
+      const put = entry({ body, consumer: 'ada', stream: true, protocol: 'messages' });
+      expect(await store.set('a', put)).to.equal(true);
+      const { body: got, ...rest } = (await store.get('a')) ?? entry({ body: new Uint8Array() });
+      const { body: _body, ...expected } = put;
+      expect(rest).to.deep.equal(expected);
+      expect(Buffer.compare(got, body)).to.equal(0);
+    });
+
+    it('keeps an entry without usage, model or response id', async () => {
+      await store.set('a', entry({ usage: null, model: null, responseId: null }));
+      expect(await store.get('a')).to.include({ usage: null, model: null, responseId: null });
+    });
+
+    it('has nothing under a key that was not put in, whatever its name', async () => {
+      for (const key of ['a', 'constructor', '__proto__', 'toString', '']) {
+        expect(await store.get(key)).to.equal(undefined);
+        expect(await store.delete(key)).to.equal(false);
+      }
+    });
+
+    it('takes any key for a name and nothing else', async () => {
+      for (const key of ['constructor', '__proto__', 'a:b:c', 'ü%20']) {
+        await store.set(key, entry({ responseId: key }));
+        expect((await store.get(key))?.responseId).to.equal(key);
+      }
+    });
+
+    it('replaces an entry', async () => {
+      await store.set('a', entry({ responseId: 'old' }));
+      await store.set('a', entry({ responseId: 'new' }));
+      expect((await store.get('a'))?.responseId).to.equal('new');
+    });
+
+    it('has no entry any more when it expires', async () => {
+      await store.set('a', entry({ expiresAt: test.now() + 1000 }));
+      await test.advance(900);
+      expect(await store.get('a')).to.not.equal(undefined);
+      await test.advance(200);
+      expect(await store.get('a')).to.equal(undefined);
+    });
+
+    it('shares nothing that a caller could change', async () => {
+      const headers = { 'content-type': 'application/json' };
+      const body = new TextEncoder().encode('{"a":1}');
+      await store.set('a', entry({ headers, body }));
+      headers['content-type'] = 'changed';
+      body.fill(0);
+      const first = await store.get('a');
+      expect(first?.headers['content-type']).to.equal('application/json');
+      expect(new TextDecoder().decode(first?.body)).to.equal('{"a":1}');
+      Object.assign(first?.headers ?? {}, { 'content-type': 'changed' });
+      expect((await store.get('a'))?.headers['content-type']).to.equal('application/json');
+    });
+
+    it('deletes one entry, once', async () => {
+      await store.set('a', entry());
+      await store.set('b', entry());
+      expect(await store.delete('a')).to.equal(true);
+      expect(await store.delete('a')).to.equal(false);
+      expect(await store.get('a')).to.equal(undefined);
+      expect(await store.get('b')).to.not.equal(undefined);
+    });
+
+    const filters: [object, string[]][] = [
+      [{ namespace: 'one' }, ['one:a', 'one:b']],
+      [{ model: 'm1' }, ['one:a', 'two:a']],
+      [{ model: 'asked' }, ['two:b']],
+      [{ consumer: 'ada' }, ['one:a', 'two:b']],
+      [{ namespace: 'one', consumer: 'ada' }, ['one:a']],
+      [{ consumer: 'nobody' }, []],
+      [{}, ['one:a', 'one:b', 'two:a', 'two:b']],
+    ];
+    for (const [filter, gone] of filters) {
+      it(`purges what matches ${JSON.stringify(filter)}, and nothing else`, async () => {
+        await store.set('one:a', entry({ namespace: 'one', model: 'm1', consumer: 'ada' }));
+        await store.set('one:b', entry({ namespace: 'one', model: 'm2', consumer: 'bob' }));
+        await store.set('two:a', entry({ namespace: 'two', model: 'm1' }));
+        await store.set(
+          'two:b',
+          entry({ namespace: 'two', requestedModel: 'asked', consumer: 'ada' }),
+        );
+        expect(await store.purge(filter)).to.equal(gone.length);
+        for (const key of ['one:a', 'one:b', 'two:a', 'two:b']) {
+          expect((await store.get(key)) === undefined, key).to.equal(gone.includes(key));
+        }
+      });
+    }
+
+    it('can be used again after it was closed', async () => {
+      await store.set('a', entry());
+      await store.close();
+      await store.set('b', entry());
+      expect(await store.get('b')).to.not.equal(undefined);
+    });
+
+    it('holds many that are put in and asked for at the same time', async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.uniqueArray(fc.stringMatching(/^[a-z0-9:]{1,20}$/), { maxLength: 30 }),
+          async (keys) => {
+            await Promise.all(
+              keys.map((key) => store.set(key, entry({ responseId: `id ${key}` }))),
+            );
+            const got = await Promise.all(keys.map((key) => store.get(key)));
+            expect(got.map((one) => one?.responseId)).to.deep.equal(keys.map((key) => `id ${key}`));
+          },
+        ),
+        { numRuns: 20 },
+      );
+    });
+  });
+}
