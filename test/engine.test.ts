@@ -1,0 +1,135 @@
+import { expect } from 'chai';
+import type { LlmCacheSettings } from '../schemas/llm-cache.ts';
+import { llmCacheSchema } from '../schemas/llm-cache.ts';
+import { validate } from '../schemas/validate.ts';
+import type { Decision, Forward } from '../policies/llm-cache/decision.ts';
+import { Engine } from '../policies/llm-cache/engine.ts';
+import { Flights } from '../policies/llm-cache/flights.ts';
+import { CacheStats } from '../policies/llm-cache/stats.ts';
+import { MemoryStore } from '../policies/llm-cache/stores/memory.ts';
+import type { Store } from '../policies/llm-cache/stores/store.ts';
+import { ByteBudget } from '../policies/shared/budget.ts';
+import type { Exchange } from '../policies/shared/exchange.ts';
+import { FaultLog } from '../policies/shared/faults.ts';
+import { nodeDigest } from '../policies/shared/node/digest.ts';
+import { answers } from './support/answers.ts';
+import { makeRequest, type RequestParts } from './support/llm-request.ts';
+
+const broken: Store = {
+  get: () => Promise.reject(new Error('a prompt, maybe')),
+  set: () => Promise.reject(new Error('a prompt, maybe')),
+  delete: () => Promise.reject(new Error()),
+  purge: () => Promise.reject(new Error()),
+  stats: () => ({
+    type: 'broken',
+    entries: 0,
+    bytes: 0,
+    maxBytes: null,
+    evictions: 0,
+    errors: 0,
+    droppedWrites: 0,
+  }),
+  close: async () => {},
+};
+
+describe('the engine', () => {
+  let said: string[];
+  let stats: CacheStats;
+  let budget: ByteBudget;
+  beforeEach(() => {
+    said = [];
+    stats = new CacheStats();
+    budget = new ByteBudget(1_000_000);
+  });
+
+  function engineOn(store: Store, action: Partial<LlmCacheSettings> = {}): Engine {
+    const log = { info: () => {}, warn: () => {}, error: (text: string) => void said.push(text) };
+    return new Engine({
+      store,
+      flights: new Flights(),
+      settings: validate<LlmCacheSettings>(llmCacheSchema, action, 'test'),
+      digest: nodeDigest('secret'),
+      budget,
+      stats,
+      faults: new FaultLog(log),
+      now: Date.now,
+    });
+  }
+  const exchange = (parts: RequestParts = {}): Exchange => ({
+    request: makeRequest(parts),
+    served: null,
+    answer: null,
+  });
+  /** The upstream's answer to a request that was forwarded. */
+  async function answer(decision: Decision, text = answers.chat.json, status = 200): Promise<void> {
+    const { flight } = decision as Forward;
+    flight?.takeOff();
+    flight?.head(status, (name) => (name === 'content-type' ? 'application/json' : undefined));
+    flight?.chunk(new TextEncoder().encode(text));
+    flight?.end();
+    await flight?.finished;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  it('takes a store that fails to read for a bypass, and says so once', async () => {
+    const engine = engineOn(broken);
+    for (const _ of [1, 2, 3]) {
+      expect(await engine.decide(exchange(), 'p')).to.include({
+        kind: 'bypass',
+        reason: 'store-error',
+        flight: null,
+      });
+    }
+    expect(stats.pipelines()['p']).to.deep.include({ requests: 3, reasons: { 'store-error': 3 } });
+    expect(said.length).to.equal(1);
+    expect(said[0]).to.not.contain('prompt');
+  });
+
+  it('takes a store that fails to write for an answer that was not stored', async () => {
+    const engine = engineOn({ ...broken, get: async () => undefined });
+    await answer(await engine.decide(exchange(), 'p'));
+    expect(stats.pipelines()['p']?.notStored).to.deep.equal({ 'store-error': 1 });
+    expect(said.length).to.equal(1);
+  });
+
+  it('says too-large of an answer that the store cannot hold', async () => {
+    const engine = engineOn(new MemoryStore({ maxBytes: 1024 }));
+    await answer(await engine.decide(exchange(), 'p'));
+    expect(stats.pipelines()['p']?.notStored).to.deep.equal({ 'too-large': 1 });
+  });
+
+  it('takes a request that cannot be read for a bypass', async () => {
+    const engine = engineOn(new MemoryStore({ maxBytes: 10_000 }));
+    const failing = exchange();
+    Object.assign(failing.request, { body: () => Promise.reject(new Error('no')) });
+    expect(await engine.decide(failing, 'p')).to.include({ kind: 'bypass', reason: 'store-error' });
+  });
+
+  it('does nothing for a client that has left', async () => {
+    const engine = engineOn(new MemoryStore({ maxBytes: 10_000 }));
+    expect(await engine.decide(exchange({ noBody: 'gone' }), 'p')).to.deep.equal({ kind: 'gone' });
+    expect(stats.pipelines()).to.deep.equal({});
+  });
+
+  it('holds nothing of an answer that has ended, and counts what it did', async () => {
+    const engine = engineOn(new MemoryStore({ maxBytes: 100_000 }));
+    await answer(await engine.decide(exchange(), 'p'));
+    await answer(await engine.decide(exchange({ body: { model: 'b' } }), 'p'), '{"error":{}}', 500);
+    expect(await engine.decide(exchange(), 'p')).to.include({ kind: 'hit', age: 0, ttl: 3600 });
+    expect(budget.held).to.equal(0);
+    expect(stats.pipelines()['p']).to.deep.equal({
+      requests: 3,
+      outcomes: { hit: 1, miss: 2, coalesced: 0, stale: 0, request: 0, bypass: 0 },
+      reasons: {},
+      notStored: { status: 1 },
+    });
+  });
+
+  it('lets no answer be stored when there is no room to hold it meanwhile', async () => {
+    budget.max = 100;
+    const engine = engineOn(new MemoryStore({ maxBytes: 100_000 }));
+    await answer(await engine.decide(exchange(), 'p'));
+    expect(stats.pipelines()['p']?.notStored).to.deep.equal({ 'buffer-limit': 1 });
+    expect(budget.held).to.equal(0);
+  });
+});
