@@ -63,7 +63,6 @@ describe('the engine', () => {
   /** The upstream's answer to a request that was forwarded. */
   async function answer(decision: Decision, text = answers.chat.json, status = 200): Promise<void> {
     const { flight } = decision as Forward;
-    flight?.takeOff();
     flight?.head(status, (name) => (name === 'content-type' ? 'application/json' : undefined));
     flight?.chunk(new TextEncoder().encode(text));
     flight?.end();

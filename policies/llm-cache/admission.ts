@@ -3,12 +3,14 @@ import type { WatchedAnswer } from '../shared/answer-watch.ts';
 import { consumerId } from '../shared/consumer.ts';
 import type { Digest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
+import { formatOf } from '../shared/format.ts';
 import { nameOrNull } from '../shared/json.ts';
 import type { CachedResponse } from './entry.ts';
 import type { Flight } from './flight.ts';
 import type { Lookup } from './lookup.ts';
 import { refusalOf } from './response-rules.ts';
 import type { CacheStats } from './stats.ts';
+import type { CallOutcome } from './stores/relay.ts';
 import type { Store } from './stores/store.ts';
 
 /** An expired entry is kept for so long at least, to tell an expired answer from one that never was. */
@@ -23,6 +25,13 @@ export interface AdmissionParts {
   readonly now: () => number;
 }
 
+export interface Conclusion {
+  /** Null where the answer may not be shared. */
+  readonly entry: CachedResponse | null;
+  /** What other gateways are told. */
+  readonly outcome: CallOutcome;
+}
+
 /** Judges answers when they have ended, and stores those that may be. */
 export class Admission {
   readonly #parts: AdmissionParts;
@@ -31,27 +40,26 @@ export class Admission {
     this.#parts = parts;
   }
 
-  /** The entry that was made of the flight's answer, null where there may be none. Never rejects. */
-  async conclude(
-    lookup: Lookup,
-    flight: Flight,
-  ): Promise<{ readonly entry: CachedResponse | null }> {
+  /** What was made of the flight's answer. Never rejects. */
+  async conclude(lookup: Lookup, flight: Flight): Promise<Conclusion> {
     const { store, stats, faults } = this.#parts;
     const { exchange, pipeline } = lookup;
     const seen = await flight.finished;
     const reason = refusalOf(seen.status, seen.answer, exchange.request.protocol, lookup.body);
     if (reason !== null || seen.answer.body === null) {
       stats.notStored(pipeline, reason ?? 'no-body');
-      return { entry: null };
+      return { entry: null, outcome: isWholeStream(seen) ? 'whole' : 'failed' };
     }
     const entry = this.#entry(lookup, seen, seen.answer.body);
+    const unstored = { entry, outcome: isWholeStream(seen) ? 'whole' : 'failed' } as const;
     try {
-      if (!(await store.set(lookup.key, entry))) stats.notStored(pipeline, 'too-large');
+      if (await store.set(lookup.key, entry)) return { entry, outcome: 'stored' };
+      stats.notStored(pipeline, 'too-large');
     } catch (error) {
       stats.notStored(pipeline, 'store-error');
       faults.report('llm-cache: an answer could not be stored', error);
     }
-    return { entry };
+    return unstored;
   }
 
   #entry(lookup: Lookup, seen: WatchedAnswer, body: Uint8Array): CachedResponse {
@@ -77,4 +85,10 @@ export class Admission {
       body,
     };
   }
+}
+
+/** A stream that came to its end, whatever it said: who reads along has all of it. */
+function isWholeStream({ status, headers, answer }: WatchedAnswer): boolean {
+  if (status !== 200 || formatOf(headers['content-type']) !== 'sse') return false;
+  return answer.fault !== 'aborted' && answer.fault !== 'client-left';
 }

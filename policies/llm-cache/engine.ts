@@ -12,6 +12,7 @@ import { Flight } from './flight.ts';
 import type { Flights } from './flights.ts';
 import { cacheKey } from './key.ts';
 import type { Lookup } from './lookup.ts';
+import { readAlong } from './read-along.ts';
 import {
   asideByBody,
   asideByControls,
@@ -21,6 +22,7 @@ import {
 } from './request-rules.ts';
 import { scopeOf } from './scope.ts';
 import type { CacheStats } from './stats.ts';
+import type { Lease } from './stores/relay.ts';
 import type { Store } from './stores/store.ts';
 
 export interface EngineParts {
@@ -116,9 +118,9 @@ export class Engine {
       if (this.#joinable(lookup, attempt) !== undefined) continue;
       const kind = entry === undefined ? 'miss' : 'stale';
       const fallback = this.#fallback(entry);
-      return this.#mayShare(lookup, attempt)
-        ? this.#lead(lookup, kind, fallback, attempt)
-        : this.#alone(lookup, kind, { fallback });
+      if (!this.#mayShare(lookup, attempt)) return this.#alone(lookup, kind, { fallback });
+      const led = await this.#lead(lookup, kind, fallback, attempt);
+      if (led !== null) return led;
     }
   }
 
@@ -144,22 +146,42 @@ export class Engine {
     return this.#parts.now() < until ? expired : null;
   }
 
-  /** A call that identical requests may join. */
-  #lead(
+  /** A call that identical requests may join; null where another gateway makes it, and this one reads along. */
+  async #lead(
     lookup: Lookup,
     kind: Forward['kind'],
     fallback: CachedResponse | null,
     attempt: number,
-  ): Forward {
-    const { flights } = this.#parts;
+  ): Promise<Forward | null> {
+    const { flights, store } = this.#parts;
+    const { key } = lookup;
     const flight = this.#flight(lookup, attempt);
-    flights.open(lookup.key, flight);
-    void this.#admission.conclude(lookup, flight).then(({ entry }) => {
-      flights.close(lookup.key, flight);
-      if (entry === null && attempt >= maxAttempts) flights.pass(lookup.key);
+    flights.open(key, flight);
+    const lease = await this.#lease(key);
+    if (lease === 'elsewhere') {
+      readAlong({ key, flight, store, flights });
+      return null;
+    }
+    flight.lease = lease;
+    void this.#admission.conclude(lookup, flight).then(({ entry, outcome }) => {
+      flights.close(key, flight);
+      if (entry === null && attempt >= maxAttempts) flights.pass(key);
       flight.conclude(entry);
+      return lease?.end(outcome);
     });
-    return { kind, reason: null, key: lookup.key, flight, fallback };
+    return { kind, reason: null, key, flight, fallback };
+  }
+
+  /** The lease on the call, where several gateways share one; null where there is none to have. */
+  async #lease(key: string): Promise<Lease | 'elsewhere' | null> {
+    const { relay } = this.#parts.store;
+    if (relay === undefined) return null;
+    try {
+      return (await relay.lease(key)) ?? 'elsewhere';
+    } catch {
+      // A store that cannot tell keeps nobody from calling; it says so itself.
+      return null;
+    }
   }
 
   /** A call that nobody joins. */
@@ -185,7 +207,9 @@ export class Engine {
   #flight({ exchange }: Lookup, attempt: number): Flight {
     const { settings, budget } = this.#parts;
     const maxBytes = settings.maxResponseBytes;
-    const watch = new AnswerWatch(exchange, { keep: true, maxBytes, budget });
+    // Of its own, as long as it is not known whose call it is.
+    const unbound = { request: exchange.request, served: null, answer: null };
+    const watch = new AnswerWatch(unbound, { keep: true, maxBytes, budget });
     return new Flight({ watch, attempt, maxBytes, finishAlone: settings.finishOnDisconnect });
   }
 

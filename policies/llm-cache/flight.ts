@@ -1,9 +1,11 @@
 import type { Answer } from '../shared/answer.ts';
 import type { AnswerWatch, WatchedAnswer } from '../shared/answer-watch.ts';
-import type { ResponseObserver } from '../shared/exchange.ts';
+import type { Exchange, ResponseObserver } from '../shared/exchange.ts';
+import { formatOf } from '../shared/format.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
 import type { CachedResponse } from './entry.ts';
 import { Follower } from './follower.ts';
+import type { Lease } from './stores/relay.ts';
 
 /** What becomes of a request that waits for an identical one. */
 export type Seat =
@@ -45,6 +47,8 @@ export class Flight implements ResponseObserver {
   #leaderLeft = false;
   /** Called when somebody joins a leader that had been alone. */
   onCompany: () => void = () => {};
+  /** Tells other gateways of the answer, where they share it. */
+  lease: Lease | null = null;
   /** Called when the leader has left and nobody reads any more. */
   onDeserted: () => void = () => {};
 
@@ -80,20 +84,21 @@ export class Flight implements ResponseObserver {
   }
 
   /** The call is made: from now on this is what reads its answer. */
-  takeOff(): void {
-    this.#watch.claim();
+  takeOff(exchange: Exchange): void {
+    exchange.answer ??= this.answer;
   }
 
   head(status: number, header: (name: string) => string | undefined): void {
     this.#watch.head(status, header);
-    const type = this.#watch.headers['content-type'] ?? '';
-    this.#isStream = status === 200 && /^\s*text\/event-stream\s*(;|$)/i.test(type);
+    this.#isStream = status === 200 && formatOf(this.#watch.headers['content-type']) === 'sse';
     // Nobody shares what may not be stored.
     if (status !== 200) this.#settle({ kind: 'failed' });
+    else if (this.#isStream) this.lease?.head(this.#watch.headers);
   }
 
   chunk(bytes: Uint8Array): void {
     this.#watch.chunk(bytes);
+    if (this.#isStream) this.lease?.chunk(bytes);
     for (const follower of this.#followers) follower.push(bytes);
     if (!this.#isStream || this.#flowing) return;
     this.#flowing = true;

@@ -30,7 +30,6 @@ export class AnswerWatch implements ResponseObserver {
   readonly #options: WatchOptions;
   #resolve: (answer: WatchedAnswer) => void = () => {};
   #reader: AnswerReader | null = null;
-  #claimed = false;
   #status = 0;
   #headers: Record<string, string> = {};
 
@@ -52,17 +51,9 @@ export class AnswerWatch implements ResponseObserver {
     return this.#reader?.held ?? null;
   }
 
-  /** Makes this the one that reads the exchange's answer; it is so at the head at the latest. */
-  claim(): void {
-    this.#exchange.answer ??= this.finished.then(({ answer }) => answer);
-    this.#claimed = true;
-  }
-
   head(status: number, header: (name: string) => string | undefined): void {
-    if (!this.#claimed) {
-      if (this.#exchange.answer !== null || this.#exchange.served !== null) return;
-      this.claim();
-    }
+    if (this.#exchange.answer !== null || this.#exchange.served !== null) return;
+    this.#exchange.answer = this.finished.then(({ answer }) => answer);
     this.#status = status;
     for (const name of answerHeaders) {
       const value = header(name);

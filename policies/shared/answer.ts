@@ -1,4 +1,5 @@
 import type { ByteBudget } from './budget.ts';
+import { formatOf } from './format.ts';
 import { HeldBytes } from './held-bytes.ts';
 import { isObject } from './json.ts';
 import type { Protocol } from './protocols/protocol.ts';
@@ -121,12 +122,6 @@ export class AnswerReader {
     this.#fault = told === 'incomplete' ? fault : told;
     this.#held.forget();
   }
-}
-
-function formatOf(contentType: string): 'json' | 'sse' | null {
-  const type = (contentType.split(';')[0] ?? '').trim().toLowerCase();
-  if (type === 'text/event-stream') return 'sse';
-  return type === 'application/json' || type.endsWith('+json') ? 'json' : null;
 }
 
 function readJson(body: Uint8Array, protocol: Protocol): Known {

@@ -74,7 +74,7 @@ function mark(res: ServerResponse, decision: Forward): void {
 function forward(flight: Flight, decision: Forward, delivery: Delivery): void {
   const { exchange, res, faults, stats, pipeline, settings } = delivery;
   const { lifeline } = exchange;
-  flight.takeOff();
+  flight.takeOff(exchange);
   lifeline.goesOn = () => flight.leaderLeft();
   flight.onDeserted = () => lifeline.abandon();
   // A pipe that had paused for this client alone goes on: its client now reads at its own pace.

@@ -67,6 +67,7 @@ export class StoreRegistry {
       set: (key, entry) => used().set(key, entry),
       delete: (key) => used().delete(key),
       purge: (filter) => used().purge(filter),
+      relay: store.relay,
       stats: () => store.stats(),
       close: () => store.close(),
     };

@@ -1,4 +1,5 @@
 import type { CachedResponse } from '../entry.ts';
+import type { Relay } from './relay.ts';
 
 export interface StoreStats {
   readonly type: string;
@@ -32,6 +33,8 @@ export interface Store {
   /** Throws out all entries that match, everywhere; how many there were. */
   purge(filter: EntryFilter): Promise<number>;
   stats(): StoreStats;
+  /** One call for all the gateways that see this store, where it offers that. */
+  readonly relay?: Relay | undefined;
   /** Lets go of all that it holds. A later use starts anew. */
   close(): Promise<void>;
 }

@@ -1,0 +1,54 @@
+import type { CachedResponse } from './entry.ts';
+import type { Flight } from './flight.ts';
+import type { Flights } from './flights.ts';
+import type { Store } from './stores/store.ts';
+
+/** A store may write a moment after it has said that it will. */
+const lookAgainMs = [0, 20, 50, 100, 200];
+
+/** Lets a flight get its answer from the gateway that makes the call, for those who join it here. */
+export function readAlong(parts: {
+  readonly key: string;
+  readonly flight: Flight;
+  readonly store: Store;
+  readonly flights: Flights;
+}): void {
+  const { key, flight, store, flights } = parts;
+  const over = (entry: CachedResponse | null) => {
+    flights.close(key, flight);
+    flight.conclude(entry);
+  };
+  flight.leaderLeft();
+  const following = store.relay?.follow(key, {
+    head: (headers) => flight.head(200, (name) => headers[name]),
+    chunk: (bytes) => flight.chunk(bytes),
+    end: (stored) => {
+      flight.end();
+      if (stored) void justStored(store, key).then(over);
+      else over(null);
+    },
+    fail: () => {
+      flights.close(key, flight);
+      flight.abort('aborted');
+    },
+  });
+  flight.onDeserted = () => {
+    following?.stop();
+    flights.close(key, flight);
+    flight.abort('client-left');
+  };
+}
+
+/** The entry that another gateway has just stored; null where it is not to be had. */
+async function justStored(store: Store, key: string): Promise<CachedResponse | null> {
+  try {
+    for (const ms of lookAgainMs) {
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      const entry = await store.get(key);
+      if (entry !== undefined) return entry;
+    }
+  } catch {
+    // Those who wait go by themselves; the store has said what is wrong with it.
+  }
+  return null;
+}

@@ -1,0 +1,6 @@
+/** How an answer is written, by its `Content-Type`; null for anything that no protocol here uses. */
+export function formatOf(contentType: string | undefined): 'json' | 'sse' | null {
+  const type = ((contentType ?? '').split(';')[0] ?? '').trim().toLowerCase();
+  if (type === 'text/event-stream') return 'sse';
+  return type === 'application/json' || type.endsWith('+json') ? 'json' : null;
+}
