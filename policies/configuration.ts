@@ -1,12 +1,12 @@
 import { llmNoCacheSchema, llmRequestSchema } from '../schemas/conditions.ts';
 import { llmCacheSchema, type LlmCacheSettings } from '../schemas/llm-cache.ts';
 import { llmUsageSchema } from '../schemas/llm-usage.ts';
-import { pluginSchema, type PluginSettings } from '../schemas/plugin.ts';
+import { pluginSchema, type PluginSettings, type StoreSettings } from '../schemas/plugin.ts';
 import { ConfigurationError, validate } from '../schemas/validate.ts';
 import { storeSettings, unknownStore } from './llm-cache/stores/registry.ts';
 import { conditionsIn, type Pipeline, type Step } from './pipelines.ts';
 import type { PluginContext } from './shared/node/gateway.ts';
-import { isObject } from './shared/json.ts';
+import { isObject, type JsonObject } from './shared/json.ts';
 
 const conditionSchemas = { 'llm-request': llmRequestSchema, 'llm-no-cache': llmNoCacheSchema };
 
@@ -50,4 +50,50 @@ function checkAction(step: Step, settings: PluginSettings, where: string): void 
   const { store } = validate<LlmCacheSettings>(llmCacheSchema, step.action, where);
   const stores = storeSettings(settings.stores);
   if (!Object.hasOwn(stores, store)) throw unknownStore(store, stores, where);
+}
+
+/** Throws a ConfigurationError for the first store that refers to what is not there. */
+export function checkStores(
+  settings: PluginSettings,
+  systemConfig: Readonly<Record<string, unknown>>,
+): void {
+  const stores = storeSettings(settings.stores);
+  const namesOf = (type: StoreSettings['type']) =>
+    Object.keys(stores).filter((name) => stores[name]?.type === type);
+  for (const [name, store] of Object.entries(stores)) {
+    const where = `system.config.yml, plugins.llm-cache: "stores.${name}`;
+    if (store.type === 'redis' && store.url === undefined && isEmulated(systemConfig)) {
+      throw new ConfigurationError(
+        `${where}.url" is missing, and the gateway's own db.redis is emulated: expected the url of a Redis`,
+      );
+    }
+    if (store.type !== 'tiered') continue;
+    for (const [part, type] of [
+      ['near', 'memory'],
+      ['far', 'redis'],
+    ] as const) {
+      if (namesOf(type).includes(store[part])) continue;
+      const allowed = namesOf(type).join(', ') || `none, for there is no ${type} store`;
+      throw new ConfigurationError(
+        `${where}.${part}" must be the name of a ${type} store (${allowed}), got ${JSON.stringify(store[part])}`,
+      );
+    }
+  }
+}
+
+/** What the gateway itself reaches Redis with, without what is the gateway's alone. */
+export function redisOfGateway(
+  systemConfig: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const { emulate: _emulate, namespace: _namespace, ...options } = dbRedis(systemConfig);
+  return options;
+}
+
+function isEmulated(systemConfig: Readonly<Record<string, unknown>>): boolean {
+  return dbRedis(systemConfig)['emulate'] === true;
+}
+
+function dbRedis(systemConfig: Readonly<Record<string, unknown>>): JsonObject {
+  const { db } = systemConfig;
+  return isObject(db) && isObject(db['redis']) ? db['redis'] : {};
 }

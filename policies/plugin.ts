@@ -1,6 +1,12 @@
 import { llmNoCache } from '../conditions/llm-no-cache.ts';
 import { llmRequest } from '../conditions/llm-request.ts';
-import { checkPipelines, readSettings, scopeSecret } from './configuration.ts';
+import {
+  checkPipelines,
+  checkStores,
+  readSettings,
+  redisOfGateway,
+  scopeSecret,
+} from './configuration.ts';
 import { Flights } from './llm-cache/flights.ts';
 import { type LlmCacheServices, llmCachePolicy } from './llm-cache/index.ts';
 import { CacheStats } from './llm-cache/stats.ts';
@@ -41,13 +47,15 @@ class Runtime {
   configure(context: PluginContext, pipelines: readonly Pipeline[]): void {
     const settings = readSettings(context);
     const secret = scopeSecret(settings, context.config.systemConfig);
+    checkStores(settings, context.config.systemConfig);
     checkPipelines(pipelines, settings);
 
     const pipelineNames = new Map(
       pipelines.flatMap(({ name, apiEndpoints }) => apiEndpoints.map((one) => [one, name])),
     );
     this.#budget.max = settings.limits.bufferedBytes;
-    this.#stores.configure(settings.stores);
+    const gatewayRedis = redisOfGateway(context.config.systemConfig);
+    this.#stores.configure(settings.stores, { gatewayRedis, log: context.logger });
     this.#services = {
       store: (name) => this.#stores.open(name),
       flights: (store) => this.#flightsOf(store),

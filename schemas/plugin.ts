@@ -1,5 +1,5 @@
-import type { FromSchema } from 'json-schema-to-ts';
-import { closed } from './closed.ts';
+import type { FromSchema, JSONSchema } from 'json-schema-to-ts';
+import { closed, type Schema } from './closed.ts';
 
 const limitProperties = {
   bufferedBytes: {
@@ -10,8 +10,7 @@ const limitProperties = {
   },
 } as const;
 
-const storeProperties = {
-  type: { type: 'string', enum: ['memory'], description: 'the kind of store' },
+const memoryProperties = {
   maxBytes: {
     type: 'integer',
     minimum: 1024,
@@ -19,6 +18,94 @@ const storeProperties = {
     description: 'what all entries together may take, in bytes; the least recently used go first',
   },
 } as const;
+
+const redisProperties = {
+  url: {
+    type: 'string',
+    minLength: 1,
+    description: 'where Redis is; default: what the gateway itself uses, its `db.redis`',
+  },
+  keyPrefix: {
+    type: 'string',
+    minLength: 1,
+    default: 'llm-cache:',
+    description: 'what every key begins with',
+  },
+  timeoutMs: {
+    type: 'integer',
+    minimum: 1,
+    default: 100,
+    description: 'how long a command may take, in milliseconds; past it the cache goes on without',
+  },
+  encryptionKeys: {
+    type: 'array',
+    items: { type: 'string', pattern: '^[A-Za-z0-9+/]{43}=$' },
+    default: [],
+    description:
+      'keys of 32 bytes in base64: the first encrypts what is stored, all decrypt; without any, entries are stored as they are',
+  },
+  coalesceAcross: {
+    type: 'boolean',
+    default: true,
+    description: 'identical requests on several gateways share one upstream call',
+  },
+  options: {
+    type: 'object',
+    default: {},
+    description:
+      "the Redis client's own (ioredis): `username`, `password`, `db`, `tls`, `sentinels` and `name`, …; with `cluster`, a list of nodes, the rest is the cluster client's",
+  },
+} as const;
+
+const tieredProperties = {
+  near: {
+    type: 'string',
+    default: 'memory',
+    description: 'the name of a memory store, which this one then has to itself',
+  },
+  far: { type: 'string', description: 'the name of a redis store' },
+  nearTtl: {
+    type: 'integer',
+    minimum: 1,
+    default: 30,
+    description: 'seconds that an entry stays near',
+  },
+} as const;
+
+/** The kinds of stores, and what each is told. */
+export const storeKinds = {
+  memory: memoryProperties,
+  redis: redisProperties,
+  tiered: tieredProperties,
+} as const;
+
+const storeType = {
+  type: 'string',
+  enum: ['memory', 'redis', 'tiered'],
+  description: 'the kind of store',
+} as const;
+
+const storeSchema = {
+  type: 'object',
+  properties: { type: storeType },
+  required: ['type'],
+  allOf: [
+    storeOf('memory', memoryProperties),
+    storeOf('redis', redisProperties),
+    storeOf('tiered', tieredProperties, ['far']),
+  ],
+};
+
+function storeOf(
+  type: string,
+  own: Readonly<Record<string, Schema>>,
+  required: readonly string[] = [],
+): object {
+  return {
+    if: { required: ['type'], properties: { type: { const: type } } },
+    then: closed({ type: storeType, ...own }, { required }),
+  };
+}
 
 const sinkProperties = {
   type: {
@@ -59,7 +146,7 @@ const properties = {
   limits: { ...closed(limitProperties), default: {}, description: 'bounds for the whole process' },
   stores: {
     type: 'object',
-    additionalProperties: closed(storeProperties, { required: ['type'] }),
+    additionalProperties: storeSchema,
     default: {},
     description: 'named stores; `memory` exists even when nothing is said',
   },
@@ -73,12 +160,18 @@ export const pluginSchema = {
   ...closed(properties, { allowed: ['package'] }),
 } as const;
 
-export type StoreSettings = FromSchema<{
+type Settings<P extends Readonly<Record<string, JSONSchema>>> = FromSchema<{
   readonly type: 'object';
-  readonly properties: typeof storeProperties;
-  readonly required: readonly ['type'];
+  readonly properties: P;
   readonly additionalProperties: false;
 }>;
+
+export type MemorySettings = { readonly type: 'memory' } & Settings<typeof memoryProperties>;
+export type RedisSettings = { readonly type: 'redis' } & Settings<typeof redisProperties>;
+export type TieredSettings = { readonly type: 'tiered'; readonly far: string } & Settings<
+  typeof tieredProperties
+>;
+export type StoreSettings = MemorySettings | RedisSettings | TieredSettings;
 
 export type SinkSettings = FromSchema<{
   readonly type: 'object';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { decodeEntry, encodeEntry } from '../policies/llm-cache/entry.ts';
 import { makeEntry } from './support/entry.ts';
 

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { MemoryStore } from '../policies/llm-cache/stores/memory.ts';
 import { makeEntry } from './support/entry.ts';
 import { describeStore } from './support/store-contract.ts';

@@ -56,7 +56,7 @@ describe('A wrong configuration stops the start and says what is wrong', () => {
       'an unknown kind of store',
       { stores: { s: { type: 'disk' } } },
       both(),
-      '"stores.s.type" must be one of memory, got "disk"',
+      '"stores.s.type" must be one of memory, redis, tiered, got "disk"',
     ],
     [
       'a wrong setting that no pipeline uses',

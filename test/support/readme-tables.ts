@@ -1,7 +1,7 @@
 import { llmRequestSchema } from '../../schemas/conditions.ts';
 import { llmCacheSchema } from '../../schemas/llm-cache.ts';
 import { llmUsageSchema } from '../../schemas/llm-usage.ts';
-import { pluginSchema } from '../../schemas/plugin.ts';
+import { pluginSchema, storeKinds } from '../../schemas/plugin.ts';
 import { asideReasons, refusalReasons } from '../../policies/shared/reasons.ts';
 import { detailNames } from '../../policies/shared/usage.ts';
 import { recordFields } from '../../policies/llm-usage/usage-record.ts';
@@ -62,6 +62,12 @@ export const readmeTables: Readonly<Record<string, string>> = {
     parameters(llmRequestSchema.properties),
   ),
   settings: table(['setting', 'default', 'meaning'], parameters(pluginSchema.properties)),
+  ...Object.fromEntries(
+    Object.entries(storeKinds).map(([kind, properties]) => [
+      `store-${kind}`,
+      table(['setting', 'default', 'meaning'], parameters(properties)),
+    ]),
+  ),
   'usage-record': table(['field', 'meaning'], named(recordFields)),
   'raw-data': table(['name', 'meaning'], named(detailNames)),
   aside: table(['reason', 'what happened'], named(asideReasons)),

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Store } from '../../policies/llm-cache/stores/store.ts';
 import { makeEntry } from './entry.ts';
 

@@ -99,7 +99,7 @@ export class MemoryStore implements Store {
     return purged;
   }
 
-  stats(): StoreStats {
+  stats(): StoreStats & { readonly entries: number; readonly bytes: number } {
     return {
       type: 'memory',
       entries: this.#slots.size,

@@ -17,7 +17,7 @@ const liveMs = 60_000;
 const maxPendingBytes = 16 * 1024 * 1024;
 
 // KEYS: lease, fence. The fencing token grows with every lease on the key.
-const acquire = `
+const acquireScript = `
 if redis.call('EXISTS', KEYS[1]) == 1 then return false end
 local token = redis.call('INCR', KEYS[2])
 redis.call('PEXPIRE', KEYS[2], 86400000)
@@ -26,7 +26,7 @@ return tostring(token)`;
 
 // KEYS: lease, live. ARGV: token, lease ms, live ms, last ('1' gives the lease up), fields.
 // A gateway that has lost the lease publishes nothing any more.
-const publish = `
+const publishScript = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if #ARGV > 4 then
   redis.call('XADD', KEYS[2], '*', unpack(ARGV, 5))
@@ -36,7 +36,7 @@ if ARGV[4] == '1' then redis.call('DEL', KEYS[1]) else redis.call('PEXPIRE', KEY
 return 1`;
 
 // KEYS: lease, live (without its token). ARGV: token or '', last id read.
-const read = `
+const readScript = `
 local lease = redis.call('GET', KEYS[1])
 local token = ARGV[1]
 if token == '' then token = lease end
@@ -56,21 +56,27 @@ export class RedisRelay implements Relay {
 
   async lease(key: string): Promise<Lease | null> {
     const token = await this.#run(
-      acquire,
+      acquireScript,
       [this.#name('lease', key), this.#name('fence', key)],
       [leaseMs],
     );
-    if (token === null) return null;
-    const keys = [this.#name('lease', key), `${this.#name('live', key)}:${String(token)}`];
+    if (!Buffer.isBuffer(token)) return null;
+    const keys = [this.#name('lease', key), `${this.#name('live', key)}:${token.toString()}`];
     return new RedisLease((fields, isLast) =>
-      this.#run(publish, keys, [String(token), leaseMs, liveMs, isLast ? '1' : '0', ...fields]),
+      this.#run(publishScript, keys, [
+        token.toString(),
+        leaseMs,
+        liveMs,
+        isLast ? '1' : '0',
+        ...fields,
+      ]),
     );
   }
 
   follow(key: string, reader: RelayReader): RelayFollowing {
     const keys = [this.#name('lease', key), this.#name('live', key)];
     const following = new RedisFollowing(
-      (token, lastId) => this.#run(read, keys, [token, lastId]),
+      (token, lastId) => this.#run(readScript, keys, [token, lastId]),
       reader,
     );
     following.start();

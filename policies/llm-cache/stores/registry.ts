@@ -1,13 +1,30 @@
 import type { StoreSettings } from '../../../schemas/plugin.ts';
 import { ConfigurationError } from '../../../schemas/validate.ts';
+import type { Log } from '../../shared/log.ts';
+import { canonicalMembers, joinMembers } from '../canonical.ts';
+import { Encryption } from './encryption.ts';
 import { MemoryStore } from './memory.ts';
+import { RedisConnection } from './redis-connection.ts';
+import { RedisStore } from './redis.ts';
 import type { Store } from './store.ts';
+import { TieredStore } from './tiered.ts';
 
 interface Kept {
   readonly store: Store;
+  /** Of a store that has one. */
+  readonly connection: RedisConnection | null;
   wanted: boolean;
   usedAt: number;
 }
+
+/** What stores need of the gateway. */
+export interface Surroundings {
+  /** What the gateway itself reaches Redis with. */
+  readonly gatewayRedis: Readonly<Record<string, unknown>>;
+  readonly log: Log;
+}
+
+const silent: Log = { info() {}, warn() {}, error() {} };
 
 const idleMs = 5 * 60_000;
 const sweepMs = 60_000;
@@ -21,6 +38,7 @@ export class StoreRegistry {
   readonly #kept = new Map<string, Kept>();
   readonly #now: () => number;
   #settings: Readonly<Record<string, StoreSettings>> = {};
+  #surroundings: Surroundings = { gatewayRedis: {}, log: silent };
 
   constructor(now: () => number = Date.now) {
     this.#now = now;
@@ -28,23 +46,61 @@ export class StoreRegistry {
   }
 
   /** The stores that a configuration names; `memory` exists even when nothing is said. */
-  configure(settings: Readonly<Record<string, StoreSettings>>): void {
+  configure(
+    settings: Readonly<Record<string, StoreSettings>>,
+    surroundings = this.#surroundings,
+  ): void {
+    this.#surroundings = surroundings;
     this.#settings = storeSettings(settings);
-    const wanted = new Set(Object.entries(this.#settings).map(([name, one]) => keyOf(name, one)));
+    const wanted = new Set(Object.keys(this.#settings).map((name) => keyOf(name, this.#settings)));
     for (const [key, kept] of this.#kept) kept.wanted = wanted.has(key);
   }
 
   /** The store of that name, as it is configured now. Throws a ConfigurationError where there is none. */
   open(name: string): Store {
+    return this.#watched(this.#keep(name));
+  }
+
+  #keep(name: string): Kept {
     const settings = Object.hasOwn(this.#settings, name) ? this.#settings[name] : undefined;
     if (settings === undefined) throw unknownStore(name, this.#settings, 'llm-cache');
-    const key = keyOf(name, settings);
+    const key = keyOf(name, this.#settings);
     let kept = this.#kept.get(key);
     if (kept === undefined) {
-      kept = { store: makeStore(settings), wanted: true, usedAt: this.#now() };
+      kept = { ...this.#make(name, settings), wanted: true, usedAt: this.#now() };
       this.#kept.set(key, kept);
     }
-    return this.#watched(kept);
+    return kept;
+  }
+
+  /** The only place that knows every kind of store. */
+  #make(name: string, settings: StoreSettings): Pick<Kept, 'store' | 'connection'> {
+    switch (settings.type) {
+      case 'memory':
+        return { store: new MemoryStore({ maxBytes: settings.maxBytes }), connection: null };
+      case 'redis': {
+        const { keyPrefix, timeoutMs, encryptionKeys, coalesceAcross, url } = settings;
+        const { gatewayRedis, log } = this.#surroundings;
+        const options =
+          url === undefined ? { ...gatewayRedis, ...settings.options } : settings.options;
+        const connection = new RedisConnection({ name, url, options, timeoutMs, log });
+        const encryption = encryptionKeys.length > 0 ? new Encryption(encryptionKeys) : null;
+        const store = new RedisStore({ connection, keyPrefix, encryption, coalesceAcross });
+        return { store, connection };
+      }
+      case 'tiered': {
+        const far = this.#keep(settings.far);
+        const { store: near } = this.#keep(settings.near);
+        if (far.connection === null) throw unknownStore(settings.far, this.#settings, name);
+        const { nearTtl } = settings;
+        const { connection, store } = far;
+        const keyPrefix = keyPrefixOf(this.#settings[settings.far]);
+        return {
+          store: new TieredStore({ near, far: store, connection, keyPrefix, nearTtl }),
+          connection,
+        };
+      }
+    }
   }
 
   /** Closes what nobody wants and nobody uses. */
@@ -52,7 +108,8 @@ export class StoreRegistry {
     for (const [key, kept] of this.#kept) {
       if (kept.wanted || this.#now() - kept.usedAt < idleMs) continue;
       this.#kept.delete(key);
-      await kept.store.close();
+      // Others are to be closed all the same.
+      await kept.store.close().catch(() => {});
     }
   }
 
@@ -92,12 +149,15 @@ export function unknownStore(
   );
 }
 
-/** The only place that knows every kind of store. */
-function makeStore(settings: StoreSettings): Store {
-  return new MemoryStore({ maxBytes: settings.maxBytes });
+function keyPrefixOf(settings: StoreSettings | undefined): string {
+  return settings?.type === 'redis' ? settings.keyPrefix : '';
 }
 
-function keyOf(name: string, settings: StoreSettings): string {
-  // The order in which somebody wrote the settings makes no other store of it.
-  return JSON.stringify([name, Object.entries(settings).toSorted(([a], [b]) => (a < b ? -1 : 1))]);
+/** A store by its name and all that decides what it is; the order in which somebody wrote that does not. */
+function keyOf(name: string, all: Readonly<Record<string, StoreSettings>>): string {
+  const settings = all[name];
+  const parts =
+    settings?.type === 'tiered' ? [keyOf(settings.near, all), keyOf(settings.far, all)] : [];
+  const written = canonicalMembers(JSON.stringify(settings ?? {})) ?? new Map<string, string>();
+  return JSON.stringify([name, joinMembers(written), ...parts]);
 }

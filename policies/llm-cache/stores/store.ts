@@ -3,9 +3,10 @@ import type { Relay } from './relay.ts';
 
 export interface StoreStats {
   readonly type: string;
-  readonly entries: number;
+  /** Null where the store does not count them. */
+  readonly entries: number | null;
   /** What the entries take, keys and bookkeeping included. */
-  readonly bytes: number;
+  readonly bytes: number | null;
   readonly maxBytes: number | null;
   /** Entries thrown out to make room. */
   readonly evictions: number;

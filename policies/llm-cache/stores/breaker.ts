@@ -1,0 +1,57 @@
+const failuresToOpen = 3;
+const probeMs = 1000;
+
+/** Keeps callers from a service that does not answer, and asks it itself from time to time. */
+export class Breaker {
+  readonly #probe: () => Promise<unknown>;
+  readonly #changed: (open: boolean, reason: string) => void;
+  #failures = 0;
+  #open = false;
+  #timer: NodeJS.Timeout | null = null;
+
+  /** `probe` rejects as long as the service does not answer; `changed` is told each change of state. */
+  constructor(probe: () => Promise<unknown>, changed: (open: boolean, reason: string) => void) {
+    this.#probe = probe;
+    this.#changed = changed;
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  succeeded(): void {
+    this.#failures = 0;
+    if (!this.#open) return;
+    this.#open = false;
+    this.#stop();
+    this.#changed(false, '');
+  }
+
+  failed(reason: string): void {
+    this.#failures++;
+    if (this.#open || this.#failures < failuresToOpen) return;
+    this.#open = true;
+    this.#changed(true, reason);
+    this.#timer = setInterval(() => void this.#ask(), probeMs).unref();
+  }
+
+  close(): void {
+    this.#stop();
+    this.#open = false;
+    this.#failures = 0;
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      await this.#probe();
+      this.succeeded();
+    } catch {
+      // It stays open until the next time.
+    }
+  }
+
+  #stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+}
