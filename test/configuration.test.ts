@@ -69,7 +69,10 @@ describe('the settings in system.config.yml', () => {
     [{ limits: { bufferedBytes: 0 } }, '"limits.bufferedBytes" must be >= 1, got 0'],
     [{ limits: null }, '"limits" must be object, got null'],
     [{ stores: { a: {} } }, '"stores.a.type" is missing'],
-    [{ stores: { a: { type: 'mongo' } } }, '"stores.a.type" must be one of memory, redis, tiered, got "mongo"'],
+    [
+      { stores: { a: { type: 'mongo' } } },
+      '"stores.a.type" must be one of memory, redis, tiered, got "mongo"',
+    ],
     [
       { stores: { a: { type: 'memory', size: 1 } } },
       'unknown parameter "stores.a.size", expected one of type, maxBytes',

@@ -25,6 +25,7 @@ export class RedisConnection {
   readonly #options: RedisConnectionOptions;
   readonly #breaker: Breaker;
   #client: Client | null = null;
+  #ready: Promise<void> | null = null;
 
   constructor(options: RedisConnectionOptions) {
     this.#options = options;
@@ -88,10 +89,14 @@ export class RedisConnection {
     if (client.status !== 'connecting' && client.status !== 'connect') {
       throw new StoreUnavailable('not connected');
     }
-    await new Promise<void>((resolve, reject) => {
+    // One for all who wait.
+    this.#ready ??= new Promise<void>((resolve, reject) => {
       client.once('ready', resolve);
       client.once('close', () => reject(new StoreUnavailable('the connection was closed')));
+    }).finally(() => {
+      this.#ready = null;
     });
+    await this.#ready;
   }
 
   #connected(): Client {
