@@ -14,7 +14,8 @@ export const recordFields = {
   consumer_id: 'the consumer as the scope knows it; `null` without one',
   stream: 'whether the request asked for a stream',
   status: 'the status that the client got; 499 when it left before there was one',
-  cache_type: '`null` when the cache did not answer; `exact` for a hit',
+  cache_type:
+    '`null` when the cache did not answer; `exact` for a hit, `coalesced` where a request under way was joined, `stale` for an expired entry',
   billed: 'a 2xx that came from the provider for this request',
   input_tokens: 'as the provider counts them; `null` where it said nothing',
   output_tokens: 'as the provider counts them; `null` where it said nothing',

@@ -27,7 +27,8 @@ function killAll(): void {
   }
 }
 // mocha waits for a child that a failed test has left behind.
-after(killAll);
+// Outside mocha, in a benchmark, the end of the process is the end of all.
+if (typeof after === 'function') after(killAll);
 process.on('exit', killAll);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => {

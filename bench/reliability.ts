@@ -1,0 +1,46 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import process from 'node:process';
+import { crowd } from './reliability/crowd.ts';
+import { frozen, killed } from './reliability/redis.ts';
+import type { Scenario } from './reliability/scenario.ts';
+import { soak } from './reliability/soak.ts';
+import { tenants } from './reliability/tenants.ts';
+import { leavers, lies } from './reliability/upstream.ts';
+
+// The README's reliability table: `npm run bench:reliability`, with `-- --write` into the README,
+// with names of scenarios only those. SOAK_SECONDS sets how long the soak takes.
+
+const scenarios: Readonly<Record<string, Scenario>> = {
+  crowd,
+  tenants,
+  frozen,
+  killed,
+  lies,
+  leavers,
+  soak,
+};
+
+async function main(): Promise<void> {
+  const wanted = process.argv.slice(2).filter((word) => Object.hasOwn(scenarios, word));
+  const rows = ['| what | figures |', '| --- | --- |'];
+  let held = true;
+  for (const [name, scenario] of Object.entries(scenarios)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    const finding = await scenario();
+    held &&= finding.held;
+    console.log(
+      `${finding.held ? 'held  ' : 'FAILED'} ${name}: ${finding.what}\n       ${finding.figures}`,
+    );
+    rows.push(`| ${finding.what} | ${finding.figures} |`);
+  }
+  if (process.argv.includes('--write')) {
+    const text = readFileSync('README.md', 'utf8').replace(
+      /(<!-- bench: reliability -->\n)[\s\S]*?(<!-- \/bench -->)/,
+      (_all, begin: string, end: string) => `${begin}\n${rows.join('\n')}\n\n${end}`,
+    );
+    writeFileSync('README.md', text);
+  }
+  process.exitCode = held ? 0 : 1;
+}
+
+void main();

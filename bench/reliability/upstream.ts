@@ -1,0 +1,96 @@
+import { Gateway } from '../../test/support/gateway.ts';
+import { open, post } from '../../test/support/http.ts';
+import { both, gatewayConfig } from '../../test/support/pipelines.ts';
+import { type Answer, json, sse, Upstream } from '../../test/support/upstream.ts';
+import { answerTo, chat, type Finding, pause, streamOf } from './scenario.ts';
+
+const stream = streamOf(['one ', 'two ', 'three ']);
+const whole = stream.join('');
+
+const bad: readonly Answer[] = [
+  (_request, res) => void res.destroy(),
+  (_request, res) => {
+    res.writeHead(200, { 'content-type': 'text/event-stream' });
+    res.write(stream[0], () => setTimeout(() => res.destroy(), 5));
+  },
+  sse(stream.slice(0, -1).join('')),
+  json('{"error":{"message":"overloaded"}}', {}, 529),
+  json('{"id":"chatcmpl-bench","choices":[{"ind'),
+];
+
+/** An upstream that lies, dies and errs in every second answer: what is stored is whole all the same. */
+export async function lies(): Promise<Finding> {
+  const upstream = await Upstream.start();
+  let calls = 0;
+  upstream.answer((request, res) => {
+    const at = calls++;
+    const answer = at % 2 === 0 ? bad[(at / 2) % bad.length] : sse(whole);
+    return answer?.(request, res);
+  });
+  const gateway = await Gateway.start({ gateway: gatewayConfig(upstream.url, { api: both() }) });
+  const url = `${gateway.url}/api/v1/chat/completions`;
+  let hits = 0;
+  let halves = 0;
+  const rounds = 600;
+  for (let at = 0; at < rounds; at++) {
+    const reply = await post(url, chat({ stream: true, user: `u${at % 200}` }));
+    if (reply.headers['x-cache'] === undefined) continue;
+    hits++;
+    if (reply.text !== whole || reply.broken) halves++;
+  }
+  const faults = gateway.log.match(/unhandled|TypeError/gi)?.length ?? 0;
+  await gateway.stop();
+  await upstream.close();
+  return {
+    what: `an upstream that resets, truncates or errs in every second of ${calls} answers`,
+    figures: `${hits} answers from the cache, ${halves} of them not whole; ${faults} faults in the log`,
+    held: halves === 0 && hits > 0 && faults === 0,
+  };
+}
+
+/** Clients that leave at every stage: the calls made for them end, and what comes after is served. */
+export async function leavers(): Promise<Finding> {
+  const upstream = await Upstream.start();
+  upstream.answer(async (_request, res) => {
+    await pause(20);
+    res.writeHead(200, { 'content-type': 'text/event-stream' });
+    for (const chunk of stream) {
+      res.write(chunk);
+      await pause(20);
+    }
+    res.end();
+  });
+  const gateway = await Gateway.start({ gateway: gatewayConfig(upstream.url, { api: both() }) });
+  const url = `${gateway.url}/api/v1/chat/completions`;
+  const leavers = 300;
+  await Promise.all(
+    Array.from({ length: leavers }, async (_, at) => {
+      await pause(at * 3);
+      const opening = open(url, chat({ stream: true, user: `u${at}` }));
+      opening.catch(() => {});
+      await pause(at % 110);
+      const opened = await Promise.race([opening, pause(at % 40)]).catch(() => undefined);
+      if (opened === undefined) return;
+      opened.response.on('error', () => {});
+      opened.request.destroy();
+    }),
+  );
+  await pause(300);
+  const ended = upstream.requests.filter(({ aborted }) => aborted).length;
+  upstream.answer(json(answerTo('still here')));
+  const after = await post(url, chat({ user: 'after' }));
+  let halves = 0;
+  for (let at = 0; at < leavers; at++) {
+    const reply = await post(url, chat({ stream: true, user: `u${at}` }), {
+      headers: { 'cache-control': 'only-if-cached' },
+    });
+    if (reply.status === 200 && reply.text !== whole) halves++;
+  }
+  await gateway.stop();
+  await upstream.close();
+  return {
+    what: `${leavers} clients that leave at every stage of a stream`,
+    figures: `${ended} upstream calls ended early; ${halves} halves stored`,
+    held: halves === 0 && ended > 0 && after.status === 200,
+  };
+}
