@@ -13,7 +13,10 @@ const atOnce = 50;
 export async function tenants(): Promise<Finding> {
   const upstream = await Upstream.start();
   upstream.answer((request, res) => {
-    const words = [`for ${request.headers['x-who']}, `, `about ${request.headers['x-what']}`];
+    const words = [
+      `for ${String(request.headers['x-who'])}, `,
+      `about ${String(request.headers['x-what'])}`,
+    ];
     const isStream = request.body.includes('"stream":true');
     const answer = isStream ? sse(streamOf(words).join('')) : json(answerTo(words.join('')));
     return answer(request, res);

@@ -62,9 +62,9 @@ export async function leavers(): Promise<Finding> {
   });
   const gateway = await Gateway.start({ gateway: gatewayConfig(upstream.url, { api: both() }) });
   const url = `${gateway.url}/api/v1/chat/completions`;
-  const leavers = 300;
+  const clients = 300;
   await Promise.all(
-    Array.from({ length: leavers }, async (_, at) => {
+    Array.from({ length: clients }, async (_, at) => {
       await pause(at * 3);
       const opening = open(url, chat({ stream: true, user: `u${at}` }));
       opening.catch(() => {});
@@ -80,7 +80,7 @@ export async function leavers(): Promise<Finding> {
   upstream.answer(json(answerTo('still here')));
   const after = await post(url, chat({ user: 'after' }));
   let halves = 0;
-  for (let at = 0; at < leavers; at++) {
+  for (let at = 0; at < clients; at++) {
     const reply = await post(url, chat({ stream: true, user: `u${at}` }), {
       headers: { 'cache-control': 'only-if-cached' },
     });
@@ -89,7 +89,7 @@ export async function leavers(): Promise<Finding> {
   await gateway.stop();
   await upstream.close();
   return {
-    what: `${leavers} clients that leave at every stage of a stream`,
+    what: `${clients} clients that leave at every stage of a stream`,
     figures: `${ended} upstream calls ended early; ${halves} halves stored`,
     held: halves === 0 && ended > 0 && after.status === 200,
   };

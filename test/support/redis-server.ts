@@ -63,11 +63,16 @@ export class RedisServer {
 
   /** Stops answering, and keeps its connections. */
   freeze(): void {
-    this.#child?.kill('SIGSTOP');
+    this.#signal('STOP');
   }
 
   thaw(): void {
-    this.#child?.kill('SIGCONT');
+    this.#signal('CONT');
+  }
+
+  /** By the command: not every runtime's own `kill` knows these. */
+  #signal(name: 'STOP' | 'CONT'): void {
+    if (this.#child?.pid !== undefined) spawnSync('kill', [`-${name}`, String(this.#child.pid)]);
   }
 
   async kill(): Promise<void> {
