@@ -15,6 +15,7 @@ import { describeStore, type StoreUnderTest } from './support/store-contract.ts'
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const keyPrefix = 'test:';
+const silent = { info() {}, warn() {}, error() {} };
 
 describe('with a real Redis', () => {
   let server: RedisServer;
@@ -213,6 +214,51 @@ describe('with a real Redis', () => {
       await store.close();
       nonsense.close();
     });
+  });
+
+  it('a cluster is one through the client’s own options', async () => {
+    const node = await RedisServer.start([
+      '--cluster-enabled',
+      'yes',
+      '--cluster-announce-ip',
+      '127.0.0.1',
+    ]);
+    const admin = new Redis(node.url);
+    await admin.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+    await eventually(
+      async () => String(await admin.call('CLUSTER', 'INFO')).includes('cluster_state:ok'),
+      'the cluster is up',
+      10_000,
+    );
+    const options = { cluster: [{ host: '127.0.0.1', port: node.port }] };
+    const connection = new RedisConnection({
+      name: 'c',
+      url: undefined,
+      options,
+      timeoutMs: 500,
+      log: silent,
+    });
+    const store = new RedisStore({ connection, keyPrefix, encryption: null, coalesceAcross: true });
+    await eventually(
+      async () =>
+        store
+          .set('ns:a:1', entry({ namespace: 'ns' }))
+          .then(() => store.get('ns:a:1'))
+          .then(
+            (got) => got !== undefined,
+            () => false,
+          ),
+      'it stores and reads',
+    );
+    const lease = await store.relay?.lease('ns:a:2');
+    expect(lease).to.not.equal(null);
+    expect(await store.relay?.lease('ns:a:2')).to.equal(null);
+    await lease?.end('failed');
+    expect(await store.relay?.lease('ns:a:2')).to.not.equal(null);
+    expect(await store.purge({ namespace: 'ns' })).to.equal(1);
+    await store.close();
+    admin.disconnect();
+    await node.close();
   });
 
   it('a full Redis keeps what it has, and says no to the rest', async () => {

@@ -10,21 +10,30 @@ export interface MemoryStoreOptions {
 }
 
 /**
- * What an entry takes beside its bytes and its key's: the objects around the bytes, node-cache's
- * record and its slot, and the slot here. Measured: see test/memory-store.test.ts.
+ * What an entry takes beside its bytes and its key's: the objects around the bytes, and
+ * node-cache's record and slot. Measured: see test/memory-store.test.ts.
  */
 const overheadBytes = 410;
 
-/** How many entries one step of the sweep looks at: well under a millisecond. */
+/** How many entries one step of the sweep looks at: about a millisecond. */
 const sweepStep = 2000;
 const sweepMs = 250;
 
 /** How many entries a purge looks at before it lets others run. */
 const purgeStep = 500;
 
+/** A table of a million keys takes 100 ms to grow or to shrink, so there are several. */
+const bytesPerShard = 4 * 2 ** 20;
+const maxShards = 1024;
+
+/** An encoded entry and its place in the order of use. */
 interface Slot {
+  readonly name: string;
+  readonly encoded: Uint8Array;
   readonly bytes: number;
   readonly expiresAt: number;
+  older: Slot | null;
+  newer: Slot | null;
 }
 
 /**
@@ -34,64 +43,78 @@ interface Slot {
 export class MemoryStore implements Store {
   readonly #maxBytes: number;
   readonly #now: () => number;
-  readonly #cache = new NodeCache({ useClones: false, checkperiod: 0 });
-  /** Least recently used first. */
-  readonly #slots = new Map<string, Slot>();
+  readonly #shards: readonly NodeCache[];
+  #oldest: Slot | null = null;
+  #newest: Slot | null = null;
+  #entries = 0;
   #bytes = 0;
   #evictions = 0;
   #refused = 0;
   #timer: NodeJS.Timeout | null = null;
-  #sweeping: Iterator<[string, Slot]> | null = null;
+  #sweeping: Iterator<Slot> | null = null;
 
   constructor(options: MemoryStoreOptions) {
     this.#maxBytes = options.maxBytes;
     this.#now = options.now ?? Date.now;
+    const length = Math.min(Math.ceil(options.maxBytes / bytesPerShard), maxShards);
+    this.#shards = Array.from(
+      { length },
+      () => new NodeCache({ useClones: false, checkperiod: 0 }),
+    );
   }
 
   async get(key: string): Promise<CachedResponse | undefined> {
-    const slot = this.#slots.get(key);
+    const slot = this.#find(key);
     if (slot === undefined) return undefined;
-    if (slot.expiresAt <= this.#now()) {
-      this.#drop(key, slot);
+    const entry = slot.expiresAt > this.#now() ? decodeEntry(slot.encoded) : undefined;
+    if (entry === undefined) {
+      this.#drop(slot);
       return undefined;
     }
-    this.#slots.delete(key);
-    this.#slots.set(key, slot);
-    const bytes = this.#cache.get<Uint8Array>(key);
-    return bytes && decodeEntry(bytes);
+    this.#unlink(slot);
+    this.#append(slot);
+    return entry;
   }
 
   async set(key: string, entry: CachedResponse): Promise<boolean> {
     const encoded = encodeEntry(entry);
-    const slot = { bytes: encoded.length + key.length + overheadBytes, expiresAt: entry.expiresAt };
-    if (slot.bytes > this.#maxBytes) {
+    const bytes = encoded.length + key.length + overheadBytes;
+    if (bytes > this.#maxBytes) {
       this.#refused++;
       return false;
     }
-    const before = this.#slots.get(key);
-    if (before !== undefined) this.#drop(key, before);
-    this.#makeRoom(slot.bytes);
-    this.#slots.set(key, slot);
-    this.#bytes += slot.bytes;
-    this.#cache.set(key, encoded);
+    const before = this.#find(key);
+    if (before !== undefined) this.#drop(before);
+    while (this.#oldest !== null && this.#bytes + bytes > this.#maxBytes) {
+      this.#drop(this.#oldest);
+      this.#evictions++;
+    }
+    const { expiresAt } = entry;
+    const slot = { name: nameOf(key), encoded, bytes, expiresAt, older: null, newer: null };
+    // Never the bare bytes: node-cache counts what it is given with Object.keys, a string a byte.
+    this.#shardOf(slot.name).set(slot.name, slot);
+    this.#append(slot);
+    this.#entries++;
+    this.#bytes += bytes;
     this.#timer ??= setInterval(() => this.sweep(), sweepMs).unref();
     return true;
   }
 
   async delete(key: string): Promise<boolean> {
-    const slot = this.#slots.get(key);
-    if (slot !== undefined) this.#drop(key, slot);
+    const slot = this.#find(key);
+    if (slot !== undefined) this.#drop(slot);
     return slot !== undefined && slot.expiresAt > this.#now();
   }
 
   async purge(filter: EntryFilter): Promise<number> {
     let purged = 0;
     let looked = 0;
-    for (const [key, slot] of this.#slots) {
-      const bytes = this.#cache.get<Uint8Array>(key);
-      const entry = bytes && decodeEntry(bytes);
-      if (entry === undefined || matchesFilter(entry, filter)) {
-        this.#drop(key, slot);
+    for (const slot of this.#each()) {
+      const entry = slot.expiresAt > this.#now() ? decodeEntry(slot.encoded) : undefined;
+      if (entry === undefined) {
+        this.#drop(slot);
+      } else if (matchesFilter(entry, filter)) {
+        this.#drop(slot);
         purged++;
       }
       if (++looked % purgeStep === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -102,7 +125,7 @@ export class MemoryStore implements Store {
   stats(): StoreStats & { readonly entries: number; readonly bytes: number } {
     return {
       type: 'memory',
-      entries: this.#slots.size,
+      entries: this.#entries,
       bytes: this.#bytes,
       maxBytes: this.#maxBytes,
       evictions: this.#evictions,
@@ -112,8 +135,10 @@ export class MemoryStore implements Store {
   }
 
   async close(): Promise<void> {
-    this.#cache.flushAll();
-    this.#slots.clear();
+    for (const shard of this.#shards) shard.flushAll();
+    this.#oldest = null;
+    this.#newest = null;
+    this.#entries = 0;
     this.#bytes = 0;
     this.#rest();
   }
@@ -121,31 +146,63 @@ export class MemoryStore implements Store {
   /** One step through the entries, dropping what has expired; the timer takes one every quarter of a second. */
   sweep(): void {
     const now = this.#now();
-    this.#sweeping ??= this.#slots.entries();
     for (let looked = 0; looked < sweepStep; looked++) {
-      const { value, done } = this.#sweeping.next();
+      this.#sweeping ??= this.#each();
+      const { value: slot, done } = this.#sweeping.next();
       if (done) {
         this.#sweeping = null;
-        break;
+        return;
       }
-      const [key, slot] = value;
-      if (slot.expiresAt <= now) this.#drop(key, slot);
-    }
-    if (this.#slots.size === 0) this.#rest();
-  }
-
-  #makeRoom(bytes: number): void {
-    for (const [key, slot] of this.#slots) {
-      if (this.#bytes + bytes <= this.#maxBytes) return;
-      this.#drop(key, slot);
-      this.#evictions++;
+      if (slot.expiresAt <= now) this.#drop(slot);
     }
   }
 
-  #drop(key: string, slot: Slot): void {
-    this.#slots.delete(key);
-    this.#cache.del(key);
+  /** All entries, however long the reader takes; what is put in meanwhile may be among them. */
+  *#each(): Generator<Slot, void> {
+    for (const shard of this.#shards) {
+      for (const name of shard.keys()) {
+        const slot = shard.get<Slot>(name);
+        if (slot !== undefined) yield slot;
+      }
+    }
+  }
+
+  #find(key: string): Slot | undefined {
+    const name = nameOf(key);
+    return this.#shardOf(name).get<Slot>(name);
+  }
+
+  /** By the end of the name, where a key has its digest. */
+  #shardOf(name: string): NodeCache {
+    let hash = 0;
+    for (let at = Math.max(0, name.length - 8); at < name.length; at++) {
+      hash = (hash * 31 + name.charCodeAt(at)) >>> 0;
+    }
+    return this.#shards[hash % this.#shards.length] as NodeCache;
+  }
+
+  #drop(slot: Slot): void {
+    this.#shardOf(slot.name).del(slot.name);
+    this.#unlink(slot);
+    this.#entries--;
     this.#bytes -= slot.bytes;
+    if (this.#entries === 0) this.#rest();
+  }
+
+  #unlink(slot: Slot): void {
+    if (slot.older === null) this.#oldest = slot.newer;
+    else slot.older.newer = slot.newer;
+    if (slot.newer === null) this.#newest = slot.older;
+    else slot.newer.older = slot.older;
+    slot.older = null;
+    slot.newer = null;
+  }
+
+  #append(slot: Slot): void {
+    slot.older = this.#newest;
+    if (this.#newest === null) this.#oldest = slot;
+    else this.#newest.newer = slot;
+    this.#newest = slot;
   }
 
   /** Without entries there is nothing to sweep. */
@@ -154,4 +211,9 @@ export class MemoryStore implements Store {
     this.#timer = null;
     this.#sweeping = null;
   }
+}
+
+/** node-cache keeps keys in a plain object, where `constructor` and `__proto__` mean something. */
+function nameOf(key: string): string {
+  return `=${key}`;
 }
