@@ -20,13 +20,17 @@ const held = async () => {
   return { memory: heapUsed + external, rss };
 };
 
-async function measure(): Promise<void> {
-  // Another store first, so that the code is compiled.
-  const other = new MemoryStore({ maxBytes: 2 ** 40 });
-  for (let index = 0; index < 1000; index++) await put(other, index);
-  const maxBytes = Math.ceil((other.stats().bytes / 1000) * count);
-  await other.close();
+/** What an entry counts for; and the code is compiled then. */
+async function countedPerEntry(): Promise<number> {
+  const store = new MemoryStore({ maxBytes: 2 ** 28 });
+  for (let index = 0; index < 1000; index++) await put(store, index);
+  const { bytes, entries } = store.stats();
+  await store.close();
+  return bytes / entries;
+}
 
+async function measure(): Promise<void> {
+  const maxBytes = Math.ceil((await countedPerEntry()) * count);
   const before = await held();
   const store = new MemoryStore({ maxBytes });
   // More than it has room for: entries thrown out leave nothing behind.
