@@ -60,26 +60,55 @@ describe('an encoded entry', () => {
         if (decoded === undefined) return;
         expect(Object.keys(decoded)).to.have.members(Object.keys(entry));
         expect(decoded.storedAt).to.be.a('number');
-        expect(decoded.headers).to.be.an('object');
+        for (const text of Object.values(decoded.headers)) expect(text).to.be.a('string');
       }),
       { numRuns: 2000 },
     );
   });
 
+  const withHead = (head: string) => {
+    const text = new TextEncoder().encode(head);
+    const bytes = new Uint8Array(9 + text.length);
+    bytes.set(encodeEntry(entry).subarray(0, 5));
+    new DataView(bytes.buffer).setUint32(5, text.length);
+    bytes.set(text, 9);
+    return bytes;
+  };
+  const { body: _body, ...head } = entry;
+
   it('whose head is JSON of another shape is none', () => {
-    for (const head of [
-      '{}',
-      '[]',
-      'null',
-      '{"namespace":1}',
-      JSON.stringify({ ...entry, headers: null, body: undefined }),
+    expect(decodeEntry(withHead(JSON.stringify(head)))).to.not.equal(undefined);
+    for (const other of ['{}', '[]', 'null', '1', '{"namespace":1}', '{', '']) {
+      expect(decodeEntry(withHead(other)), other).to.equal(undefined);
+    }
+    const { usage } = head;
+    for (const part of [
+      { headers: null },
+      { headers: [] },
+      { headers: { 'content-type': 1 } },
+      { headers: { 'content-type': null } },
+      { usage: [] },
+      { usage: {} },
+      { usage: { ...usage, inputTokens: '11' } },
+      { usage: { ...usage, details: null } },
+      { usage: { ...usage, details: { cached_tokens: '4' } } },
+      { one: 'member more' },
     ]) {
-      const text = new TextEncoder().encode(head);
-      const bytes = new Uint8Array(9 + text.length);
-      bytes.set(encodeEntry(entry).subarray(0, 5));
-      new DataView(bytes.buffer).setUint32(5, text.length);
-      bytes.set(text, 9);
-      expect(decodeEntry(bytes), head).to.equal(undefined);
+      const text = JSON.stringify({ ...head, ...part });
+      expect(decodeEntry(withHead(text)), text).to.equal(undefined);
+    }
+    const text = JSON.stringify(head).replace(/"expiresAt":\d+/, '"expiresAt":1e999');
+    expect(decodeEntry(withHead(text)), text).to.equal(undefined);
+  });
+
+  it('without a member, or with one of another type, is none', () => {
+    for (const name of Object.keys(head)) {
+      expect(decodeEntry(withHead(JSON.stringify({ ...head, [name]: undefined }))), name).to.equal(
+        undefined,
+      );
+      expect(decodeEntry(withHead(JSON.stringify({ ...head, [name]: [1] }))), name).to.equal(
+        undefined,
+      );
     }
   });
 });

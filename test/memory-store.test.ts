@@ -60,16 +60,44 @@ describe('the memory store', () => {
     await store.close();
   });
 
-  it('looks at no more than two thousand entries in one step of its sweep', async () => {
+  it('takes the same time for an answer of a few bytes and for one of megabytes', async () => {
+    // node-cache counts a value with Object.keys: of bare bytes it would make a string for each.
+    const { keys } = Object;
+    let most = 0;
+    Object.keys = (value: object) => {
+      const names = keys(value);
+      most = Math.max(most, names.length);
+      return names;
+    };
+    try {
+      const store = new MemoryStore({ maxBytes: 3_000_000, now: clock.now });
+      await filled(store, ['a', 'a', 'b', 'c'], 1_400_000);
+      await store.get('c');
+      await store.delete('c');
+      await store.close();
+    } finally {
+      Object.keys = keys;
+    }
+    expect(most).to.be.within(1, 50);
+  });
+
+  const sweptUntil = async (store: MemoryStore, entries: number) => {
+    let steps = 0;
+    for (let before = store.stats().entries; before > entries; steps++) {
+      store.sweep();
+      const { entries: left } = store.stats();
+      expect(before - left, 'dropped in one step').to.be.at.most(500);
+      expect(steps, 'steps').to.be.at.most(100);
+      before = left;
+    }
+    return steps;
+  };
+
+  it('looks at no more than five hundred entries in one step of its sweep', async () => {
     const store = new MemoryStore({ maxBytes: 100_000_000, now: clock.now });
     for (let count = 0; count < 5000; count++) await store.set(`k${count}`, entry(10, 1000));
     clock.at += 2000;
-    const left: number[] = [];
-    for (let step = 0; step < 3; step++) {
-      store.sweep();
-      left.push(store.stats().entries);
-    }
-    expect(left).to.deep.equal([3000, 1000, 0]);
+    expect(await sweptUntil(store, 0)).to.equal(10);
     expect(store.stats()).to.include({ bytes: 0, evictions: 0 });
     await store.close();
   });
@@ -80,76 +108,177 @@ describe('the memory store', () => {
       await store.set(`k${count}`, entry(10, count % 2 === 0 ? 1000 : 10_000));
     }
     clock.at += 2000;
-    store.sweep();
-    store.sweep();
-    expect(store.stats().entries).to.equal(1500);
+    expect(await sweptUntil(store, 1500)).to.be.at.most(6);
     clock.at += 10_000;
-    for (let step = 0; step < 3; step++) store.sweep();
-    expect(store.stats().entries).to.equal(0);
+    await sweptUntil(store, 0);
     await store.close();
   });
 
-  it('keeps the books of its bytes whatever is done to it', async () => {
-    const key = fc.constantFrom('a', 'b', 'c', 'd', 'e');
+  it('sweeps on while entries are asked for, replaced and thrown out', async () => {
+    const store = new MemoryStore({ maxBytes: 10_000_000, now: clock.now });
+    for (let count = 0; count < 3000; count++) {
+      await store.set(`k${count}`, entry(10, count < 1000 ? 60_000 : 1000));
+    }
+    clock.at += 2000;
+    for (let step = 0; step < 6; step++) {
+      store.sweep();
+      for (let count = 0; count < 1000; count++) {
+        if (count % 3 === 0) await store.get(`k${count}`);
+        if (count % 3 === 1) await store.set(`k${count}`, entry(20));
+        if (count % 3 === 2) await store.delete(`k${count}`);
+      }
+    }
+    expect(store.stats().entries).to.equal(667);
+    await store.close();
+  });
+
+  it('has a timer only while it has entries, and one that keeps no process alive', async () => {
+    const { setInterval, clearInterval } = globalThis;
+    const running = new Map<object, { sweep: () => void; unref: boolean }>();
+    const fakes = {
+      setInterval: (sweep: () => void) => {
+        const timer = { unref: () => (running.set(timer, { sweep, unref: true }), timer) };
+        running.set(timer, { sweep, unref: false });
+        return timer;
+      },
+      clearInterval: (timer: object) => void running.delete(timer),
+    };
+    Object.assign(globalThis, fakes);
+    try {
+      const store = new MemoryStore({ maxBytes: 100_000, now: clock.now });
+      const timers = () => [...running.values()].map(({ unref }) => unref);
+      expect(timers()).to.deep.equal([]);
+      await filled(store, ['a', 'b']);
+      expect(timers()).to.deep.equal([true]);
+      clock.at += 100_000;
+      for (const { sweep } of running.values()) sweep();
+      expect(store.stats().entries).to.equal(0);
+      expect(timers()).to.deep.equal([]);
+      await filled(store, ['a']);
+      await store.delete('a');
+      expect(timers()).to.deep.equal([]);
+      await filled(store, ['a']);
+      await store.close();
+      expect(timers()).to.deep.equal([]);
+      expect(await store.get('a')).to.equal(undefined);
+      expect(store.stats()).to.include({ entries: 0, bytes: 0 });
+    } finally {
+      Object.assign(globalThis, { setInterval, clearInterval });
+    }
+  });
+
+  it('purges and counts what is alive, and lets others run meanwhile', async () => {
+    const store = new MemoryStore({ maxBytes: 100_000_000, now: clock.now });
+    for (let count = 0; count < 2000; count++) {
+      await store.set(`k${count}`, entry(10, count % 2 === 0 ? 1000 : 10_000));
+    }
+    clock.at += 2000;
+    const purge = store.purge({});
+    // Asked for while the purge is under way: it meets none of them twice, and misses none.
+    for (let count = 1; count < 2000; count += 2) await store.get(`k${count}`);
+    expect(await purge).to.equal(1000);
+    expect(store.stats()).to.include({ entries: 0, bytes: 0 });
+  });
+
+  it('deletes entries of any name', async () => {
+    const store = new MemoryStore({ maxBytes: 100_000, now: clock.now });
+    for (const key of ['__proto__', 'constructor', '']) {
+      await store.set(key, entry(10));
+      expect(await store.delete(key)).to.equal(true);
+      expect(await store.get(key)).to.equal(undefined);
+    }
+    expect(store.stats()).to.include({ entries: 0, bytes: 0 });
+  });
+
+  it('has what a simple model of it has, byte for byte, whatever is done to it', async () => {
+    const maxBytes = 9000;
+    const probe = new MemoryStore({ maxBytes, now: clock.now });
+    await probe.set('a', entry(0));
+    const { bytes: emptyBytes } = probe.stats();
+    await probe.close();
+
+    const key = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
     const step = fc.oneof(
-      fc.record({
-        kind: fc.constant('set'),
-        key,
-        size: fc.integer({ min: 0, max: 4000 }),
-        life: fc.integer({ min: 1, max: 5000 }),
-      }),
-      fc.record({ kind: fc.constant('get'), key }),
-      fc.record({ kind: fc.constant('delete'), key }),
-      fc.record({ kind: fc.constant('wait'), ms: fc.integer({ min: 1, max: 3000 }) }),
-      fc.record({ kind: fc.constant('sweep') }),
+      {
+        weight: 4,
+        arbitrary: fc.record({
+          kind: fc.constant('set' as const),
+          key,
+          size: fc.oneof(fc.integer({ min: 0, max: 3000 }), fc.integer({ min: 7000, max: 9000 })),
+          life: fc.integer({ min: 1, max: 5000 }),
+        }),
+      },
+      { weight: 4, arbitrary: fc.record({ kind: fc.constant('get' as const), key }) },
+      fc.record({ kind: fc.constant('delete' as const), key }),
+      fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 2000 }) }),
+      fc.record({ kind: fc.constant('sweep' as const) }),
+      fc.record({ kind: fc.constant('close' as const) }),
     );
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-        const store = new MemoryStore({ maxBytes: 9000, now: clock.now });
-        // The model: least recently used first.
+      fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
+        const store = new MemoryStore({ maxBytes, now: clock.now });
+        // Least recently used first.
         const model = new Map<string, { size: number; expiresAt: number }>();
-        for (const one of steps) {
-          if (one.kind === 'wait' && 'ms' in one) clock.at += one.ms;
-          if (one.kind === 'sweep') store.sweep();
-          if (one.kind === 'delete' && 'key' in one) {
-            await store.delete(one.key);
-            model.delete(one.key);
-          }
-          if (
-            one.kind === 'set' &&
-            'life' in one &&
-            (await store.set(one.key, entry(one.size, one.life)))
-          ) {
-            model.delete(one.key);
-            model.set(one.key, { size: one.size, expiresAt: clock.at + one.life });
-          }
-          if (one.kind === 'get' && 'key' in one) {
-            const known = model.get(one.key);
-            const got = await store.get(one.key);
-            if (got !== undefined) {
-              expect(known?.size).to.equal(got.body.length);
-              expect(known?.expiresAt).to.be.greaterThan(clock.at);
-              model.delete(one.key);
-              if (known) model.set(one.key, known);
-            } else {
-              model.delete(one.key);
+        const modelBytes = () =>
+          [...model.values()].reduce((sum, { size }) => sum + emptyBytes + size, 0);
+        let evictions = 0;
+        let droppedWrites = 0;
+        const take = {
+          set: async ({ key: name, size, life }: { key: string; size: number; life: number }) => {
+            const fits = emptyBytes + size <= maxBytes;
+            expect(await store.set(name, entry(size, life))).to.equal(fits);
+            if (!fits) return void droppedWrites++;
+            model.delete(name);
+            for (const oldest of model.keys()) {
+              if (modelBytes() + emptyBytes + size <= maxBytes) break;
+              model.delete(oldest);
+              evictions++;
             }
-          }
-          expect(store.stats().bytes).to.be.within(0, 9000);
-          expect(store.stats().entries).to.be.at.most(model.size);
+            model.set(name, { size, expiresAt: clock.at + life });
+          },
+          get: async (name: string) => {
+            const known = model.get(name);
+            model.delete(name);
+            const isAlive = known !== undefined && known.expiresAt > clock.at;
+            if (isAlive) model.set(name, known);
+            expect((await store.get(name))?.body.length).to.equal(isAlive ? known.size : undefined);
+          },
+          delete: async (name: string) => {
+            const isAlive = (model.get(name)?.expiresAt ?? 0) > clock.at;
+            model.delete(name);
+            expect(await store.delete(name)).to.equal(isAlive);
+          },
+          sweep: () => {
+            store.sweep();
+            for (const [name, { expiresAt }] of model) {
+              if (expiresAt <= clock.at) model.delete(name);
+            }
+          },
+          close: async () => {
+            await store.close();
+            model.clear();
+          },
+        };
+        for (const one of steps) {
+          if (one.kind === 'set') await take.set(one);
+          else if (one.kind === 'get' || one.kind === 'delete') await take[one.kind](one.key);
+          else if (one.kind === 'wait') clock.at += one.ms;
+          else await take[one.kind]();
+          expect(store.stats()).to.deep.equal({
+            type: 'memory',
+            entries: model.size,
+            bytes: modelBytes(),
+            maxBytes,
+            evictions,
+            errors: 0,
+            droppedWrites,
+          });
+          expect(modelBytes()).to.be.at.most(maxBytes);
         }
-        // What the store still has is the most recently used part of the model.
-        const newest = [...model.keys()].toReversed().slice(0, store.stats().entries);
-        for (const name of newest) {
-          const known = model.get(name);
-          const isThere = (await store.get(name)) !== undefined;
-          expect(isThere).to.equal((known?.expiresAt ?? 0) > clock.at);
-        }
-        for (const name of model.keys()) await store.delete(name);
-        expect(store.stats()).to.include({ entries: 0, bytes: 0 });
+        for (const name of 'abcdef') await take.get(name);
         await store.close();
       }),
-      { numRuns: 200 },
+      { numRuns: 300 },
     );
   });
 
@@ -161,10 +290,14 @@ describe('the memory store', () => {
       [100_000, 2048],
       [10_000, 2048],
       [100_000, 300],
+      [10_000, 300],
+      [2000, 65_536],
     ] as const) {
       const { stdout } = await promisify(execFile)('node', [...args, String(count), String(size)]);
-      const { held, counted } = JSON.parse(stdout) as { held: number; counted: number };
+      const measured = JSON.parse(stdout) as Record<'held' | 'counted' | 'maxBytes', number>;
+      const { held, counted, maxBytes } = measured;
       expect(held / counted, `${count} entries of ${size} bytes`).to.be.within(0.95, 1.05);
+      expect(counted / maxBytes, 'filled').to.be.within(0.99, 1);
     }
   });
 });

@@ -66,28 +66,42 @@ export function decodeEntry(bytes: Uint8Array): CachedResponse | undefined {
 
 type Head = Omit<CachedResponse, 'body'>;
 
+const isText = (value: unknown) => typeof value === 'string';
+const isTextOrNull = (value: unknown) => value === null || isText(value);
+const isCount = (value: unknown) => Number.isFinite(value);
+const isCountOrNull = (value: unknown) => value === null || isCount(value);
+
 /** What each member of a head may be; damage shows here at the latest. */
-const headTypes: Readonly<Record<keyof Head, readonly string[]>> = {
-  namespace: ['string'],
-  protocol: ['string'],
-  model: ['string', 'null'],
-  requestedModel: ['string', 'null'],
-  consumer: ['string', 'null'],
-  stream: ['boolean'],
-  responseId: ['string', 'null'],
-  usage: ['object', 'null'],
-  headers: ['object'],
-  storedAt: ['number'],
-  freshUntil: ['number'],
-  expiresAt: ['number'],
+const headMembers: Readonly<Record<keyof Head, (value: unknown) => boolean>> = {
+  namespace: isText,
+  protocol: isText,
+  model: isTextOrNull,
+  requestedModel: isTextOrNull,
+  consumer: isTextOrNull,
+  stream: (value) => typeof value === 'boolean',
+  responseId: isTextOrNull,
+  usage: (value) => value === null || isUsage(value),
+  headers: (value) => isObject(value) && Object.values(value).every(isText),
+  storedAt: isCount,
+  freshUntil: isCount,
+  expiresAt: isCount,
 };
+const headChecks = Object.entries(headMembers);
 
 function isHead(head: JsonObject): head is JsonObject & Head {
-  const members = Object.keys(head);
   return (
-    members.length === Object.keys(headTypes).length &&
-    Object.entries(headTypes).every(([name, types]) =>
-      types.includes(head[name] === null ? 'null' : typeof head[name]),
-    )
+    Object.keys(head).length === headChecks.length &&
+    headChecks.every(([name, isRight]) => isRight(head[name]))
+  );
+}
+
+function isUsage(value: unknown): value is Usage {
+  return (
+    isObject(value) &&
+    isCountOrNull(value['inputTokens']) &&
+    isCountOrNull(value['outputTokens']) &&
+    isCountOrNull(value['totalTokens']) &&
+    isObject(value['details']) &&
+    Object.values(value['details']).every(isCount)
   );
 }

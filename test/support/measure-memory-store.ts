@@ -5,7 +5,7 @@ import { makeEntry } from './entry.ts';
 // --import=tsx; arguments: how many entries, and how many bytes each body has.
 
 const [count = 0, size = 0] = process.argv.slice(2).map(Number);
-const collect = globalThis.gc ?? (() => {});
+const collect = (globalThis as { gc?: () => void }).gc ?? (() => {});
 
 const key = (index: number) => `openai:u${'x'.repeat(22)}:${String(index).padStart(43, 'k')}`;
 const put = (store: MemoryStore, index: number) =>
