@@ -1,9 +1,16 @@
+import { readFileSync } from 'node:fs';
+import process from 'node:process';
 import { llmNoCacheSchema, llmRequestSchema } from '../schemas/conditions.ts';
 import { llmCacheSchema, type LlmCacheSettings } from '../schemas/llm-cache.ts';
 import { llmUsageSchema } from '../schemas/llm-usage.ts';
-import { pluginSchema, type PluginSettings, type StoreSettings } from '../schemas/plugin.ts';
+import {
+  pluginSchema,
+  type PluginSettings,
+  type RedisSettings,
+  type StoreSettings,
+} from '../schemas/plugin.ts';
 import { ConfigurationError, validate } from '../schemas/validate.ts';
-import { storeSettings, unknownStore } from './llm-cache/stores/registry.ts';
+import { isPlaced, storeSettings, unknownStore } from './llm-cache/stores/registry.ts';
 import { conditionsIn, type Pipeline, type Step } from './pipelines.ts';
 import type { PluginContext } from './shared/node/gateway.ts';
 import { isObject, type JsonObject } from './shared/json.ts';
@@ -52,7 +59,7 @@ function checkAction(step: Step, settings: PluginSettings, where: string): void 
   if (!Object.hasOwn(stores, store)) throw unknownStore(store, stores, where);
 }
 
-/** Throws a ConfigurationError for the first store that refers to what is not there. */
+/** Throws a ConfigurationError for the first store that cannot be made. */
 export function checkStores(
   settings: PluginSettings,
   systemConfig: Readonly<Record<string, unknown>>,
@@ -62,11 +69,7 @@ export function checkStores(
     Object.keys(stores).filter((name) => stores[name]?.type === type);
   for (const [name, store] of Object.entries(stores)) {
     const where = `system.config.yml, plugins.llm-cache: "stores.${name}`;
-    if (store.type === 'redis' && store.url === undefined && isEmulated(systemConfig)) {
-      throw new ConfigurationError(
-        `${where}.url" is missing, and the gateway's own db.redis is emulated: expected the url of a Redis`,
-      );
-    }
+    if (store.type === 'redis') checkRedis(store, systemConfig, where);
     if (store.type !== 'tiered') continue;
     for (const [part, type] of [
       ['near', 'memory'],
@@ -81,16 +84,54 @@ export function checkStores(
   }
 }
 
+/** None of the messages shows a value: any of them may be a secret, or have one in it. */
+function checkRedis(
+  store: RedisSettings,
+  systemConfig: Readonly<Record<string, unknown>>,
+  where: string,
+): void {
+  if (!isPlaced(store) && isEmulated(systemConfig)) {
+    throw new ConfigurationError(
+      `${where}.url" is missing, and the gateway's own db.redis is emulated: expected the url of a Redis`,
+    );
+  }
+  if (store.url !== undefined && !/^(rediss?:\/\/|\/)./.test(store.url)) {
+    throw new ConfigurationError(
+      `${where}.url" must begin with redis:// or rediss://, or be the path of a socket`,
+    );
+  }
+  if ('keyPrefix' in store.options) {
+    throw new ConfigurationError(
+      `${where}.options.keyPrefix" must not be set: the store's own "keyPrefix" does it`,
+    );
+  }
+}
+
 /** What the gateway itself reaches Redis with, without what is the gateway's alone. */
 export function redisOfGateway(
   systemConfig: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> {
-  const { emulate: _emulate, namespace: _namespace, ...options } = dbRedis(systemConfig);
-  return options;
+  const {
+    emulate: _emulate,
+    namespace: _namespace,
+    keyPrefix: _keyPrefix,
+    ...options
+  } = dbRedis(systemConfig);
+  return isObject(options['tls']) ? { ...options, tls: withFiles(options['tls']) } : options;
+}
+
+/** The gateway reads the files that its `tls` names, once, after its plugins have begun. */
+function withFiles(tls: JsonObject): JsonObject {
+  const read = { ...tls };
+  for (const name of ['key', 'cert', 'ca']) {
+    const file = tls[`${name}File`];
+    if (typeof file === 'string' && file !== '') read[name] ??= readFileSync(file);
+  }
+  return read;
 }
 
 function isEmulated(systemConfig: Readonly<Record<string, unknown>>): boolean {
-  return dbRedis(systemConfig)['emulate'] === true;
+  return process.argv[2] === 'emulate' || dbRedis(systemConfig)['emulate'] === true;
 }
 
 function dbRedis(systemConfig: Readonly<Record<string, unknown>>): JsonObject {

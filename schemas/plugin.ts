@@ -61,7 +61,7 @@ const tieredProperties = {
   near: {
     type: 'string',
     default: 'memory',
-    description: 'the name of a memory store, which this one then has to itself',
+    description: 'the name of a memory store, in whose room the near entries are kept',
   },
   far: { type: 'string', description: 'the name of a redis store' },
   nearTtl: {

@@ -50,7 +50,8 @@ function describe(error: ErrorObject): string | null {
 
 /** The offending value, unless it is one that must not be shown. */
 function got(error: ErrorObject): string {
-  if (/secret|key/i.test(error.instancePath)) return '';
+  // A store may be a url with a password in it, and so may what stands in its place.
+  if (/secret|key|url|options|password|^\/stores\/[^/]+$/i.test(error.instancePath)) return '';
   const text = JSON.stringify(error.data) ?? String(error.data);
   return `, got ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`;
 }

@@ -1,26 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { createServer, type AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { Redis } from 'ioredis';
 import { Encryption } from '../policies/llm-cache/stores/encryption.ts';
-import { MemoryStore } from '../policies/llm-cache/stores/memory.ts';
-import { RedisConnection } from '../policies/llm-cache/stores/redis-connection.ts';
-import { RedisStore } from '../policies/llm-cache/stores/redis.ts';
 import type { Store } from '../policies/llm-cache/stores/store.ts';
-import { TieredStore } from '../policies/llm-cache/stores/tiered.ts';
 import { makeEntry } from './support/entry.ts';
 import { eventually } from './support/eventually.ts';
 import { hasRedis, RedisServer } from './support/redis-server.ts';
+import { keyPrefix, RedisStores } from './support/redis-stores.ts';
 import { describeStore, type StoreUnderTest } from './support/store-contract.ts';
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-const keyPrefix = 'test:';
-const silent = { info() {}, warn() {}, error() {} };
+const newKey = () => randomBytes(32).toString('base64');
 
 describe('with a real Redis', () => {
   let server: RedisServer;
-  let said: string[] = [];
-  const opened: { close(): unknown }[] = [];
+  let stores: RedisStores;
 
   before(async function () {
     if (!hasRedis()) return this.skip();
@@ -28,299 +21,123 @@ describe('with a real Redis', () => {
   });
   after(() => server?.close());
   beforeEach(async () => {
-    said = [];
-    const client = new Redis(server.url);
-    await client.flushall();
-    client.disconnect();
+    stores = new RedisStores(server.url);
+    await stores.client().flushall();
   });
-  afterEach(async () => {
-    for (const one of opened.splice(0)) await one.close();
-  });
+  afterEach(() => stores?.close());
 
-  function connect(url = server.url, timeoutMs = 100): RedisConnection {
-    const log = {
-      info: (text: string) => void said.push(text),
-      warn: (text: string) => void said.push(text),
-      error: () => {},
-    };
-    const connection = new RedisConnection({ name: 'shared', url, options: {}, timeoutMs, log });
-    opened.push(connection);
-    return connection;
-  }
-  function redisStore(encryption: Encryption | null = null, url?: string): RedisStore {
-    const connection = connect(url);
-    return new RedisStore({ connection, keyPrefix, encryption, coalesceAcross: true });
-  }
-  function tieredStore(nearTtl = 30): { store: TieredStore; near: MemoryStore } {
-    const connection = connect();
-    const near = new MemoryStore({ maxBytes: 1_000_000 });
-    const far = new RedisStore({ connection, keyPrefix, encryption: null, coalesceAcross: true });
-    const store = new TieredStore({ near, far, connection, keyPrefix, nearTtl });
-    opened.push(store);
-    return { store, near };
-  }
   const underTest = (store: Store): StoreUnderTest => ({ store, now: Date.now, advance: sleep });
-
-  describeStore('the redis store', async () => underTest(redisStore()));
-  describeStore('the redis store, encrypted', async () =>
-    underTest(redisStore(new Encryption([randomBytes(32).toString('base64')]))),
-  );
-  describeStore('the tiered store', async () => underTest(tieredStore().store));
-
   const entry = (parts = {}) => makeEntry(Date.now(), parts);
+  const isWritten = (keys = 1) =>
+    eventually(async () => (await stores.client().dbsize()) === keys, 'it is written');
+
+  describeStore('the redis store', async () => underTest(stores.redis()));
+  describeStore('the redis store, encrypted', async () =>
+    underTest(stores.redis({ encryption: new Encryption([newKey()]) })),
+  );
+  describeStore('the tiered store', async () => {
+    const { store } = stores.tiered();
+    await eventually(() => store.isNearInUse, 'it hears of purges');
+    return underTest(store);
+  });
 
   describe('the redis store', () => {
     it('writes the body as it is, under prefix, namespace and scope, with its time to live', async () => {
-      const store = redisStore();
       const body = randomBytes(500);
-      await store.set('openai:anonymous:digest', entry({ body }));
-      const client = new Redis(server.url);
-      opened.push({ close: () => client.disconnect() });
-      await eventually(async () => (await client.dbsize()) === 1, 'it is written');
-      expect(await client.keys('*')).to.deep.equal(['test:entry:openai:anonymous:digest']);
-      const bytes = await client.getBuffer('test:entry:openai:anonymous:digest');
-      expect(bytes?.includes(body)).to.equal(true);
-      expect(await client.pttl('test:entry:openai:anonymous:digest')).to.be.within(
-        3_600_000,
-        3_660_000,
-      );
+      await stores.redis().set('openai:anonymous:digest', entry({ body }));
+      await isWritten();
+      const client = stores.client();
+      expect(await client.keys('*')).to.deep.equal([`${keyPrefix}entry:openai:anonymous:digest`]);
+      const name = `${keyPrefix}entry:openai:anonymous:digest`;
+      expect((await client.getBuffer(name))?.includes(body)).to.equal(true);
+      expect(await client.pttl(name)).to.be.within(3_600_000, 3_660_000);
     });
 
     it('takes an entry of a newer version for a miss', async () => {
-      const store = redisStore();
-      await store.set('a', entry());
-      const client = new Redis(server.url);
-      opened.push({ close: () => client.disconnect() });
-      await eventually(async () => (await client.dbsize()) === 1, 'it is written');
-      await client.setrange('test:entry:a', 4, '\u0002');
-      expect(await store.get('a')).to.equal(undefined);
+      await stores.redis().set('a', entry());
+      await isWritten();
+      await stores.client().setrange('test:entry:a', 4, '\u0002');
+      expect(await stores.redis().get('a')).to.equal(undefined);
     });
 
     it('decrypts with any of its keys, and takes what is not authentic for a miss', async () => {
-      const [old, fresh] = [randomBytes(32).toString('base64'), randomBytes(32).toString('base64')];
-      const before = redisStore(new Encryption([old]));
+      const [old, fresh] = [newKey(), newKey()];
+      const with_ = (...keys: string[]) => stores.redis({ encryption: new Encryption(keys) });
+      const before = with_(old);
       await before.set('a', entry({ body: new TextEncoder().encode('secret answer') }));
-      expect(await before.get('a')).to.not.equal(undefined);
-      const client = new Redis(server.url);
-      opened.push({ close: () => client.disconnect() });
+      await isWritten();
+      const client = stores.client();
       expect((await client.getBuffer('test:entry:a'))?.includes('secret answer')).to.equal(false);
 
-      expect(await redisStore(new Encryption([fresh, old])).get('a')).to.not.equal(undefined);
-      expect(await redisStore(new Encryption([fresh])).get('a')).to.equal(undefined);
-      expect(await redisStore().get('a')).to.equal(undefined);
+      expect(await with_(fresh, old).get('a')).to.not.equal(undefined);
+      expect(await with_(fresh).get('a')).to.equal(undefined);
+      expect(await stores.redis().get('a')).to.equal(undefined);
       await client.rename('test:entry:a', 'test:entry:b');
       expect(await before.get('b')).to.equal(undefined);
       await client.rename('test:entry:b', 'test:entry:a');
+      expect(await before.get('a')).to.not.equal(undefined);
       await client.setrange('test:entry:a', 60, 'x');
       expect(await before.get('a')).to.equal(undefined);
     });
-  });
 
-  describe('a frozen Redis', () => {
-    it('costs a few requests their deadline and the rest nothing, and is used again when it is back', async () => {
-      const store = redisStore();
-      await store.set('a', entry());
-      await eventually(async () => (await store.get('a')) !== undefined, 'it is stored');
-      server.freeze();
-      try {
-        for (let count = 0; count < 3; count++) {
-          await store.get('a').then(
-            () => expect.fail(),
-            () => {},
-          );
+    it('takes what was stored before it was given keys for a miss', async () => {
+      await stores.redis().set('a', entry());
+      await isWritten();
+      const store = stores.redis({ encryption: new Encryption([newKey()]) });
+      expect(await store.get('a')).to.equal(undefined);
+    });
+
+    for (const encrypted of [false, true]) {
+      it(`purges a thousand entries, long heads and damaged ones, ${encrypted ? 'encrypted' : 'in the clear'}`, async () => {
+        const store = stores.redis({ encryption: encrypted ? new Encryption([newKey()]) : null });
+        const headers = { 'content-type': 'x'.repeat(10_000) };
+        for (let count = 0; count < 1000; count++) {
+          const consumer = count % 2 === 0 ? 'ada' : 'bob';
+          const more = count < 10 ? { headers } : {};
+          await store.set(`openai:u:${count}`, entry({ consumer, ...more }));
         }
-        // The breaker is open: a hundred more are refused in one turn of the loop.
-        const turn = new Promise((resolve) => setImmediate(() => resolve('turn')));
-        const rest = Promise.allSettled(Array.from({ length: 100 }, () => store.get('a')));
-        expect(await Promise.race([rest, turn])).to.not.equal('turn');
-      } finally {
-        server.thaw();
+        await isWritten(1000);
+        await stores.client().set('test:entry:openai:u:damaged', 'x');
+        expect(await store.purge({ consumer: 'ada' })).to.equal(501);
+        expect(await stores.client().dbsize()).to.equal(500);
+      });
+    }
+
+    it('purges its own entries and nobody else’s, whatever is in a namespace’s name', async () => {
+      const store = stores.redis();
+      const client = stores.client();
+      for (const namespace of ['a*', 'ab', 'a?[b]', 'a\\']) {
+        await store.set(`${encodeURIComponent(namespace)}:s:d`, entry({ namespace }));
       }
-      await eventually(
-        async () => {
-          const got = await store.get('a').catch(() => undefined);
-          return got !== undefined;
-        },
-        'it is used again within three seconds',
-        3000,
-      );
-      expect(said.map((text) => /does not answer|answers again/.exec(text)?.[0])).to.deep.equal([
-        'does not answer',
-        'answers again',
+      await isWritten(4);
+      await client.mset('test:lease:{x}', '1', 'test:usage', '1', 'other:entry:a', '1');
+      expect(await store.purge({ namespace: 'a*' })).to.equal(1);
+      expect(await store.purge({ namespace: 'a?[b]' })).to.equal(1);
+      expect(await store.purge({})).to.equal(2);
+      expect((await client.keys('*')).toSorted()).to.deep.equal([
+        'other:entry:a',
+        'test:lease:{x}',
+        'test:usage',
       ]);
     });
-  });
 
-  describe('a Redis that is not there', () => {
-    it('refuses at once, and is used when it comes', async () => {
-      const later = await RedisServer.down();
-      const store = redisStore(null, later.url);
-      for (let count = 0; count < 20; count++)
-        await store.get('a').then(
-          () => expect.fail(),
-          () => {},
-        );
+    it('does not bring back what was deleted or purged while its write was on its way', async () => {
+      const store = stores.redis();
+      const large = entry({ body: randomBytes(4_000_000) });
+      await Promise.all(['x', 'y', 'z'].map((key) => store.set(key, large)));
       await store.set('a', entry());
-      await eventually(() => store.stats().droppedWrites === 1, 'the write is counted as dropped');
-      await later.run();
-      await eventually(
-        async () =>
-          store
-            .set('a', entry())
-            .then(() => store.get('a'))
-            .then(
-              (got) => got !== undefined,
-              () => false,
-            ),
-        'it is used',
-        3000,
+      expect(await store.delete('a')).to.equal(true);
+      await store.set('b', entry());
+      expect(await store.purge({})).to.equal(4);
+      expect(await stores.client().dbsize()).to.equal(0);
+    });
+
+    it('refuses an entry larger than all that may wait', async () => {
+      const store = stores.redis();
+      expect(await store.set('a', entry({ body: new Uint8Array(33 * 1024 * 1024) }))).to.equal(
+        false,
       );
-      await later.kill();
-      await eventually(
-        () =>
-          store.get('a').then(
-            () => false,
-            () => true,
-          ),
-        'it is gone again',
-      );
-      await later.run();
-      await eventually(
-        () =>
-          store.get('a').then(
-            () => true,
-            () => false,
-          ),
-        'it is back',
-        4000,
-      );
-      await later.close();
-      expect(said.filter((text) => text.includes('does not answer')).length).to.be.within(1, 2);
-    });
-
-    it('that talks nonsense is one that does not answer', async () => {
-      const nonsense = createServer((socket) => {
-        socket.on('error', () => {});
-        socket.on('data', () => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'));
-      });
-      await new Promise<void>((resolve) => nonsense.listen(0, '127.0.0.1', resolve));
-      const { port } = nonsense.address() as AddressInfo;
-      const store = redisStore(null, `redis://127.0.0.1:${port}`);
-      for (let count = 0; count < 5; count++)
-        await store.get('a').then(
-          () => expect.fail(),
-          () => {},
-        );
-      await store.close();
-      nonsense.close();
-    });
-  });
-
-  it('a cluster is one through the client’s own options', async () => {
-    const node = await RedisServer.start([
-      '--cluster-enabled',
-      'yes',
-      '--cluster-announce-ip',
-      '127.0.0.1',
-    ]);
-    const admin = new Redis(node.url);
-    await admin.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
-    await eventually(
-      async () => String(await admin.call('CLUSTER', 'INFO')).includes('cluster_state:ok'),
-      'the cluster is up',
-      10_000,
-    );
-    const options = { cluster: [{ host: '127.0.0.1', port: node.port }] };
-    const connection = new RedisConnection({
-      name: 'c',
-      url: undefined,
-      options,
-      timeoutMs: 500,
-      log: silent,
-    });
-    const store = new RedisStore({ connection, keyPrefix, encryption: null, coalesceAcross: true });
-    await eventually(
-      async () =>
-        store
-          .set('ns:a:1', entry({ namespace: 'ns' }))
-          .then(() => store.get('ns:a:1'))
-          .then(
-            (got) => got !== undefined,
-            () => false,
-          ),
-      'it stores and reads',
-    );
-    const lease = await store.relay?.lease('ns:a:2');
-    expect(lease).to.not.equal(null);
-    expect(await store.relay?.lease('ns:a:2')).to.equal(null);
-    await lease?.end('failed');
-    expect(await store.relay?.lease('ns:a:2')).to.not.equal(null);
-    expect(await store.purge({ namespace: 'ns' })).to.equal(1);
-    await store.close();
-    admin.disconnect();
-    await node.close();
-  });
-
-  it('a full Redis keeps what it has, and says no to the rest', async () => {
-    const full = await RedisServer.start([
-      '--maxmemory',
-      '3mb',
-      '--maxmemory-policy',
-      'noeviction',
-    ]);
-    const store = redisStore(null, full.url);
-    await store.set('a', entry());
-    await eventually(async () => (await store.get('a')) !== undefined, 'it is stored');
-    for (let count = 0; count < 40; count++) {
-      await store.set(`b${count}`, entry({ body: randomBytes(100_000) }));
-      await store.get('a');
-    }
-    await eventually(() => store.stats().droppedWrites > 5, 'writes are dropped');
-    expect(await store.get('a')).to.not.equal(undefined);
-    expect(said).to.deep.equal([]);
-    await store.close();
-    await full.close();
-  });
-
-  describe('the tiered store', () => {
-    it('answers from near, and for nearTtl at most', async () => {
-      const { store, near } = tieredStore(1);
-      await store.set('a', entry());
-      expect(await near.get('a')).to.not.equal(undefined);
-      await eventually(async () => (await near.get('a')) === undefined, 'it is near no more');
-      expect(await store.get('a')).to.not.equal(undefined);
-      expect((await near.get('a'))?.freshUntil).to.equal((await store.get('a'))?.freshUntil);
-    });
-
-    it('throws out of every gateway’s near store what one of them purges', async () => {
-      const [one, two] = [tieredStore(), tieredStore()];
-      await one.store.set('a', entry({ namespace: 'x' }));
-      await one.store.set('b', entry({ namespace: 'y' }));
-      await eventually(async () => {
-        await two.store.get('a');
-        await two.store.get('b');
-        return two.near.stats().entries === 2;
-      }, 'both are near in both');
-      await one.store.delete('a');
-      await eventually(async () => (await two.near.get('a')) === undefined, 'the delete is heard');
-      await two.store.purge({ namespace: 'y' });
-      await eventually(async () => (await one.near.get('b')) === undefined, 'the purge is heard');
-    });
-
-    it('empties its near store when it loses the connection by which it hears of purges', async () => {
-      const own = await RedisServer.start();
-      const connection = connect(own.url);
-      const near = new MemoryStore({ maxBytes: 1_000_000 });
-      const far = new RedisStore({ connection, keyPrefix, encryption: null, coalesceAcross: true });
-      const store = new TieredStore({ near, far, connection, keyPrefix, nearTtl: 30 });
-      await eventually(async () => {
-        await store.set('a', entry());
-        return (await near.get('a')) !== undefined;
-      }, 'it is near');
-      await own.kill();
-      await eventually(() => near.stats().entries === 0, 'the near store is empty');
-      await store.close();
-      await own.close();
+      expect(store.stats().droppedWrites).to.equal(0);
     });
   });
 });

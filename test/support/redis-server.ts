@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -54,7 +54,18 @@ export class RedisServer {
       '--dir',
       this.#dir,
     ];
-    const child = spawn('redis-server', [...own, ...options], { stdio: 'ignore' });
+    await this.#spawn([...own, ...options]);
+  }
+
+  /** Not a store, but one that tells where they are. */
+  async runSentinel(): Promise<void> {
+    const file = join(this.#dir, 'sentinel.conf');
+    writeFileSync(file, `port ${this.port}\nbind 127.0.0.1\ndir ${this.#dir}\n`);
+    await this.#spawn([file, '--sentinel']);
+  }
+
+  async #spawn(args: readonly string[]): Promise<void> {
+    const child = spawn('redis-server', args, { stdio: 'ignore' });
     this.#child = child;
     running.add(child);
     child.once('exit', () => running.delete(child));

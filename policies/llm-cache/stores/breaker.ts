@@ -22,8 +22,7 @@ export class Breaker {
   succeeded(): void {
     this.#failures = 0;
     if (!this.#open) return;
-    this.#open = false;
-    this.#stop();
+    this.close();
     this.#changed(false, '');
   }
 
@@ -31,12 +30,14 @@ export class Breaker {
     this.#failures++;
     if (this.#open || this.#failures < failuresToOpen) return;
     this.#open = true;
-    this.#changed(true, reason);
     this.#timer = setInterval(() => void this.#ask(), probeMs).unref();
+    this.#changed(true, reason);
   }
 
+  /** Begins anew, and tells nobody. */
   close(): void {
-    this.#stop();
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
     this.#open = false;
     this.#failures = 0;
   }
@@ -44,14 +45,9 @@ export class Breaker {
   async #ask(): Promise<void> {
     try {
       await this.#probe();
-      this.succeeded();
     } catch {
-      // It stays open until the next time.
+      return; // It stays open until the next time.
     }
-  }
-
-  #stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
-    this.#timer = null;
+    this.succeeded();
   }
 }

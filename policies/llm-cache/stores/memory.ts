@@ -76,7 +76,12 @@ export class MemoryStore implements Store {
     return entry;
   }
 
-  async set(key: string, entry: CachedResponse): Promise<boolean> {
+  /** `expiresAt`, in milliseconds since the epoch, where it is not to be kept as long as it says. */
+  async set(
+    key: string,
+    entry: CachedResponse,
+    expiresAt: number = entry.expiresAt,
+  ): Promise<boolean> {
     const encoded = encodeEntry(entry);
     const bytes = encoded.length + key.length + overheadBytes;
     if (bytes > this.#maxBytes) {
@@ -89,7 +94,6 @@ export class MemoryStore implements Store {
       this.#drop(this.#oldest);
       this.#evictions++;
     }
-    const { expiresAt } = entry;
     const slot = { name: nameOf(key), encoded, bytes, expiresAt, older: null, newer: null };
     // Never the bare bytes: node-cache counts what it is given with Object.keys, a string a byte.
     this.#shardOf(slot.name).set(slot.name, slot);
@@ -106,20 +110,23 @@ export class MemoryStore implements Store {
     return slot !== undefined && slot.expiresAt > this.#now();
   }
 
-  async purge(filter: EntryFilter): Promise<number> {
+  /** `begin` spares all keys that do not begin with it. */
+  async purge(filter: EntryFilter, begin = ''): Promise<number> {
     let purged = 0;
     let looked = 0;
+    const under = nameOf(begin);
     for (const slot of this.#each()) {
-      const entry = slot.expiresAt > this.#now() ? decodeEntry(slot.encoded) : undefined;
-      if (entry === undefined) {
-        this.#drop(slot);
-      } else if (matchesFilter(entry, filter)) {
-        this.#drop(slot);
-        purged++;
-      }
+      if (slot.name.startsWith(under)) purged += this.#purgeOne(slot, filter);
       if (++looked % purgeStep === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     return purged;
+  }
+
+  #purgeOne(slot: Slot, filter: EntryFilter): number {
+    const entry = slot.expiresAt > this.#now() ? decodeEntry(slot.encoded) : undefined;
+    if (entry !== undefined && !matchesFilter(entry, filter)) return 0;
+    this.#drop(slot);
+    return entry === undefined ? 0 : 1;
   }
 
   stats(): StoreStats & { readonly entries: number; readonly bytes: number } {

@@ -1,59 +1,78 @@
-import { Cluster, type ClusterNode, Redis, type RedisOptions } from 'ioredis';
+import { Cluster, type Redis } from 'ioredis';
 import type { Log } from '../../shared/log.ts';
 import { Breaker } from './breaker.ts';
+import {
+  type RedisAddress,
+  type RedisClient,
+  redisClient,
+  subscriberClient,
+} from './redis-client.ts';
 
-export interface RedisConnectionOptions {
+export interface RedisConnectionOptions extends RedisAddress {
   /** The store's name, for the log. */
   readonly name: string;
-  readonly url: string | undefined;
-  /** The client's own; `cluster`, a list of nodes, makes it a cluster's. */
-  readonly options: Readonly<Record<string, unknown>>;
   /** Milliseconds that a command may take. */
   readonly timeoutMs: number;
   readonly log: Log;
 }
 
-/** Redis cannot be asked at the moment; nobody waited for it. */
+/** Redis cannot be asked at the moment; nobody waited for it longer than the deadline. */
 export class StoreUnavailable extends Error {
   override name = 'StoreUnavailable';
+  /** The connection says so itself, once a change of state. */
+  readonly isReported = true;
 }
 
-type Client = Redis | Cluster;
+/** How often the log says of one kind of refusal that it goes on. */
+const quietMs = 60_000;
 
 /** A connection to Redis that nobody waits for longer than its deadline, and for a dead one not at all. */
 export class RedisConnection {
   readonly #options: RedisConnectionOptions;
   readonly #breaker: Breaker;
-  #client: Client | null = null;
-  #ready: Promise<void> | null = null;
+  readonly #refusals = new Map<string, number>();
+  #client: RedisClient | null = null;
+  /** The end of the connecting that is under way: all who wait for it wait for one promise. */
+  #connecting: Promise<void> | null = null;
 
   constructor(options: RedisConnectionOptions) {
     this.#options = options;
     this.#breaker = new Breaker(
-      () => this.#inTime((client) => client.ping()),
+      () => this.#inTime((client) => client.ping(), options.timeoutMs),
       (open, reason) => this.#say(open, reason),
     );
     this.#connected();
   }
 
-  /** Runs a command. Rejects when it fails, takes too long, or Redis is known not to answer. */
-  async run<T>(command: (client: Client) => Promise<T>): Promise<T> {
+  /**
+   * Runs a command. Rejects with a StoreUnavailable when it takes longer than `timeoutMs` or Redis
+   * is known not to answer, otherwise with what Redis said; it is not sent once it is too late.
+   */
+  async run<T>(
+    command: (client: RedisClient) => Promise<T>,
+    timeoutMs = this.#options.timeoutMs,
+  ): Promise<T> {
     if (this.#breaker.isOpen) throw new StoreUnavailable('the breaker is open');
     try {
-      const result = await this.#inTime(command);
+      const result = await this.#inTime(command, timeoutMs);
       this.#breaker.succeeded();
       return result;
     } catch (error) {
       // An answer that says no is an answer.
-      if (error instanceof Error && error.name === 'ReplyError') this.#breaker.succeeded();
-      else this.#breaker.failed(reasonOf(error));
-      throw error;
+      if (isRefusal(error)) {
+        this.#breaker.succeeded();
+        this.#refused(error);
+        throw error;
+      }
+      const reason = reasonOf(error);
+      this.#breaker.failed(reason);
+      throw error instanceof StoreUnavailable ? error : new StoreUnavailable(reason);
     }
   }
 
-  /** A second connection of the same kind, for what keeps one to itself. It is the caller's to end. */
-  duplicate(): Client {
-    return this.#connect();
+  /** Another connection, for a subscription; null as long as it is not known where to. It is the caller's to end. */
+  subscriber(): Redis | null {
+    return subscriberClient(this.#options, this.#connected());
   }
 
   /** Every node that has keys of its own. */
@@ -62,71 +81,64 @@ export class RedisConnection {
     return client instanceof Cluster ? client.nodes('master') : [client];
   }
 
+  /** A later use connects anew. */
   close(): void {
-    this.#breaker.close();
-    this.#client?.disconnect();
+    const client = this.#client;
     this.#client = null;
+    client?.disconnect();
+    this.#breaker.close();
   }
 
-  async #inTime<T>(command: (client: Client) => Promise<T>): Promise<T> {
+  async #inTime<T>(command: (client: RedisClient) => Promise<T>, timeoutMs: number): Promise<T> {
     const client = this.#connected();
+    let isLate = false;
     let timer: NodeJS.Timeout | undefined;
     const deadline = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        reject(new StoreUnavailable(`no answer within ${this.#options.timeoutMs} ms`));
-      }, this.#options.timeoutMs);
+        isLate = true;
+        reject(new StoreUnavailable(`no answer within ${timeoutMs} ms`));
+      }, timeoutMs);
     });
+    const late = new Promise<never>(() => {});
+    const result =
+      client.status === 'ready'
+        ? command(client)
+        : this.#whenReady(client).then(() => (isLate ? late : command(client)));
     try {
-      return await Promise.race([this.#whenReady(client).then(() => command(client)), deadline]);
+      return await Promise.race([result, deadline]);
     } finally {
       clearTimeout(timer);
     }
   }
 
   /** Waits for a connection that is being made, not for one that is being tried again. */
-  async #whenReady(client: Client): Promise<void> {
-    if (client.status === 'ready') return;
+  #whenReady(client: RedisClient): Promise<void> {
     if (client.status !== 'connecting' && client.status !== 'connect') {
-      throw new StoreUnavailable('not connected');
+      return Promise.reject(new StoreUnavailable('not connected'));
     }
-    // One for all who wait.
-    this.#ready ??= new Promise<void>((resolve, reject) => {
-      client.once('ready', resolve);
-      client.once('close', () => reject(new StoreUnavailable('the connection was closed')));
-    }).finally(() => {
-      this.#ready = null;
+    this.#connecting ??= new Promise<void>((resolve, reject) => {
+      const settle = () => {
+        for (const event of ['ready', 'close', 'end']) client.off(event, settle);
+        this.#connecting = null;
+        if (client.status === 'ready') resolve();
+        else reject(new StoreUnavailable('the connection was closed'));
+      };
+      for (const event of ['ready', 'close', 'end']) client.on(event, settle);
     });
-    await this.#ready;
+    return this.#connecting;
   }
 
-  #connected(): Client {
-    this.#client ??= this.#connect();
-    return this.#client;
+  #connected(): RedisClient {
+    return (this.#client ??= this.#connect());
   }
 
-  #connect(): Client {
-    const { url, options } = this.#options;
-    const { cluster, ...own } = options;
-    const ours: RedisOptions = {
-      // What cannot be sent now is not worth waiting for.
-      enableOfflineQueue: false,
-      maxRetriesPerRequest: 0,
-      autoResendUnfulfilledCommands: false,
-      connectTimeout: 2000,
-      retryStrategy: (times) => Math.min(times * 100, 1000),
-    };
-    const client = Array.isArray(cluster)
-      ? new Cluster(cluster as ClusterNode[], {
-          enableOfflineQueue: false,
-          clusterRetryStrategy: (times) => Math.min(times * 100, 1000),
-          ...own,
-          redisOptions: { maxRetriesPerRequest: 0, ...(own['redisOptions'] as RedisOptions) },
-        })
-      : url === undefined
-        ? new Redis({ ...ours, ...own })
-        : new Redis(url, { ...ours, ...own });
-    // Commands tell of it; without a listener the client would print every try.
-    client.on('error', (error: unknown) => this.#breaker.failed(reasonOf(error)));
+  #connect(): RedisClient {
+    const client = redisClient(this.#options);
+    const isCurrent = () => client === this.#client;
+    // Without a listener the client would print every try.
+    client.on('error', (error: unknown) => isCurrent() && this.#breaker.failed(reasonOf(error)));
+    // It has answered what it is asked to begin with.
+    client.on('ready', () => isCurrent() && this.#breaker.succeeded());
     return client;
   }
 
@@ -138,10 +150,25 @@ export class RedisConnection {
       );
     else log.info(`llm-cache: store "${name}" answers again`);
   }
+
+  /** A Redis that is full, or does not let us, is the operator's to mend. */
+  #refused(error: Error): void {
+    const reason = reasonOf(error);
+    const saidAt = this.#refusals.get(reason);
+    if (saidAt !== undefined && Date.now() - saidAt < quietMs) return;
+    this.#refusals.set(reason, Date.now());
+    this.#options.log.warn(`llm-cache: store "${this.#options.name}" refuses commands (${reason})`);
+  }
 }
 
+function isRefusal(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError';
+}
+
+/** Never the message, which may quote what was sent; of a reply only the code that it begins with. */
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown error';
   if (error instanceof StoreUnavailable) return error.message;
+  if (isRefusal(error)) return /^[A-Z]+(?= )/.exec(error.message)?.[0] ?? error.name;
+  if (!(error instanceof Error)) return 'unknown error';
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }

@@ -1,4 +1,4 @@
-import type { StoreSettings } from '../../../schemas/plugin.ts';
+import type { RedisSettings, StoreSettings } from '../../../schemas/plugin.ts';
 import { ConfigurationError } from '../../../schemas/validate.ts';
 import type { Log } from '../../shared/log.ts';
 import { canonicalMembers, joinMembers } from '../canonical.ts';
@@ -11,8 +11,8 @@ import { TieredStore } from './tiered.ts';
 
 interface Kept {
   readonly store: Store;
-  /** Of a store that has one. */
-  readonly connection: RedisConnection | null;
+  /** The stores that it is made of. */
+  readonly parts: readonly Kept[];
   wanted: boolean;
   usedAt: number;
 }
@@ -74,31 +74,28 @@ export class StoreRegistry {
   }
 
   /** The only place that knows every kind of store. */
-  #make(name: string, settings: StoreSettings): Pick<Kept, 'store' | 'connection'> {
+  #make(name: string, settings: StoreSettings): Pick<Kept, 'store' | 'parts'> {
     switch (settings.type) {
       case 'memory':
-        return { store: new MemoryStore({ maxBytes: settings.maxBytes }), connection: null };
+        return { store: new MemoryStore({ maxBytes: settings.maxBytes }), parts: [] };
       case 'redis': {
-        const { keyPrefix, timeoutMs, encryptionKeys, coalesceAcross, url } = settings;
+        const { keyPrefix, timeoutMs, encryptionKeys, coalesceAcross } = settings;
         const { gatewayRedis, log } = this.#surroundings;
-        const options =
-          url === undefined ? { ...gatewayRedis, ...settings.options } : settings.options;
+        const { url, options } = isPlaced(settings)
+          ? settings
+          : { url: undefined, options: { ...gatewayRedis, ...settings.options } };
         const connection = new RedisConnection({ name, url, options, timeoutMs, log });
         const encryption = encryptionKeys.length > 0 ? new Encryption(encryptionKeys) : null;
         const store = new RedisStore({ connection, keyPrefix, encryption, coalesceAcross });
-        return { store, connection };
+        return { store, parts: [] };
       }
       case 'tiered': {
-        const far = this.#keep(settings.far);
-        const { store: near } = this.#keep(settings.near);
-        if (far.connection === null) throw unknownStore(settings.far, this.#settings, name);
+        const parts = [this.#keep(settings.near), this.#keep(settings.far)] as const;
+        const [{ store: near }, { store: far }] = parts;
         const { nearTtl } = settings;
-        const { connection, store } = far;
-        const keyPrefix = keyPrefixOf(this.#settings[settings.far]);
-        return {
-          store: new TieredStore({ near, far: store, connection, keyPrefix, nearTtl }),
-          connection,
-        };
+        if (!(near instanceof MemoryStore)) throw unknownStore(settings.near, this.#settings, name);
+        if (!(far instanceof RedisStore)) throw unknownStore(settings.far, this.#settings, name);
+        return { store: new TieredStore({ name, near, far, nearTtl }), parts };
       }
     }
   }
@@ -116,7 +113,7 @@ export class StoreRegistry {
   #watched(kept: Kept): Store {
     const { store } = kept;
     const used = () => {
-      kept.usedAt = this.#now();
+      for (const one of [kept, ...kept.parts]) one.usedAt = this.#now();
       return store;
     };
     return {
@@ -149,8 +146,12 @@ export function unknownStore(
   );
 }
 
-function keyPrefixOf(settings: StoreSettings | undefined): string {
-  return settings?.type === 'redis' ? settings.keyPrefix : '';
+/** Whether the settings themselves say where Redis is. */
+export function isPlaced({ url, options }: Pick<RedisSettings, 'url' | 'options'>): boolean {
+  return (
+    url !== undefined ||
+    ['host', 'port', 'path', 'sentinels', 'cluster'].some((name) => name in options)
+  );
 }
 
 /** A store by its name and all that decides what it is; the order in which somebody wrote that does not. */

@@ -1,73 +1,80 @@
-import type { Cluster, Redis } from 'ioredis';
 import type { CachedResponse } from '../entry.ts';
-import type { RedisConnection } from './redis-connection.ts';
+import type { MemoryStore } from './memory.ts';
+import type { Purge, PurgeListening } from './purge-channel.ts';
+import type { RedisStore } from './redis.ts';
 import type { Relay } from './relay.ts';
 import type { EntryFilter, Store, StoreStats } from './store.ts';
 
 export interface TieredStoreOptions {
+  /** Of this store; others may share the memory store with it. */
+  readonly name: string;
   /** This process's own. */
-  readonly near: Store;
-  /** The one that all gateways see, and the connection that it has. */
-  readonly far: Store;
-  readonly connection: RedisConnection;
-  readonly keyPrefix: string;
+  readonly near: MemoryStore;
+  /** The one that all gateways see. */
+  readonly far: RedisStore;
   /** Seconds that an entry stays near. */
   readonly nearTtl: number;
+  /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
 
-/** A near store in front of a far one. What is thrown out of one gateway's is thrown out of every one's. */
+/**
+ * A near store in front of a far one. The near one is used only while this gateway hears what any
+ * of them throws out.
+ */
 export class TieredStore implements Store {
   readonly #options: TieredStoreOptions;
   readonly #now: () => number;
-  readonly #channel: string;
-  #subscriber: Redis | Cluster | null = null;
+  #listening: PurgeListening | null = null;
+  /** What is kept near under an older prefix is out of reach. */
+  #emptied = 0;
+  /** Counts what was thrown out, so that nothing is kept near that was read before. */
+  #purges = 0;
 
   constructor(options: TieredStoreOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#channel = `${options.keyPrefix}purge`;
-    this.#subscribe();
+    this.#listen();
   }
 
   get relay(): Relay | undefined {
     return this.#options.far.relay;
   }
 
+  /** Whether the near store takes part. */
+  get isNearInUse(): boolean {
+    return this.#listen().isHearing;
+  }
+
   async get(key: string): Promise<CachedResponse | undefined> {
     const { near, far } = this.#options;
-    this.#subscribe();
-    const known = await near.get(key);
+    const known = this.isNearInUse ? await near.get(this.#nearKey(key)) : undefined;
     if (known !== undefined) return known;
+    const purges = this.#purges;
     const entry = await far.get(key);
-    if (entry !== undefined) await this.#keepNear(key, entry);
+    if (entry !== undefined) await this.#keepNear(key, entry, purges);
     return entry;
   }
 
-  /** True when either keeps it: a far store that does not answer takes nothing from the near one. */
   async set(key: string, entry: CachedResponse): Promise<boolean> {
-    this.#subscribe();
-    const isNear = await this.#keepNear(key, entry);
-    try {
-      return (await this.#options.far.set(key, entry)) || isNear;
-    } catch (error) {
-      if (isNear) return true;
-      throw error;
-    }
+    const purges = this.#purges;
+    const isFar = await this.#options.far.set(key, entry);
+    await this.#keepNear(key, entry, purges);
+    return isFar;
   }
 
   async delete(key: string): Promise<boolean> {
-    const { near, far } = this.#options;
-    const wasNear = await near.delete(key);
-    const wasFar = await far.delete(key);
-    await this.#tell({ key });
-    return wasNear || wasFar;
+    // Near again afterwards, for it may have been read in the meantime; the far store tells the others.
+    await this.#throwOut({ key });
+    const wasThere = await this.#options.far.delete(key);
+    await this.#throwOut({ key });
+    return wasThere;
   }
 
   async purge(filter: EntryFilter): Promise<number> {
-    const { near, far } = this.#options;
-    const purged = Math.max(await near.purge(filter), await far.purge(filter));
-    await this.#tell({ filter });
+    await this.#throwOut({ filter });
+    const purged = await this.#options.far.purge(filter);
+    await this.#throwOut({ filter });
     return purged;
   }
 
@@ -82,45 +89,43 @@ export class TieredStore implements Store {
     };
   }
 
+  /** The near and the far store are others' as well, and stay open. */
   async close(): Promise<void> {
-    this.#subscriber?.disconnect();
-    this.#subscriber = null;
-    await this.#options.near.close();
-    await this.#options.far.close();
+    this.#listening?.stop();
+    this.#listening = null;
+    this.#empty();
   }
 
-  #keepNear(key: string, entry: CachedResponse): Promise<boolean> {
+  /** Keeps the entry near unless something was thrown out since it was read, after `purges`. */
+  async #keepNear(key: string, entry: CachedResponse, purges: number): Promise<void> {
+    if (!this.isNearInUse || purges !== this.#purges) return;
     const until = this.#now() + this.#options.nearTtl * 1000;
-    return this.#options.near.set(key, { ...entry, expiresAt: Math.min(entry.expiresAt, until) });
+    await this.#options.near.set(this.#nearKey(key), entry, Math.min(entry.expiresAt, until));
   }
 
-  async #tell(message: { key: string } | { filter: EntryFilter }): Promise<void> {
-    const { connection } = this.#options;
-    await connection.run((client) => client.publish(this.#channel, JSON.stringify(message)));
-  }
-
-  /** Hears what other gateways throw out. While it could not hear, it may have missed something. */
-  #subscribe(): void {
-    if (this.#subscriber !== null) return;
-    const { near, connection } = this.#options;
-    const subscriber = connection.duplicate();
-    this.#subscriber = subscriber;
-    const forget = () => void near.close();
-    subscriber.on('ready', () => {
-      subscriber.subscribe(this.#channel).then(forget, forget);
+  #listen(): PurgeListening {
+    this.#listening ??= this.#options.far.purges.listen({
+      purged: (purge) => void this.#throwOut(purge),
+      missed: () => this.#empty(),
     });
-    subscriber.on('close', forget);
-    subscriber.on('message', (_channel: string, text: string) => void this.#hear(text));
+    return this.#listening;
   }
 
-  async #hear(text: string): Promise<void> {
+  async #throwOut(purge: Purge): Promise<void> {
     const { near } = this.#options;
-    try {
-      const message = JSON.parse(text) as { key?: unknown; filter?: EntryFilter };
-      if (typeof message.key === 'string') await near.delete(message.key);
-      else await near.purge({ ...message.filter });
-    } catch {
-      await near.close();
-    }
+    this.#purges++;
+    if ('key' in purge) await near.delete(this.#nearKey(purge.key));
+    else await near.purge(purge.filter, this.#nearKey(''));
+  }
+
+  #empty(): void {
+    const before = this.#nearKey('');
+    this.#emptied++;
+    this.#purges++;
+    void this.#options.near.purge({}, before);
+  }
+
+  #nearKey(key: string): string {
+    return `${this.#options.name} ${this.#emptied} ${key}`;
   }
 }

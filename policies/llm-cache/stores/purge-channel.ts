@@ -1,0 +1,145 @@
+import type { Redis } from 'ioredis';
+import { isObject } from '../../shared/json.ts';
+import type { RedisConnection } from './redis-connection.ts';
+import type { EntryFilter } from './store.ts';
+
+/** What was thrown out of a store that several gateways see. */
+export type Purge = { readonly key: string } | { readonly filter: EntryFilter };
+
+export interface PurgeListener {
+  purged(purge: Purge): void;
+  /** Purges may have been missed. */
+  missed(): void;
+}
+
+export interface PurgeListening {
+  /** Whether every purge is heard at the moment. */
+  readonly isHearing: boolean;
+  stop(): void;
+}
+
+const retryMs = 500;
+/** How often a silent connection is asked whether it lives. */
+const pingMs = 1000;
+
+/** Tells every gateway what one of them throws out. */
+export class PurgeChannel {
+  readonly #connection: RedisConnection;
+  readonly #name: string;
+
+  constructor(connection: RedisConnection, keyPrefix: string) {
+    this.#connection = connection;
+    this.#name = `${keyPrefix}purge`;
+  }
+
+  /** Rejects when it cannot be told. */
+  async tell(purge: Purge): Promise<void> {
+    await this.#connection.run((client) => client.publish(this.#name, JSON.stringify(purge)));
+  }
+
+  /** Hears what all gateways tell, this one included, from a while after now on. */
+  listen(listener: PurgeListener): PurgeListening {
+    return new Listening(this.#connection, this.#name, listener);
+  }
+}
+
+class Listening implements PurgeListening {
+  readonly #connection: RedisConnection;
+  readonly #channel: string;
+  readonly #listener: PurgeListener;
+  readonly #timer: NodeJS.Timeout;
+  #client: Redis | null = null;
+  #retry: NodeJS.Timeout | null = null;
+  #isHearing = false;
+
+  constructor(connection: RedisConnection, channel: string, listener: PurgeListener) {
+    this.#connection = connection;
+    this.#channel = channel;
+    this.#listener = listener;
+    this.#timer = setInterval(() => {
+      // What does not answer is closed by the client's own socketTimeout.
+      if (this.#isHearing) this.#client?.ping().catch(() => {});
+    }, pingMs).unref();
+    this.#open();
+  }
+
+  get isHearing(): boolean {
+    return this.#isHearing;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    const client = this.#client;
+    this.#client = null;
+    this.#isHearing = false;
+    client?.disconnect();
+  }
+
+  #open(): void {
+    this.#retry = null;
+    const client = this.#connection.subscriber();
+    this.#client = client;
+    if (client === null) return this.#later();
+    // The store's own connection tells of Redis.
+    client.on('error', () => {});
+    client.on('ready', () => {
+      client.subscribe(this.#channel).then(
+        () => this.#hear(client),
+        () => client.disconnect(),
+      );
+    });
+    client.on('message', (_channel: string, text: string) => {
+      if (this.#client === client) this.#heard(text);
+    });
+    client.on('end', () => {
+      if (this.#client !== client) return;
+      this.#client = null;
+      this.#lose();
+      this.#later();
+    });
+    client.on('close', () => this.#client === client && this.#lose());
+  }
+
+  #later(): void {
+    this.#retry ??= setTimeout(() => this.#open(), retryMs).unref();
+  }
+
+  #hear(client: Redis): void {
+    if (this.#client !== client) return;
+    this.#listener.missed();
+    this.#isHearing = true;
+  }
+
+  #lose(): void {
+    if (!this.#isHearing) return;
+    this.#isHearing = false;
+    this.#listener.missed();
+  }
+
+  #heard(text: string): void {
+    const purge = parsePurge(text);
+    // A newer gateway may say what this one does not know.
+    if (purge === null) this.#listener.missed();
+    else this.#listener.purged(purge);
+  }
+}
+
+const filterMembers = new Set(['namespace', 'model', 'consumer']);
+
+function parsePurge(text: string): Purge | null {
+  let purge: unknown;
+  try {
+    purge = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (!isObject(purge)) return null;
+  const { key, filter } = purge;
+  if (typeof key === 'string') return { key };
+  if (!isObject(filter)) return null;
+  const isKnown = Object.entries(filter).every(
+    ([name, value]) => filterMembers.has(name) && typeof value === 'string',
+  );
+  return isKnown ? { filter } : null;
+}
