@@ -52,6 +52,13 @@ export function checkPipelines(pipelines: readonly Pipeline[], settings: PluginS
 }
 
 function checkAction(step: Step, settings: PluginSettings, where: string): void {
+  if (step.policy !== 'llm-usage' && step.policy !== 'llm-cache') return;
+  const stray = step.strays?.[0];
+  if (stray !== undefined) {
+    throw new ConfigurationError(
+      `${where}: "${stray}" stands beside action and condition, where it has no effect; parameters stand in action`,
+    );
+  }
   if (step.policy === 'llm-usage') validate(llmUsageSchema, step.action, where);
   if (step.policy !== 'llm-cache') return;
   const { store } = validate<LlmCacheSettings>(llmCacheSchema, step.action, where);

@@ -6,6 +6,8 @@ export interface Step {
   readonly policy: string;
   readonly action: unknown;
   readonly condition: unknown;
+  /** What else the operator wrote there; the gateway does not look at it. */
+  readonly strays?: readonly string[];
 }
 
 export interface Pipeline {
@@ -40,7 +42,15 @@ function stepsOf(pipeline: string, entry: unknown): Step[] {
     policy,
     action: isObject(step) ? step['action'] : undefined,
     condition: isObject(step) ? step['condition'] : undefined,
+    ...straysOf(step),
   }));
+}
+
+/** What stands in a step and is none of the gateway's two parts of one. */
+function straysOf(step: unknown): Pick<Step, 'strays'> {
+  const names = isObject(step) ? Object.keys(step) : [];
+  const strays = names.filter((name) => name !== 'action' && name !== 'condition');
+  return strays.length > 0 ? { strays } : {};
 }
 
 function listed(value: unknown): unknown[] {

@@ -21,6 +21,12 @@ describe('A wrong configuration stops the start and says what is wrong', () => {
       both({ ttl: 'long' }),
       'pipeline "api", llm-cache: "ttl" must be integer, got "long"',
     ],
+    [
+      'a parameter outside of action',
+      {},
+      [{ 'llm-cache': { scope: 'consumer' } }],
+      'pipeline "api", llm-cache: "scope" stands beside action and condition, where it has no effect; parameters stand in action',
+    ],
     ['a number out of range', {}, both({ ttl: 0 }), '"ttl" must be >= 1, got 0'],
     [
       'a value that is not allowed',
