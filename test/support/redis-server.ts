@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -75,6 +75,9 @@ export class RedisServer {
   /** Stops answering, and keeps its connections. */
   freeze(): void {
     this.#signal('STOP');
+    // The signal is sent, and takes its effect a moment later.
+    const stat = `/proc/${this.#child?.pid}/stat`;
+    while (!/\) [Tt] /.test(readFileSync(stat, 'utf8')));
   }
 
   thaw(): void {
