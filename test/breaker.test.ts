@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Breaker } from '../policies/llm-cache/stores/breaker.ts';
+import { Breaker } from '../policies/shared/redis/breaker.ts';
 import { eventually } from './support/eventually.ts';
 
 describe('the breaker', () => {

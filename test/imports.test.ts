@@ -12,6 +12,7 @@ const layers: readonly (readonly [string, RegExp])[] = [
   ['shells', /^policies\/llm-(cache|usage)\/index\.ts$/],
   ['adapters', /^policies\/(shared|llm-cache)\/node\//],
   ['registries and back ends', /\/(stores|sinks)\/(?!(store|relay|sink)\.ts$)/],
+  ['connections', /^policies\/shared\/redis\//],
   ['engine', /^policies\/llm-cache\/engine\.ts$/],
   ['rules, key, entry, record', /^policies\/llm-(cache|usage)\//],
   ['exchange', /^policies\/shared\/(exchange|answer|answer-watch|stream-judge|consumer)\.ts$/],

@@ -83,7 +83,7 @@ describe('the redis store', () => {
         await eventually(() => answers(store), 'it is used again', 3000);
         expect(states()).to.deep.equal(['does not answer', 'answers again']);
         expect(stores.said[0]).to.equal(
-          'llm-cache: store "shared" does not answer (no answer within 100 ms); the cache goes on without it',
+          'llm-cache: store "shared" does not answer (no answer within 100 ms); requests go on without it',
         );
       });
     }

@@ -21,6 +21,12 @@ export const recordFields = {
   output_tokens: 'as the provider counts them; `null` where it said nothing',
   total_tokens: "the provider's total, else the sum of the two",
   raw_data: 'the parts of these counts, and units beside tokens',
+  input_cost:
+    'USD at list price, cached and cache-write tokens included; `null` where it is not known',
+  output_cost: 'the same for the output',
+  total_cost:
+    'the sum of the two: what the call cost or, when the cache answered, what it would have cost',
+  costs_calculation_caveat: 'what is not in the costs, or why they are `null`',
   duration_ms: "from the request's arrival at the policy to the end of the response",
 } as const;
 
@@ -44,5 +50,9 @@ export interface UsageRecord {
   readonly output_tokens: number | null;
   readonly total_tokens: number | null;
   readonly raw_data: Readonly<Record<string, number>>;
+  readonly input_cost: number | null;
+  readonly output_cost: number | null;
+  readonly total_cost: number | null;
+  readonly costs_calculation_caveat: string | null;
   readonly duration_ms: number;
 }

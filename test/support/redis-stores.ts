@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import type { Encryption } from '../../policies/llm-cache/stores/encryption.ts';
 import { MemoryStore } from '../../policies/llm-cache/stores/memory.ts';
-import { RedisConnection } from '../../policies/llm-cache/stores/redis-connection.ts';
+import { RedisConnection } from '../../policies/shared/redis/connection.ts';
 import { RedisStore } from '../../policies/llm-cache/stores/redis.ts';
 import { TieredStore } from '../../policies/llm-cache/stores/tiered.ts';
 
@@ -28,7 +28,13 @@ export class RedisStores {
     const { url = this.#url, options = {}, timeoutMs = 100, encryption = null } = choices;
     const say = (text: string) => void this.said.push(text);
     const log = { info: say, warn: say, error: say };
-    const connection = new RedisConnection({ name: 'shared', url, options, timeoutMs, log });
+    const connection = new RedisConnection({
+      subject: 'llm-cache: store "shared"',
+      url,
+      options,
+      timeoutMs,
+      log,
+    });
     const store = new RedisStore({ connection, keyPrefix, encryption, coalesceAcross: true });
     this.#opened.push(() => store.close());
     return store;

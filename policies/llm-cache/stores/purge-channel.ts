@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { isObject } from '../../shared/json.ts';
-import type { RedisConnection } from './redis-connection.ts';
+import type { RedisConnection } from '../../shared/redis/connection.ts';
 import type { EntryFilter } from './store.ts';
 
 /** What was thrown out of a store that several gateways see. */

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { type CachedResponse, decodeEntry, encodeEntry } from '../entry.ts';
 import type { Encryption } from './encryption.ts';
 import { PurgeChannel } from './purge-channel.ts';
-import { type RedisConnection, StoreUnavailable } from './redis-connection.ts';
+import { type RedisConnection, StoreUnavailable } from '../../shared/redis/connection.ts';
 import { RedisRelay } from './redis-relay.ts';
 import type { Relay } from './relay.ts';
 import { type EntryFilter, matchesFilter, type Store, type StoreStats } from './store.ts';

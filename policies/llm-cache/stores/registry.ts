@@ -4,7 +4,7 @@ import type { Log } from '../../shared/log.ts';
 import { canonicalMembers, joinMembers } from '../canonical.ts';
 import { Encryption } from './encryption.ts';
 import { MemoryStore } from './memory.ts';
-import { RedisConnection } from './redis-connection.ts';
+import { RedisConnection } from '../../shared/redis/connection.ts';
 import { RedisStore } from './redis.ts';
 import type { Store } from './store.ts';
 import { TieredStore } from './tiered.ts';
@@ -84,7 +84,13 @@ export class StoreRegistry {
         const { url, options } = isPlaced(settings)
           ? settings
           : { url: undefined, options: { ...gatewayRedis, ...settings.options } };
-        const connection = new RedisConnection({ name, url, options, timeoutMs, log });
+        const connection = new RedisConnection({
+          subject: `llm-cache: store "${name}"`,
+          url,
+          options,
+          timeoutMs,
+          log,
+        });
         const encryption = encryptionKeys.length > 0 ? new Encryption(encryptionKeys) : null;
         const store = new RedisStore({ connection, keyPrefix, encryption, coalesceAcross });
         return { store, parts: [] };

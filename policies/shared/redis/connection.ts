@@ -1,16 +1,11 @@
 import { Cluster, type Redis } from 'ioredis';
-import type { Log } from '../../shared/log.ts';
+import type { Log } from '../log.ts';
 import { Breaker } from './breaker.ts';
-import {
-  type RedisAddress,
-  type RedisClient,
-  redisClient,
-  subscriberClient,
-} from './redis-client.ts';
+import { type RedisAddress, type RedisClient, redisClient, subscriberClient } from './client.ts';
 
 export interface RedisConnectionOptions extends RedisAddress {
-  /** The store's name, for the log. */
-  readonly name: string;
+  /** What the log calls it, `llm-cache: store "shared"`. */
+  readonly subject: string;
   /** Milliseconds that a command may take. */
   readonly timeoutMs: number;
   readonly log: Log;
@@ -143,12 +138,9 @@ export class RedisConnection {
   }
 
   #say(open: boolean, reason: string): void {
-    const { name, log } = this.#options;
-    if (open)
-      log.warn(
-        `llm-cache: store "${name}" does not answer (${reason}); the cache goes on without it`,
-      );
-    else log.info(`llm-cache: store "${name}" answers again`);
+    const { subject, log } = this.#options;
+    if (open) log.warn(`${subject} does not answer (${reason}); requests go on without it`);
+    else log.info(`${subject} answers again`);
   }
 
   /** A Redis that is full, or does not let us, is the operator's to mend. */
@@ -157,7 +149,7 @@ export class RedisConnection {
     const saidAt = this.#refusals.get(reason);
     if (saidAt !== undefined && Date.now() - saidAt < quietMs) return;
     this.#refusals.set(reason, Date.now());
-    this.#options.log.warn(`llm-cache: store "${this.#options.name}" refuses commands (${reason})`);
+    this.#options.log.warn(`${this.#options.subject} refuses commands (${reason})`);
   }
 }
 
