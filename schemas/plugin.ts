@@ -110,29 +110,120 @@ function storeOf(
 const sinkProperties = {
   type: {
     type: 'string',
-    enum: ['log', 'jsonl'],
-    description: "`log` is the gateway's logger, `jsonl` a file with one record a line",
+    enum: ['log', 'jsonl', 'prometheus', 'redis'],
+    description:
+      "`log` is the gateway's logger, `jsonl` a file with one record a line, `prometheus` divides the metrics of tokens and costs further, `redis` is a stream",
   },
   path: {
     type: 'string',
     minLength: 1,
     description: "`jsonl`: the file; a relative path starts at the gateway's working directory",
   },
+  labels: {
+    type: 'array',
+    items: { type: 'string', enum: ['provider', 'model', 'requested_model', 'consumer_id'] },
+    uniqueItems: true,
+    description:
+      '`prometheus`: what tokens and costs are divided by beside the apiEndpoint; default: `[provider, model]`',
+  },
+  store: {
+    type: 'string',
+    minLength: 1,
+    description:
+      '`redis`: the name of the redis store whose Redis has the stream; may be left out where there is one redis store',
+  },
+  url: {
+    type: 'string',
+    minLength: 1,
+    description: '`redis`: where Redis is, if it is not that of a store',
+  },
+  stream: {
+    type: 'string',
+    minLength: 1,
+    description: '`redis`: the key of the stream; default: `llm-cache:usage`',
+  },
+  maxLength: {
+    type: 'integer',
+    minimum: 1,
+    description:
+      '`redis`: records that the stream keeps, roughly; the oldest go first; default: 100000',
+  },
 } as const;
 
 const sinkSchema = {
   ...closed(sinkProperties, { required: ['type'] }),
-  if: { required: ['type'], properties: { type: { const: 'jsonl' } } },
-  then: { required: ['path'] },
-  else: { propertyNames: { enum: ['type'] } },
+  allOf: [
+    sinkOf('log', []),
+    sinkOf('jsonl', ['path'], ['path']),
+    sinkOf('prometheus', ['labels']),
+    sinkOf('redis', ['store', 'url', 'stream', 'maxLength']),
+  ],
+};
+
+/** What a sink of that type may be told, and must. */
+function sinkOf(type: string, own: readonly string[], required: readonly string[] = []): object {
+  return {
+    if: { required: ['type'], properties: { type: { const: type } } },
+    then: { required, propertyNames: { enum: ['type', ...own] } },
+  };
+}
+
+const ledgerProperties = {
+  store: {
+    type: 'string',
+    default: 'memory',
+    description:
+      'where the sums are kept: the name of a memory store for this process, of a redis or tiered store for all gateways that see that Redis',
+  },
+  retentionDays: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 3660,
+    default: 90,
+    description: 'days that are kept, today included',
+  },
+  maxGroups: {
+    type: 'integer',
+    minimum: 1,
+    default: 10000,
+    description:
+      'groups (day, model, provider, consumer, apiEndpoint) that are kept; past it a day has one more, `other`',
+  },
+} as const;
+
+const rate = (description: string) => ({ type: 'number', minimum: 0, description }) as const;
+
+const rateProperties = {
+  input: rate('input tokens'),
+  cachedInput: rate('input tokens that the provider read from its own prompt cache'),
+  cacheWrite: rate('input tokens written to that cache'),
+  cacheWrite1h: rate('those of them that are kept for an hour'),
+  inputAudio: rate('input tokens that are audio'),
+  inputImage: rate('input tokens that are images'),
+  output: rate('output tokens'),
+  reasoning: rate('output tokens spent on reasoning'),
+  outputAudio: rate('output tokens that are audio'),
+  outputImage: rate('output tokens that are images'),
 } as const;
 
 const usageProperties = {
+  ledger: {
+    ...closed(ledgerProperties),
+    default: {},
+    description: 'the sums that the admin API and the dashboard show',
+  },
   sinks: {
     type: 'array',
     items: sinkSchema,
     default: [{ type: 'log' }],
     description: 'where usage records go',
+  },
+  prices: {
+    type: 'object',
+    additionalProperties: closed(rateProperties, { required: ['input'] }),
+    default: {},
+    description:
+      'USD per million tokens, by model or by the beginning of its name; wins over the built-in list',
   },
 } as const;
 
@@ -180,9 +271,16 @@ export type SinkSettings = FromSchema<{
   readonly additionalProperties: false;
 }>;
 
+export type LedgerSettings = Settings<typeof ledgerProperties>;
+export type RateSettings = Settings<typeof rateProperties>;
+
 export interface PluginSettings {
   readonly scopeSecret?: string;
   readonly limits: { readonly bufferedBytes: number };
   readonly stores: Readonly<Record<string, StoreSettings>>;
-  readonly usage: { readonly sinks: readonly SinkSettings[] };
+  readonly usage: {
+    readonly ledger: LedgerSettings;
+    readonly sinks: readonly SinkSettings[];
+    readonly prices: Readonly<Record<string, RateSettings>>;
+  };
 }

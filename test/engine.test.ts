@@ -5,7 +5,7 @@ import { validate } from '../schemas/validate.ts';
 import type { Decision, Forward } from '../policies/llm-cache/decision.ts';
 import { Engine } from '../policies/llm-cache/engine.ts';
 import { Flights } from '../policies/llm-cache/flights.ts';
-import { CacheStats } from '../policies/llm-cache/stats.ts';
+import { CacheStats, type Tally } from '../policies/llm-cache/stats.ts';
 import { MemoryStore } from '../policies/llm-cache/stores/memory.ts';
 import type { Store } from '../policies/llm-cache/stores/store.ts';
 import { ByteBudget } from '../policies/shared/budget.ts';
@@ -20,6 +20,9 @@ const broken: Store = {
   set: () => Promise.reject(new Error('a prompt, maybe')),
   delete: () => Promise.reject(new Error()),
   purge: () => Promise.reject(new Error()),
+  list: () => Promise.reject(new Error()),
+  look: () => Promise.reject(new Error()),
+  used: () => {},
   stats: () => ({
     type: 'broken',
     entries: 0,
@@ -28,6 +31,7 @@ const broken: Store = {
     evictions: 0,
     errors: 0,
     droppedWrites: 0,
+    healthy: false,
   }),
   close: async () => {},
 };
@@ -35,10 +39,12 @@ const broken: Store = {
 describe('the engine', () => {
   let said: string[];
   let stats: CacheStats;
+  let tally: Tally;
   let budget: ByteBudget;
   beforeEach(() => {
     said = [];
     stats = new CacheStats();
+    tally = stats.of('p', 'chat');
     budget = new ByteBudget(1_000_000);
   });
 
@@ -50,7 +56,7 @@ describe('the engine', () => {
       settings: validate<LlmCacheSettings>(llmCacheSchema, action, 'test'),
       digest: nodeDigest('secret'),
       budget,
-      stats,
+      timings: { lookup() {}, store() {}, firstByte() {} },
       faults: new FaultLog(log),
       now: Date.now,
     });
@@ -73,7 +79,7 @@ describe('the engine', () => {
   it('takes a store that fails to read for a bypass, and says so once', async () => {
     const engine = engineOn(broken);
     for (const _ of [1, 2, 3]) {
-      expect(await engine.decide(exchange(), 'p')).to.include({
+      expect(await engine.decide(exchange(), tally)).to.include({
         kind: 'bypass',
         reason: 'store-error',
         flight: null,
@@ -86,14 +92,14 @@ describe('the engine', () => {
 
   it('takes a store that fails to write for an answer that was not stored', async () => {
     const engine = engineOn({ ...broken, get: async () => undefined });
-    await answer(await engine.decide(exchange(), 'p'));
+    await answer(await engine.decide(exchange(), tally));
     expect(stats.pipelines()['p']?.notStored).to.deep.equal({ 'store-error': 1 });
     expect(said.length).to.equal(1);
   });
 
   it('says too-large of an answer that the store cannot hold', async () => {
     const engine = engineOn(new MemoryStore({ maxBytes: 1024 }));
-    await answer(await engine.decide(exchange(), 'p'));
+    await answer(await engine.decide(exchange(), tally));
     expect(stats.pipelines()['p']?.notStored).to.deep.equal({ 'too-large': 1 });
   });
 
@@ -101,20 +107,29 @@ describe('the engine', () => {
     const engine = engineOn(new MemoryStore({ maxBytes: 10_000 }));
     const failing = exchange();
     Object.assign(failing.request, { body: () => Promise.reject(new Error('no')) });
-    expect(await engine.decide(failing, 'p')).to.include({ kind: 'bypass', reason: 'store-error' });
+    expect(await engine.decide(failing, tally)).to.include({
+      kind: 'bypass',
+      reason: 'store-error',
+    });
   });
 
   it('does nothing for a client that has left', async () => {
     const engine = engineOn(new MemoryStore({ maxBytes: 10_000 }));
-    expect(await engine.decide(exchange({ noBody: 'gone' }), 'p')).to.deep.equal({ kind: 'gone' });
-    expect(stats.pipelines()).to.deep.equal({});
+    expect(await engine.decide(exchange({ noBody: 'gone' }), tally)).to.deep.equal({
+      kind: 'gone',
+    });
+    expect(stats.pipelines()['p']?.requests).to.equal(0);
   });
 
   it('holds nothing of an answer that has ended, and counts what it did', async () => {
     const engine = engineOn(new MemoryStore({ maxBytes: 100_000 }));
-    await answer(await engine.decide(exchange(), 'p'));
-    await answer(await engine.decide(exchange({ body: { model: 'b' } }), 'p'), '{"error":{}}', 500);
-    expect(await engine.decide(exchange(), 'p')).to.include({ kind: 'hit', age: 0, ttl: 3600 });
+    await answer(await engine.decide(exchange(), tally));
+    await answer(
+      await engine.decide(exchange({ body: { model: 'b' } }), tally),
+      '{"error":{}}',
+      500,
+    );
+    expect(await engine.decide(exchange(), tally)).to.include({ kind: 'hit', age: 0, ttl: 3600 });
     expect(budget.held).to.equal(0);
     expect(stats.pipelines()['p']).to.deep.equal({
       requests: 3,
@@ -127,7 +142,7 @@ describe('the engine', () => {
   it('lets no answer be stored when there is no room to hold it meanwhile', async () => {
     budget.max = 100;
     const engine = engineOn(new MemoryStore({ maxBytes: 100_000 }));
-    await answer(await engine.decide(exchange(), 'p'));
+    await answer(await engine.decide(exchange(), tally));
     expect(stats.pipelines()['p']?.notStored).to.deep.equal({ 'buffer-limit': 1 });
     expect(budget.held).to.equal(0);
   });

@@ -33,7 +33,8 @@ describe('an encoded entry', () => {
   it('of a version that is not known, or of something else, is none', () => {
     const bytes = encodeEntry(entry);
     for (const [at, value] of [
-      [4, 2],
+      [4, 1],
+      [4, 3],
       [4, 0],
       [0, 0x6c],
     ] as const) {

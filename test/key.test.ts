@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { cacheKey } from '../policies/llm-cache/key.ts';
+import { cacheKey, keyMaterial } from '../policies/llm-cache/key.ts';
 import { nodeDigest } from '../policies/shared/node/digest.ts';
 import { llmCacheSchema, type LlmCacheSettings } from '../schemas/llm-cache.ts';
 import { validate } from '../schemas/validate.ts';
@@ -17,7 +17,7 @@ interface Asked extends RequestParts {
 
 function keyOf(body: unknown, { scope = 'anonymous', action = {}, ...parts }: Asked = {}): string {
   const settings = validate<LlmCacheSettings>(llmCacheSchema, action, 'test');
-  return cacheKey(makeRequest(parts), makeBody(body), scope, settings, digest);
+  return cacheKey(keyMaterial(makeRequest(parts), makeBody(body), scope, settings), digest);
 }
 
 /** Fails unless all are one key. */

@@ -274,6 +274,7 @@ describe('the memory store', () => {
             evictions,
             errors: 0,
             droppedWrites,
+            healthy: true,
           });
           expect(modelBytes()).to.be.at.most(maxBytes);
         }

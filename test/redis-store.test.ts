@@ -56,7 +56,7 @@ describe('with a real Redis', () => {
     it('takes an entry of a newer version for a miss', async () => {
       await stores.redis().set('a', entry());
       await isWritten();
-      await stores.client().setrange('test:entry:a', 4, '\u0002');
+      await stores.client().setrange('test:entry:a', 4, '\u0003');
       expect(await stores.redis().get('a')).to.equal(undefined);
     });
 

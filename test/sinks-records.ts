@@ -21,6 +21,10 @@ export function record(n: number): UsageRecord {
     output_tokens: 5,
     total_tokens: 16,
     raw_data: { cached_tokens: 4 },
+    input_cost: null,
+    output_cost: null,
+    total_cost: null,
+    costs_calculation_caveat: null,
     duration_ms: 12,
   };
 }

@@ -14,6 +14,7 @@ const entry: CachedResponse = {
   stream: false,
   responseId: null,
   usage: null,
+  fingerprint: {},
   headers: {},
   storedAt: 0,
   freshUntil: 8.64e15,

@@ -6,12 +6,13 @@ import type { FaultLog } from '../shared/faults.ts';
 import { formatOf } from '../shared/format.ts';
 import { nameOrNull } from '../shared/json.ts';
 import type { CachedResponse } from './entry.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import type { Flight } from './flight.ts';
 import type { Lookup } from './lookup.ts';
 import { refusalOf } from './response-rules.ts';
-import type { CacheStats } from './stats.ts';
 import type { CallOutcome } from './stores/relay.ts';
 import type { Store } from './stores/store.ts';
+import type { Timings } from './timings.ts';
 
 /** An expired entry is kept for so long at least, to tell an expired answer from one that never was. */
 const graceMs = 60_000;
@@ -20,7 +21,7 @@ export interface AdmissionParts {
   readonly store: Store;
   readonly settings: LlmCacheSettings;
   readonly digest: Digest;
-  readonly stats: CacheStats;
+  readonly timings: Timings;
   readonly faults: FaultLog;
   readonly now: () => number;
 }
@@ -42,24 +43,34 @@ export class Admission {
 
   /** What was made of the flight's answer. Never rejects. */
   async conclude(lookup: Lookup, flight: Flight): Promise<Conclusion> {
-    const { store, stats, faults } = this.#parts;
-    const { exchange, pipeline } = lookup;
+    const { faults } = this.#parts;
+    const { exchange, tally } = lookup;
     const seen = await flight.finished;
     const reason = refusalOf(seen.status, seen.answer, exchange.request.protocol, lookup.body);
     if (reason !== null || seen.answer.body === null) {
-      stats.notStored(pipeline, reason ?? 'no-body');
+      tally.countNotStored(reason ?? 'no-body');
       return { entry: null, outcome: isWholeStream(seen) ? 'whole' : 'failed' };
     }
     const entry = this.#entry(lookup, seen, seen.answer.body);
     const unstored = { entry, outcome: isWholeStream(seen) ? 'whole' : 'failed' } as const;
     try {
-      if (await store.set(lookup.key, entry)) return { entry, outcome: 'stored' };
-      stats.notStored(pipeline, 'too-large');
+      if (await this.#store(lookup.key, entry)) return { entry, outcome: 'stored' };
+      tally.countNotStored('too-large');
     } catch (error) {
-      stats.notStored(pipeline, 'store-error');
+      tally.countNotStored('store-error');
       faults.report('llm-cache: an answer could not be stored', error);
     }
     return unstored;
+  }
+
+  async #store(key: string, entry: CachedResponse): Promise<boolean> {
+    const { store, settings, timings } = this.#parts;
+    const startedAt = performance.now();
+    try {
+      return await store.set(key, entry);
+    } finally {
+      timings.store(settings.store, (performance.now() - startedAt) / 1000);
+    }
   }
 
   #entry(lookup: Lookup, seen: WatchedAnswer, body: Uint8Array): CachedResponse {
@@ -70,14 +81,15 @@ export class Admission {
     const storedAt = this.#parts.now();
     const freshUntil = storedAt + ttl * 1000;
     return {
-      namespace: settings.namespace ?? request.apiEndpoint ?? 'default',
+      namespace: lookup.material.namespace,
       protocol: request.protocol.name,
       model: seen.answer.model,
       requestedModel: nameOrNull(lookup.body.json['model']),
       consumer: consumerId(request.consumer, digest),
-      stream: request.protocol.isStream(lookup.body.json),
+      stream: lookup.material.isStream,
       responseId: seen.answer.id,
       usage: seen.answer.usage,
+      fingerprint: fingerprintOf(lookup.material, digest),
       headers: seen.headers,
       storedAt,
       freshUntil,

@@ -51,3 +51,8 @@ export interface Unavailable {
 export interface Gone {
   readonly kind: 'gone';
 }
+
+/** How a request that goes on is counted. */
+export function outcomeOf({ kind }: Forward): 'miss' | 'request' | 'bypass' {
+  return kind === 'stale' ? 'miss' : kind;
+}

@@ -6,24 +6,18 @@ import type { FaultLog } from '../shared/faults.ts';
 import type { AsideReason } from '../shared/reasons.ts';
 import { Admission } from './admission.ts';
 import { type ClientControls, noControls, readControls } from './client-controls.ts';
-import type { Decision, Forward } from './decision.ts';
+import { type Decision, type Forward, outcomeOf } from './decision.ts';
 import type { CachedResponse } from './entry.ts';
 import { Flight } from './flight.ts';
 import type { Flights } from './flights.ts';
-import { cacheKey } from './key.ts';
 import type { Lookup } from './lookup.ts';
 import { readAlong } from './read-along.ts';
-import {
-  asideByBody,
-  asideByControls,
-  freshAlways,
-  isClientsWish,
-  isTooOld,
-} from './request-rules.ts';
-import { scopeOf } from './scope.ts';
-import type { CacheStats } from './stats.ts';
+import { recognise } from './recognition.ts';
+import { freshAlways, isClientsWish, standingOf } from './request-rules.ts';
+import type { Tally } from './stats.ts';
 import type { Lease } from './stores/relay.ts';
 import type { Store } from './stores/store.ts';
+import type { Timings } from './timings.ts';
 
 export interface EngineParts {
   readonly store: Store;
@@ -31,7 +25,7 @@ export interface EngineParts {
   readonly settings: LlmCacheSettings;
   readonly digest: Digest;
   readonly budget: ByteBudget;
-  readonly stats: CacheStats;
+  readonly timings: Timings;
   readonly faults: FaultLog;
   readonly now: () => number;
 }
@@ -50,14 +44,14 @@ export class Engine {
   }
 
   /** Never rejects: a fault in here is a bypass, counted and logged. */
-  async decide(exchange: Exchange, pipeline: string): Promise<Decision> {
+  async decide(exchange: Exchange, tally: Tally): Promise<Decision> {
     const { settings, faults } = this.#parts;
     const controls = settings.clientControls
       ? readControls((name) => exchange.request.header(name))
       : noControls;
     let decision: Decision;
     try {
-      decision = await this.#receive(exchange, pipeline, controls);
+      decision = await this.#receive(exchange, tally, controls);
     } catch (error) {
       faults.report('llm-cache: the cache failed', error);
       decision = aside('store-error');
@@ -65,34 +59,20 @@ export class Engine {
     if (isForward(decision) && controls.onlyIfCached && controls.bypass === null) {
       decision = { kind: 'unavailable', key: decision.key };
     }
-    this.#count(decision, pipeline);
+    count(decision, tally);
     return decision;
   }
 
-  async #receive(
-    exchange: Exchange,
-    pipeline: string,
-    controls: ClientControls,
-  ): Promise<Decision> {
+  async #receive(exchange: Exchange, tally: Tally, controls: ClientControls): Promise<Decision> {
     const { settings, digest } = this.#parts;
-    const { request } = exchange;
-    const byControls = asideByControls(controls);
-    if (byControls !== null) return aside(byControls);
-
-    const body = await request.body(settings.maxRequestBytes);
-    if (body === 'gone') return { kind: 'gone' };
-    if (typeof body === 'string') return aside(body);
-    const byBody = asideByBody(body, request.protocol);
-    if (byBody !== null) return aside(byBody);
-
-    const scope = scopeOf(request, settings, digest);
-    if (scope === null) return aside('no-scope');
-    const key = cacheKey(request, body, scope, settings, digest);
-    return this.#lookup({ exchange, pipeline, controls, body, key });
+    const known = await recognise(exchange.request, controls, settings, digest);
+    if (known === 'gone') return { kind: 'gone' };
+    if ('aside' in known) return aside(known.aside);
+    return this.#lookup({ exchange, tally, controls, ...known });
   }
 
   async #lookup(lookup: Lookup): Promise<Decision> {
-    const { store, settings, now } = this.#parts;
+    const { settings, now } = this.#parts;
     const { key, controls, exchange } = lookup;
     const always = freshAlways(controls);
     if (always !== null) return this.#alone(lookup, 'request', { reason: always });
@@ -109,11 +89,10 @@ export class Engine {
         attempt = seat.kind === 'waited' ? Infinity : flight.attempt + 1;
         continue;
       }
-      const entry = await store.get(key);
-      if (entry !== undefined && now() < entry.freshUntil) {
-        if (!isTooOld(controls, entry, now())) return this.#hit(key, entry);
-        return this.#alone(lookup, 'request', { reason: 'max-age' });
-      }
+      const entry = await this.#stored(key);
+      const standing = standingOf(entry, controls, now());
+      if (standing === 'fresh' && entry !== undefined) return this.#hit(key, entry);
+      if (standing === 'too-old') return this.#alone(lookup, 'request', { reason: 'max-age' });
       // Somebody may have made the call while the store was asked.
       if (this.#joinable(lookup, attempt) !== undefined) continue;
       const kind = entry === undefined ? 'miss' : 'stale';
@@ -124,8 +103,19 @@ export class Engine {
     }
   }
 
+  async #stored(key: string): Promise<CachedResponse | undefined> {
+    const { store, settings, timings } = this.#parts;
+    const startedAt = performance.now();
+    try {
+      return await store.get(key);
+    } finally {
+      timings.lookup(settings.store, (performance.now() - startedAt) / 1000);
+    }
+  }
+
   #hit(key: string, entry: CachedResponse): Decision {
     const age = Math.max(0, Math.floor((this.#parts.now() - entry.storedAt) / 1000));
+    this.#parts.store.used(key, entry);
     const ttl = Math.round((entry.freshUntil - entry.storedAt) / 1000) - age;
     return { kind: 'hit', key, entry, age, ttl };
   }
@@ -212,24 +202,22 @@ export class Engine {
     const watch = new AnswerWatch(unbound, { keep: true, maxBytes, budget });
     return new Flight({ watch, attempt, maxBytes, finishAlone: settings.finishOnDisconnect });
   }
+}
 
-  #count(decision: Decision, pipeline: string): void {
-    const { stats } = this.#parts;
-    switch (decision.kind) {
-      case 'gone':
-        return;
-      case 'hit':
-        return stats.count(pipeline, 'hit', null);
-      case 'joined':
-      case 'following':
-        return stats.count(pipeline, 'coalesced', null);
-      case 'unavailable':
-        return stats.count(pipeline, 'miss', 'only-if-cached');
-      case 'stale':
-        return stats.count(pipeline, 'miss', null);
-      default:
-        stats.count(pipeline, decision.kind, decision.reason);
-    }
+function count(decision: Decision, tally: Tally): void {
+  switch (decision.kind) {
+    case 'gone':
+      return;
+    case 'hit':
+      return tally.count('hit', null);
+    case 'joined':
+    case 'following':
+      return tally.count('coalesced', null);
+    case 'unavailable':
+      return tally.count('miss', 'only-if-cached');
+    default:
+      // Whether an expired entry answers after all is known when the upstream has failed.
+      if (decision.fallback === null) tally.count(outcomeOf(decision), decision.reason);
   }
 }
 

@@ -1,6 +1,7 @@
 import { isObject, type JsonObject } from '../shared/json.ts';
 import type { ProtocolName } from '../shared/protocols/protocol.ts';
 import type { Usage } from '../shared/usage.ts';
+import type { Fingerprint } from './fingerprint.ts';
 
 /** An answer as the provider gave it, with what the books and the operator need to know of it. */
 export interface CachedResponse {
@@ -15,6 +16,8 @@ export interface CachedResponse {
   /** The provider's response id. */
   readonly responseId: string | null;
   readonly usage: Usage | null;
+  /** Of the request that it answers. */
+  readonly fingerprint: Fingerprint;
   /** Response headers to replay, by lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch. */
@@ -28,7 +31,7 @@ export interface CachedResponse {
 
 // Layout: "LLMC", version (1 byte), length of the head (4 bytes, big endian), head (JSON), body.
 const magic = [0x4c, 0x4c, 0x4d, 0x43] as const;
-const version = 1;
+const version = 2;
 const prefixBytes = 9;
 
 /** One run of bytes that any store can keep. The body is copied once. */
@@ -44,8 +47,20 @@ export function encodeEntry(entry: CachedResponse): Uint8Array {
   return bytes;
 }
 
+/** What is known of an entry without its body. */
+export type EntryHead = Omit<CachedResponse, 'body'>;
+
 /** The entry in `bytes`, its body a view of them; undefined where they are of another version or damaged. */
 export function decodeEntry(bytes: Uint8Array): CachedResponse | undefined {
+  const decoded = decodeHead(bytes);
+  if (decoded === undefined) return undefined;
+  return Object.freeze({ ...decoded.head, body: bytes.subarray(decoded.bodyStart) });
+}
+
+/** The head alone, of which all bytes must be there; `bodyStart` is where the body begins. */
+export function decodeHead(
+  bytes: Uint8Array,
+): { readonly head: EntryHead; readonly bodyStart: number } | undefined {
   if (bytes.length < prefixBytes || bytes[4] !== version) return undefined;
   if (magic.some((byte, index) => bytes[index] !== byte)) return undefined;
   const bodyStart = prefixBytes + new DataView(bytes.buffer, bytes.byteOffset).getUint32(5);
@@ -54,25 +69,20 @@ export function decodeEntry(bytes: Uint8Array): CachedResponse | undefined {
     const head: unknown = JSON.parse(
       new TextDecoder().decode(bytes.subarray(prefixBytes, bodyStart)),
     );
-    if (!isObject(head) || !isHead(head)) return undefined;
-    return Object.freeze({
-      ...head,
-      body: bytes.subarray(bodyStart),
-    });
+    return isObject(head) && isHead(head) ? { head, bodyStart } : undefined;
   } catch {
     return undefined;
   }
 }
 
-type Head = Omit<CachedResponse, 'body'>;
-
 const isText = (value: unknown) => typeof value === 'string';
+const isTexts = (value: unknown) => isObject(value) && Object.values(value).every(isText);
 const isTextOrNull = (value: unknown) => value === null || isText(value);
 const isCount = (value: unknown) => Number.isFinite(value);
 const isCountOrNull = (value: unknown) => value === null || isCount(value);
 
 /** What each member of a head may be; damage shows here at the latest. */
-const headMembers: Readonly<Record<keyof Head, (value: unknown) => boolean>> = {
+const headMembers: Readonly<Record<keyof EntryHead, (value: unknown) => boolean>> = {
   namespace: isText,
   protocol: isText,
   model: isTextOrNull,
@@ -81,14 +91,15 @@ const headMembers: Readonly<Record<keyof Head, (value: unknown) => boolean>> = {
   stream: (value) => typeof value === 'boolean',
   responseId: isTextOrNull,
   usage: (value) => value === null || isUsage(value),
-  headers: (value) => isObject(value) && Object.values(value).every(isText),
+  fingerprint: isTexts,
+  headers: isTexts,
   storedAt: isCount,
   freshUntil: isCount,
   expiresAt: isCount,
 };
 const headChecks = Object.entries(headMembers);
 
-function isHead(head: JsonObject): head is JsonObject & Head {
+function isHead(head: JsonObject): head is JsonObject & EntryHead {
   return (
     Object.keys(head).length === headChecks.length &&
     headChecks.every(([name, isRight]) => isRight(head[name]))

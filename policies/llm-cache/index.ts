@@ -11,6 +11,7 @@ import { Engine } from './engine.ts';
 import type { Flights } from './flights.ts';
 import type { CacheStats } from './stats.ts';
 import type { Store } from './stores/store.ts';
+import type { Timings } from './timings.ts';
 
 /** What the policy needs of the plugin, as it stands when a pipeline is built. */
 export interface LlmCacheServices {
@@ -23,6 +24,7 @@ export interface LlmCacheServices {
   readonly digest: Digest;
   readonly budget: ByteBudget;
   readonly stats: CacheStats;
+  readonly timings: Timings;
   readonly faults: FaultLog;
 }
 
@@ -37,16 +39,21 @@ export function llmCachePolicy(current: () => LlmCacheServices): Policy {
       const store = services.store(settings.store);
       const flights = services.flights(settings.store);
       const engine = new Engine({ ...services, store, flights, settings, now: Date.now });
+      const { timings, faults } = services;
+      const used = store.used.bind(store);
+      const shared = { settings, timings, faults, used };
 
       return (req, res: ServerResponse, next) => {
         const exchange = exchangeOf(req, res, services.budget);
         if (exchange === null || !exchange.claim('llm-cache')) return next();
-        const pipeline = services.pipelineOf(exchange.request.apiEndpoint);
-        void engine.decide(exchange, pipeline).then((decision) => {
+        const startedAt = performance.now();
+        const { apiEndpoint, protocol } = exchange.request;
+        const tally = services.stats.of(services.pipelineOf(apiEndpoint), protocol.name);
+        void engine.decide(exchange, tally).then((decision) => {
           if (settings.debugHeaders && 'key' in decision && decision.key !== null) {
             res.setHeader('X-Cache-Key', decision.key);
           }
-          if (!deliver(decision, { ...services, settings, exchange, res, pipeline })) next();
+          if (!deliver(decision, { ...shared, exchange, res, tally, startedAt })) next();
         });
       };
     },

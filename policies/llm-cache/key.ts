@@ -6,46 +6,77 @@ import { canonicalMembers, joinMembers } from './canonical.ts';
 // Part of the digest: a change of what is in it, or how, must not meet old entries.
 const version = 'llm-cache key 1';
 
-/**
- * The only maker of a cache key: `namespace:scope:digest`, the digest over all that the provider
- * reads and that changes the answer. It tells nothing of prompt or credential.
- */
-export function cacheKey(
+/** All that the provider reads and that changes the answer, and who may share it. */
+export interface KeyMaterial {
+  readonly namespace: string;
+  readonly scope: string;
+  readonly protocol: string;
+  readonly path: string;
+  readonly query: string;
+  readonly forwardedUrl: string;
+  /** The `varyHeaders` by name, with null for one that is absent. */
+  readonly vary: readonly (readonly [string, string | null])[];
+  readonly isStream: boolean;
+  /** The body's members that count, in canonical form; null where it has none, and all of `text` counts. */
+  readonly members: ReadonlyMap<string, string> | null;
+  readonly text: string;
+}
+
+export function keyMaterial(
   request: LlmRequest,
   body: RequestBody,
   scope: string,
-  settings: LlmCacheSettings,
-  digest: Digest,
-): string {
-  const vary = [...new Set(settings.varyHeaders.map((name) => name.toLowerCase()))]
-    .toSorted()
-    .map((name) => [name, request.header(name) ?? null]);
+  settings: Pick<LlmCacheSettings, 'namespace' | 'varyHeaders' | 'ignoreFields'>,
+): KeyMaterial {
   const isStream = request.protocol.isStream(body.json);
-  const material = [
-    version,
-    request.protocol.name,
-    request.path,
-    request.query,
-    request.forwardedUrl,
-    JSON.stringify(vary),
-    isStream ? 'stream' : 'json',
-    canonicalBody(body.text, isStream, settings.ignoreFields),
-  ];
-  const namespace = settings.namespace ?? request.apiEndpoint ?? 'default';
-  return `${encodeURIComponent(namespace)}:${scope}:${digest.sha256(material.join('\n'))}`;
+  return {
+    namespace: settings.namespace ?? request.apiEndpoint ?? 'default',
+    scope,
+    protocol: request.protocol.name,
+    path: request.path,
+    query: request.query,
+    forwardedUrl: request.forwardedUrl,
+    vary: [...new Set(settings.varyHeaders.map((name) => name.toLowerCase()))]
+      .toSorted()
+      .map((name) => [name, request.header(name) ?? null]),
+    isStream,
+    members: countingMembers(body.text, isStream, settings.ignoreFields),
+    text: body.text,
+  };
 }
 
-function canonicalBody(text: string, isStream: boolean, ignored: readonly string[]): string {
+/** The only maker of a cache key: `namespace:scope:digest`. It tells nothing of prompt or credential. */
+export function cacheKey(material: KeyMaterial, digest: Digest): string {
+  const { members, text } = material;
+  const digested = [
+    version,
+    material.protocol,
+    material.path,
+    material.query,
+    material.forwardedUrl,
+    JSON.stringify(material.vary),
+    material.isStream ? 'stream' : 'json',
+    // No canonical form (duplicate members, …): which one the provider reads is its own affair.
+    members === null ? `raw ${text}` : joinMembers(members),
+  ];
+  const { namespace, scope } = material;
+  return `${encodeURIComponent(namespace)}:${scope}:${digest.sha256(digested.join('\n'))}`;
+}
+
+function countingMembers(
+  text: string,
+  isStream: boolean,
+  ignored: readonly string[],
+): ReadonlyMap<string, string> | null {
   const members = canonicalMembers(text);
-  // No canonical form (duplicate members, …): which one the provider reads is its own affair.
-  if (members === null) return `raw ${text}`;
+  if (members === null) return null;
   for (const name of ignored) members.delete(name);
   // The mode is in the key already; an API without streams may read anything into the member.
   const mode = members.get('stream');
   if (isStream || mode === 'false' || mode === 'null') members.delete('stream');
   if (isStream) normaliseStreamOptions(members);
   else members.delete('stream_options');
-  return joinMembers(members);
+  return members;
 }
 
 /** `include_usage: false` is what a provider does without it, and so are no options at all. */

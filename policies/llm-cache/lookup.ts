@@ -1,12 +1,16 @@
 import type { Exchange } from '../shared/exchange.ts';
 import type { RequestBody } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
+import type { KeyMaterial } from './key.ts';
+import type { Tally } from './stats.ts';
 
 /** A request that the cache takes part in, and what it is known by. */
 export interface Lookup {
   readonly exchange: Exchange;
-  readonly pipeline: string;
+  readonly tally: Tally;
   readonly controls: ClientControls;
   readonly body: RequestBody;
   readonly key: string;
+  /** What the key was made of. */
+  readonly material: KeyMaterial;
 }

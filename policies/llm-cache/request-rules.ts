@@ -20,9 +20,18 @@ export function freshAlways(controls: ClientControls): AsideReason | null {
   return controls.maxAge === 0 ? 'max-age' : null;
 }
 
-/** Whether what is stored is older than the client takes. */
-export function isTooOld(controls: ClientControls, entry: CachedResponse, now: number): boolean {
-  return controls.maxAge !== null && now - entry.storedAt > controls.maxAge * 1000;
+/** What an entry is worth to this request: `fresh` serves; one that is `too-old` does for others. */
+export type Standing = 'absent' | 'expired' | 'too-old' | 'fresh';
+
+export function standingOf(
+  entry: Pick<CachedResponse, 'storedAt' | 'freshUntil'> | undefined,
+  controls: ClientControls,
+  now: number,
+): Standing {
+  if (entry === undefined) return 'absent';
+  if (now >= entry.freshUntil) return 'expired';
+  const { maxAge } = controls;
+  return maxAge !== null && now - entry.storedAt > maxAge * 1000 ? 'too-old' : 'fresh';
 }
 
 const clientReasons: ReadonlySet<AsideReason> = new Set<AsideReason>([

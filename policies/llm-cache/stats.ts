@@ -1,7 +1,10 @@
+import type { ProtocolName } from '../shared/protocols/protocol.ts';
 import type { AsideReason, RefusalReason } from '../shared/reasons.ts';
 
 /** What the cache did with a request. */
-export type OutcomeName = 'hit' | 'miss' | 'coalesced' | 'stale' | 'request' | 'bypass';
+export type OutcomeName = (typeof outcomeNames)[number];
+
+export const outcomeNames = ['hit', 'miss', 'coalesced', 'stale', 'request', 'bypass'] as const;
 
 export interface PipelineCounts {
   requests: number;
@@ -10,50 +13,107 @@ export interface PipelineCounts {
   readonly notStored: Partial<Record<RefusalReason, number>>;
 }
 
-/** Counters by pipeline. They grow with the configuration only: every name in them is the operator's or ours. */
+export interface OutcomeCount {
+  readonly outcome: OutcomeName;
+  readonly reason: AsideReason | null;
+  count: number;
+}
+
+/** The counters of one pipeline and protocol; they only grow. */
+export class Tally {
+  readonly pipeline: string;
+  readonly protocol: ProtocolName;
+  readonly notStored = new Map<RefusalReason, number>();
+  readonly #outcomes = new Map<string, OutcomeCount>();
+  #slowReaders = 0;
+
+  constructor(pipeline: string, protocol: ProtocolName) {
+    this.pipeline = pipeline;
+    this.protocol = protocol;
+  }
+
+  get outcomes(): Iterable<Readonly<OutcomeCount>> {
+    return this.#outcomes.values();
+  }
+
+  /** Readers of a shared stream whose response was broken off. */
+  get slowReaders(): number {
+    return this.#slowReaders;
+  }
+
+  /** One request, once. */
+  count(outcome: OutcomeName, reason: AsideReason | null): void {
+    const key = `${outcome} ${reason}`;
+    const known = this.#outcomes.get(key);
+    if (known === undefined) this.#outcomes.set(key, { outcome, reason, count: 1 });
+    else known.count++;
+  }
+
+  /** A request that was counted already turned out to read too slowly. */
+  countSlowReader(): void {
+    this.#slowReaders++;
+  }
+
+  countNotStored(reason: RefusalReason): void {
+    this.notStored.set(reason, (this.notStored.get(reason) ?? 0) + 1);
+  }
+}
+
+/** All tallies. They grow with the configuration only: every name in them is the operator's or ours. */
 export class CacheStats {
-  readonly #pipelines = new Map<string, PipelineCounts>();
+  readonly #tallies = new Map<string, Map<ProtocolName, Tally>>();
 
-  count(pipeline: string, outcome: OutcomeName, reason: AsideReason | null): void {
-    const counts = this.#of(pipeline);
-    counts.requests++;
-    counts.outcomes[outcome]++;
-    if (reason !== null) this.reason(pipeline, reason);
+  of(pipeline: string, protocol: ProtocolName): Tally {
+    const tallies = this.know(pipeline);
+    let tally = tallies.get(protocol);
+    if (tally === undefined) {
+      tally = new Tally(pipeline, protocol);
+      tallies.set(protocol, tally);
+    }
+    return tally;
   }
 
-  /** A request that was counted as a miss got an expired entry after all. */
-  rescued(pipeline: string): void {
-    const { outcomes } = this.#of(pipeline);
-    outcomes.miss--;
-    outcomes.stale++;
+  /** A pipeline that shall show though nothing has come through it. */
+  know(pipeline: string): Map<ProtocolName, Tally> {
+    let tallies = this.#tallies.get(pipeline);
+    if (tallies === undefined) {
+      tallies = new Map();
+      this.#tallies.set(pipeline, tallies);
+    }
+    return tallies;
   }
 
-  /** A reason that showed after the outcome. */
-  reason(pipeline: string, reason: AsideReason): void {
-    const { reasons } = this.#of(pipeline);
-    reasons[reason] = (reasons[reason] ?? 0) + 1;
-  }
-
-  notStored(pipeline: string, reason: RefusalReason): void {
-    const { notStored } = this.#of(pipeline);
-    notStored[reason] = (notStored[reason] ?? 0) + 1;
+  tallies(): Tally[] {
+    return [...this.#tallies.values()].flatMap((one) => [...one.values()]);
   }
 
   pipelines(): Readonly<Record<string, PipelineCounts>> {
-    return structuredClone(Object.fromEntries(this.#pipelines));
+    const all = [...this.#tallies].map(
+      ([name, tallies]) => [name, sumOf([...tallies.values()])] as const,
+    );
+    return Object.fromEntries(all);
   }
+}
 
-  #of(pipeline: string): PipelineCounts {
-    let counts = this.#pipelines.get(pipeline);
-    if (counts === undefined) {
-      counts = {
-        requests: 0,
-        outcomes: { hit: 0, miss: 0, coalesced: 0, stale: 0, request: 0, bypass: 0 },
-        reasons: {},
-        notStored: {},
-      };
-      this.#pipelines.set(pipeline, counts);
+function sumOf(tallies: readonly Tally[]): PipelineCounts {
+  const sum: PipelineCounts = {
+    requests: 0,
+    outcomes: { hit: 0, miss: 0, coalesced: 0, stale: 0, request: 0, bypass: 0 },
+    reasons: {},
+    notStored: {},
+  };
+  const { outcomes, reasons, notStored } = sum;
+  for (const tally of tallies) {
+    for (const { outcome, reason, count } of tally.outcomes) {
+      sum.requests += count;
+      outcomes[outcome] += count;
+      if (reason !== null) reasons[reason] = (reasons[reason] ?? 0) + count;
     }
-    return counts;
+    for (const [reason, count] of tally.notStored) {
+      notStored[reason] = (notStored[reason] ?? 0) + count;
+    }
+    const slow = tally.slowReaders;
+    if (slow > 0) reasons['slow-reader'] = (reasons['slow-reader'] ?? 0) + slow;
   }
+  return sum;
 }

@@ -12,6 +12,7 @@ import { type NodeExchange, exchangeOf } from '../shared/node/exchange.ts';
 import type { GatewayRequest, Policy } from '../shared/node/gateway.ts';
 import { tap } from '../shared/node/tap.ts';
 import { RequestBody } from '../shared/request-body.ts';
+import type { PriceList } from './price-list.ts';
 import { usageRecord } from './record.ts';
 import type { UsageRecord } from './usage-record.ts';
 
@@ -19,6 +20,7 @@ import type { UsageRecord } from './usage-record.ts';
 export interface LlmUsageServices {
   /** Hands a record to every sink. Never throws. */
   record(record: UsageRecord): void;
+  readonly prices: PriceList;
   readonly digest: Digest;
   readonly budget: ByteBudget;
   readonly faults: FaultLog;
@@ -95,22 +97,26 @@ async function record(exchange: NodeExchange, parts: Parts): Promise<void> {
     const facts = await (served?.facts ?? exchange.answer);
     const json = parts.body?.json ?? {};
     services.record(
-      usageRecord({
-        id: randomUUID(),
-        startedAt: parts.startedAt,
-        endedAt,
-        requestId: req.egContext.requestID ?? null,
-        provider: settings.provider ?? request.protocol.provider,
-        requestedModel: nameOrNull(json['model']),
-        path: request.path,
-        apiEndpoint: request.apiEndpoint,
-        consumerId: consumerId(request.consumer, services.digest),
-        stream: request.protocol.isStream(json),
-        status,
-        cacheType: served?.cacheType ?? null,
-        providerStatus: exchange.lifeline.upstream?.statusCode ?? null,
-        facts,
-      }),
+      usageRecord(
+        {
+          id: randomUUID(),
+          startedAt: parts.startedAt,
+          endedAt,
+          requestId: req.egContext.requestID ?? null,
+          provider: settings.provider ?? request.protocol.provider,
+          requestedModel: nameOrNull(json['model']),
+          path: request.path,
+          apiEndpoint: request.apiEndpoint,
+          consumerId: consumerId(request.consumer, services.digest),
+          stream: request.protocol.isStream(json),
+          status,
+          cacheType: served?.cacheType ?? null,
+          providerStatus: exchange.lifeline.upstream?.statusCode ?? null,
+          facts,
+          cacheApart: request.protocol.cacheApart,
+        },
+        (priced) => services.prices.find(priced),
+      ),
     );
   } catch (error) {
     services.faults.report('llm-usage: a request could not be recorded', error);

@@ -1,4 +1,6 @@
 import type { AnswerFacts, CacheType } from '../shared/exchange.ts';
+import type { Priced } from './price-list.ts';
+import { type Costs, costsOf, type Price, unknownCosts } from './pricing.ts';
 import type { UsageRecord } from './usage-record.ts';
 
 /** What one record is made of. */
@@ -21,11 +23,19 @@ export interface RecordParts {
   readonly providerStatus: number | null;
   /** Null where nothing was read of an answer. */
   readonly facts: AnswerFacts | null;
+  /** How the provider counts cached tokens. */
+  readonly cacheApart: boolean;
 }
 
-export function usageRecord(parts: RecordParts): UsageRecord {
+/** `priceOf` knows what a model costs; null where it does not. */
+export function usageRecord(
+  parts: RecordParts,
+  priceOf: (priced: Priced) => Price | null,
+): UsageRecord {
   const { facts, status } = parts;
   const usage = facts?.usage ?? null;
+  const billed = parts.cacheType === null && isBilled(parts);
+  const costs = costsIn(parts, billed, priceOf);
   return {
     id: parts.id,
     timestamp: new Date(parts.startedAt).toISOString(),
@@ -40,13 +50,33 @@ export function usageRecord(parts: RecordParts): UsageRecord {
     stream: parts.stream,
     status,
     cache_type: parts.cacheType,
-    billed: parts.cacheType === null && isBilled(parts),
+    billed,
     input_tokens: usage?.inputTokens ?? null,
     output_tokens: usage?.outputTokens ?? null,
     total_tokens: usage?.totalTokens ?? null,
     raw_data: { ...usage?.details },
+    input_cost: costs.input,
+    output_cost: costs.output,
+    total_cost: costs.total,
+    costs_calculation_caveat: costs.caveat,
     duration_ms: Math.max(0, Math.round(parts.endedAt - parts.startedAt)),
   };
+}
+
+/** What was billed or, where the cache answered, what was saved. */
+function costsIn(
+  parts: RecordParts,
+  billed: boolean,
+  priceOf: (priced: Priced) => Price | null,
+): Costs {
+  const { facts, provider, requestedModel } = parts;
+  if (!billed && parts.cacheType === null) return unknownCosts('nothing was billed');
+  if (!facts?.usage) return unknownCosts('the answer tells no usage');
+  const { model } = facts;
+  const price = priceOf({ provider, model, requestedModel });
+  const name = model ?? requestedModel;
+  if (price === null) return unknownCosts(`no price for ${name ?? 'an answer without a model'}`);
+  return costsOf(facts.usage, price, parts);
 }
 
 /** A 2xx of the provider; where no upstream is known of, an answer that tells what it used. */

@@ -16,6 +16,7 @@ export function makeEntry(now: number, parts: Partial<CachedResponse> = {}): Cac
       totalTokens: 16,
       details: { cached_tokens: 4 },
     },
+    fingerprint: { path: 'aaaaaaaa', stream: 'no', '=model': 'bbbbbbbb' },
     headers: { 'content-type': 'application/json' },
     storedAt: now,
     freshUntil: now + 3_600_000,

@@ -1,6 +1,12 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import type { Store } from '../../policies/llm-cache/stores/store.ts';
+import {
+  type EntryFilter,
+  type ListedEntry,
+  type Page,
+  type Store,
+  UnknownCursor,
+} from '../../policies/llm-cache/stores/store.ts';
 import { makeEntry } from './entry.ts';
 
 /** A store under test, and its clock. */
@@ -115,6 +121,104 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
         }
       });
     }
+
+    it('counts what a purge would throw out, and leaves it there', async () => {
+      await store.set('one:a', entry({ namespace: 'one' }));
+      await store.set('two:b', entry({ namespace: 'two' }));
+      expect(await store.purge({ namespace: 'one' }, true)).to.equal(1);
+      expect(await store.purge({}, true)).to.equal(2);
+      expect(await store.get('one:a')).to.not.equal(undefined);
+    });
+
+    /** Every page of a listing. */
+    async function listAll(filter: EntryFilter, limit: number): Promise<ListedEntry[]> {
+      const all: ListedEntry[] = [];
+      for (let cursor: string | null = null, isFirst = true; isFirst || cursor !== null;) {
+        const page: Page = await store.list(filter, { limit, cursor });
+        expect(page.entries.length).to.be.at.most(limit);
+        all.push(...page.entries);
+        cursor = page.cursor;
+        isFirst = false;
+      }
+      return all;
+    }
+
+    it('lists every entry once, page by page, as it was put in', async () => {
+      expect(await store.list({}, { limit: 10, cursor: null })).to.deep.equal({
+        entries: [],
+        cursor: null,
+      });
+      const keys = Array.from({ length: 45 }, (_, index) => `ns:${index}:ü%20`);
+      const put = entry({ consumer: 'ada', body: new Uint8Array(123) });
+      for (const key of keys) await store.set(key, put);
+      for (const limit of [1, 7, 45, 100]) {
+        const listed = await listAll({}, limit);
+        expect(listed.map(({ key }) => key).toSorted()).to.deep.equal(keys.toSorted());
+      }
+      const [first] = await listAll({}, 50);
+      const { body: _body, ...head } = put;
+      expect(first).to.deep.include({ head, bytes: 123, hits: 0 });
+      const whole = await store.list({}, { limit: 45, cursor: null });
+      expect(whole.cursor).to.equal(null);
+    });
+
+    it('lists what was there all the while, whatever comes and goes meanwhile', async () => {
+      for (let at = 0; at < 30; at++) await store.set(`stay ${at}`.replace(' ', ':'), entry());
+      await store.set('go:1', entry());
+      const listed: string[] = [];
+      for (let cursor: string | null = null, page = 0; page === 0 || cursor !== null; page++) {
+        const found: Page = await store.list({}, { limit: 4, cursor });
+        listed.push(...found.entries.map(({ key }) => key));
+        cursor = found.cursor;
+        await store.delete('go:1');
+        await store.set(`new:${page}`, entry());
+        if (page > 50) break;
+      }
+      for (let at = 0; at < 30; at++) expect(listed).to.include(`stay:${at}`);
+    });
+
+    it('lists what matches a filter, and nothing that has expired', async () => {
+      await store.set('one:a', entry({ namespace: 'one', model: 'm1', consumer: 'ada' }));
+      await store.set('one:b', entry({ namespace: 'one', requestedModel: 'm1' }));
+      await store.set('two:a', entry({ namespace: 'two', consumer: 'ada' }));
+      await store.set('one:c', entry({ namespace: 'one', expiresAt: test.now() + 500 }));
+      await test.advance(600);
+      const keys = async (filter: EntryFilter) =>
+        (await listAll(filter, 10)).map(({ key }) => key).toSorted();
+      expect(await keys({ namespace: 'one' })).to.deep.equal(['one:a', 'one:b']);
+      expect(await keys({ model: 'm1' })).to.deep.equal(['one:a', 'one:b']);
+      expect(await keys({ consumer: 'ada' })).to.deep.equal(['one:a', 'two:a']);
+      expect(await keys({ consumer: 'ada', namespace: 'two' })).to.deep.equal(['two:a']);
+      expect(await keys({ model: 'nobody' })).to.deep.equal([]);
+    });
+
+    it('rejects a cursor that it has not given', async () => {
+      for (const cursor of ['', 'x', '1', '{}', '-1.2']) {
+        const page = await store.list({}, { limit: 1, cursor }).catch((error: unknown) => error);
+        expect(page, cursor).to.be.instanceOf(UnknownCursor);
+      }
+    });
+
+    it('shows one entry, and undefined where there is none', async () => {
+      await store.set('a:b', entry({ responseId: 'one', body: new Uint8Array(7) }));
+      const found = await store.look('a:b');
+      expect(found).to.include({ key: 'a:b', bytes: 7, hits: 0 });
+      expect(found?.head.responseId).to.equal('one');
+      expect(await store.look('a')).to.equal(undefined);
+    });
+
+    it('counts how often an entry has answered since it was stored', async () => {
+      await store.set('a:b', entry());
+      for (const _ of [1, 2, 3]) {
+        const got = await store.get('a:b');
+        if (got !== undefined) store.used('a:b', got);
+      }
+      expect((await store.look('a:b'))?.hits).to.equal(3);
+      expect((await listAll({}, 10)).map(({ hits }) => hits)).to.deep.equal([3]);
+      await test.advance(5);
+      await store.set('a:b', entry());
+      expect((await store.look('a:b'))?.hits).to.equal(0);
+    });
 
     it('can be used again after it was closed', async () => {
       await store.set('a', entry());

@@ -6,39 +6,47 @@ import type { FaultLog } from '../../shared/faults.ts';
 import type { NodeExchange } from '../../shared/node/exchange.ts';
 import { headerText, tap } from '../../shared/node/tap.ts';
 import { appendCacheStatus, cacheStatus } from '../cache-status.ts';
-import type { Decision, Forward } from '../decision.ts';
+import { type Decision, type Forward, outcomeOf } from '../decision.ts';
 import type { CachedResponse } from '../entry.ts';
 import type { Flight } from '../flight.ts';
 import { answerUnavailable, follow, replayHit, replayJoined, replayStale } from './replay.ts';
 import { rescue } from './rescue.ts';
-import type { CacheStats } from '../stats.ts';
+import type { OutcomeName, Tally } from '../stats.ts';
+import type { Timings } from '../timings.ts';
 
 export interface Delivery {
   readonly exchange: NodeExchange;
   readonly res: ServerResponse;
-  readonly pipeline: string;
+  readonly tally: Tally;
   readonly settings: LlmCacheSettings;
-  readonly stats: CacheStats;
+  readonly timings: Timings;
+  /** When the request came, by `performance.now()`. */
+  readonly startedAt: number;
+  /** An expired entry answered. */
+  readonly used: (key: string, entry: CachedResponse) => void;
   readonly faults: FaultLog;
 }
 
 /** Does what was decided. True when the request has its answer, false when it is to go on. */
 export function deliver(decision: Decision, delivery: Delivery): boolean {
-  const { exchange, res, stats, pipeline } = delivery;
+  const { exchange, res, tally } = delivery;
   switch (decision.kind) {
     case 'gone':
       return true;
     case 'hit':
       served(exchange, 'exact', decision.entry);
       replayHit(res, decision);
+      firstByte(delivery, 'hit');
       return true;
     case 'joined':
       served(exchange, 'coalesced', decision.entry);
       replayJoined(res, decision);
+      firstByte(delivery, 'coalesced');
       return true;
     case 'following':
       exchange.served = { cacheType: 'coalesced', facts: decision.flight.answer };
-      follow(res, decision, () => stats.reason(pipeline, 'slow-reader'));
+      onHeaders(res, () => firstByte(delivery, 'coalesced'));
+      follow(res, decision, () => tally.countSlowReader());
       return true;
     case 'unavailable':
       answerUnavailable(res, decision, exchange.request.protocol);
@@ -46,9 +54,10 @@ export function deliver(decision: Decision, delivery: Delivery): boolean {
     default:
       if (res.destroyed) {
         decision.flight?.abort('client-left');
+        if (decision.fallback !== null) tally.count(outcomeOf(decision), decision.reason);
         return true;
       }
-      mark(res, decision);
+      mark(decision, delivery);
       if (decision.flight !== null) forward(decision.flight, decision, delivery);
       return false;
   }
@@ -59,10 +68,19 @@ function served(exchange: NodeExchange, cacheType: CacheType, entry: CachedRespo
   exchange.served = { cacheType, facts: { id, model, usage } };
 }
 
+function firstByte({ timings, tally, startedAt }: Delivery, outcome: OutcomeName): void {
+  timings.firstByte(tally, outcome, (performance.now() - startedAt) / 1000);
+}
+
 /** Says in the response what the cache did, in place of what a cache further up said of itself. */
-function mark(res: ServerResponse, decision: Forward): void {
+function mark(decision: Forward, delivery: Delivery): void {
+  const { res } = delivery;
   onHeaders(res, () => {
-    if (String(res.getHeader('X-Cache')).startsWith('HIT (stale)')) return;
+    if (String(res.getHeader('X-Cache')).startsWith('HIT (stale)')) {
+      firstByte(delivery, 'stale');
+      return;
+    }
+    firstByte(delivery, outcomeOf(decision));
     res.removeHeader('X-Cache');
     res.removeHeader('Age');
     const upstreams = headerText(res, 'Cache-Status');
@@ -72,7 +90,7 @@ function mark(res: ServerResponse, decision: Forward): void {
 
 /** Lets the flight see the answer, and ties it to the call and to the client that make it. */
 function forward(flight: Flight, decision: Forward, delivery: Delivery): void {
-  const { exchange, res, faults, stats, pipeline, settings } = delivery;
+  const { exchange, res, faults, tally, settings } = delivery;
   const { lifeline } = exchange;
   flight.takeOff(exchange);
   lifeline.goesOn = () => flight.leaderLeft();
@@ -83,7 +101,7 @@ function forward(flight: Flight, decision: Forward, delivery: Delivery): void {
     if (res.destroyed) return true;
     if (!flight.hasCompany) return false;
     if (res.writableLength > settings.maxResponseBytes) {
-      stats.reason(pipeline, 'slow-reader');
+      tally.countSlowReader();
       res.destroy();
     }
     return true;
@@ -92,9 +110,12 @@ function forward(flight: Flight, decision: Forward, delivery: Delivery): void {
 
   const { fallback } = decision;
   if (fallback === null) return;
+  let outcome: OutcomeName = outcomeOf(decision);
+  void flight.finished.then(() => tally.count(outcome, decision.reason));
   rescue(res, lifeline, (status) => {
     served(exchange, 'stale', fallback);
-    stats.rescued(pipeline);
+    outcome = 'stale';
+    if (decision.key !== null) delivery.used(decision.key, fallback);
     flight.abort(status === null ? 'aborted' : 'status');
     replayStale(res, fallback, { status, now: Date.now(), inner });
   });

@@ -1,6 +1,15 @@
 import NodeCache from 'node-cache';
-import { type CachedResponse, decodeEntry, encodeEntry } from '../entry.ts';
-import { type EntryFilter, matchesFilter, type Store, type StoreStats } from './store.ts';
+import { type CachedResponse, decodeEntry, decodeHead, encodeEntry } from '../entry.ts';
+import {
+  type EntryFilter,
+  type ListedEntry,
+  matchesFilter,
+  type Page,
+  type PageRequest,
+  type Store,
+  type StoreStats,
+  UnknownCursor,
+} from './store.ts';
 
 export interface MemoryStoreOptions {
   /** What all entries together may take, in bytes. */
@@ -13,14 +22,16 @@ export interface MemoryStoreOptions {
  * What an entry takes beside its bytes and its key's: the objects around the bytes, and
  * node-cache's record and slot. Measured: see test/memory-store.test.ts.
  */
-const overheadBytes = 410;
+const overheadBytes = 430;
 
 /** How many entries one step of the sweep looks at: half a millisecond. */
 const sweepStep = 500;
 const sweepMs = 100;
 
-/** How many entries a purge looks at before it lets others run. */
-const purgeStep = 500;
+/** How many entries a purge or a listing looks at before it lets others run. */
+const lookStep = 1000;
+/** How many a page looks at before it is content with what it has found. */
+const maxLookedAt = 50_000;
 
 /** A table of a million keys takes 100 ms to grow or to shrink, so there are several. */
 const bytesPerShard = 4 * 2 ** 20;
@@ -32,6 +43,12 @@ interface Slot {
   readonly encoded: Uint8Array;
   readonly bytes: number;
   readonly expiresAt: number;
+  /** In the order of their coming, which within a shard is the order of its keys. */
+  readonly sequence: number;
+  /** Numbers that tell most entries apart from what a filter asks for, without reading them. */
+  readonly owner: number;
+  readonly models: number;
+  hits: number;
   older: Slot | null;
   newer: Slot | null;
 }
@@ -48,6 +65,7 @@ export class MemoryStore implements Store {
   #newest: Slot | null = null;
   #entries = 0;
   #bytes = 0;
+  #sequence = 0;
   #evictions = 0;
   #refused = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -94,7 +112,18 @@ export class MemoryStore implements Store {
       this.#drop(this.#oldest);
       this.#evictions++;
     }
-    const slot = { name: nameOf(key), encoded, bytes, expiresAt, older: null, newer: null };
+    const slot: Slot = {
+      name: nameOf(key),
+      encoded,
+      bytes,
+      expiresAt,
+      sequence: this.#sequence++,
+      owner: pairOf(markOf(entry.namespace), markOf(entry.consumer)),
+      models: pairOf(markOf(entry.model), markOf(entry.requestedModel)),
+      hits: 0,
+      older: null,
+      newer: null,
+    };
     // Never the bare bytes: node-cache counts what it is given with Object.keys, a string a byte.
     this.#shardOf(slot.name).set(slot.name, slot);
     this.#append(slot);
@@ -110,23 +139,53 @@ export class MemoryStore implements Store {
     return slot !== undefined && slot.expiresAt > this.#now();
   }
 
-  /** `begin` spares all keys that do not begin with it. */
-  async purge(filter: EntryFilter, begin = ''): Promise<number> {
+  /** `begin` spares all keys that do not begin with it; without one, keys with a space, which are other stores'. */
+  async purge(filter: EntryFilter, dryRun = false, begin = ''): Promise<number> {
+    const matches = matcher(filter, begin);
     let purged = 0;
     let looked = 0;
-    const under = nameOf(begin);
     for (const slot of this.#each()) {
-      if (slot.name.startsWith(under)) purged += this.#purgeOne(slot, filter);
-      if (++looked % purgeStep === 0) await new Promise((resolve) => setImmediate(resolve));
+      const isLive = slot.expiresAt > this.#now();
+      if (matches(slot)) {
+        if (isLive) purged++;
+        if (!dryRun) this.#drop(slot);
+      }
+      if (++looked % lookStep === 0) await othersRan();
     }
     return purged;
   }
 
-  #purgeOne(slot: Slot, filter: EntryFilter): number {
-    const entry = slot.expiresAt > this.#now() ? decodeEntry(slot.encoded) : undefined;
-    if (entry !== undefined && !matchesFilter(entry, filter)) return 0;
-    this.#drop(slot);
-    return entry === undefined ? 0 : 1;
+  async list(filter: EntryFilter, { limit, cursor }: PageRequest): Promise<Page> {
+    const matches = matcher(filter, '');
+    const entries: ListedEntry[] = [];
+    let last = cursor === null ? { shard: 0, sequence: -1 } : readCursor(cursor);
+    let looked = 0;
+    for (let shard = last.shard; shard < this.#shards.length; shard++) {
+      for (const slot of this.#inShard(shard)) {
+        if (shard === last.shard && slot.sequence <= last.sequence) continue;
+        if (slot.expiresAt > this.#now() && matches(slot)) {
+          // One more than is asked for tells that there is another page.
+          if (entries.length === limit) return { entries, cursor: cursorAt(last) };
+          const listed = listedOf(slot);
+          if (listed !== undefined) entries.push(listed);
+        }
+        last = { shard, sequence: slot.sequence };
+        if (++looked % lookStep === 0) await othersRan();
+        if (looked >= maxLookedAt) return { entries, cursor: cursorAt(last) };
+      }
+    }
+    return { entries, cursor: null };
+  }
+
+  async look(key: string): Promise<ListedEntry | undefined> {
+    const slot = this.#find(key);
+    return slot !== undefined && slot.expiresAt > this.#now() ? listedOf(slot) : undefined;
+  }
+
+  used(key: string, entry: CachedResponse): void {
+    const slot = this.#find(key);
+    // Another may have taken its place: an entry's body is a view of the bytes that are kept.
+    if (slot !== undefined && slot.encoded.buffer === entry.body.buffer) slot.hits++;
   }
 
   stats(): StoreStats & { readonly entries: number; readonly bytes: number } {
@@ -138,6 +197,7 @@ export class MemoryStore implements Store {
       evictions: this.#evictions,
       errors: 0,
       droppedWrites: this.#refused,
+      healthy: true,
     };
   }
 
@@ -166,11 +226,14 @@ export class MemoryStore implements Store {
 
   /** All entries, however long the reader takes; what is put in meanwhile may be among them. */
   *#each(): Generator<Slot, void> {
-    for (const shard of this.#shards) {
-      for (const name of shard.keys()) {
-        const slot = shard.get<Slot>(name);
-        if (slot !== undefined) yield slot;
-      }
+    for (let shard = 0; shard < this.#shards.length; shard++) yield* this.#inShard(shard);
+  }
+
+  *#inShard(index: number): Generator<Slot, void> {
+    const shard = this.#shards[index];
+    for (const name of shard?.keys() ?? []) {
+      const slot = shard?.get<Slot>(name);
+      if (slot !== undefined) yield slot;
     }
   }
 
@@ -220,7 +283,76 @@ export class MemoryStore implements Store {
   }
 }
 
+function othersRan(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A number of 15 bits, two of which need no memory of their own. */
+function markOf(text: string | null): number {
+  let hash = text === null ? 1 : 0;
+  for (let at = 0; at < (text ?? '').length; at++) {
+    hash = (hash * 31 + (text ?? '').charCodeAt(at)) & 0x3fffffff;
+  }
+  return hash & 0x7fff;
+}
+
+function pairOf(high: number, low: number): number {
+  return (high << 15) | low;
+}
+
+const highOf = (pair: number) => pair >> 15;
+const lowOf = (pair: number) => pair & 0x7fff;
+
+/** Whether a slot is under `begin` and has what the filter asks for. What cannot be read matches: rather thrown out than kept. */
+function matcher(filter: EntryFilter, begin: string): (slot: Slot) => boolean {
+  const under = nameOf(begin);
+  const isUnder = (name: string) => (begin === '' ? !name.includes(' ') : name.startsWith(under));
+  const { namespace, model, consumer } = filter;
+  if (namespace === undefined && model === undefined && consumer === undefined) {
+    return ({ name }) => isUnder(name);
+  }
+  const namespaceMark = markOf(namespace ?? null);
+  const modelMark = markOf(model ?? null);
+  const consumerMark = markOf(consumer ?? null);
+  return ({ name, owner, models, encoded }) => {
+    if (namespace !== undefined && highOf(owner) !== namespaceMark) return false;
+    if (consumer !== undefined && lowOf(owner) !== consumerMark) return false;
+    if (model !== undefined && highOf(models) !== modelMark && lowOf(models) !== modelMark) {
+      return false;
+    }
+    if (!isUnder(name)) return false;
+    const head = decodeHead(encoded)?.head;
+    return head === undefined || matchesFilter(head, filter);
+  };
+}
+
+function listedOf({ name, encoded, hits }: Slot): ListedEntry | undefined {
+  const decoded = decodeHead(encoded);
+  if (decoded === undefined) return undefined;
+  const bytes = encoded.length - decoded.bodyStart;
+  return { key: keyIn(name), head: decoded.head, bytes, hits };
+}
+
+interface Position {
+  readonly shard: number;
+  readonly sequence: number;
+}
+
+function cursorAt({ shard, sequence }: Position): string {
+  return `${shard}.${sequence}`;
+}
+
+function readCursor(cursor: string): Position {
+  const [, shard, sequence] = /^(\d{1,4})\.(-?\d{1,16})$/.exec(cursor) ?? [];
+  if (shard === undefined) throw new UnknownCursor();
+  return { shard: Number(shard), sequence: Number(sequence) };
+}
+
 /** node-cache keeps keys in a plain object, where `constructor` and `__proto__` mean something. */
 function nameOf(key: string): string {
   return `=${key}`;
+}
+
+function keyIn(name: string): string {
+  return name.slice(1);
 }

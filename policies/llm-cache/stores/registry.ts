@@ -6,13 +6,14 @@ import { Encryption } from './encryption.ts';
 import { MemoryStore } from './memory.ts';
 import { RedisConnection } from '../../shared/redis/connection.ts';
 import { RedisStore } from './redis.ts';
-import type { Store } from './store.ts';
+import type { Store, StoreStats } from './store.ts';
 import { TieredStore } from './tiered.ts';
 
 interface Kept {
   readonly store: Store;
   /** The stores that it is made of. */
   readonly parts: readonly Kept[];
+  readonly connection?: RedisConnection;
   wanted: boolean;
   usedAt: number;
 }
@@ -22,6 +23,12 @@ export interface Surroundings {
   /** What the gateway itself reaches Redis with. */
   readonly gatewayRedis: Readonly<Record<string, unknown>>;
   readonly log: Log;
+}
+
+/** Where others may keep something beside a store's entries. */
+export interface RedisPlace {
+  readonly connection: RedisConnection;
+  readonly keyPrefix: string;
 }
 
 const silent: Log = { info() {}, warn() {}, error() {} };
@@ -73,8 +80,37 @@ export class StoreRegistry {
     return kept;
   }
 
+  /** What there is to tell of every store that is configured, used or not. */
+  stats(): Readonly<Record<string, StoreStats>> {
+    const all = Object.entries(this.#settings).map(([name, settings]) => {
+      const kept = this.#kept.get(keyOf(name, this.#settings));
+      return [name, kept?.store.stats() ?? unused(settings)] as const;
+    });
+    return Object.fromEntries(all);
+  }
+
+  /** Every store that has entries of its own, once: a redis store through the tiered one that stands before it. */
+  holders(): readonly (readonly [name: string, store: Store])[] {
+    const throughOf = new Map<string, string>();
+    for (const [name, settings] of Object.entries(this.#settings)) {
+      if (settings.type === 'tiered') throughOf.set(settings.far, name);
+    }
+    return Object.entries(this.#settings)
+      .filter(([, { type }]) => type !== 'tiered')
+      .map(([name]) => [name, this.open(throughOf.get(name) ?? name)] as const);
+  }
+
+  /** The Redis of a redis or tiered store; null where there is no such store. */
+  redisOf(name: string): RedisPlace | null {
+    const settings = Object.hasOwn(this.#settings, name) ? this.#settings[name] : undefined;
+    if (settings?.type === 'tiered') return this.redisOf(settings.far);
+    if (settings?.type !== 'redis') return null;
+    const { connection } = this.#keep(name);
+    return connection === undefined ? null : { connection, keyPrefix: settings.keyPrefix };
+  }
+
   /** The only place that knows every kind of store. */
-  #make(name: string, settings: StoreSettings): Pick<Kept, 'store' | 'parts'> {
+  #make(name: string, settings: StoreSettings): Pick<Kept, 'store' | 'parts' | 'connection'> {
     switch (settings.type) {
       case 'memory':
         return { store: new MemoryStore({ maxBytes: settings.maxBytes }), parts: [] };
@@ -93,7 +129,7 @@ export class StoreRegistry {
         });
         const encryption = encryptionKeys.length > 0 ? new Encryption(encryptionKeys) : null;
         const store = new RedisStore({ connection, keyPrefix, encryption, coalesceAcross });
-        return { store, parts: [] };
+        return { store, parts: [], connection };
       }
       case 'tiered': {
         const parts = [this.#keep(settings.near), this.#keep(settings.far)] as const;
@@ -126,7 +162,10 @@ export class StoreRegistry {
       get: (key) => used().get(key),
       set: (key, entry) => used().set(key, entry),
       delete: (key) => used().delete(key),
-      purge: (filter) => used().purge(filter),
+      purge: (filter, dryRun) => used().purge(filter, dryRun),
+      list: (filter, page) => used().list(filter, page),
+      look: (key) => used().look(key),
+      used: (key, entry) => used().used(key, entry),
       relay: store.relay,
       stats: () => store.stats(),
       close: () => store.close(),
@@ -139,6 +178,22 @@ export function storeSettings(
   settings: Readonly<Record<string, StoreSettings>>,
 ): Readonly<Record<string, StoreSettings>> {
   return { memory: { type: 'memory', maxBytes: 268435456 }, ...settings };
+}
+
+/** Of a store that nobody has opened. */
+function unused(settings: StoreSettings): StoreStats {
+  const { type } = settings;
+  const counted = type === 'memory' ? 0 : null;
+  return {
+    type,
+    entries: counted,
+    bytes: counted,
+    maxBytes: type === 'memory' ? settings.maxBytes : null,
+    evictions: 0,
+    errors: 0,
+    droppedWrites: 0,
+    healthy: true,
+  };
 }
 
 export function unknownStore(

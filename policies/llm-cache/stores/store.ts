@@ -1,4 +1,4 @@
-import type { CachedResponse } from '../entry.ts';
+import type { CachedResponse, EntryHead } from '../entry.ts';
 import type { Relay } from './relay.ts';
 
 export interface StoreStats {
@@ -12,6 +12,8 @@ export interface StoreStats {
   readonly evictions: number;
   readonly errors: number;
   readonly droppedWrites: number;
+  /** Whether it answers at the moment. */
+  readonly healthy: boolean;
 }
 
 /** Which entries: those that have every one of these. */
@@ -23,6 +25,35 @@ export interface EntryFilter {
   readonly consumer?: string;
 }
 
+/** An entry as a listing shows it. */
+export interface ListedEntry {
+  readonly key: string;
+  readonly head: EntryHead;
+  /** Of the body. */
+  readonly bytes: number;
+  /** Requests that it has answered since it was stored. */
+  readonly hits: number;
+}
+
+/** A part of a listing. */
+export interface Page {
+  /** May be fewer than were asked for, even none, though more follow. */
+  readonly entries: readonly ListedEntry[];
+  /** Where the next page begins; null at the end. */
+  readonly cursor: string | null;
+}
+
+export interface PageRequest {
+  readonly limit: number;
+  /** Of the page before; null for the first. */
+  readonly cursor: string | null;
+}
+
+/** A cursor that no listing of this store has given. */
+export class UnknownCursor extends Error {
+  override name = 'UnknownCursor';
+}
+
 /** Where entries are kept. One file a back end beside this one. */
 export interface Store {
   /** The entry, undefined on a miss (expired or unreadable entries included); rejects on a failure. */
@@ -31,8 +62,17 @@ export interface Store {
   set(key: string, entry: CachedResponse): Promise<boolean>;
   /** Throws the entry out, everywhere. Whether there was one. */
   delete(key: string): Promise<boolean>;
-  /** Throws out all entries that match, everywhere; how many there were. */
-  purge(filter: EntryFilter): Promise<number>;
+  /** Throws out all entries that match, everywhere; how many there were. With `dryRun` it only counts them. */
+  purge(filter: EntryFilter, dryRun?: boolean): Promise<number>;
+  /**
+   * The entries that match, page by page, in no order. What is there all the while is listed; what
+   * comes or goes meanwhile may be. Rejects with an UnknownCursor, or on a failure.
+   */
+  list(filter: EntryFilter, page: PageRequest): Promise<Page>;
+  /** One entry as a listing shows it. Not a use of it. */
+  look(key: string): Promise<ListedEntry | undefined>;
+  /** The entry has answered a request. Never throws, waits for nothing. */
+  used(key: string, entry: CachedResponse): void;
   stats(): StoreStats;
   /** One call for all the gateways that see this store, where it offers that. */
   readonly relay?: Relay | undefined;
@@ -41,7 +81,7 @@ export interface Store {
 }
 
 /** Whether the entry has all that the filter asks for. */
-export function matchesFilter(entry: CachedResponse, filter: EntryFilter): boolean {
+export function matchesFilter(entry: EntryHead, filter: EntryFilter): boolean {
   const { namespace, model, consumer } = filter;
   if (namespace !== undefined && entry.namespace !== namespace) return false;
   if (consumer !== undefined && entry.consumer !== consumer) return false;

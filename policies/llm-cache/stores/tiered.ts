@@ -3,7 +3,7 @@ import type { MemoryStore } from './memory.ts';
 import type { Purge, PurgeListening } from './purge-channel.ts';
 import type { RedisStore } from './redis.ts';
 import type { Relay } from './relay.ts';
-import type { EntryFilter, Store, StoreStats } from './store.ts';
+import type { EntryFilter, ListedEntry, Page, PageRequest, Store, StoreStats } from './store.ts';
 
 export interface TieredStoreOptions {
   /** Of this store; others may share the memory store with it. */
@@ -71,11 +71,25 @@ export class TieredStore implements Store {
     return wasThere;
   }
 
-  async purge(filter: EntryFilter): Promise<number> {
+  async purge(filter: EntryFilter, dryRun = false): Promise<number> {
+    if (dryRun) return this.#options.far.purge(filter, dryRun);
     await this.#throwOut({ filter });
     const purged = await this.#options.far.purge(filter);
     await this.#throwOut({ filter });
     return purged;
+  }
+
+  /** Whatever is near is far as well. */
+  list(filter: EntryFilter, page: PageRequest): Promise<Page> {
+    return this.#options.far.list(filter, page);
+  }
+
+  look(key: string): Promise<ListedEntry | undefined> {
+    return this.#options.far.look(key);
+  }
+
+  used(key: string, entry: CachedResponse): void {
+    this.#options.far.used(key, entry);
   }
 
   stats(): StoreStats {
@@ -85,6 +99,7 @@ export class TieredStore implements Store {
       ...near,
       type: 'tiered',
       errors: near.errors + far.errors,
+      healthy: far.healthy,
       droppedWrites: near.droppedWrites + far.droppedWrites,
     };
   }
@@ -115,14 +130,14 @@ export class TieredStore implements Store {
     const { near } = this.#options;
     this.#purges++;
     if ('key' in purge) await near.delete(this.#nearKey(purge.key));
-    else await near.purge(purge.filter, this.#nearKey(''));
+    else await near.purge(purge.filter, false, this.#nearKey(''));
   }
 
   #empty(): void {
     const before = this.#nearKey('');
     this.#emptied++;
     this.#purges++;
-    void this.#options.near.purge({}, before);
+    void this.#options.near.purge({}, false, before);
   }
 
   #nearKey(key: string): string {

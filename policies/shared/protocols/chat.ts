@@ -22,6 +22,7 @@ export const chat: Protocol = {
     typeof body['max_tokens'] === 'number' || typeof body['max_completion_tokens'] === 'number',
   complete: ['stop', 'tool_calls', 'function_call'],
   limited: ['length'],
+  cacheApart: false,
   readAnswer: (json) => readChoices(json, rules),
   streamReader: () => new ChoicesReader(rules),
 };

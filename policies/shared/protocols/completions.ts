@@ -16,6 +16,7 @@ export const completions: Protocol = {
   setsLimit: (body) => typeof body['max_tokens'] === 'number',
   complete: ['stop'],
   limited: ['length'],
+  cacheApart: false,
   readAnswer: (json) => readChoices(json, rules),
   streamReader: () => new ChoicesReader(rules),
 };

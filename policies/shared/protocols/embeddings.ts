@@ -13,6 +13,7 @@ export const embeddings: Protocol = {
   setsLimit: () => false,
   complete: [],
   limited: [],
+  cacheApart: false,
   readAnswer,
   streamReader: () => new NoStream(),
 };

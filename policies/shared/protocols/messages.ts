@@ -14,6 +14,7 @@ export const messages: Protocol = {
   setsLimit: (body) => typeof body['max_tokens'] === 'number',
   complete: ['end_turn', 'tool_use', 'stop_sequence'],
   limited: ['max_tokens'],
+  cacheApart: true,
   readAnswer,
   streamReader: () => new MessagesReader(),
 };

@@ -46,6 +46,8 @@ export interface Protocol {
   readonly complete: readonly string[];
   /** Finish reasons of an answer that was cut at a length limit. */
   readonly limited: readonly string[];
+  /** Whether cached and cache-write tokens come on top of the input tokens, instead of being among them. */
+  readonly cacheApart: boolean;
   readAnswer(json: JsonObject): Reading;
   streamReader(): StreamReader;
 }

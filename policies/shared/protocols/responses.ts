@@ -13,6 +13,7 @@ export const responses: Protocol = {
   setsLimit: (body) => typeof body['max_output_tokens'] === 'number',
   complete: [],
   limited: [],
+  cacheApart: false,
   readAnswer,
   streamReader: () => new ResponsesReader(),
 };

@@ -65,6 +65,11 @@ export class RedisConnection {
     }
   }
 
+  /** Whether it is known not to answer at the moment. */
+  get isBroken(): boolean {
+    return this.#breaker.isOpen;
+  }
+
   /** Another connection, for a subscription; null as long as it is not known where to. It is the caller's to end. */
   subscriber(): Redis | null {
     return subscriberClient(this.#options, this.#connected());

@@ -1,0 +1,48 @@
+import type { Digest } from '../shared/exchange.ts';
+import type { KeyMaterial } from './key.ts';
+
+/**
+ * What tells two requests apart, part by part, and nothing of what they say: a short keyed digest
+ * for each. Members of the body stand under `=NAME`, the rest under names of its own.
+ */
+export type Fingerprint = Readonly<Record<string, string>>;
+
+const maxMembers = 64;
+const maxNameLength = 64;
+/** 48 bits: enough to tell parts apart, and little to keep. */
+const digestLength = 8;
+
+export function fingerprintOf(material: KeyMaterial, digest: Digest): Fingerprint {
+  const short = (name: string, text: string) =>
+    digest.hmac(`${name}\n${text}`).slice(0, digestLength);
+  const fingerprint: Record<string, string> = {
+    path: short('path', `${material.protocol} ${material.path}`),
+    stream: material.isStream ? 'yes' : 'no',
+  };
+  if (material.query !== '') fingerprint['query'] = short('query', material.query);
+  if (material.forwardedUrl !== `${material.path}${material.query}`) {
+    fingerprint['url'] = short('url', material.forwardedUrl);
+  }
+  for (const [name, value] of material.vary) {
+    if (value !== null) fingerprint[`header ${name}`] = short(name, value);
+  }
+  const members = [...(material.members ?? [['', material.text] as const])];
+  for (const [name, value] of members.slice(0, maxMembers)) {
+    const shown = name.length > maxNameLength ? `${name.slice(0, maxNameLength)}…` : name;
+    fingerprint[`=${shown}`] = short(name, value);
+  }
+  const rest = members.slice(maxMembers);
+  if (rest.length > 0) fingerprint['=…'] = short('…', JSON.stringify(rest.toSorted()));
+  return fingerprint;
+}
+
+/** The names of the parts in which two requests differ. */
+export function differences(one: Fingerprint, other: Fingerprint): readonly string[] {
+  const names = new Set([...Object.keys(one), ...Object.keys(other)]);
+  return [...names].filter((name) => one[name] !== other[name]).map(shownName);
+}
+
+function shownName(name: string): string {
+  if (!name.startsWith('=')) return name;
+  return name === '=' ? 'body' : name.slice(1);
+}

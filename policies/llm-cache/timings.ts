@@ -1,0 +1,11 @@
+import type { OutcomeName, Tally } from './stats.ts';
+
+/** Told how long things took, in seconds. */
+export interface Timings {
+  /** A store was asked for an entry. */
+  lookup(store: string, seconds: number): void;
+  /** A store was given an entry. */
+  store(store: string, seconds: number): void;
+  /** From a request's arrival at the cache to the first byte of its response. */
+  firstByte(tally: Tally, outcome: OutcomeName, seconds: number): void;
+}
