@@ -1,5 +1,6 @@
 'use strict';
 
+const { join } = require('node:path');
 const { init } = require('./dist/policies/plugin.js');
 
 module.exports = {
@@ -12,5 +13,5 @@ module.exports = {
     $id: 'http://express-gateway.io/schemas/plugins/express-gateway-plugin-llm-cache.json',
     type: 'object',
   },
-  init,
+  init: (context) => init(context, join(__dirname, 'dist')),
 };

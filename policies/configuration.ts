@@ -10,7 +10,7 @@ import {
   type StoreSettings,
 } from '../schemas/plugin.ts';
 import { ConfigurationError, validate } from '../schemas/validate.ts';
-import { isPlaced, storeSettings, unknownStore } from './llm-cache/stores/registry.ts';
+import { isPlaced, redisStores, storeSettings, unknownStore } from './llm-cache/stores/registry.ts';
 import { conditionsIn, type Pipeline, type Step } from './pipelines.ts';
 import type { PluginContext } from './shared/node/gateway.ts';
 import { isObject, type JsonObject } from './shared/json.ts';
@@ -88,6 +88,32 @@ export function checkStores(
         `${where}.${part}" must be the name of a ${type} store (${allowed}), got ${JSON.stringify(store[part])}`,
       );
     }
+  }
+}
+
+/** Throws a ConfigurationError where the books are to be kept in a store that cannot keep them. */
+export function checkUsage({ stores: named, usage }: PluginSettings): void {
+  const stores = storeSettings(named);
+  const where = 'system.config.yml, plugins.llm-cache: "usage';
+  const { store } = usage.ledger;
+  if (!Object.hasOwn(stores, store)) {
+    throw new ConfigurationError(
+      `${where}.ledger.store" must be one of ${Object.keys(stores).join(', ')}, got ${JSON.stringify(store)}`,
+    );
+  }
+  const types = usage.sinks.map((sink) => sink.type);
+  for (const [index, sink] of usage.sinks.entries()) {
+    if (sink.type === 'prometheus' && types.indexOf('prometheus') !== index) {
+      throw new ConfigurationError(`${where}.sinks.${index}" is a second prometheus sink`);
+    }
+    if (sink.type !== 'redis' || sink.url !== undefined) continue;
+    const places = redisStores(stores);
+    const isKnown = sink.store === undefined ? places.length === 1 : places.includes(sink.store);
+    if (isKnown) continue;
+    const allowed = places.join(', ') || 'none, for there is no redis store';
+    throw new ConfigurationError(
+      `${where}.sinks.${index}.store" must be the name of a redis store (${allowed}), unless there is a "url"${sink.store === undefined ? '' : `, got ${JSON.stringify(sink.store)}`}`,
+    );
   }
 }
 

@@ -42,10 +42,17 @@ function describe(error: ErrorObject): string | null {
         : `unknown parameter "${parameter === '' ? '' : `${parameter}.`}${error.propertyName}", expected one of ${allowed}`;
     }
     case 'required':
-      return `"${parameter === '' ? '' : `${parameter}.`}${params['missingProperty']}" is missing`;
+      return `"${parameter === '' ? '' : `${parameter}.`}${params['missingProperty']}" is missing${allowedOf(error)}`;
     default:
       return `${subject} ${error.message ?? 'is wrong'}${got(error)}`;
   }
+}
+
+/** What the missing property may be, where there is a list. */
+function allowedOf({ parentSchema, params }: ErrorObject): string {
+  const properties = parentSchema?.['properties'] as Record<string, Schema> | undefined;
+  const allowed = properties?.[String(params['missingProperty'])]?.['enum'];
+  return Array.isArray(allowed) ? `, expected one of ${allowed.join(', ')}` : '';
 }
 
 /** The offending value, unless it is one that must not be shown. */

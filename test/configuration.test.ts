@@ -1,5 +1,10 @@
 import { expect } from 'chai';
-import { checkPipelines, readSettings, scopeSecret } from '../policies/configuration.ts';
+import {
+  checkPipelines,
+  checkUsage,
+  readSettings,
+  scopeSecret,
+} from '../policies/configuration.ts';
 import { readPipelines } from '../policies/pipelines.ts';
 import { llmCacheSchema } from '../schemas/llm-cache.ts';
 import { llmUsageSchema } from '../schemas/llm-usage.ts';
@@ -28,7 +33,11 @@ describe('the settings in system.config.yml', () => {
   const plain: PluginSettings = {
     limits: { bufferedBytes: 268435456 },
     stores: {},
-    usage: { sinks: [{ type: 'log' }] },
+    usage: {
+      ledger: { store: 'memory', retentionDays: 90, maxGroups: 10000 },
+      sinks: [{ type: 'log' }],
+      prices: {},
+    },
   };
 
   it('have a default for everything', () => {
@@ -49,7 +58,7 @@ describe('the settings in system.config.yml', () => {
         memory: { type: 'memory', maxBytes: 4096 },
         other: { type: 'memory', maxBytes: 268435456 },
       },
-      usage: { sinks: [{ type: 'jsonl', path: './usage.jsonl' }] },
+      usage: { ...plain.usage, sinks: [{ type: 'jsonl', path: './usage.jsonl' }] },
     });
   });
 
@@ -68,7 +77,7 @@ describe('the settings in system.config.yml', () => {
     [{ limits: { bufferedBytes: '1' } }, '"limits.bufferedBytes" must be integer, got "1"'],
     [{ limits: { bufferedBytes: 0 } }, '"limits.bufferedBytes" must be >= 1, got 0'],
     [{ limits: null }, '"limits" must be object, got null'],
-    [{ stores: { a: {} } }, '"stores.a.type" is missing'],
+    [{ stores: { a: {} } }, '"stores.a.type" is missing, expected one of memory, redis, tiered'],
     [
       { stores: { a: { type: 'mongo' } } },
       '"stores.a.type" must be one of memory, redis, tiered, got "mongo"',
@@ -80,10 +89,38 @@ describe('the settings in system.config.yml', () => {
     [{ usage: { sinks: {} } }, '"usage.sinks" must be array, got {}'],
     [
       { usage: { sinks: [{ type: 'file' }] } },
-      '"usage.sinks.0.type" must be one of log, jsonl, got "file"',
+      '"usage.sinks.0.type" must be one of log, jsonl, prometheus, redis, got "file"',
     ],
     [{ usage: { sinks: [{ type: 'jsonl' }] } }, '"usage.sinks.0.path" is missing'],
-    [{ usage: { sinks: [{}] } }, '"usage.sinks.0.type" is missing'],
+    [
+      { usage: { sinks: [{}] } },
+      '"usage.sinks.0.type" is missing, expected one of log, jsonl, prometheus, redis',
+    ],
+    [
+      { usage: { sinks: [{ type: 'log', path: './a' }] } },
+      'unknown parameter "usage.sinks.0.path", expected one of type',
+    ],
+    [
+      { usage: { sinks: [{ type: 'prometheus', labels: ['prompt'] }] } },
+      '"usage.sinks.0.labels.0" must be one of provider, model, requested_model, consumer_id, got "prompt"',
+    ],
+    [
+      { usage: { ledger: { days: 3 } } },
+      'unknown parameter "usage.ledger.days", expected one of store, retentionDays, maxGroups',
+    ],
+    [
+      { usage: { ledger: { retentionDays: 0 } } },
+      '"usage.ledger.retentionDays" must be >= 1, got 0',
+    ],
+    [{ usage: { prices: { 'gpt-4o': {} } } }, '"usage.prices.gpt-4o.input" is missing'],
+    [
+      { usage: { prices: { 'gpt-4o': { input: -1 } } } },
+      '"usage.prices.gpt-4o.input" must be >= 0, got -1',
+    ],
+    [
+      { usage: { prices: { 'gpt-4o': { input: 1, cached: 1 } } } },
+      'unknown parameter "usage.prices.gpt-4o.cached", expected one of input, cachedInput, cacheWrite, cacheWrite1h, inputAudio, inputImage, output, reasoning, outputAudio, outputImage',
+    ],
   ];
   for (const [settings, message] of wrong) {
     it(`refuse ${JSON.stringify(settings)}, and say what is wrong with it`, () => {
@@ -101,6 +138,41 @@ describe('the settings in system.config.yml', () => {
   it('are not shown where they are secret, and not in full where they are long', () => {
     expect(refusal(() => read({ scopeSecret: ['PRIVATE'] }))).to.not.contain('PRIVATE');
     expect(refusal(() => read({ stores: 'x'.repeat(9999) }))).to.have.length.below(300);
+  });
+});
+
+describe('where the books are kept', () => {
+  const check = (settings: object) => checkUsage(read(settings));
+  const where = 'system.config.yml, plugins.llm-cache: "usage';
+  const shared = { type: 'redis', url: 'redis://127.0.0.1' };
+  const redisSink = (more: object = {}) => ({ sinks: [{ type: 'redis', ...more }] });
+
+  it('is a store that there is', () => {
+    check({});
+    check({ stores: { shared }, usage: { ledger: { store: 'shared' } } });
+    const near = { type: 'tiered', far: 'shared' };
+    check({ stores: { shared, near }, usage: { ledger: { store: 'near' } } });
+    expect(refusal(() => check({ stores: { shared }, usage: { ledger: { store: 'x' } } }))) //
+      .to.equal(`${where}.ledger.store" must be one of memory, shared, got "x"`);
+  });
+
+  it('is for a redis sink a redis store, the only one, or a url', () => {
+    check({ stores: { shared }, usage: redisSink() });
+    check({ stores: { shared, other: shared }, usage: redisSink({ store: 'other' }) });
+    check({ usage: redisSink({ url: 'redis://127.0.0.1' }) });
+    expect(refusal(() => check({ usage: redisSink() }))).to.equal(
+      `${where}.sinks.0.store" must be the name of a redis store (none, for there is no redis store), unless there is a "url"`,
+    );
+    const two = { shared, other: shared };
+    expect(refusal(() => check({ stores: two, usage: redisSink() }))).to.contain('(shared, other)');
+    expect(refusal(() => check({ stores: { shared }, usage: redisSink({ store: 'memory' }) }))) //
+      .to.contain('(shared)')
+      .and.to.contain('got "memory"');
+  });
+
+  it('is one prometheus sink at most', () => {
+    const sinks = [{ type: 'prometheus' }, { type: 'prometheus' }];
+    expect(refusal(() => check({ usage: { sinks } }))).to.contain('sinks.1');
   });
 });
 

@@ -8,10 +8,11 @@ import { expect } from 'chai';
  */
 const layers: readonly (readonly [string, RegExp])[] = [
   ['plugin', /^policies\/[^/]+$/],
+  ['admin', /^policies\/admin\//],
   ['conditions', /^conditions\//],
   ['shells', /^policies\/llm-(cache|usage)\/index\.ts$/],
   ['adapters', /^policies\/(shared|llm-cache)\/node\//],
-  ['registries and back ends', /\/(stores|sinks)\/(?!(store|relay|sink)\.ts$)/],
+  ['registries and back ends', /\/(stores|sinks|ledgers)\/(?!(store|relay|sink)\.ts$)/],
   ['connections', /^policies\/shared\/redis\//],
   ['engine', /^policies\/llm-cache\/engine\.ts$/],
   ['rules, key, entry, record', /^policies\/llm-(cache|usage)\//],
@@ -23,7 +24,7 @@ const layers: readonly (readonly [string, RegExp])[] = [
 
 /** Where Node and what is made for it may be known: in the layers above the engine. */
 const engineLayer = layers.findIndex(([name]) => name === 'engine');
-const nodeOnly = /^(node:|express|http-proxy$|on-headers$)/;
+const nodeOnly = /^(node:|express|http-proxy$|on-headers$|ioredis$|prom-client$)/;
 
 const layerOf = (file: string) => layers.findIndex(([, pattern]) => pattern.test(file));
 
@@ -64,7 +65,7 @@ function reachedFrom(file: string, seen = new Set<string>()): Set<string> {
 describe('the imports of the source tree', () => {
   it('are found, each of a file that there is', () => {
     expect(tree.get('policies/llm-cache/engine.ts')).to.include.members([
-      'policies/llm-cache/key.ts',
+      'policies/llm-cache/recognition.ts',
       'policies/shared/exchange.ts',
     ]);
     expect(wrong((_from, to) => to.endsWith('.ts') && !tree.has(to))).to.deep.equal([]);

@@ -72,9 +72,13 @@ export class Flight implements ResponseObserver {
     return this.#watch.headers;
   }
 
-  /** Whether anybody but the leader reads. */
+  /** How many read beside the leader, or wait to. */
+  get joiners(): number {
+    return this.#waiting.size + this.#followers.size;
+  }
+
   get hasCompany(): boolean {
-    return this.#waiting.size + this.#followers.size > 0;
+    return this.joiners > 0;
   }
 
   /** Whether who comes now can still have all of it. */

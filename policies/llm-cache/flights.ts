@@ -20,6 +20,11 @@ export class Flights {
     return flight?.isOpen ? flight : undefined;
   }
 
+  /** Requests that wait for, or read along with, another one's call. */
+  get joiners(): number {
+    return [...this.#open.values()].reduce((sum, { joiners }) => sum + joiners, 0);
+  }
+
   open(key: string, flight: Flight): void {
     this.#open.set(key, flight);
   }

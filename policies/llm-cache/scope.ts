@@ -31,3 +31,16 @@ function credentialsOf(request: LlmRequest, names: readonly string[]): [string, 
   }
   return found;
 }
+
+export type ScopeKind = 'consumer' | 'credential' | 'anonymous' | 'shared';
+
+/** What a scope is one of. */
+export function scopeKind(scope: string): ScopeKind {
+  if (scope === 'shared' || scope === 'anonymous') return scope;
+  return scope.startsWith('u') ? 'consumer' : 'credential';
+}
+
+/** The names of the credential headers that the request has, and goes by where its scope is of that kind. */
+export function credentialNames(request: LlmRequest, names: readonly string[]): readonly string[] {
+  return [...new Set(credentialsOf(request, names).map(([name]) => name))];
+}

@@ -101,12 +101,19 @@ export class StoreRegistry {
   }
 
   /** The Redis of a redis or tiered store; null where there is no such store. */
-  redisOf(name: string): RedisPlace | null {
+  placeOf(name: string): RedisPlace | null {
     const settings = Object.hasOwn(this.#settings, name) ? this.#settings[name] : undefined;
-    if (settings?.type === 'tiered') return this.redisOf(settings.far);
+    if (settings?.type === 'tiered') return this.placeOf(settings.far);
     if (settings?.type !== 'redis') return null;
     const { connection } = this.#keep(name);
     return connection === undefined ? null : { connection, keyPrefix: settings.keyPrefix };
+  }
+
+  /** The connection of a redis store, or of the only one there is. Throws where that is none. */
+  redisOf(name = redisStores(this.#settings)[0]): RedisConnection {
+    const place = name === undefined ? null : this.placeOf(name);
+    if (place === null) throw new ConfigurationError(`there is no redis store "${name}"`);
+    return place.connection;
   }
 
   /** The only place that knows every kind of store. */
@@ -178,6 +185,11 @@ export function storeSettings(
   settings: Readonly<Record<string, StoreSettings>>,
 ): Readonly<Record<string, StoreSettings>> {
   return { memory: { type: 'memory', maxBytes: 268435456 }, ...settings };
+}
+
+/** The names of the stores that are a Redis of their own. */
+export function redisStores(settings: Readonly<Record<string, StoreSettings>>): readonly string[] {
+  return Object.keys(settings).filter((name) => settings[name]?.type === 'redis');
 }
 
 /** Of a store that nobody has opened. */

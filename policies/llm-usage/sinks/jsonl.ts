@@ -13,7 +13,7 @@ import {
   lineEnd,
   settledBytes,
 } from './file-tail.ts';
-import type { UsageSink } from './sink.ts';
+import type { SinkStats, UsageSink } from './sink.ts';
 
 export interface JsonlSinkOptions {
   /** Absolute. Made with mode 0600 where it does not exist; its directory is not made. */
@@ -67,6 +67,7 @@ export class JsonlSink implements UsageSink {
   #trouble: 'overrun' | 'failing' | null = null;
   #dropped = 0;
   #droppedBefore = 0;
+  #failures = 0;
 
   constructor(options: JsonlSinkOptions) {
     this.#path = options.path;
@@ -80,6 +81,10 @@ export class JsonlSink implements UsageSink {
   /** Records given up since the start, because the queue was full. */
   get dropped(): number {
     return this.#dropped;
+  }
+
+  stats(): SinkStats {
+    return { dropped: this.#dropped, failures: this.#failures };
   }
 
   record(record: UsageRecord): void {
@@ -105,6 +110,7 @@ export class JsonlSink implements UsageSink {
       this.#settle();
       if (this.#queue.length > 0) this.#writeOutSync();
     } catch (error) {
+      this.#failures++;
       const lost = this.#queue.length + this.#dropped - this.#droppedBefore;
       this.#say(
         'error',
@@ -285,6 +291,7 @@ export class JsonlSink implements UsageSink {
   }
 
   #failed(error: unknown): void {
+    this.#failures++;
     if (this.#trouble === 'failing') return;
     this.#trouble = 'failing';
     this.#say(

@@ -2,61 +2,130 @@ import { resolve } from 'node:path';
 import type { SinkSettings } from '../../../schemas/plugin.ts';
 import type { FaultLog } from '../../shared/faults.ts';
 import type { Log } from '../../shared/log.ts';
+import { RedisConnection } from '../../shared/redis/connection.ts';
 import type { UsageRecord } from '../usage-record.ts';
 import { JsonlSink } from './jsonl.ts';
 import { logSink } from './log.ts';
-import type { UsageSink } from './sink.ts';
+import type { PrometheusSink } from './prometheus.ts';
+import { RedisSink } from './redis.ts';
+import type { SinkStats, UsageSink } from './sink.ts';
+
+export interface SinkParts {
+  readonly log: Log;
+  readonly faults: FaultLog;
+  /** Its metrics are there whether it is configured or not; its settings divide them. */
+  readonly prometheus: PrometheusSink;
+  /** The connection of a redis store; of the only one where no name is given. */
+  redisOf(store: string | undefined): RedisConnection;
+}
+
+const defaults = {
+  labels: ['provider', 'model'],
+  stream: 'llm-cache:usage',
+  maxLength: 100_000,
+} as const;
+const redisTimeoutMs = 1000;
+
+interface Kept {
+  readonly name: string;
+  readonly sink: UsageSink;
+  wanted: boolean;
+}
 
 /** The sinks, kept across reloads of the configuration; one that nobody uses holds nothing. */
 export class SinkRegistry {
-  readonly #sinks = new Map<string, UsageSink>();
-  readonly #log: Log;
-  readonly #faults: FaultLog;
+  readonly #kept = new Map<string, Kept>();
+  readonly #parts: SinkParts;
+  /** Numbers for connections, to tell them apart by. */
+  readonly #connections: RedisConnection[] = [];
 
-  constructor(log: Log, faults: FaultLog) {
-    this.#log = log;
-    this.#faults = faults;
+  constructor(parts: SinkParts) {
+    this.#parts = parts;
   }
 
-  /** Hands records to the sinks of one configuration. Never throws. */
-  open(settings: readonly SinkSettings[]): (record: UsageRecord) => void {
-    const sinks = settings.map((one) => this.#sink(one));
+  /** Hands records to the sinks of one configuration, and to those that are `always` there. Never throws. */
+  open(
+    settings: readonly SinkSettings[],
+    always: readonly UsageSink[],
+  ): (record: UsageRecord) => void {
+    const { prometheus, faults } = this.#parts;
+    const divided = settings.find(({ type }) => type === 'prometheus');
+    prometheus.divide(divided === undefined ? [] : (divided.labels ?? defaults.labels));
+    for (const kept of this.#kept.values()) kept.wanted = false;
+    const sinks = new Set([...always, prometheus, ...settings.map((one) => this.#sink(one))]);
     return (record) => {
       for (const sink of sinks) {
         try {
           sink.record(record);
         } catch (error) {
-          this.#faults.report('llm-usage: a sink failed', error);
+          faults.report('llm-usage: a sink failed', error);
         }
       }
     };
   }
 
+  /** What became of the records, by sink, of those that are configured now. */
+  stats(): Readonly<Record<string, SinkStats>> {
+    const all: Record<string, SinkStats> = {};
+    for (const { name, sink, wanted } of this.#kept.values()) {
+      if (!wanted) continue;
+      const { dropped, failures } = sink.stats();
+      const sum = all[name] ?? { dropped: 0, failures: 0 };
+      all[name] = { dropped: sum.dropped + dropped, failures: sum.failures + failures };
+    }
+    return all;
+  }
+
   async flush(): Promise<void> {
-    await Promise.allSettled([...this.#sinks.values()].map((sink) => sink.flush()));
+    await Promise.allSettled([...this.#kept.values()].map(({ sink }) => sink.flush()));
   }
 
   flushSync(): void {
-    for (const sink of this.#sinks.values()) sink.flushSync();
+    for (const { sink } of this.#kept.values()) sink.flushSync();
   }
 
   #sink(settings: SinkSettings): UsageSink {
-    const key = settings.type === 'jsonl' ? `jsonl ${resolve(settings.path ?? '')}` : settings.type;
-    let sink = this.#sinks.get(key);
-    if (sink === undefined) {
-      sink = this.#make(settings);
-      this.#sinks.set(key, sink);
-    }
-    return sink;
+    const { key, name, make } = this.#kind(settings);
+    const kept = this.#kept.get(key) ?? { name, sink: make(), wanted: true };
+    kept.wanted = true;
+    this.#kept.set(key, kept);
+    return kept.sink;
   }
 
-  /** The only place that knows every kind of sink. */
-  #make(settings: SinkSettings): UsageSink {
+  /** The only place that knows every kind of sink. No name has a url in it, which may have a password. */
+  #kind(settings: SinkSettings): { key: string; name: string; make: () => UsageSink } {
+    const { log, prometheus } = this.#parts;
     switch (settings.type) {
-      case 'jsonl':
-        return new JsonlSink({ path: resolve(settings.path ?? ''), log: this.#log });
+      case 'jsonl': {
+        const path = resolve(settings.path ?? '');
+        const name = `jsonl ${settings.path}`;
+        return { key: `jsonl ${path}`, name, make: () => new JsonlSink({ path, log }) };
+      }
       case 'log':
-        return logSink(this.#log);
+        return { key: 'log', name: 'log', make: () => logSink(log) };
+      case 'prometheus':
+        return { key: 'prometheus', name: 'prometheus', make: () => prometheus };
+      case 'redis': {
+        const { stream = defaults.stream, maxLength = defaults.maxLength } = settings;
+        const [where, connect] = this.#placeOf(settings);
+        return {
+          key: JSON.stringify(['redis', where, stream, maxLength]),
+          name: `redis ${stream}`,
+          make: () => new RedisSink({ connection: connect(), stream, maxLength, log }),
+        };
+      }
     }
+  }
+
+  #placeOf({ store, url }: SinkSettings): [where: unknown, connect: () => RedisConnection] {
+    const { log, redisOf } = this.#parts;
+    if (url !== undefined) {
+      const subject = 'llm-usage: sink "redis"';
+      const own = { subject, url, options: {}, timeoutMs: redisTimeoutMs, log };
+      return [url, () => new RedisConnection(own)];
+    }
+    const connection = redisOf(store);
+    if (!this.#connections.includes(connection)) this.#connections.push(connection);
+    return [this.#connections.indexOf(connection), () => connection];
   }
 }

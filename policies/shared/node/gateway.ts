@@ -47,4 +47,5 @@ export interface PluginContext {
   registerPolicy(policy: Policy): void;
   registerCondition(condition: Condition): void;
   registerGatewayRoute(route: (app: unknown) => void): void;
+  registerAdminRoute(route: (app: never) => void): void;
 }

@@ -1,0 +1,65 @@
+import { minimatch } from 'minimatch';
+import { llmNoCache } from '../../conditions/llm-no-cache.ts';
+import { llmRequest } from '../../conditions/llm-request.ts';
+import { isObject, type JsonObject } from '../shared/json.ts';
+import type { GatewayRequest } from '../shared/node/gateway.ts';
+
+/** A request that is asked about, as a condition sees it. */
+export interface Imagined {
+  readonly request: Pick<GatewayRequest, 'method' | 'url' | 'originalUrl' | 'headers'>;
+  readonly isAuthenticated: boolean;
+}
+
+/** Whether a step's condition holds; null where that cannot be told outside of a real request. */
+export function holds(condition: unknown, imagined: Imagined): boolean | null {
+  if (!isObject(condition)) return true;
+  const { request, isAuthenticated } = imagined;
+  const inner = () => partsOf(condition).map((part) => holds(part, imagined));
+  switch (condition['name']) {
+    case 'llm-request':
+      return llmRequest.handler(request as GatewayRequest, condition);
+    case 'llm-no-cache':
+      return llmNoCache.handler(request as GatewayRequest, condition);
+    case 'always':
+      return true;
+    case 'never':
+      return false;
+    case 'allOf':
+      return inner().reduce(both, true);
+    case 'oneOf':
+      return inner().reduce(either, false);
+    case 'not': {
+      const whole = holds(condition['condition'], imagined);
+      return whole === null ? null : !whole;
+    }
+    case 'pathExact':
+      return request.url === condition['path'];
+    case 'pathMatch':
+      return new RegExp(String(condition['pattern'])).test(request.url ?? '');
+    case 'method':
+      return [condition['methods']].flat().includes(request.method);
+    case 'hostMatch':
+      return minimatch(request.headers.host ?? '', String(condition['pattern']));
+    case 'authenticated':
+      return isAuthenticated;
+    case 'anonymous':
+      return !isAuthenticated;
+    default:
+      return null;
+  }
+}
+
+function partsOf(condition: JsonObject): readonly unknown[] {
+  const { conditions } = condition;
+  return Array.isArray(conditions) ? conditions : [];
+}
+
+function both(one: boolean | null, other: boolean | null): boolean | null {
+  if (one === false || other === false) return false;
+  return one === null || other === null ? null : true;
+}
+
+function either(one: boolean | null, other: boolean | null): boolean | null {
+  if (one === true || other === true) return true;
+  return one === null || other === null ? null : false;
+}

@@ -1,0 +1,78 @@
+import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
+import { explainSchema, type ExplainQuestion } from '../../schemas/explain.ts';
+import { ConfigurationError, validate } from '../../schemas/validate.ts';
+import { explain, type ExplainParts, type Explanation } from '../llm-cache/explain.ts';
+import { findProtocol } from '../shared/protocols/index.ts';
+import { pathOf } from '../shared/node/exchange.ts';
+import { holds } from './conditions.ts';
+import { AdminError } from './http.ts';
+import { imagined, imaginedRequest } from './question.ts';
+
+/** The `llm-cache` steps of a pipeline, as they are configured now. */
+export interface CachePipeline {
+  readonly name: string;
+  readonly steps: readonly CacheStep[];
+}
+
+export interface CacheStep {
+  readonly condition: unknown;
+  readonly settings: LlmCacheSettings;
+}
+
+export interface ExplainServices {
+  /** The pipeline that serves an apiEndpoint; undefined where none does. */
+  pipelineAt(apiEndpoint: string): CachePipeline | undefined;
+  readonly apiEndpoints: readonly string[];
+  parts(settings: LlmCacheSettings): ExplainParts;
+}
+
+/** Answers `POST /llm-cache/explain`. Throws an AdminError for a question that makes no sense. */
+export async function answerQuestion(
+  asked: unknown,
+  services: ExplainServices,
+): Promise<Explanation & { readonly pipeline: string; readonly step: number | null }> {
+  const question = readQuestion(asked);
+  const pipeline = services.pipelineAt(question.apiEndpoint);
+  if (pipeline === undefined) {
+    const known = services.apiEndpoints.join(', ') || 'none';
+    throw new AdminError(
+      400,
+      `"apiEndpoint" must be one that a pipeline serves (${known}), got ${JSON.stringify(question.apiEndpoint.slice(0, 80))}`,
+    );
+  }
+  const { name, steps } = pipeline;
+  const protocol = findProtocol(pathOf(question.path));
+  if (protocol === null) {
+    return { pipeline: name, step: null, ...passes('the path is not one that the cache serves') };
+  }
+  const verdicts = steps.map(({ condition }) => holds(condition, imagined(question)));
+  const at = verdicts.findIndex((verdict) => verdict !== false);
+  const step = steps[at];
+  if (step === undefined) {
+    return {
+      pipeline: name,
+      step: null,
+      ...passes('no llm-cache step has a condition that holds'),
+    };
+  }
+  const parts = services.parts(step.settings);
+  const explanation = await explain(imaginedRequest(question, protocol), parts);
+  const doubt = verdicts[at] === null ? ', if the condition of its step holds' : '';
+  return { pipeline: name, step: at, ...explanation, rule: `${explanation.rule}${doubt}` };
+}
+
+function readQuestion(asked: unknown): ExplainQuestion {
+  if (typeof asked !== 'object' || asked === null || Array.isArray(asked)) {
+    throw new AdminError(400, 'the body is not a JSON object');
+  }
+  try {
+    return validate<ExplainQuestion>(explainSchema, asked, 'the question');
+  } catch (error) {
+    if (error instanceof ConfigurationError) throw new AdminError(400, error.message);
+    throw error;
+  }
+}
+
+function passes(rule: string): Explanation {
+  return { outcome: 'pass', reason: null, rule, key: null, material: null, nearest: [] };
+}

@@ -1,0 +1,32 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ServerResponse } from 'node:http';
+import { send } from './http.ts';
+
+/** The dashboard's files, and what each is. Nothing else is served from the folder. */
+const files: Readonly<Record<string, string>> = {
+  'index.html': 'text/html; charset=utf-8',
+  'dashboard.js': 'text/javascript; charset=utf-8',
+  'dashboard.css': 'text/css; charset=utf-8',
+};
+
+/** Only what this gateway itself serves: names in it come from outside. */
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  "img-src 'self' data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** Sends one of the dashboard's files from `folder`, where the build has put them. */
+export async function sendPage(res: ServerResponse, folder: string, name: string): Promise<void> {
+  const body = await readFile(join(folder, name));
+  res.setHeader('Content-Security-Policy', policy);
+  res.setHeader('Referrer-Policy', 'no-referrer');
+  res.setHeader('X-Frame-Options', 'DENY');
+  send(res, 200, files[name] ?? 'application/octet-stream', body);
+}

@@ -1,0 +1,53 @@
+'use strict';
+
+// Bundles the page for the browser: `node policies/admin/page/bundle.js [folder]`.
+
+const { copyFileSync, readFileSync } = require('node:fs');
+const { join, resolve } = require('node:path');
+const process = require('node:process');
+const { build } = require('esbuild');
+
+const root = join(__dirname, '..', '..', '..');
+const target = resolve(process.argv[2] ?? join(root, 'dist', 'policies', 'admin', 'page'));
+
+/** Whose code gets into the bundle: their licences ask to go with it. */
+const bundled = ['lit-html', 'uplot'];
+
+const licences = bundled
+  .map((name) => `${name}\n\n${readFileSync(join(root, 'node_modules', name, 'LICENSE'), 'utf8')}`)
+  .map((text) => `/*\n${text.trim().replaceAll('*/', '* /')}\n*/`)
+  .join('\n');
+
+async function main() {
+  await build({
+    absWorkingDir: root,
+    entryPoints: {
+      dashboard: join(__dirname, 'main.ts'),
+    },
+    outdir: target,
+    bundle: true,
+    minify: true,
+    format: 'iife',
+    target: 'es2022',
+    legalComments: 'eof',
+    footer: { js: licences },
+    tsconfig: join(__dirname, 'tsconfig.json'),
+    logLevel: 'warning',
+  });
+  await build({
+    absWorkingDir: root,
+    entryPoints: { dashboard: join(__dirname, 'style.css') },
+    outdir: target,
+    bundle: true,
+    minify: true,
+    target: 'es2022',
+    footer: { css: licences },
+    logLevel: 'warning',
+  });
+  copyFileSync(join(__dirname, 'index.html'), join(target, 'index.html'));
+}
+
+main().catch((error) => {
+  process.stderr.write(`${error}\n`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,36 @@
+import { html, render, type TemplateResult } from 'lit-html';
+import { root } from './section.ts';
+
+export interface Doubt {
+  readonly title: string;
+  readonly facts: readonly (readonly [string, TemplateResult])[];
+  readonly yes: string;
+}
+
+/** Asks before something is thrown out; Escape means no. */
+export function confirmed({ title, facts, yes }: Doubt): Promise<boolean> {
+  const dialog = root('confirm') as HTMLDialogElement;
+  render(
+    html`<h2 id="confirm-title">${title}</h2>
+      <dl>
+        ${facts.map(
+          ([label, value]) =>
+            html`<div>
+              <dt>${label}</dt>
+              <dd>${value}</dd>
+            </div>`,
+        )}
+      </dl>
+      <p>The next identical request goes to the provider again, and is billed.</p>
+      <div class="buttons">
+        <button type="button" autofocus @click=${() => dialog.close('no')}>Cancel</button>
+        <button type="button" class="danger" @click=${() => dialog.close('yes')}>${yes}</button>
+      </div>`,
+    dialog,
+  );
+  dialog.returnValue = 'no';
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true });
+  });
+}

@@ -1,0 +1,137 @@
+import { html, nothing, render, type TemplateResult } from 'lit-html';
+import { asideReasons, refusalReasons } from '../../shared/reasons.ts';
+import { explain, told, type Explanation, type Question } from './api.ts';
+import { duration } from './format.ts';
+import { name, prose } from './parts.ts';
+import { root } from './section.ts';
+
+const texts: Readonly<Record<string, string>> = { ...refusalReasons, ...asideReasons };
+
+/** Asks what the cache would do with a request, without sending it on. */
+export function explainForm(): void {
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    void answer(questionOf(new FormData(event.currentTarget as HTMLFormElement)));
+  };
+  render(
+    html`<form class="fields" @submit=${submit}>
+      <label
+        >API endpoint<input name="apiEndpoint" autocomplete="off" required placeholder="openai"
+      /></label>
+      <label
+        >Path<input name="path" autocomplete="off" required value="/v1/chat/completions"
+      /></label>
+      <label>Consumer id<input name="consumer" autocomplete="off" placeholder="none" /></label>
+      <label class="wide"
+        >Headers, one a line<textarea
+          name="headers"
+          rows="2"
+          spellcheck="false"
+          placeholder="anthropic-version: 2023-06-01"
+        ></textarea>
+      </label>
+      <label class="wide"
+        >Body<textarea
+          name="body"
+          rows="6"
+          spellcheck="false"
+          required
+          placeholder='{"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi!"}]}'
+        ></textarea>
+      </label>
+      <button type="submit" class="primary">Explain</button>
+    </form>`,
+    root('explain-form'),
+  );
+}
+
+function questionOf(data: FormData): Question {
+  const text = (member: string) => {
+    const value = data.get(member);
+    return typeof value === 'string' ? value : '';
+  };
+  const consumer = text('consumer').trim();
+  return {
+    apiEndpoint: text('apiEndpoint').trim(),
+    path: text('path').trim(),
+    headers: headersOf(text('headers')),
+    ...(consumer === '' ? {} : { consumer }),
+    body: text('body'),
+  };
+}
+
+function headersOf(lines: string): Record<string, string> {
+  const headers = new Map<string, string>();
+  for (const line of lines.split('\n')) {
+    const [, field, value] = /^\s*([^:\s]+)\s*:\s*(.*?)\s*$/.exec(line) ?? [];
+    if (field === undefined || value === undefined) continue;
+    const before = headers.get(field.toLowerCase());
+    headers.set(field.toLowerCase(), before === undefined ? value : `${before}, ${value}`);
+  }
+  return Object.fromEntries(headers);
+}
+
+async function answer(question: Question): Promise<void> {
+  const place = root('explain-result');
+  try {
+    render(result(await explain(question)), place);
+  } catch (error) {
+    render(html`<p class="note bad">Not explained: ${told(error)}</p>`, place);
+  }
+}
+
+function result(explanation: Explanation): TemplateResult {
+  const { outcome, reason, rule, key, material, nearest } = explanation;
+  return html`<dl class="answer">
+      ${row('Outcome', html`<strong><i class=${swatchOf(outcome)}></i>${outcome}</strong>`)}
+      ${
+        reason === null
+          ? nothing
+          : row('Reason', html`<code>${reason}</code> ${prose(texts[reason] ?? '')}`)
+      }
+      ${row('Rule', name(shown(rule), 'no llm-cache step takes it'))}
+      ${row('Key', key === null ? name(null, 'none') : html`<code>${key}</code>`)}
+    </dl>
+    ${(nearest ?? []).length === 0 ? nothing : nearestTable(nearest)}
+    ${
+      material === null || material === undefined
+        ? nothing
+        : html`<details>
+            <summary>What the key is made of</summary>
+            <pre tabindex="0">${JSON.stringify(material, null, 2)}</pre>
+          </details>`
+    }`;
+}
+
+const row = (label: string, value: TemplateResult) =>
+  html`<div>
+    <dt>${label}</dt>
+    <dd>${value}</dd>
+  </div>`;
+
+/** The word comes from outside, and the classes are ours. */
+const swatchOf = (outcome: string) => (/^[a-z]+$/.test(outcome) ? `swatch ${outcome}` : 'swatch');
+
+const shown = (rule: unknown) =>
+  rule === null || rule === undefined || typeof rule === 'string' ? rule : JSON.stringify(rule);
+
+const nearestTable = (nearest: Explanation['nearest']) =>
+  html`<h3>Nearest entries</h3>
+    <ul class="nearest">
+      ${nearest.map(
+        ({ key, differs, age }) =>
+          html`<li>
+            <code>${key}</code>
+            <span>
+              ${age === undefined ? nothing : html`<small>${duration(age)} old,</small>`}
+              ${
+                differs.length === 0
+                  ? html`<small>no difference</small>`
+                  : html`<small>differs in</small> ${differs.map(
+                        (member) => html`<code class="chip">${member}</code> `,
+                      )}`
+              }
+            </span>
+          </li>`,
+      )}
+    </ul>`;

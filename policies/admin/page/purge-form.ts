@@ -1,0 +1,72 @@
+import { html, render, type TemplateResult } from 'lit-html';
+import { countMatches, purgeMatches, told, type Filter } from './api.ts';
+import { confirmed } from './confirm.ts';
+import type { Tell } from './entries.ts';
+import { count } from './format.ts';
+import { name } from './parts.ts';
+import { root } from './section.ts';
+
+const members = ['namespace', 'model', 'consumer'] as const;
+const labels = { namespace: 'Namespace', model: 'Model', consumer: 'Consumer id' } as const;
+
+/** Throws out by filter: counts first, then asks. */
+export function purgeForm(tell: Tell, purged: () => void): void {
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    void purge(filterOf(new FormData(form)), tell).then((done) => {
+      if (done) purged();
+    });
+  };
+  render(
+    html`<form class="fields" @submit=${submit}>
+      ${members.map(
+        (member) =>
+          html`<label
+            >${labels[member]}<input name=${member} autocomplete="off" placeholder="any"
+          /></label>`,
+      )}
+      <button type="submit" class="danger">Purge …</button>
+    </form>`,
+    root('purge-form'),
+  );
+}
+
+function filterOf(data: FormData): Filter {
+  const given = members.flatMap((member) => {
+    const value = data.get(member);
+    return typeof value === 'string' && value !== '' ? [[member, value] as const] : [];
+  });
+  return Object.fromEntries(given);
+}
+
+async function purge(filter: Filter, tell: Tell): Promise<boolean> {
+  const given = members.filter((member) => filter[member] !== undefined);
+  if (given.length === 0) {
+    tell('Say what to throw out: a namespace, a model or a consumer.', 'bad');
+    return false;
+  }
+  try {
+    const { matched } = await countMatches(filter);
+    if (matched === 0) {
+      tell('No entry matches.', 'good');
+      return false;
+    }
+    const entries = matched === 1 ? '1 entry' : `${count(matched)} entries`;
+    const sure = await confirmed({
+      title: `Throw out ${entries}?`,
+      yes: `Throw out ${entries}`,
+      facts: given.map((member): [string, TemplateResult] => [
+        labels[member],
+        name(filter[member], 'any'),
+      ]),
+    });
+    if (!sure) return false;
+    const { deleted } = await purgeMatches(filter);
+    tell(`Thrown out: ${deleted === 1 ? '1 entry' : `${count(deleted)} entries`}.`, 'good');
+    return true;
+  } catch (error) {
+    tell(`Not thrown out: ${told(error)}`, 'bad');
+    return true;
+  }
+}

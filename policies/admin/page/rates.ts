@@ -1,0 +1,62 @@
+import type { Stats } from './api.ts';
+
+interface Sample {
+  readonly at: number;
+  readonly requests: number;
+  readonly hits: number;
+}
+
+const minuteMs = 60_000;
+/** A longer silence (a hidden tab, a gateway that is away) begins anew. */
+const silenceMs = 15_000;
+
+/** What happens now, from counters that only grow. */
+export class Rates {
+  #samples: Sample[] = [];
+
+  add(stats: Stats, at: number): void {
+    const all = Object.values(stats.pipelines);
+    const sample = {
+      at,
+      requests: all.reduce((sum, one) => sum + one.requests, 0),
+      hits: all.reduce((sum, one) => sum + served(one.outcomes), 0),
+    };
+    const last = this.#samples.at(-1);
+    const restarted = last !== undefined && sample.requests < last.requests;
+    if (restarted || (last !== undefined && at - last.at > silenceMs)) this.#samples = [];
+    this.#samples.push(sample);
+    // The last one before the minute stays, to count from.
+    while ((this.#samples[1]?.at ?? Infinity) <= at - minuteMs) this.#samples.shift();
+  }
+
+  /** Over the last ten seconds; null until there is something to compare with. */
+  get perSecond(): number | null {
+    const last = this.#samples.at(-1);
+    if (last === undefined) return null;
+    const first = this.#samples.find(({ at }) => at > last.at - 11_000);
+    return first === undefined || first === last ? null : between(first, last);
+  }
+
+  /** Of the last minute; null where it had no requests. */
+  get hitRate(): number | null {
+    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
+    if (first === undefined || last === undefined || last.requests === first.requests) return null;
+    return (last.hits - first.hits) / (last.requests - first.requests);
+  }
+
+  /** Requests a second, from sample to sample, with the age of each in seconds. */
+  get line(): { readonly ago: number; readonly perSecond: number }[] {
+    const now = this.#samples.at(-1)?.at ?? 0;
+    return this.#samples.slice(1).map((sample, at) => ({
+      ago: (now - sample.at) / 1000,
+      perSecond: between(this.#samples[at] ?? sample, sample),
+    }));
+  }
+}
+
+const between = (first: Sample, last: Sample) =>
+  last.at === first.at ? 0 : (1000 * (last.requests - first.requests)) / (last.at - first.at);
+
+/** Without a call of their own to the provider, or in place of one that failed. */
+export const served = (outcomes: { hit: number; coalesced: number; stale: number }) =>
+  outcomes.hit + outcomes.coalesced + outcomes.stale;

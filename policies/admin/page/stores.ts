@@ -1,0 +1,90 @@
+import { html, type TemplateResult } from 'lit-html';
+import type { Stats, StoreStats } from './api.ts';
+import { bytes, count, percent } from './format.ts';
+import { amount, bar, empty, known, name, scrolling, type View } from './parts.ts';
+
+export function storesView({ stores, sinks }: Stats): View {
+  const all = Object.entries(stores);
+  return html`${
+    all.length === 0
+      ? empty('No store is in use yet.')
+      : html`<div class="cards">${all.map(([store, stats]) => storeCard(store, stats))}</div>`
+  }
+  ${sinkCard(Object.entries(sinks))}`;
+}
+
+const storeCard = (store: string, stats: StoreStats) =>
+  html`<div class="card store">
+    <div class="title">
+      <h3>${name(store, 'no name')} <small>${stats.type}</small></h3>
+      ${
+        stats.healthy
+          ? html`<span class="state good">Healthy</span>`
+          : html`<span class="state bad">Not answering</span>`
+      }
+    </div>
+    ${fill(stats)}
+    <dl class="facts">
+      ${fact('Entries', known(stats.entries, count))} ${fact('Evictions', amount(stats.evictions))}
+      ${fact('Errors', trouble(stats.errors))}
+      ${fact('Dropped writes', trouble(stats.droppedWrites))}
+    </dl>
+  </div>`;
+
+const fact = (label: string, value: TemplateResult) =>
+  html`<div>
+    <dt>${label}</dt>
+    <dd>${value}</dd>
+  </div>`;
+
+const trouble = (number: number) =>
+  number === 0 ? html`0` : html`<span class="trouble">${amount(number)}</span>`;
+
+function fill({ bytes: used, maxBytes: most }: StoreStats): TemplateResult {
+  if (used === null || most === null || most === 0) {
+    return html`<p class="fill">${known(used, bytes)} <small>no bound known</small></p>`;
+  }
+  const kind = used / most > 0.9 ? 'full' : 'saved';
+  return html`<div
+      role="meter"
+      aria-label="Bytes held"
+      aria-valuemin="0"
+      aria-valuemax=${most}
+      aria-valuenow=${used}
+      aria-valuetext=${`${bytes(used)} of ${bytes(most)}`}
+    >
+      ${bar([{ part: Math.min(used, most), kind }], most)}
+    </div>
+    <p class="fill">${bytes(used)} of ${bytes(most)} <small>${percent(used / most)}</small></p>`;
+}
+
+const sinkCard = (sinks: readonly (readonly [string, Stats['sinks'][string]])[]) =>
+  html`<div class="card">
+    <h3>Sinks of the usage records</h3>
+    ${
+      sinks.length === 0
+        ? empty('No sink is in use yet.')
+        : scrolling(
+            'Sinks',
+            html`<table>
+              <thead>
+                <tr>
+                  <th scope="col">Sink</th>
+                  <th scope="col" class="number">Dropped records</th>
+                  <th scope="col" class="number">Failures</th>
+                </tr>
+              </thead>
+              <tbody>
+                ${sinks.map(
+                  ([sink, { dropped, failures }]) =>
+                    html`<tr>
+                      <th scope="row">${name(sink, 'no name')}</th>
+                      <td class="number">${trouble(dropped)}</td>
+                      <td class="number">${trouble(failures)}</td>
+                    </tr>`,
+                )}
+              </tbody>
+            </table>`,
+          )
+    }
+  </div>`;

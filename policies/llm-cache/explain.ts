@@ -1,0 +1,167 @@
+import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
+import type { Digest, LlmRequest } from '../shared/exchange.ts';
+import { type AsideReason, asideReasons } from '../shared/reasons.ts';
+import { consumerId } from '../shared/consumer.ts';
+import { type ClientControls, noControls, readControls } from './client-controls.ts';
+import type { CachedResponse } from './entry.ts';
+import type { Flights } from './flights.ts';
+import type { KeyMaterial } from './key.ts';
+import { type Near, nearest } from './nearest.ts';
+import { recognise } from './recognition.ts';
+import { freshAlways, isClientsWish, standingOf } from './request-rules.ts';
+import { credentialNames, scopeKind, type ScopeKind } from './scope.ts';
+import type { OutcomeName } from './stats.ts';
+import type { Store } from './stores/store.ts';
+
+export interface ExplainParts {
+  readonly store: Store;
+  readonly flights: Flights;
+  readonly settings: LlmCacheSettings;
+  readonly digest: Digest;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** What the key of a request is made of: names, and nothing of what they say. */
+export interface ShownMaterial {
+  readonly namespace: string;
+  readonly scope: {
+    readonly kind: ScopeKind;
+    /** The consumer's id, where it is one's own. */
+    readonly consumer: string | null;
+    /** The credential headers that it goes by. */
+    readonly headers: readonly string[];
+  };
+  readonly protocol: string;
+  readonly stream: boolean;
+  readonly path: string;
+  /** The parameters of the query. */
+  readonly query: readonly string[];
+  /** The `varyHeaders` that the request has. */
+  readonly headers: readonly string[];
+  /** The body's members that count. */
+  readonly members: readonly string[];
+  /** Those that do not. */
+  readonly ignored: readonly string[];
+  /** False where the body has no canonical form, and counts byte for byte. */
+  readonly canonical: boolean;
+}
+
+export interface Explanation {
+  /** What would happen now; `pass` where the cache has nothing to do with the request. */
+  readonly outcome: OutcomeName | 'pass';
+  readonly reason: AsideReason | null;
+  /** The rule that decides it, in words. */
+  readonly rule: string;
+  readonly key: string | null;
+  readonly material: ShownMaterial | null;
+  /** On a miss: the stored requests that are most like it. */
+  readonly nearest: readonly Near[];
+}
+
+/** What the cache would do with the request now, and why. Changes nothing, asks no upstream. */
+export async function explain(request: LlmRequest, parts: ExplainParts): Promise<Explanation> {
+  const { settings, digest } = parts;
+  const controls = settings.clientControls
+    ? readControls((name) => request.header(name))
+    : noControls;
+  const known = await recognise(request, controls, settings, digest);
+  if (known === 'gone') return standsAside('not-json', controls);
+  if ('aside' in known) return standsAside(known.aside, controls);
+
+  const { key, material, body } = known;
+  const verdict = await decide(key, controls, parts);
+  const isMiss = verdict.outcome === 'miss';
+  return {
+    ...verdict,
+    key,
+    material: shown(request, material, Object.keys(body.json), parts),
+    nearest: isMiss ? await nearest(material, parts.store, digest, parts.now) : [],
+  };
+}
+
+type Verdict = Pick<Explanation, 'outcome' | 'reason' | 'rule'>;
+
+function standsAside(reason: AsideReason, controls: ClientControls): Explanation {
+  const isUnavailable = controls.onlyIfCached && controls.bypass === null;
+  const verdict = isUnavailable
+    ? unavailable()
+    : ({ outcome: isClientsWish(reason) ? 'request' : 'bypass', reason } as const);
+  return { rule: asideReasons[reason], ...verdict, key: null, material: null, nearest: [] };
+}
+
+function unavailable(): Verdict {
+  const reason = 'only-if-cached';
+  return { outcome: 'miss', reason, rule: asideReasons[reason] };
+}
+
+async function decide(
+  key: string,
+  controls: ClientControls,
+  parts: ExplainParts,
+): Promise<Verdict> {
+  const { flights, settings, now } = parts;
+  const wish = freshAlways(controls);
+  if (wish !== null) {
+    if (controls.onlyIfCached) return unavailable();
+    return { outcome: 'request', reason: wish, rule: asideReasons[wish] };
+  }
+  const mayJoin = settings.coalesce && !controls.onlyIfCached && !flights.passes(key);
+  if (mayJoin && flights.find(key) !== undefined) {
+    return { outcome: 'coalesced', reason: null, rule: 'an identical request is under way' };
+  }
+  let entry: CachedResponse | undefined;
+  try {
+    entry = await parts.store.get(key);
+  } catch {
+    return { outcome: 'bypass', reason: 'store-error', rule: asideReasons['store-error'] };
+  }
+  const standing = standingOf(entry, controls, now);
+  const age = Math.floor((now - (entry?.storedAt ?? now)) / 1000);
+  if (standing === 'fresh') {
+    const rule = `a fresh answer is stored under this key, ${age} s old`;
+    return { outcome: 'hit', reason: null, rule };
+  }
+  if (controls.onlyIfCached) return unavailable();
+  if (standing === 'too-old') {
+    return { outcome: 'request', reason: 'max-age', rule: asideReasons['max-age'] };
+  }
+  return { outcome: 'miss', reason: null, rule: missing(entry, parts) };
+}
+
+function missing(entry: CachedResponse | undefined, { now, settings }: ExplainParts): string {
+  if (entry === undefined) return 'nothing is stored under this key';
+  const since = Math.floor((now - entry.freshUntil) / 1000);
+  const stands = since < settings.staleIfError ? '; it answers if the upstream fails' : '';
+  return `the answer that is stored under this key expired ${since} s ago${stands}`;
+}
+
+const maxShown = 100;
+
+function shown(
+  request: LlmRequest,
+  material: KeyMaterial,
+  names: readonly string[],
+  { settings, digest }: ExplainParts,
+): ShownMaterial {
+  const kind = scopeKind(material.scope);
+  const { members } = material;
+  const counts = (name: string) => members === null || members.has(name);
+  const isCredential = kind === 'credential';
+  return {
+    namespace: material.namespace,
+    scope: {
+      kind,
+      consumer: kind === 'consumer' ? consumerId(request.consumer, digest) : null,
+      headers: isCredential ? credentialNames(request, settings.credentialHeaders) : [],
+    },
+    protocol: material.protocol,
+    stream: material.isStream,
+    path: material.path,
+    query: [...new Set(new URLSearchParams(material.query).keys())],
+    headers: material.vary.filter(([, value]) => value !== null).map(([name]) => name),
+    members: names.filter(counts).slice(0, maxShown),
+    ignored: names.filter((name) => !counts(name)).slice(0, maxShown),
+    canonical: members !== null,
+  };
+}

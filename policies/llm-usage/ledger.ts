@@ -1,0 +1,242 @@
+import type { CacheType } from '../shared/exchange.ts';
+import type { UsageSink } from './sinks/sink.ts';
+import type { UsageRecord } from './usage-record.ts';
+
+/** What a report can be grouped by, in the names of the usage record. */
+export const groupFields = [
+  'day',
+  'model',
+  'requested_model',
+  'provider',
+  'consumer_id',
+  'api_endpoint',
+] as const;
+
+export type GroupField = (typeof groupFields)[number];
+
+/** What the records of one sum have in common. */
+export interface Group {
+  /** `YYYY-MM-DD`, UTC, of the record's timestamp. */
+  readonly day: string;
+  readonly model: string | null;
+  readonly requested_model: string | null;
+  readonly provider: string;
+  readonly consumer_id: string | null;
+  readonly api_endpoint: string | null;
+}
+
+export interface LedgerBounds {
+  /** Days that are kept and reported, today among them. */
+  readonly retentionDays: number;
+  /** Groups of all those days; what comes on top is summed in its day's `other` group. */
+  readonly maxGroups: number;
+}
+
+export interface LedgerQuery {
+  /** The first day, `YYYY-MM-DD`; without it from the oldest that is kept. */
+  readonly from?: string;
+  /** The last day, which is part of the report. */
+  readonly to?: string;
+  /** None: all in one row. */
+  readonly groupBy: readonly GroupField[];
+}
+
+/** Tokens as the providers count them, costs in USD. */
+export interface Figures {
+  readonly requests: number;
+  /** Requests that the cache answered. */
+  readonly hits: number;
+  readonly hits_by_type: Readonly<Record<CacheType, number>>;
+  readonly billed_requests: number;
+  readonly billed_tokens: number;
+  readonly saved_tokens: number;
+  readonly billed_input_tokens: number;
+  readonly billed_output_tokens: number;
+  readonly saved_input_tokens: number;
+  readonly saved_output_tokens: number;
+  /** The sum of what is priced; null where nothing is. */
+  readonly billed_cost: number | null;
+  readonly saved_cost: number | null;
+  /** Billed requests and hits whose cost is not known. */
+  readonly unpriced_requests: number;
+}
+
+/** The fields asked for, and the figures of the records that have them in common. */
+export type Row = Partial<Group> & Figures;
+
+export interface LedgerReport {
+  /** By day where it was asked for, then the most requests first, then by names. */
+  readonly rows: readonly Row[];
+  readonly total: Figures;
+}
+
+/** A sink that sums what it is given, by day and names. */
+export interface Ledger extends UsageSink {
+  /** Rejects where the sums cannot be read. */
+  query(query: LedgerQuery): Promise<LedgerReport>;
+  /** Takes the bounds of a configuration that was loaded anew. */
+  configure(bounds: LedgerBounds): void;
+}
+
+const sumNames = [
+  'requests',
+  'exact',
+  'semantic',
+  'coalesced',
+  'stale',
+  'billed_requests',
+  'billed_tokens',
+  'billed_input_tokens',
+  'billed_output_tokens',
+  'billed_pico',
+  'billed_priced',
+  'saved_tokens',
+  'saved_input_tokens',
+  'saved_output_tokens',
+  'saved_pico',
+  'saved_priced',
+  'unpriced_requests',
+] as const;
+
+export type SumName = (typeof sumNames)[number];
+
+/** Counts; `…_pico` in millionths of a millionth of a USD, `…_priced` the requests in them. */
+export type Sums = Record<SumName, bigint>;
+
+export interface Line {
+  readonly group: Group;
+  readonly sums: Sums;
+}
+
+export function isSumName(name: string): name is SumName {
+  return sumNames.some((one) => one === name);
+}
+
+export function noSums(): Sums {
+  return Object.fromEntries(sumNames.map((name) => [name, 0n])) as Sums;
+}
+
+export function addSums(to: Sums, more: Sums): void {
+  for (const name of sumNames) to[name] += more[name];
+}
+
+export function addRecord(to: Sums, record: UsageRecord): void {
+  const { cache_type: cacheType, billed } = record;
+  const pico = picoOf(record.total_cost);
+  to.requests += 1n;
+  if (cacheType !== null) to[cacheType] += 1n;
+  if (billed) to.billed_requests += 1n;
+  if (isPaid(record) && pico === null) to.unpriced_requests += 1n;
+  if (billed) addSide(to, 'billed', record, pico);
+  if (cacheType !== null) addSide(to, 'saved', record, pico);
+}
+
+/** Whether it cost something or would have; what is not costs whoever sends it nothing. */
+export function isPaid({ billed, cache_type: cacheType }: UsageRecord): boolean {
+  return billed || cacheType !== null;
+}
+
+function addSide(
+  to: Sums,
+  side: 'billed' | 'saved',
+  record: UsageRecord,
+  pico: bigint | null,
+): void {
+  to[`${side}_tokens` as const] += whole(record.total_tokens);
+  to[`${side}_input_tokens` as const] += whole(record.input_tokens);
+  to[`${side}_output_tokens` as const] += whole(record.output_tokens);
+  if (pico === null) return;
+  to[`${side}_pico` as const] += pico;
+  to[`${side}_priced` as const] += 1n;
+}
+
+function picoOf(cost: number | null): bigint | null {
+  const pico = Math.round((cost ?? Number.NaN) * 1e12);
+  return Number.isFinite(pico) ? BigInt(pico) : null;
+}
+
+function whole(count: number | null): bigint {
+  return count !== null && Number.isFinite(count) ? BigInt(Math.round(count)) : 0n;
+}
+
+/** Sums the lines up by `groupBy`. */
+export function reportOf(lines: Iterable<Line>, groupBy: readonly GroupField[]): LedgerReport {
+  const total = noSums();
+  const rows = new Map<string, Line>();
+  for (const { group, sums } of lines) {
+    addSums(total, sums);
+    const name = JSON.stringify(groupBy.map((field) => group[field]));
+    const row = rows.get(name);
+    if (row === undefined) rows.set(name, { group, sums: { ...sums } });
+    else addSums(row.sums, sums);
+  }
+  const sorted = [...rows.values()].toSorted((a, b) => compareLines(a, b, groupBy));
+  return {
+    rows: sorted.map(({ group, sums }) => ({ ...fieldsOf(group, groupBy), ...figuresOf(sums) })),
+    total: figuresOf(total),
+  };
+}
+
+function compareLines(a: Line, b: Line, groupBy: readonly GroupField[]): number {
+  if (groupBy.includes('day') && a.group.day !== b.group.day) {
+    return a.group.day < b.group.day ? -1 : 1;
+  }
+  if (a.sums.requests !== b.sums.requests) return a.sums.requests > b.sums.requests ? -1 : 1;
+  for (const field of groupBy) {
+    const [left, right] = [a.group[field], b.group[field]];
+    if (left === right) continue;
+    if (left === null || right === null) return left === null ? -1 : 1;
+    return left < right ? -1 : 1;
+  }
+  return 0;
+}
+
+function fieldsOf(group: Group, fields: readonly GroupField[]): Partial<Group> {
+  return Object.fromEntries(fields.map((field) => [field, group[field]]));
+}
+
+function figuresOf(sums: Sums): Figures {
+  const { exact, semantic, coalesced, stale } = sums;
+  return {
+    requests: Number(sums.requests),
+    hits: Number(exact + semantic + coalesced + stale),
+    hits_by_type: {
+      exact: Number(exact),
+      semantic: Number(semantic),
+      coalesced: Number(coalesced),
+      stale: Number(stale),
+    },
+    billed_requests: Number(sums.billed_requests),
+    billed_tokens: Number(sums.billed_tokens),
+    saved_tokens: Number(sums.saved_tokens),
+    billed_input_tokens: Number(sums.billed_input_tokens),
+    billed_output_tokens: Number(sums.billed_output_tokens),
+    saved_input_tokens: Number(sums.saved_input_tokens),
+    saved_output_tokens: Number(sums.saved_output_tokens),
+    billed_cost: sums.billed_priced === 0n ? null : usdOf(sums.billed_pico),
+    saved_cost: sums.saved_priced === 0n ? null : usdOf(sums.saved_pico),
+    unpriced_requests: Number(sums.unpriced_requests),
+  };
+}
+
+/** The nearest number: by way of its decimals, for a large sum is not exact as a number. */
+function usdOf(pico: bigint): number {
+  return Number(`${pico}e-12`);
+}
+
+export const dayMs = 86_400_000;
+
+export function dayOf({ timestamp }: UsageRecord): string {
+  return timestamp.slice(0, 10);
+}
+
+/** The first of the days that are kept; `now` in milliseconds since the epoch. */
+export function oldestDay(now: number, { retentionDays }: LedgerBounds): string {
+  const oldest = Math.max(0, now - (retentionDays - 1) * dayMs);
+  return new Date(oldest).toISOString().slice(0, 10);
+}
+
+/** Whether the query asks for that day. */
+export function asksFor({ from, to }: LedgerQuery, day: string): boolean {
+  return (from === undefined || day >= from) && (to === undefined || day <= to);
+}

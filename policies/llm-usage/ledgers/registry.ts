@@ -1,0 +1,56 @@
+import type { LedgerSettings } from '../../../schemas/plugin.ts';
+import type { Log } from '../../shared/log.ts';
+import type { RedisConnection } from '../../shared/redis/connection.ts';
+import type { Ledger } from '../ledger.ts';
+import { MemoryLedger } from './memory.ts';
+import { RedisLedger } from './redis.ts';
+
+/** The Redis that a ledger is kept in. */
+export interface LedgerPlace {
+  readonly connection: RedisConnection;
+  readonly keyPrefix: string;
+}
+
+interface Kept {
+  readonly connection: RedisConnection;
+  readonly name: string;
+  readonly ledger: RedisLedger;
+}
+
+/** The ledgers, kept across reloads of the configuration: what is in memory is not begun anew. */
+export class LedgerRegistry {
+  readonly #log: Log;
+  readonly #inRedis: Kept[] = [];
+  #inMemory: MemoryLedger | null = null;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** The ledger of one configuration: in `place`, or in memory where it has none. */
+  open({ retentionDays, maxGroups }: LedgerSettings, place: LedgerPlace | null): Ledger {
+    if (place === null) {
+      this.#inMemory ??= new MemoryLedger({ retentionDays, maxGroups });
+      this.#inMemory.configure({ retentionDays, maxGroups });
+      return this.#inMemory;
+    }
+    const { connection, keyPrefix } = place;
+    const name = JSON.stringify([keyPrefix, retentionDays, maxGroups]);
+    const known = this.#inRedis.find(
+      (kept) => kept.connection === connection && kept.name === name,
+    );
+    if (known !== undefined) return known.ledger;
+    const log = this.#log;
+    const ledger = new RedisLedger({ connection, keyPrefix, retentionDays, maxGroups, log });
+    this.#inRedis.push({ connection, name, ledger });
+    return ledger;
+  }
+
+  async flush(): Promise<void> {
+    await Promise.allSettled(this.#inRedis.map(({ ledger }) => ledger.flush()));
+  }
+
+  flushSync(): void {
+    for (const { ledger } of this.#inRedis) ledger.flushSync();
+  }
+}

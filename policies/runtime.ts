@@ -1,0 +1,188 @@
+import { llmCacheSchema, type LlmCacheSettings } from '../schemas/llm-cache.ts';
+import type { PluginSettings } from '../schemas/plugin.ts';
+import { validate } from '../schemas/validate.ts';
+import type { CachePipeline, ExplainServices } from './admin/explain.ts';
+import { AdminError } from './admin/http.ts';
+import type { AdminServices } from './admin/routes.ts';
+import {
+  checkPipelines,
+  checkStores,
+  checkUsage,
+  readSettings,
+  redisOfGateway,
+  scopeSecret,
+} from './configuration.ts';
+import { Flights } from './llm-cache/flights.ts';
+import type { LlmCacheServices } from './llm-cache/index.ts';
+import { CacheStats } from './llm-cache/stats.ts';
+import { StoreRegistry } from './llm-cache/stores/registry.ts';
+import type { LlmUsageServices } from './llm-usage/index.ts';
+import type { Ledger } from './llm-usage/ledger.ts';
+import { LedgerRegistry } from './llm-usage/ledgers/registry.ts';
+import { PriceList } from './llm-usage/price-list.ts';
+import { PrometheusSink } from './llm-usage/sinks/prometheus.ts';
+import { SinkRegistry } from './llm-usage/sinks/registry.ts';
+import { Metrics } from './metrics.ts';
+import type { Pipeline } from './pipelines.ts';
+import { ByteBudget } from './shared/budget.ts';
+import type { Digest } from './shared/exchange.ts';
+import { FaultLog } from './shared/faults.ts';
+import type { Log } from './shared/log.ts';
+import { nodeDigest } from './shared/node/digest.ts';
+import type { PluginContext } from './shared/node/gateway.ts';
+import { flushAtExit } from './shared/node/shutdown.ts';
+
+type Services = LlmCacheServices & LlmUsageServices;
+
+/** What one configuration has made. */
+interface Configured {
+  readonly services: Services;
+  readonly pipelines: readonly Pipeline[];
+  readonly ledger: Ledger;
+}
+
+/** What outlives every reload of the configuration in this process. */
+export class Runtime {
+  readonly faults: FaultLog;
+  readonly #budget = new ByteBudget(0);
+  readonly #stats = new CacheStats();
+  readonly #stores = new StoreRegistry();
+  readonly #flights = new Map<string, Flights>();
+  readonly #sinks: SinkRegistry;
+  readonly #ledgers: LedgerRegistry;
+  readonly #metrics: Metrics;
+  #configured: Configured | null = null;
+
+  constructor(log: Log) {
+    this.faults = new FaultLog(log);
+    this.#metrics = new Metrics({
+      stats: this.#stats,
+      stores: () => this.#stores.stats(),
+      sinks: () => this.#sinks.stats(),
+      joiners: () => this.#joiners(),
+      bufferedBytes: () => this.#budget.held,
+    });
+    this.#sinks = new SinkRegistry({
+      log,
+      faults: this.faults,
+      prometheus: new PrometheusSink(this.#metrics.registry),
+      redisOf: (store) => this.#stores.redisOf(store),
+    });
+    this.#ledgers = new LedgerRegistry(log);
+    flushAtExit(
+      async () => void (await Promise.all([this.#sinks.flush(), this.#ledgers.flush()])),
+      () => {
+        this.#sinks.flushSync();
+        this.#ledgers.flushSync();
+      },
+    );
+  }
+
+  /** Takes a configuration over. Pipelines that were built before keep the services they have. */
+  configure(context: PluginContext, pipelines: readonly Pipeline[]): void {
+    const settings = readSettings(context);
+    const secret = scopeSecret(settings, context.config.systemConfig);
+    checkStores(settings, context.config.systemConfig);
+    checkUsage(settings);
+    checkPipelines(pipelines, settings);
+
+    this.#budget.max = settings.limits.bufferedBytes;
+    const gatewayRedis = redisOfGateway(context.config.systemConfig);
+    this.#stores.configure(settings.stores, { gatewayRedis, log: context.logger });
+    for (const { name, steps } of pipelines) {
+      if (steps.some(({ policy }) => policy === 'llm-cache')) this.#stats.know(name);
+    }
+    const ledger = this.#openLedger(settings);
+    const services = this.#services(settings, pipelines, ledger, nodeDigest(secret));
+    this.#configured = { services, pipelines, ledger };
+  }
+
+  /** What the policies work with. */
+  services(): Services {
+    if (this.#configured === null) throw new Error('llm-cache: the plugin was not configured');
+    return this.#configured.services;
+  }
+
+  /** What the admin API shows and steers. */
+  admin(): AdminServices {
+    const configured = this.#configured;
+    if (configured === null) throw new AdminError(503, 'the plugin is not configured');
+    return {
+      stats: this.#stats,
+      stores: this.#stores.stats(),
+      holders: this.#stores.holders(),
+      sinks: this.#sinks.stats(),
+      joiners: this.#joiners(),
+      bufferedBytes: this.#budget.held,
+      ledger: configured.ledger,
+      explain: explainServices(configured),
+      metrics: () => this.#metrics.text(),
+    };
+  }
+
+  #openLedger({ usage }: PluginSettings): Ledger {
+    return this.#ledgers.open(usage.ledger, this.#stores.placeOf(usage.ledger.store));
+  }
+
+  #services(
+    settings: PluginSettings,
+    pipelines: readonly Pipeline[],
+    ledger: Ledger,
+    digest: Digest,
+  ): Services {
+    const names = new Map(
+      pipelines.flatMap(({ name, apiEndpoints }) => apiEndpoints.map((one) => [one, name])),
+    );
+    return {
+      store: (name) => this.#stores.open(name),
+      flights: (store) => this.#flightsOf(store),
+      pipelineOf: (apiEndpoint) => names.get(apiEndpoint ?? '') ?? 'unknown',
+      record: this.#sinks.open(settings.usage.sinks, [ledger]),
+      prices: new PriceList(settings.usage.prices),
+      digest,
+      budget: this.#budget,
+      stats: this.#stats,
+      timings: this.#metrics,
+      faults: this.faults,
+    };
+  }
+
+  #flightsOf(store: string): Flights {
+    const flights = this.#flights.get(store) ?? new Flights();
+    this.#flights.set(store, flights);
+    return flights;
+  }
+
+  #joiners(): number {
+    return [...this.#flights.values()].reduce((sum, { joiners }) => sum + joiners, 0);
+  }
+}
+
+function explainServices({ services, pipelines }: Configured): ExplainServices {
+  return {
+    apiEndpoints: [...new Set(pipelines.flatMap(({ apiEndpoints }) => apiEndpoints))],
+    // Of several pipelines for one apiEndpoint the gateway takes the last.
+    pipelineAt: (apiEndpoint) => {
+      const pipeline = pipelines.findLast((one) => one.apiEndpoints.includes(apiEndpoint));
+      return pipeline && cachePipeline(pipeline);
+    },
+    parts: (settings) => ({
+      store: services.store(settings.store),
+      flights: services.flights(settings.store),
+      settings,
+      digest: services.digest,
+      now: Date.now(),
+    }),
+  };
+}
+
+function cachePipeline({ name, steps }: Pipeline): CachePipeline {
+  const own = steps.filter(({ policy }) => policy === 'llm-cache');
+  return {
+    name,
+    steps: own.map(({ condition, action }) => ({
+      condition,
+      settings: validate<LlmCacheSettings>(llmCacheSchema, action, 'llm-cache'),
+    })),
+  };
+}

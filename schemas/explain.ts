@@ -1,0 +1,46 @@
+import type { FromSchema } from 'json-schema-to-ts';
+import { closed } from './closed.ts';
+
+const properties = {
+  apiEndpoint: {
+    type: 'string',
+    minLength: 1,
+    description: 'the name of the apiEndpoint that the request comes to',
+  },
+  path: {
+    type: 'string',
+    pattern: '^/',
+    description: 'as the client sends it, with its query',
+  },
+  headers: {
+    type: 'object',
+    additionalProperties: {
+      anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }],
+    },
+    default: {},
+    description: 'what the client sends',
+  },
+  consumer: {
+    type: ['string', 'object', 'null'],
+    default: null,
+    description:
+      'the id of a consumer, or the payload of a token that the gateway does not look up',
+  },
+  body: {
+    type: ['object', 'string'],
+    description: 'the JSON object, or a text for the exact bytes',
+  },
+} as const;
+
+/** What is asked of `POST /llm-cache/explain`. */
+export const explainSchema = {
+  $id: 'http://express-gateway.io/schemas/llm-cache/explain.json',
+  ...closed(properties, { required: ['apiEndpoint', 'path', 'body'] }),
+} as const;
+
+export type ExplainQuestion = FromSchema<{
+  readonly type: 'object';
+  readonly properties: typeof properties;
+  readonly required: readonly ['apiEndpoint', 'path', 'body'];
+  readonly additionalProperties: false;
+}>;
