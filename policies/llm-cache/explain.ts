@@ -3,7 +3,7 @@ import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import { type AsideReason, asideReasons } from '../shared/reasons.ts';
 import { consumerId } from '../shared/consumer.ts';
 import { type ClientControls, noControls, readControls } from './client-controls.ts';
-import type { CachedResponse } from './entry.ts';
+import type { EntryHead } from './entry.ts';
 import type { Flights } from './flights.ts';
 import type { KeyMaterial } from './key.ts';
 import { type Near, nearest } from './nearest.ts';
@@ -110,9 +110,10 @@ async function decide(
   if (mayJoin && flights.find(key) !== undefined) {
     return { outcome: 'coalesced', reason: null, rule: 'an identical request is under way' };
   }
-  let entry: CachedResponse | undefined;
+  let entry: EntryHead | undefined;
   try {
-    entry = await parts.store.get(key);
+    // Looked at, not used: it is thrown out no later for being asked about.
+    entry = (await parts.store.look(key))?.head;
   } catch {
     return { outcome: 'bypass', reason: 'store-error', rule: asideReasons['store-error'] };
   }
@@ -129,7 +130,7 @@ async function decide(
   return { outcome: 'miss', reason: null, rule: missing(entry, parts) };
 }
 
-function missing(entry: CachedResponse | undefined, { now, settings }: ExplainParts): string {
+function missing(entry: EntryHead | undefined, { now, settings }: ExplainParts): string {
   if (entry === undefined) return 'nothing is stored under this key';
   const since = Math.floor((now - entry.freshUntil) / 1000);
   const stands = since < settings.staleIfError ? '; it answers if the upstream fails' : '';
