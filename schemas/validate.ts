@@ -26,7 +26,11 @@ export function validate<T>(
 }
 
 function describe(error: ErrorObject): string | null {
-  const parameter = error.instancePath.slice(1).replaceAll('/', '.');
+  const parameter = error.instancePath
+    .slice(1)
+    .replaceAll('/', '.')
+    .replaceAll('~1', '/')
+    .replaceAll('~0', '~');
   const subject = parameter === '' ? 'the value' : `"${parameter}"`;
   const { params } = error;
   switch (error.keyword) {

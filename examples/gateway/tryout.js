@@ -30,7 +30,11 @@ The first time takes as long as the provider does. The second time it answers at
   Age: …
 
 and in this log with a usage record that has "cache_type":"exact" and "billed":false, but without another [upstream] line: the provider was not asked.
-The usage records are in ${usageFile} as well. Ctrl+C ends it all.
+The usage records are in ${usageFile} as well.
+
+What was saved, and why a request missed, is on the dashboard: http://localhost:${adminPort}/llm-cache
+
+Ctrl+C ends it all.
 `;
 }
 

@@ -4,7 +4,10 @@ import { llmUsageSchema } from '../../schemas/llm-usage.ts';
 import { pluginSchema, storeKinds } from '../../schemas/plugin.ts';
 import { asideReasons, refusalReasons } from '../../policies/shared/reasons.ts';
 import { detailNames } from '../../policies/shared/usage.ts';
+import { CacheStats } from '../../policies/llm-cache/stats.ts';
+import { PrometheusSink } from '../../policies/llm-usage/sinks/prometheus.ts';
 import { recordFields } from '../../policies/llm-usage/usage-record.ts';
+import { Metrics } from '../../policies/metrics.ts';
 
 interface Described {
   readonly type?: string;
@@ -53,6 +56,26 @@ function named(entries: Readonly<Record<string, string>>): string[][] {
   return Object.entries(entries).map(([name, meaning]) => [`\`${name}\``, meaning]);
 }
 
+/** Every metric that there is: its name, its labels and what it says of itself. */
+function metrics(): string[][] {
+  const { registry } = new Metrics({
+    stats: new CacheStats(),
+    stores: () => ({}),
+    sinks: () => ({}),
+    joiners: () => 0,
+    bufferedBytes: () => 0,
+  });
+  new PrometheusSink(registry);
+  return registry.getMetricsAsArray().map((metric) => {
+    const { name, help, labelNames = [] } = metric as unknown as {
+      readonly name: string;
+      readonly help: string;
+      readonly labelNames?: readonly string[];
+    };
+    return [`\`${name}\``, labelNames.map((label) => `\`${label}\``).join(', '), help];
+  });
+}
+
 /** The README's tables by name, made from what the code goes by. */
 export const readmeTables: Readonly<Record<string, string>> = {
   'llm-cache': table(['parameter', 'default', 'meaning'], parameters(llmCacheSchema.properties)),
@@ -68,6 +91,7 @@ export const readmeTables: Readonly<Record<string, string>> = {
       table(['setting', 'default', 'meaning'], parameters(properties)),
     ]),
   ),
+  metrics: table(['metric', 'labels', 'what it counts'], metrics()),
   'usage-record': table(['field', 'meaning'], named(recordFields)),
   'raw-data': table(['name', 'meaning'], named(detailNames)),
   aside: table(['reason', 'what happened'], named(asideReasons)),
