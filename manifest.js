@@ -1,6 +1,5 @@
 'use strict';
 
-const { join } = require('node:path');
 const { init } = require('./dist/policies/plugin.js');
 
 module.exports = {
@@ -13,5 +12,5 @@ module.exports = {
     $id: 'http://express-gateway.io/schemas/plugins/express-gateway-plugin-llm-cache.json',
     type: 'object',
   },
-  init: (context) => init(context, join(__dirname, 'dist')),
+  init: (context) => init(context, __dirname),
 };

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { llmNoCache } from '../conditions/llm-no-cache.ts';
 import { llmRequest } from '../conditions/llm-request.ts';
@@ -13,10 +14,10 @@ let runtime: Runtime | null = null;
 
 /**
  * What the gateway calls at its start and again at every reload of its configuration. A
- * configuration that cannot be used stops the start, or leaves the old one serving. `built` is
- * where the build has put the plugin.
+ * configuration that cannot be used stops the start, or leaves the old one serving. `root` is the
+ * package's folder.
  */
-export function init(context: PluginContext, built: string): void {
+export function init(context: PluginContext, root: string): void {
   const current = (runtime ??= new Runtime(context.logger));
   context.registerPolicy(llmUsagePolicy(() => current.services()));
   context.registerPolicy(llmCachePolicy(() => current.services()));
@@ -26,7 +27,8 @@ export function init(context: PluginContext, built: string): void {
   context.registerAdminRoute(
     adminRoutes({
       current: () => current.admin(),
-      pageFolder: join(built, 'policies/admin/page'),
+      pageFolder: join(root, 'dist/policies/admin/page'),
+      version: versionIn(root),
       faults: current.faults,
     }),
   );
@@ -40,4 +42,11 @@ export function init(context: PluginContext, built: string): void {
       throw error;
     });
   }
+}
+
+function versionIn(root: string): string {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    readonly version: string;
+  };
+  return version;
 }

@@ -82,11 +82,20 @@ describe('the log sink', () => {
     expect(log.lines[0]).not.to.include('\n');
   });
 
-  it('lets no error of the logger out', () => {
+  it('lets no error of the logger out, and counts it', () => {
     const info = () => {
       throw new Error('the transport is closed');
     };
-    logSink({ ...quietLog, info }).record(record(1));
+    const sink = logSink({ ...quietLog, info });
+    sink.record(record(1));
+    sink.record(record(2));
+    expect(sink.stats()).to.deep.equal({ dropped: 2, failures: 2 });
+  });
+
+  it('counts nothing while the logger works', () => {
+    const sink = logSink(quietLog);
+    sink.record(record(1));
+    expect(sink.stats()).to.deep.equal({ dropped: 0, failures: 0 });
   });
 });
 
@@ -345,6 +354,20 @@ describe('the jsonl sink', () => {
       await sink.flush();
       expect(log.lines[3]).to.include(' 1 records were dropped');
       expect(sink.dropped).to.equal(4);
+    });
+
+    it('tells how many records it dropped and how many writes failed', async () => {
+      const disk = new SmallDisk(0);
+      const sink = open({ writer: disk, maxQueuedBytes: 2 * lineBytes });
+      expect(sink.stats()).to.deep.equal({ dropped: 0, failures: 0 });
+      add(sink, 0, 3);
+      await sink.flush();
+      await sink.flush();
+      sink.flushSync();
+      expect(sink.stats()).to.deep.equal({ dropped: 1, failures: 3 });
+      disk.room = Infinity;
+      await sink.flush();
+      expect(sink.stats()).to.deep.equal({ dropped: 1, failures: 3 });
     });
 
     it('says that records are lost to a disk that is too slow', async () => {

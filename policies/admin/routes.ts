@@ -41,6 +41,8 @@ export interface AdminOptions {
   readonly current: () => AdminServices;
   /** Where the dashboard's files are. */
   readonly pageFolder: string;
+  /** Of this package. */
+  readonly version: string;
   readonly faults: FaultLog;
 }
 
@@ -50,7 +52,7 @@ const root = '/llm-cache';
 
 /** The routes under `/llm-cache` on the gateway's admin port. */
 export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
-  const { current, pageFolder, faults } = options;
+  const { current, pageFolder, version, faults } = options;
   const failed = (error: unknown, res: ServerResponse) => fail(error, res, faults);
   const json =
     (answer: Answer): AdminHandler =>
@@ -71,7 +73,10 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
   return (app) => {
     app.get(root, file('index.html'));
     for (const name of ['dashboard.js', 'dashboard.css']) app.get(`${root}/${name}`, file(name));
-    app.get(`${root}/stats`, json(showStats));
+    app.get(
+      `${root}/stats`,
+      json((req, services) => ({ version, ...showStats(req, services) })),
+    );
     app.get(
       `${root}/usage`,
       json((req, { ledger }) => showUsage(req, ledger)),

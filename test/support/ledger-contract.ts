@@ -144,9 +144,11 @@ export function describeLedger(title: string, open: OpenLedger): void {
           const report = await ledger.query({ groupBy });
           expect(report.total).to.deep.equal(figuresOf(all));
 
-          const groups = Map.groupBy(all, (one) =>
-            JSON.stringify(groupBy.map((field) => fieldOf(one, field))),
-          );
+          const groups = new Map<string, UsageRecord[]>();
+          for (const one of all) {
+            const key = JSON.stringify(groupBy.map((field) => fieldOf(one, field)));
+            groups.set(key, [...(groups.get(key) ?? []), one]);
+          }
           expect(report.rows).to.have.length(groups.size);
           for (const row of report.rows) {
             const key = JSON.stringify(groupBy.map((field) => row[field]));

@@ -91,13 +91,14 @@ export interface Question {
 export interface Explanation {
   readonly outcome: string;
   readonly reason: string | null;
-  readonly rule: unknown;
+  /** In words. */
+  readonly rule: string;
   readonly key: string | null;
-  readonly material: unknown;
+  readonly material: object | null;
   readonly nearest: readonly {
     readonly key: string;
     readonly differs: readonly string[];
-    readonly age?: number;
+    readonly age: number;
   }[];
 }
 

@@ -10,6 +10,7 @@ export interface ChartSeries {
 }
 
 export interface ChartOptions {
+  readonly label: string;
   /** Bars on top of each other, the first series at the bottom; else lines. */
   readonly stacked: boolean;
   readonly format: (value: number) => string;
@@ -32,6 +33,8 @@ export class DayChart {
   constructor(options: ChartOptions) {
     this.#options = options;
     this.element.className = 'plot';
+    this.element.role = 'img';
+    this.element.ariaLabel = `${options.label}; the table below has the numbers`;
     this.#tip.className = 'tip';
     this.#tip.hidden = true;
     dark.addEventListener('change', () => this.#draw());
@@ -90,13 +93,13 @@ export class DayChart {
             stroke: color(name),
             fill: `${color(name)}1f`,
             width: 2,
-            points: { size: 6, fill: color(name), width: 0 },
+            points: { size: 5, fill: color(name), width: 0 },
           };
     return {
       width,
       height,
       legend: { show: false },
-      padding: [12, 8, 0, 0],
+      padding: [12, 20, 0, 0],
       cursor: {
         y: false,
         drag: { x: false, y: false },
@@ -152,7 +155,7 @@ export class DayChart {
   }
 }
 
-const bars = uPlot.paths.bars?.({ size: [0.7, 28], radius: 0.15 });
+const bars = uPlot.paths.bars?.({ size: [0.7, 28], radius: 0 });
 
 function splits(days: readonly number[], most: number): number[] {
   const step = Math.max(1, Math.ceil(days.length / Math.max(2, most)));

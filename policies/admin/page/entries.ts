@@ -33,40 +33,43 @@ export const orders: readonly (readonly [EntryOrder, string])[] = [
   ['hits', 'Most used'],
 ];
 
+/** The roles stay when a narrow screen shows the rows as cards. */
 const entryTable = (entries: readonly EntryInfo[], purge: (entry: EntryInfo) => void) =>
-  html`<table class="entries">
-    <thead>
-      <tr>
-        <th scope="col">Model and key</th>
-        <th scope="col">Namespace</th>
-        <th scope="col">Consumer</th>
-        <th scope="col" class="number">Size</th>
-        <th scope="col" class="number">Hits</th>
-        <th scope="col" class="number">Age</th>
-        <th scope="col" class="number">Fresh for</th>
-        <th scope="col"><span class="spoken">Purge</span></th>
+  html`<table class="entries" role="table">
+    <thead role="rowgroup">
+      <tr role="row">
+        <th scope="col" role="columnheader">Model and key</th>
+        <th scope="col" role="columnheader">Namespace</th>
+        <th scope="col" role="columnheader">Consumer</th>
+        <th scope="col" role="columnheader" class="number">Size</th>
+        <th scope="col" role="columnheader" class="number">Hits</th>
+        <th scope="col" role="columnheader" class="number">Age</th>
+        <th scope="col" role="columnheader" class="number">Fresh for</th>
+        <th scope="col" role="columnheader"><span class="spoken">Purge</span></th>
       </tr>
     </thead>
-    <tbody>
+    <tbody role="rowgroup">
       ${entries.map(
         (entry) =>
-          html`<tr>
-            <th scope="row">
+          html`<tr role="row">
+            <th scope="row" role="rowheader">
               ${modelOf(entry)}
               <div class="second">
                 ${keyName(entry.key)} ${entry.protocol}${entry.stream ? ', stream' : ''}
               </div>
             </th>
-            <td>
+            <td role="cell" data-label="Namespace">
               ${name(entry.namespace, 'none')}
               <div class="second">in ${name(entry.store, 'a store')}</div>
             </td>
-            <td>${consumerOf(entry)}</td>
-            <td class="number">${bytes(entry.bytes)}</td>
-            <td class="number">${amount(entry.hits)}</td>
-            <td class="number" title=${entry.storedAt}>${duration(entry.age)}</td>
-            <td class="number">${freshFor(entry)}</td>
-            <td class="number">
+            <td role="cell" data-label="Consumer">${consumerOf(entry)}</td>
+            <td role="cell" data-label="Size" class="number">${bytes(entry.bytes)}</td>
+            <td role="cell" data-label="Hits" class="number">${amount(entry.hits)}</td>
+            <td role="cell" data-label="Age" class="number" title=${entry.storedAt}>
+              ${duration(entry.age)}
+            </td>
+            <td role="cell" data-label="Fresh for" class="number">${freshFor(entry)}</td>
+            <td role="cell" class="number">
               <button
                 type="button"
                 class="small danger"

@@ -1,11 +1,8 @@
 import { html, nothing, render, type TemplateResult } from 'lit-html';
-import { asideReasons, refusalReasons } from '../../shared/reasons.ts';
 import { explain, told, type Explanation, type Question } from './api.ts';
 import { duration } from './format.ts';
 import { name, prose } from './parts.ts';
 import { root } from './section.ts';
-
-const texts: Readonly<Record<string, string>> = { ...refusalReasons, ...asideReasons };
 
 /** Asks what the cache would do with a request, without sending it on. */
 export function explainForm(): void {
@@ -84,17 +81,13 @@ function result(explanation: Explanation): TemplateResult {
   const { outcome, reason, rule, key, material, nearest } = explanation;
   return html`<dl class="answer">
       ${row('Outcome', html`<strong><i class=${swatchOf(outcome)}></i>${outcome}</strong>`)}
-      ${
-        reason === null
-          ? nothing
-          : row('Reason', html`<code>${reason}</code> ${prose(texts[reason] ?? '')}`)
-      }
-      ${row('Rule', name(shown(rule), 'no llm-cache step takes it'))}
+      ${reason === null ? nothing : row('Reason', html`<code>${reason}</code>`)}
+      ${row('Why', html`${prose(rule)}`)}
       ${row('Key', key === null ? name(null, 'none') : html`<code>${key}</code>`)}
     </dl>
-    ${(nearest ?? []).length === 0 ? nothing : nearestTable(nearest)}
+    ${nearest.length === 0 ? nothing : nearestTable(nearest)}
     ${
-      material === null || material === undefined
+      material === null
         ? nothing
         : html`<details>
             <summary>What the key is made of</summary>
@@ -112,9 +105,6 @@ const row = (label: string, value: TemplateResult) =>
 /** The word comes from outside, and the classes are ours. */
 const swatchOf = (outcome: string) => (/^[a-z]+$/.test(outcome) ? `swatch ${outcome}` : 'swatch');
 
-const shown = (rule: unknown) =>
-  rule === null || rule === undefined || typeof rule === 'string' ? rule : JSON.stringify(rule);
-
 const nearestTable = (nearest: Explanation['nearest']) =>
   html`<h3>Nearest entries</h3>
     <ul class="nearest">
@@ -123,7 +113,7 @@ const nearestTable = (nearest: Explanation['nearest']) =>
           html`<li>
             <code>${key}</code>
             <span>
-              ${age === undefined ? nothing : html`<small>${duration(age)} old,</small>`}
+              <small>${duration(age)} old,</small>
               ${
                 differs.length === 0
                   ? html`<small>no difference</small>`

@@ -1,6 +1,7 @@
 const whole = new Intl.NumberFormat();
 const short = new Intl.NumberFormat(undefined, {
   notation: 'compact',
+  minimumSignificantDigits: 2,
   maximumSignificantDigits: 3,
 });
 const percentage = new Intl.NumberFormat(undefined, {

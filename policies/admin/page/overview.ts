@@ -6,12 +6,14 @@ import { compact, cost, count, dayName, percent, ratio, wholePercent } from './f
 import { amount, empty, price, scrolling, share, type View } from './parts.ts';
 
 const rateChart = new DayChart({
+  label: 'Hit rate by day',
   stacked: false,
   format: percent,
   axisFormat: wholePercent,
   top: () => 1,
 });
 const costChart = new DayChart({
+  label: 'Saved and billed cost by day',
   stacked: true,
   format: cost,
   axisFormat: cost,

@@ -44,7 +44,6 @@ function fill({ bytes: used, maxBytes: most }: StoreStats): TemplateResult {
   if (used === null || most === null || most === 0) {
     return html`<p class="fill">${known(used, bytes)} <small>no bound known</small></p>`;
   }
-  const kind = used / most > 0.9 ? 'full' : 'saved';
   return html`<div
       role="meter"
       aria-label="Bytes held"
@@ -53,7 +52,7 @@ function fill({ bytes: used, maxBytes: most }: StoreStats): TemplateResult {
       aria-valuenow=${used}
       aria-valuetext=${`${bytes(used)} of ${bytes(most)}`}
     >
-      ${bar([{ part: Math.min(used, most), kind }], most)}
+      ${bar([{ part: Math.min(used, most), kind: 'saved' }], most)}
     </div>
     <p class="fill">${bytes(used)} of ${bytes(most)} <small>${percent(used / most)}</small></p>`;
 }

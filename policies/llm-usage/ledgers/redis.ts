@@ -22,7 +22,7 @@ import type { SinkStats } from '../sinks/sink.ts';
 import type { UsageRecord } from '../usage-record.ts';
 
 export interface RedisLedgerOptions extends LedgerBounds {
-  /** The ledger's own: `close` ends it. */
+  /** `close` disconnects it as well; a later use connects anew. */
   readonly connection: RedisConnection;
   readonly keyPrefix: string;
   readonly log?: Log;
@@ -48,13 +48,12 @@ local last = tonumber(redis.call('HGET', KEYS[1], 'sequence') or '0')
 local sequence = tonumber(ARGV[1])
 if sequence <= last then return 0 end
 
--- What can be refused and does no harm twice comes before anything is counted.
-redis.call('PEXPIRE', KEYS[1], 86400000)
-local counts = {}
+-- What can be refused and does no harm twice comes before anything is counted, and first what
+-- a full Redis refuses, for it lets a script go on that has written.
 local known = redis.call('HGETALL', KEYS[2])
+local counts = {}
 for i = 1, #known, 2 do
-  if known[i] < ARGV[2] then redis.call('HDEL', KEYS[2], known[i])
-  else counts[known[i]] = tonumber(known[i + 1]) end
+  if known[i] >= ARGV[2] then counts[known[i]] = tonumber(known[i + 1]) end
 end
 local days = tonumber(ARGV[5])
 for i = 1, days do
@@ -62,6 +61,10 @@ for i = 1, days do
   counts[day] = tonumber(redis.call('HGET', KEYS[2 + i], 'groups') or '0')
   redis.call('HSET', KEYS[2], day, counts[day])
 end
+for i = 1, #known, 2 do
+  if known[i] < ARGV[2] then redis.call('HDEL', KEYS[2], known[i]) end
+end
+redis.call('PEXPIRE', KEYS[2], ARGV[4])
 local inUse = 0
 for _, count in pairs(counts) do inUse = inUse + count end
 
@@ -92,7 +95,6 @@ for i = 1, days do
   redis.call('HSET', KEYS[2], ARGV[4 + 2 * i], redis.call('HGET', KEYS[2 + i], 'groups') or '0')
   redis.call('PEXPIRE', KEYS[2 + i], ARGV[5 + 2 * i])
 end
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
 return 1`;
 
 /** What Redis gets in one call; whether it has got it is not known until it says so. */

@@ -4,7 +4,7 @@ import type { UsageRecord } from '../usage-record.ts';
 import type { SinkStats, UsageSink } from './sink.ts';
 
 export interface RedisSinkOptions {
-  /** The sink's own: `close` ends it. */
+  /** `close` disconnects it as well; a later use connects anew. */
   readonly connection: RedisConnection;
   /** The key of the stream, as it is. */
   readonly stream: string;
