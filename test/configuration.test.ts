@@ -142,37 +142,37 @@ describe('the settings in system.config.yml', () => {
 });
 
 describe('where the books are kept', () => {
-  const check = (settings: object) => checkUsage(read(settings));
+  const keep = (settings: object) => checkUsage(read(settings));
   const where = 'system.config.yml, plugins.llm-cache: "usage';
   const shared = { type: 'redis', url: 'redis://127.0.0.1' };
   const redisSink = (more: object = {}) => ({ sinks: [{ type: 'redis', ...more }] });
 
   it('is a store that there is', () => {
-    check({});
-    check({ stores: { shared }, usage: { ledger: { store: 'shared' } } });
+    keep({});
+    keep({ stores: { shared }, usage: { ledger: { store: 'shared' } } });
     const near = { type: 'tiered', far: 'shared' };
-    check({ stores: { shared, near }, usage: { ledger: { store: 'near' } } });
-    expect(refusal(() => check({ stores: { shared }, usage: { ledger: { store: 'x' } } }))) //
+    keep({ stores: { shared, near }, usage: { ledger: { store: 'near' } } });
+    expect(refusal(() => keep({ stores: { shared }, usage: { ledger: { store: 'x' } } }))) //
       .to.equal(`${where}.ledger.store" must be one of memory, shared, got "x"`);
   });
 
   it('is for a redis sink a redis store, the only one, or a url', () => {
-    check({ stores: { shared }, usage: redisSink() });
-    check({ stores: { shared, other: shared }, usage: redisSink({ store: 'other' }) });
-    check({ usage: redisSink({ url: 'redis://127.0.0.1' }) });
-    expect(refusal(() => check({ usage: redisSink() }))).to.equal(
+    keep({ stores: { shared }, usage: redisSink() });
+    keep({ stores: { shared, other: shared }, usage: redisSink({ store: 'other' }) });
+    keep({ usage: redisSink({ url: 'redis://127.0.0.1' }) });
+    expect(refusal(() => keep({ usage: redisSink() }))).to.equal(
       `${where}.sinks.0.store" must be the name of a redis store (none, for there is no redis store), unless there is a "url"`,
     );
     const two = { shared, other: shared };
-    expect(refusal(() => check({ stores: two, usage: redisSink() }))).to.contain('(shared, other)');
-    expect(refusal(() => check({ stores: { shared }, usage: redisSink({ store: 'memory' }) }))) //
+    expect(refusal(() => keep({ stores: two, usage: redisSink() }))).to.contain('(shared, other)');
+    expect(refusal(() => keep({ stores: { shared }, usage: redisSink({ store: 'memory' }) }))) //
       .to.contain('(shared)')
       .and.to.contain('got "memory"');
   });
 
   it('is one prometheus sink at most', () => {
     const sinks = [{ type: 'prometheus' }, { type: 'prometheus' }];
-    expect(refusal(() => check({ usage: { sinks } }))).to.contain('sinks.1');
+    expect(refusal(() => keep({ usage: { sinks } }))).to.contain('sinks.1');
   });
 });
 

@@ -150,7 +150,9 @@ describe('an explanation', () => {
     for (let seed = 2; seed < 8; seed++) await keep({ body: { ...body, seed } }, 10 + seed);
     const two = await keep({ body: { ...body, seed: 9, temperature: 1 } }, 1);
     const { nearest } = await ask({ body });
-    expect(nearest.map(({ differs }) => differs)).to.deep.equal(Array(5).fill(['seed']));
+    expect(nearest.map(({ differs }) => differs)).to.deep.equal(
+      Array.from({ length: 5 }, () => ['seed']),
+    );
     expect(nearest.map(({ age }) => age)).to.deep.equal([12, 13, 14, 15, 16]);
     expect(nearest.map(({ key }) => key))
       .to.not.include(far)

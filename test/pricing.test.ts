@@ -104,7 +104,7 @@ describe('the price of an answer', () => {
     const part = fc.nat(1000);
     fc.assert(
       fc.property(fc.nat(5000), fc.nat(5000), part, part, part, part, (input, output, ...parts) => {
-        const [cached = 0, audio = 0, reasoning = 0, spoken = 0] = parts;
+        const [cached, audio, reasoning, spoken] = parts;
         fc.pre(cached <= input);
         const details = {
           cached_tokens: cached,
@@ -178,7 +178,7 @@ describe('the price list', () => {
     const priced = { provider: 'openai', model: 'gpt-4o', requestedModel: null };
     const first = list.find(priced);
     expect(list.find(priced)).to.equal(first);
-    for (let at = 0; at < 1500; at++) rates(list, `gpt-4o-${at}`);
+    for (let n = 0; n < 1500; n++) rates(list, `gpt-4o-${n}`);
     expect(list.find(priced)).to.not.equal(first);
     const second = list.find(priced);
     now += 61_000;

@@ -71,7 +71,12 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
     };
 
   return (app) => {
-    app.get(root, file('index.html'));
+    const page = file('index.html');
+    app.get(root, (req, res) => {
+      // Express takes both; the page's relative addresses are those of the one without.
+      if (/\/(\?|$)/.test(req.originalUrl)) redirect(res, '../llm-cache');
+      else page(req, res);
+    });
     for (const name of ['dashboard.js', 'dashboard.css']) app.get(`${root}/${name}`, file(name));
     app.get(
       `${root}/stats`,
@@ -116,6 +121,11 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
       failed(error, res),
     );
   };
+}
+
+function redirect(res: ServerResponse, location: string): void {
+  res.setHeader('Location', location);
+  send(res, 308, 'text/plain', '');
 }
 
 function showStats(req: AdminRequest, services: AdminServices): object {

@@ -26,13 +26,15 @@ export function fingerprintOf(material: KeyMaterial, digest: Digest): Fingerprin
   for (const [name, value] of material.vary) {
     if (value !== null) fingerprint[`header ${name}`] = short(name, value);
   }
-  const members = [...(material.members ?? [['', material.text] as const])];
+  const members = [...(material.members ?? [['', material.text] as const])].toSorted(
+    ([one], [other]) => (one < other ? -1 : 1),
+  );
   for (const [name, value] of members.slice(0, maxMembers)) {
     const shown = name.length > maxNameLength ? `${name.slice(0, maxNameLength)}…` : name;
     fingerprint[`=${shown}`] = short(name, value);
   }
   const rest = members.slice(maxMembers);
-  if (rest.length > 0) fingerprint['=…'] = short('…', JSON.stringify(rest.toSorted()));
+  if (rest.length > 0) fingerprint['=…'] = short('…', JSON.stringify(rest));
   return fingerprint;
 }
 

@@ -70,6 +70,7 @@ describe('The admin API', () => {
   });
   beforeEach(() => upstream.answer(json(answers.chat.json)));
 
+  const path = '/openai/v1/chat/completions';
   const question = (content: string, more: object = {}) => ({
     model: 'gpt-4o',
     messages: [{ role: 'user', content }],
@@ -323,7 +324,6 @@ describe('The admin API', () => {
         headers: { 'content-type': contentType },
         body: typeof asked === 'string' ? asked : JSON.stringify(asked),
       });
-    const path = '/openai/v1/chat/completions';
     const about = (body: unknown, more: object = {}) =>
       explain({ apiEndpoint: 'openai', path, headers: {}, consumer: null, body, ...more });
 
@@ -331,7 +331,7 @@ describe('The admin API', () => {
       const body = question('explain', { user: 'someone', temperature: 0.5 });
       const headers = { 'openai-beta': 'x', authorization: 'Bearer a secret of ours' };
       const key = keyOf(await ask('openai', body, headers));
-      const { text, json: told } = await about(body, { headers, path: `${path}` });
+      const { text, json: told } = await about(body, { headers });
       expect(told).to.deep.include({ outcome: 'hit', reason: null, key, nearest: [] });
       expect(told['rule']).to.match(/^a fresh answer is stored under this key, \d+ s old$/);
       expect(told['material']).to.deep.equal({
@@ -403,8 +403,8 @@ describe('The admin API', () => {
     });
 
     it('goes by the step whose condition holds', async () => {
-      const at = (path: string, consumer: string | null = null) =>
-        about(question('steps'), { apiEndpoint: 'conditional', path, consumer });
+      const at = (to: string, consumer: string | null = null) =>
+        about(question('steps'), { apiEndpoint: 'conditional', path: to, consumer });
       expect((await at('/conditional/v1/chat/completions')).json).to.deep.include({
         pipeline: 'conditional',
         step: 1,
@@ -465,6 +465,18 @@ describe('The admin API', () => {
       expectError(await admin(gateway, '/stats?x=1'), 400, 'x');
     });
 
+    it('serves the dashboard to whoever puts a slash behind its name', async () => {
+      const { status, text, headers } = await admin(gateway, '/');
+      expect(status).to.equal(200);
+      expect(text).to.contain('llm-cache/dashboard.js');
+      expect(headers.get('content-security-policy')).to.contain("default-src 'none'");
+      const response = await fetch(`${gateway.adminUrl}/llm-cache/`, { redirect: 'manual' });
+      expect([response.status, response.headers.get('location')]).to.deep.equal([
+        308,
+        '../llm-cache',
+      ]);
+    });
+
     it('leaves the gateway’s own admin API as it is', async () => {
       const response = await fetch(`${gateway.adminUrl}/pipelines`);
       expect(response.status).to.equal(200);
@@ -479,9 +491,9 @@ describe('The admin API', () => {
     it('says nothing of a prompt or a credential anywhere', async () => {
       const secret = 'prompt-of-nobody-else';
       await ask('openai', question(secret), { authorization: 'Bearer credential-of-nobody-else' });
-      for (const path of ['/stats', '/usage?group_by=model,consumer_id', '/entries', '/metrics']) {
-        const { text } = await admin(gateway, path);
-        expect(text, path).to.not.contain('of-nobody-else');
+      for (const shown of ['/stats', '/usage?group_by=model,consumer_id', '/entries', '/metrics']) {
+        const { text } = await admin(gateway, shown);
+        expect(text, shown).to.not.contain('of-nobody-else');
       }
       expect(gateway.log).to.not.contain('of-nobody-else');
     });

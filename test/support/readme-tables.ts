@@ -65,9 +65,14 @@ function metrics(): string[][] {
     joiners: () => 0,
     bufferedBytes: () => 0,
   });
-  new PrometheusSink(registry);
+  const sink = new PrometheusSink(registry);
+  sink.divide([]);
   return registry.getMetricsAsArray().map((metric) => {
-    const { name, help, labelNames = [] } = metric as unknown as {
+    const {
+      name,
+      help,
+      labelNames = [],
+    } = metric as unknown as {
       readonly name: string;
       readonly help: string;
       readonly labelNames?: readonly string[];

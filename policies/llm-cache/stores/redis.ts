@@ -179,7 +179,7 @@ export class RedisStore implements Store {
   }
 
   async #list(filter: EntryFilter, { limit, cursor }: PageRequest): Promise<Page> {
-    let at = cursor === null ? { node: 0, scan: '0', after: '' } : readCursor(cursor);
+    let at: Position = cursor === null ? { node: 0, scan: '0', after: '' } : readCursor(cursor);
     const nodes = await this.#nodes();
     const entries: ListedEntry[] = [];
     for (let looked = 0; ;) {
@@ -196,7 +196,7 @@ export class RedisStore implements Store {
             return { entries, cursor: cursorAt(at) };
           }
           if (listed !== undefined) entries.push(listed);
-          at = { ...at, after: some[index] ?? at.after };
+          at.after = some[index] ?? at.after;
         }
         looked += some.length;
       }
@@ -303,7 +303,7 @@ interface Position {
   readonly node: number;
   readonly scan: string;
   /** The last name of the step that was looked at; empty for none. */
-  readonly after: string;
+  after: string;
 }
 
 function cursorAt({ node, scan, after }: Position): string {
