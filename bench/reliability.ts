@@ -1,5 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
+import { writeTable } from './readme.ts';
 import { crowd } from './reliability/crowd.ts';
 import { frozen, killed } from './reliability/redis.ts';
 import type { Scenario } from './reliability/scenario.ts';
@@ -33,13 +33,7 @@ async function main(): Promise<void> {
     );
     rows.push(`| ${finding.what} | ${finding.figures} |`);
   }
-  if (process.argv.includes('--write')) {
-    const text = readFileSync('README.md', 'utf8').replace(
-      /(<!-- bench: reliability -->\n)[\s\S]*?(<!-- \/bench -->)/,
-      (_all, begin: string, end: string) => `${begin}\n${rows.join('\n')}\n\n${end}`,
-    );
-    writeFileSync('README.md', text);
-  }
+  if (process.argv.includes('--write')) writeTable('reliability', rows);
   process.exitCode = held ? 0 : 1;
 }
 
