@@ -38,7 +38,7 @@ export interface RedisStoreOptions {
 /** How many keys one step of a purge or a listing asks for. */
 const scanStep = 200;
 /** How many entries a page looks at before it is content with what it has found. */
-const maxLookedAt = 2000;
+const maxLookedAt = 1000;
 /** Entries read at once, whole or their heads. */
 const wholeAtOnce = 4;
 const headsAtOnce = 50;
