@@ -37,6 +37,7 @@ function materialOf(at: number): KeyMaterial {
     isStream: false,
     members,
     text: '',
+    bodyDigest: '',
   };
 }
 

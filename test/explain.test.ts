@@ -19,7 +19,8 @@ const settingsOf = (action: Partial<LlmCacheSettings> = {}) =>
 
 function materialOf(parts: RequestParts, action: Partial<LlmCacheSettings> = {}) {
   const body = makeBody(parts.body ?? { model: 'gpt-4o', messages: [] });
-  return keyMaterial(makeRequest(parts), body, 'anonymous', settingsOf(action));
+  const settings = settingsOf(action);
+  return keyMaterial(makeRequest(parts), body, 'anonymous', { settings, digest });
 }
 
 describe('a fingerprint', () => {

@@ -17,7 +17,10 @@ interface Asked extends RequestParts {
 
 function keyOf(body: unknown, { scope = 'anonymous', action = {}, ...parts }: Asked = {}): string {
   const settings = validate<LlmCacheSettings>(llmCacheSchema, action, 'test');
-  return cacheKey(keyMaterial(makeRequest(parts), makeBody(body), scope, settings), digest);
+  return cacheKey(
+    keyMaterial(makeRequest(parts), makeBody(body), scope, { settings, digest }),
+    digest,
+  );
 }
 
 /** Fails unless all are one key. */

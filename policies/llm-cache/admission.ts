@@ -4,7 +4,6 @@ import { consumerId } from '../shared/consumer.ts';
 import type { Digest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import { formatOf } from '../shared/format.ts';
-import { nameOrNull } from '../shared/json.ts';
 import type { CachedResponse } from './entry.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import type { Flight } from './flight.ts';
@@ -84,7 +83,7 @@ export class Admission {
       namespace: lookup.material.namespace,
       protocol: request.protocol.name,
       model: seen.answer.model,
-      requestedModel: nameOrNull(lookup.body.json['model']),
+      requestedModel: lookup.body.facts(request.protocol).model,
       consumer: consumerId(request.consumer, digest),
       stream: lookup.material.isStream,
       responseId: seen.answer.id,

@@ -4,6 +4,7 @@ import type { ByteBudget } from '../shared/budget.ts';
 import type { Digest, Exchange } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import type { AsideReason } from '../shared/reasons.ts';
+import { Recent } from '../shared/recent.ts';
 import { Admission } from './admission.ts';
 import { type ClientControls, noControls, readControls } from './client-controls.ts';
 import { type Decision, type Forward, outcomeOf } from './decision.ts';
@@ -30,6 +31,9 @@ export interface EngineParts {
   readonly now: () => number;
 }
 
+/** Bodies whose digests are remembered, at most. */
+const maxRemembered = 10_000;
+
 /** After so many calls that nobody could share, identical requests go each by itself. */
 const maxAttempts = 2;
 
@@ -37,6 +41,7 @@ const maxAttempts = 2;
 export class Engine {
   readonly #parts: EngineParts;
   readonly #admission: Admission;
+  readonly #remembered = new Recent<string>(maxRemembered);
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
@@ -65,7 +70,8 @@ export class Engine {
 
   async #receive(exchange: Exchange, tally: Tally, controls: ClientControls): Promise<Decision> {
     const { settings, digest } = this.#parts;
-    const known = await recognise(exchange.request, controls, settings, digest);
+    const { request } = exchange;
+    const known = await recognise(request, controls, settings, digest, this.#remembered);
     if (known === 'gone') return { kind: 'gone' };
     if ('aside' in known) return aside(known.aside);
     return this.#lookup({ exchange, tally, controls, ...known });

@@ -1,10 +1,11 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import type { RequestBody } from '../shared/request-body.ts';
+import type { Recent } from '../shared/recent.ts';
 import { canonicalMembers, joinMembers } from './canonical.ts';
 
 // Part of the digest: a change of what is in it, or how, must not meet old entries.
-const version = 'llm-cache key 1';
+const version = 'llm-cache key 2';
 
 /** All that the provider reads and that changes the answer, and who may share it. */
 export interface KeyMaterial {
@@ -20,15 +21,27 @@ export interface KeyMaterial {
   /** The body's members that count, in canonical form; null where it has none, and all of `text` counts. */
   readonly members: ReadonlyMap<string, string> | null;
   readonly text: string;
+  /** Of what counts of the body. */
+  readonly bodyDigest: string;
+}
+
+/** What makes keys of one step: its settings, and what it remembers of bodies that it has seen. */
+export interface KeyMaking {
+  readonly settings: Pick<LlmCacheSettings, 'namespace' | 'varyHeaders' | 'ignoreFields'>;
+  readonly digest: Digest;
+  /** `bodyDigest` by protocol and body; the same bytes are not canonicalised again. */
+  readonly remembered?: Recent<string>;
 }
 
 export function keyMaterial(
   request: LlmRequest,
   body: RequestBody,
   scope: string,
-  settings: Pick<LlmCacheSettings, 'namespace' | 'varyHeaders' | 'ignoreFields'>,
+  making: KeyMaking,
 ): KeyMaterial {
-  const isStream = request.protocol.isStream(body.json);
+  const { settings } = making;
+  const { isStream } = body.facts(request.protocol);
+  let members: ReadonlyMap<string, string> | null | undefined;
   return {
     namespace: settings.namespace ?? request.apiEndpoint ?? 'default',
     scope,
@@ -40,14 +53,34 @@ export function keyMaterial(
       .toSorted()
       .map((name) => [name, request.header(name) ?? null]),
     isStream,
-    members: countingMembers(body.text, isStream, settings.ignoreFields),
-    text: body.text,
+    // Most requests are known, and then nobody asks.
+    get members() {
+      if (members === undefined) {
+        members = countingMembers(body.text, isStream, settings.ignoreFields);
+      }
+      return members;
+    },
+    get text() {
+      return body.text;
+    },
+    get bodyDigest() {
+      const name = `${request.protocol.name} ${body.id}`;
+      const known = body.id === null ? undefined : making.remembered?.get(name);
+      if (known !== undefined) return known;
+      const found = making.digest.sha256(countingText(this));
+      if (body.id !== null) making.remembered?.set(name, found);
+      return found;
+    },
   };
+}
+
+function countingText({ members, text }: Pick<KeyMaterial, 'members' | 'text'>): string {
+  // No canonical form (duplicate members, …): which one the provider reads is its own affair.
+  return members === null ? `raw ${text}` : joinMembers(members);
 }
 
 /** The only maker of a cache key: `namespace:scope:digest`. It tells nothing of prompt or credential. */
 export function cacheKey(material: KeyMaterial, digest: Digest): string {
-  const { members, text } = material;
   const digested = [
     version,
     material.protocol,
@@ -56,8 +89,7 @@ export function cacheKey(material: KeyMaterial, digest: Digest): string {
     material.forwardedUrl,
     JSON.stringify(material.vary),
     material.isStream ? 'stream' : 'json',
-    // No canonical form (duplicate members, …): which one the provider reads is its own affair.
-    members === null ? `raw ${text}` : joinMembers(members),
+    material.bodyDigest,
   ];
   const { namespace, scope } = material;
   return `${encodeURIComponent(namespace)}:${scope}:${digest.sha256(digested.join('\n'))}`;

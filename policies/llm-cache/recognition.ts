@@ -4,6 +4,7 @@ import type { AsideReason } from '../shared/reasons.ts';
 import type { RequestBody } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
 import { cacheKey, type KeyMaterial, keyMaterial } from './key.ts';
+import type { Recent } from '../shared/recent.ts';
 import { asideByBody, asideByControls } from './request-rules.ts';
 import { scopeOf } from './scope.ts';
 
@@ -13,12 +14,13 @@ export type Recognition =
   | { readonly aside: AsideReason }
   | 'gone';
 
-/** The first steps of the story: recv, key. */
+/** The first steps of the story: recv, key. `remembered` is one for each step of a pipeline. */
 export async function recognise(
   request: LlmRequest,
   controls: ClientControls,
   settings: LlmCacheSettings,
   digest: Digest,
+  remembered?: Recent<string>,
 ): Promise<Recognition> {
   const byControls = asideByControls(controls);
   if (byControls !== null) return { aside: byControls };
@@ -31,6 +33,7 @@ export async function recognise(
 
   const scope = scopeOf(request, settings, digest);
   if (scope === null) return { aside: 'no-scope' };
-  const material = keyMaterial(request, body, scope, settings);
+  const making = { settings, digest, ...(remembered && { remembered }) };
+  const material = keyMaterial(request, body, scope, making);
   return { body, material, key: cacheKey(material, digest) };
 }

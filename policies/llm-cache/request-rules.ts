@@ -11,7 +11,8 @@ export function asideByControls(controls: ClientControls): AsideReason | null {
 
 /** Why the cache has nothing to do with this request, by its body; null when it has. */
 export function asideByBody(body: RequestBody, protocol: Protocol): AsideReason | null {
-  return body.problem ?? (protocol.isStateful(body.json) ? 'stateful' : null);
+  const { problem, isStateful } = body.facts(protocol);
+  return problem ?? (isStateful ? 'stateful' : null);
 }
 
 /** Why nothing stored may serve, whatever it is; null when something may. */

@@ -17,7 +17,7 @@ export function refusalOf(
     if (reason === null) return 'no-finish-reason';
     if (protocol.complete.includes(reason)) continue;
     if (!protocol.limited.includes(reason)) return 'finish-reason';
-    if (!protocol.setsLimit(request.json)) return 'limit';
+    if (!request.facts(protocol).setsLimit) return 'limit';
   }
   return null;
 }

@@ -7,7 +7,6 @@ import type { ByteBudget } from '../shared/budget.ts';
 import { consumerId } from '../shared/consumer.ts';
 import type { Digest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
-import { nameOrNull } from '../shared/json.ts';
 import { type NodeExchange, exchangeOf } from '../shared/node/exchange.ts';
 import type { GatewayRequest, Policy } from '../shared/node/gateway.ts';
 import { tap } from '../shared/node/tap.ts';
@@ -95,7 +94,7 @@ async function record(exchange: NodeExchange, parts: Parts): Promise<void> {
     const status = res.headersSent ? res.statusCode : clientClosedRequest;
     const { request, served } = exchange;
     const facts = await (served?.facts ?? exchange.answer);
-    const json = parts.body?.json ?? {};
+    const read = parts.body?.facts(request.protocol);
     services.record(
       usageRecord(
         {
@@ -104,11 +103,11 @@ async function record(exchange: NodeExchange, parts: Parts): Promise<void> {
           endedAt,
           requestId: req.egContext.requestID ?? null,
           provider: settings.provider ?? request.protocol.provider,
-          requestedModel: nameOrNull(json['model']),
+          requestedModel: read?.model ?? null,
           path: request.path,
           apiEndpoint: request.apiEndpoint,
           consumerId: consumerId(request.consumer, services.digest),
-          stream: request.protocol.isStream(json),
+          stream: read?.isStream ?? false,
           status,
           cacheType: served?.cacheType ?? null,
           providerStatus: exchange.lifeline.upstream?.statusCode ?? null,

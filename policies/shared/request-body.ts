@@ -1,33 +1,110 @@
-import { isObject, type JsonObject } from './json.ts';
+import { isObject, type JsonObject, nameOrNull } from './json.ts';
+import type { Protocol } from './protocols/protocol.ts';
+import { Recent } from './recent.ts';
 
-/** A request body as it came, read as text and as JSON once, when somebody asks. */
-export class RequestBody {
-  readonly bytes: Uint8Array;
+/** What the policies go by of a request body. */
+export interface BodyFacts {
   /** Why it is not a JSON object; null when it is. */
   readonly problem: 'not-utf8' | 'not-json' | null;
-  /** The text that was parsed; empty where the bytes are not UTF-8. */
-  readonly text: string;
-  /** The parsed body; empty where there is a problem. */
-  readonly json: JsonObject;
+  readonly model: string | null;
+  readonly isStream: boolean;
+  /** Whether a replay would lose an effect at the provider. */
+  readonly isStateful: boolean;
+  /** Whether it bounds the length of the answer. */
+  readonly setsLimit: boolean;
+}
 
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
-    this.text = '';
-    this.json = {};
-    this.problem = null;
-    try {
-      // A byte order mark is kept, so that it fails as JSON: RFC 8259 forbids it.
-      this.text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    } catch {
-      this.problem = 'not-utf8';
-      return;
-    }
-    try {
-      const parsed: unknown = JSON.parse(this.text);
-      if (isObject(parsed)) this.json = parsed;
-      else this.problem = 'not-json';
-    } catch {
-      this.problem = 'not-json';
-    }
+const maxRemembered = 10_000;
+
+/** What was found in bodies, so that the same bytes are not read again. */
+export class BodyMemory {
+  readonly #hash: (bytes: Uint8Array) => string;
+  readonly #facts = new Recent<BodyFacts>(maxRemembered);
+
+  /** `hash` tells bytes apart as a cryptographic digest does: tenants' answers hang on it. */
+  constructor(hash: (bytes: Uint8Array) => string) {
+    this.#hash = hash;
   }
+
+  idOf(bytes: Uint8Array): string {
+    return this.#hash(bytes);
+  }
+
+  facts(name: string): BodyFacts | undefined {
+    return this.#facts.get(name);
+  }
+
+  remember(name: string, facts: BodyFacts): void {
+    this.#facts.set(name, facts);
+  }
+}
+
+/** A request body as it came. It is read as text and as JSON once, when somebody asks for more than is remembered. */
+export class RequestBody {
+  readonly bytes: Uint8Array;
+  readonly #memory: BodyMemory | null;
+  #id: string | null = null;
+  #read: { text: string; json: JsonObject; problem: BodyFacts['problem'] } | null = null;
+
+  constructor(bytes: Uint8Array, memory: BodyMemory | null = null) {
+    this.bytes = bytes;
+    this.#memory = memory;
+  }
+
+  /** The same for the same bytes; null where nothing is remembered. */
+  get id(): string | null {
+    return (this.#id ??= this.#memory?.idOf(this.bytes) ?? null);
+  }
+
+  /** Why it is not a JSON object; null when it is. */
+  get problem(): BodyFacts['problem'] {
+    return this.#parsed.problem;
+  }
+
+  /** The text that was parsed; empty where the bytes are not UTF-8. */
+  get text(): string {
+    return this.#parsed.text;
+  }
+
+  /** The parsed body; empty where there is a problem. */
+  get json(): JsonObject {
+    return this.#parsed.json;
+  }
+
+  facts(protocol: Protocol): BodyFacts {
+    const name = `${protocol.name} ${this.id}`;
+    const known = this.#memory?.facts(name);
+    if (known !== undefined) return known;
+    const { problem, json } = this;
+    const facts = {
+      problem,
+      model: nameOrNull(json['model']),
+      isStream: protocol.isStream(json),
+      isStateful: protocol.isStateful(json),
+      setsLimit: protocol.setsLimit(json),
+    };
+    this.#memory?.remember(name, facts);
+    return facts;
+  }
+
+  get #parsed() {
+    return (this.#read ??= parse(this.bytes));
+  }
+}
+
+function parse(bytes: Uint8Array) {
+  let text = '';
+  try {
+    // A byte order mark is kept, so that it fails as JSON: RFC 8259 forbids it.
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return { text, json: {}, problem: 'not-utf8' as const };
+  }
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (isObject(parsed)) return { text, json: parsed, problem: null };
+  } catch {
+    // Not JSON, as well as what is JSON and no object.
+  }
+  return { text, json: {}, problem: 'not-json' as const };
 }

@@ -1,8 +1,12 @@
 import { PassThrough, pipeline, Readable } from 'node:stream';
 import type { ByteBudget } from '../budget.ts';
 import type { BodyReason } from '../exchange.ts';
-import { RequestBody } from '../request-body.ts';
+import { BodyMemory, RequestBody } from '../request-body.ts';
+import { hashBytes } from './digest.ts';
 import type { GatewayRequest } from './gateway.ts';
+
+/** Of this process: clients send the same bodies again, to whichever pipeline. */
+const memory = new BodyMemory(hashBytes);
 
 /** A body that was read whole. Its bytes are held, and accounted for, until `release`. */
 export interface HeldBody {
@@ -36,7 +40,9 @@ export async function readBody(
     budget.give(declared ?? collected.accepted);
     return collected.reason;
   }
-  const body = new RequestBody(Buffer.concat(collected.chunks));
+  const [first] = collected.chunks;
+  const isOne = first !== undefined && collected.chunks.length === 1;
+  const body = new RequestBody(isOne ? first : Buffer.concat(collected.chunks), memory);
   offer(req, body);
   return { body, release };
 }

@@ -1,10 +1,15 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHmac, hash } from 'node:crypto';
 import type { Digest } from '../exchange.ts';
 
 export function nodeDigest(secret: string): Digest {
   return {
-    sha256: (text) => createHash('sha256').update(text).digest('base64url'),
+    sha256: (text) => hash('sha256', text, 'base64url'),
     hmac: (text) =>
       createHmac('sha256', secret).update(text).digest().subarray(0, 16).toString('base64url'),
   };
+}
+
+/** Tells bytes apart. */
+export function hashBytes(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'base64url');
 }
