@@ -13,6 +13,8 @@ export interface MetricSources {
   bufferedBytes(): number;
 }
 
+type Observer = ReturnType<Histogram['labels']>;
+
 // A lookup in memory takes microseconds, in Redis at most its deadline.
 const storeBuckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25];
 // A hit is there in a millisecond, a reasoning model thinks for a minute.
@@ -25,6 +27,8 @@ export class Metrics implements Timings {
   readonly #lookup: Histogram;
   readonly #write: Histogram;
   readonly #firstByte: Histogram;
+  /** By labels, so that none are put together for a request. */
+  readonly #firstBytes = new WeakMap<Tally, Partial<Record<OutcomeName, Observer>>>();
 
   constructor(sources: MetricSources) {
     this.#sources = sources;
@@ -65,8 +69,11 @@ export class Metrics implements Timings {
     this.#write.observe({ store }, seconds);
   }
 
-  firstByte({ pipeline }: Tally, outcome: OutcomeName, seconds: number): void {
-    this.#firstByte.observe({ pipeline, outcome }, seconds);
+  firstByte(tally: Tally, outcome: OutcomeName, seconds: number): void {
+    let observers = this.#firstBytes.get(tally);
+    if (observers === undefined) this.#firstBytes.set(tally, (observers = {}));
+    const { pipeline } = tally;
+    (observers[outcome] ??= this.#firstByte.labels({ pipeline, outcome })).observe(seconds);
   }
 
   async text(): Promise<{ readonly text: string; readonly contentType: string }> {

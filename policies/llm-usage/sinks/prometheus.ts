@@ -8,6 +8,17 @@ export type Division = (typeof divisions)[number];
 
 const common = ['api_endpoint', ...divisions, 'account'] as const;
 
+const noDivisions = Object.fromEntries(divisions.map((name) => [name, '']));
+
+type Child = Counter.Internal;
+
+interface GroupSums {
+  readonly input: Child;
+  readonly output: Child;
+  cost(): Child;
+  unpriced(): Child;
+}
+
 /** Names come from outside; past so many different ones the rest is `other`. */
 const maxGroups = 1000;
 
@@ -19,7 +30,7 @@ export class PrometheusSink implements UsageSink {
   readonly #tokens: Counter;
   readonly #cost: Counter;
   readonly #unpriced: Counter;
-  readonly #groups = new Set<string>();
+  readonly #groups = new Map<string, GroupSums>();
   #divisions: readonly Division[] = [];
 
   constructor(registry: Registry) {
@@ -52,25 +63,37 @@ export class PrometheusSink implements UsageSink {
   record(record: UsageRecord): void {
     const account = record.cache_type !== null ? 'saved' : record.billed ? 'billed' : null;
     if (account === null) return;
-    const labels = { ...this.#group(record), account };
-    this.#tokens.inc({ ...labels, direction: 'input' }, record.input_tokens ?? 0);
-    this.#tokens.inc({ ...labels, direction: 'output' }, record.output_tokens ?? 0);
-    if (record.total_cost === null) this.#unpriced.inc(labels);
-    else this.#cost.inc(labels, record.total_cost);
+    const sums = this.#sumsOf(record, account);
+    sums.input.inc(record.input_tokens ?? 0);
+    sums.output.inc(record.output_tokens ?? 0);
+    if (record.total_cost === null) sums.unpriced().inc();
+    else sums.cost().inc(record.total_cost);
   }
 
-  #group(record: UsageRecord): Record<string, string> {
-    const labels = Object.fromEntries(
-      divisions.map((name) => [name, this.#divisions.includes(name) ? (record[name] ?? '') : '']),
-    );
-    const group = { api_endpoint: record.api_endpoint ?? '', ...labels };
-    const key = JSON.stringify(Object.values(group));
-    if (!this.#groups.has(key) && this.#groups.size >= maxGroups) {
-      const other = Object.fromEntries(this.#divisions.map((name) => [name, 'other']));
-      return { ...group, ...other };
-    }
-    this.#groups.add(key);
-    return group;
+  /** The counters of one set of labels, found without making labels anew. */
+  #sumsOf(record: UsageRecord, account: 'billed' | 'saved'): GroupSums {
+    const values = this.#divisions.map((name) => record[name] ?? '');
+    const key = JSON.stringify([account, record.api_endpoint, this.#divisions, values]);
+    const known = this.#groups.get(key);
+    if (known !== undefined) return known;
+    const isFull = this.#groups.size >= maxGroups;
+    const group = {
+      api_endpoint: record.api_endpoint ?? '',
+      ...noDivisions,
+      ...Object.fromEntries(
+        this.#divisions.map((name) => [name, isFull ? 'other' : (record[name] ?? '')]),
+      ),
+      account,
+    };
+    const sums = {
+      input: this.#tokens.labels({ ...group, direction: 'input' }),
+      output: this.#tokens.labels({ ...group, direction: 'output' }),
+      // A cost of 0 is not shown where nothing is priced.
+      cost: () => this.#cost.labels(group),
+      unpriced: () => this.#unpriced.labels(group),
+    };
+    if (!isFull) this.#groups.set(key, sums);
+    return sums;
   }
 
   stats(): SinkStats {
