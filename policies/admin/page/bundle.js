@@ -1,14 +1,18 @@
 'use strict';
 
-// Bundles the page for the browser: `node policies/admin/page/bundle.js [folder]`.
+// Bundles the page for the browser: `node policies/admin/page/bundle.js`, with `--watch` again
+// whenever one of its files changes.
 
 const { copyFileSync, readFileSync } = require('node:fs');
-const { join, resolve } = require('node:path');
+const { join } = require('node:path');
 const process = require('node:process');
-const { build } = require('esbuild');
+const { build, context } = require('esbuild');
 
 const root = join(__dirname, '..', '..', '..');
-const target = resolve(process.argv[2] ?? join(root, 'dist', 'policies', 'admin', 'page'));
+const target = join(root, 'dist', 'policies', 'admin', 'page');
+const make = process.argv.includes('--watch')
+  ? async (options) => (await context(options)).watch()
+  : build;
 
 /** Whose code gets into the bundle: their licences ask to go with it. */
 const bundled = ['lit-html', 'uplot'];
@@ -19,7 +23,7 @@ const licences = bundled
   .join('\n');
 
 async function main() {
-  await build({
+  await make({
     absWorkingDir: root,
     entryPoints: {
       dashboard: join(__dirname, 'main.ts'),
@@ -34,7 +38,7 @@ async function main() {
     tsconfig: join(__dirname, 'tsconfig.json'),
     logLevel: 'warning',
   });
-  await build({
+  await make({
     absWorkingDir: root,
     entryPoints: { dashboard: join(__dirname, 'style.css') },
     outdir: target,
