@@ -16,7 +16,10 @@ const layers: readonly (readonly [string, RegExp])[] = [
   ['connections', /^policies\/shared\/redis\//],
   ['engine', /^policies\/llm-cache\/engine\.ts$/],
   ['rules, key, entry, record', /^policies\/llm-(cache|usage)\//],
-  ['exchange', /^policies\/shared\/(exchange|answer|answer-watch|request-body|stream-judge|consumer)\.ts$/],
+  [
+    'exchange',
+    /^policies\/shared\/(exchange|answer|answer-watch|request-body|stream-judge|consumer)\.ts$/,
+  ],
   ['protocols', /^policies\/shared\/protocols\//],
   ['leaves', /^policies\/shared\/[^/]+$/],
   ['schemas', /^schemas\//],

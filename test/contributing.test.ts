@@ -1,0 +1,34 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { expect } from 'chai';
+
+const text = readFileSync('CONTRIBUTING.md', 'utf8');
+const scripts = Object.keys(
+  (JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: object }).scripts,
+);
+
+describe('CONTRIBUTING.md', () => {
+  it('names files that there are', () => {
+    const named = [...text.matchAll(/`((?:policies|test|schemas|\.ci)\/[\w./-]*)`/g)];
+    const linked = [...text.matchAll(/\]\(([\w./-]+)\)/g)];
+    const paths = [...named, ...linked].map(([, path = '']) => path);
+    expect(paths.length).to.be.above(10);
+    expect(paths.filter((path) => !existsSync(path))).to.deep.equal([]);
+  });
+
+  it('names commands that there are', () => {
+    const named = [...text.matchAll(/npm run ([\w:]+)/g)].map(([, name = '']) => name);
+    expect(named).to.include('dev');
+    for (const name of named) expect(scripts).to.include(name);
+  });
+
+  it('has every folder of the house on its map', () => {
+    const map = /```\nmanifest[\s\S]*?```/.exec(text)?.[0] ?? '';
+    const folders = readdirSync('policies', { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
+    for (const name of folders) expect(map).to.contain(`${name}/`);
+    for (const file of readdirSync('policies').filter((name) => name.endsWith('.ts'))) {
+      expect(map).to.contain(file);
+    }
+  });
+});
