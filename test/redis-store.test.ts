@@ -53,6 +53,16 @@ describe('with a real Redis', () => {
       expect(await client.pttl(name)).to.be.within(3_600_000, 3_660_000);
     });
 
+    it('counts its entries for whoever asks again, and reckons their bytes', async () => {
+      const store = stores.redis();
+      for (let at = 0; at < 300; at++)
+        await store.set(`ns:${at}`, entry({ body: randomBytes(500) }));
+      await isWritten(300);
+      expect(store.stats()).to.include({ entries: null, bytes: null });
+      await eventually(() => store.stats().entries === 300, 'they are counted');
+      expect(store.stats().bytes).to.be.within(300 * 800, 300 * 1200);
+    });
+
     it('takes an entry of a newer version for a miss', async () => {
       await stores.redis().set('a', entry());
       await isWritten();

@@ -1,0 +1,43 @@
+/** How many entries there are, and about how many bytes they take. */
+export interface Counted {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+const freshMs = 30_000;
+/** A count that takes long is made seldom: at most a hundredth of the time is spent on it. */
+const restFactor = 100;
+
+/** A count that takes a while, made in the background when somebody asks and the last one is old. */
+export class EntryCount {
+  readonly #count: () => Promise<Counted>;
+  readonly #now: () => number;
+  #latest: Counted | null = null;
+  #nextAt = 0;
+  #isCounting = false;
+
+  constructor(count: () => Promise<Counted>, now: () => number) {
+    this.#count = count;
+    this.#now = now;
+  }
+
+  /** The newest count that there is; null before the first has ended, and after one that failed. */
+  latest(): Counted | null {
+    if (!this.#isCounting && this.#now() >= this.#nextAt) void this.#again();
+    return this.#latest;
+  }
+
+  async #again(): Promise<void> {
+    this.#isCounting = true;
+    const startedAt = this.#now();
+    try {
+      this.#latest = await this.#count();
+    } catch {
+      // Whoever counts says what is wrong.
+      this.#latest = null;
+    }
+    const endedAt = this.#now();
+    this.#nextAt = endedAt + Math.max(freshMs, (endedAt - startedAt) * restFactor);
+    this.#isCounting = false;
+  }
+}
