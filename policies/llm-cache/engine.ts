@@ -9,7 +9,7 @@ import { Admission } from './admission.ts';
 import { type ClientControls, noControls, readControls } from './client-controls.ts';
 import { type Decision, type Forward, outcomeOf } from './decision.ts';
 import type { CachedResponse } from './entry.ts';
-import { Flight } from './flight.ts';
+import { Flight, mayBeBehind } from './flight.ts';
 import type { Flights } from './flights.ts';
 import type { Lookup } from './lookup.ts';
 import { readAlong } from './read-along.ts';
@@ -78,7 +78,7 @@ export class Engine {
   }
 
   async #lookup(lookup: Lookup): Promise<Decision> {
-    const { settings, now } = this.#parts;
+    const { settings, flights, now } = this.#parts;
     const { key, controls, exchange } = lookup;
     const always = freshAlways(controls);
     if (always !== null) return this.#alone(lookup, 'request', { reason: always });
@@ -92,6 +92,8 @@ export class Engine {
           return { kind: 'following', key, flight, follower: seat.follower };
         }
         if (seat.kind === 'left') return { kind: 'gone' };
+        // What comes next shall not wait as long for the same call.
+        if (seat.kind === 'waited') flights.close(key, flight);
         attempt = seat.kind === 'waited' ? Infinity : flight.attempt + 1;
         continue;
       }
@@ -206,7 +208,9 @@ export class Engine {
     // Of its own, as long as it is not known whose call it is.
     const unbound = { request: exchange.request, served: null, answer: null };
     const watch = new AnswerWatch(unbound, { keep: true, maxBytes, budget });
-    return new Flight({ watch, attempt, maxBytes, finishAlone: settings.finishOnDisconnect });
+    const finishAlone = settings.finishOnDisconnect;
+    const startedAt = this.#parts.now();
+    return new Flight({ startedAt, watch, attempt, maxBytes: mayBeBehind(maxBytes), finishAlone });
   }
 }
 

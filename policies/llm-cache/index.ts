@@ -49,11 +49,17 @@ export function llmCachePolicy(current: () => LlmCacheServices): Policy {
         const startedAt = performance.now();
         const { apiEndpoint, protocol } = exchange.request;
         const tally = services.stats.of(services.pipelineOf(apiEndpoint), protocol.name);
-        void engine.decide(exchange, tally).then((decision) => {
-          if (settings.debugHeaders && 'key' in decision && decision.key !== null) {
-            res.setHeader('X-Cache-Key', decision.key);
+        const answered = async () => {
+          const decision = await engine.decide(exchange, tally);
+          const key = 'key' in decision ? decision.key : null;
+          if (settings.debugHeaders && key !== null && !res.headersSent) {
+            res.setHeader('X-Cache-Key', key);
           }
           if (!deliver(decision, { ...shared, exchange, res, tally, startedAt })) next();
+        };
+        answered().catch((error: unknown) => {
+          faults.report('llm-cache: an answer could not be delivered', error);
+          res.destroy();
         });
       };
     },

@@ -10,6 +10,8 @@ export function refusalOf(
   protocol: Protocol,
   request: RequestBody,
 ): RefusalReason | null {
+  // It broke off before there was a status.
+  if (status === 0 && answer.fault !== null) return answer.fault;
   if (status !== 200) return 'status';
   if (answer.fault !== null) return answer.fault;
   if (answer.refused) return 'refusal';

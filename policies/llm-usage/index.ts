@@ -9,6 +9,7 @@ import type { Digest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import { type NodeExchange, exchangeOf } from '../shared/node/exchange.ts';
 import type { GatewayRequest, Policy } from '../shared/node/gateway.ts';
+import { onceOver } from '../shared/node/over.ts';
 import { tap } from '../shared/node/tap.ts';
 import { RequestBody } from '../shared/request-body.ts';
 import type { PriceList } from './price-list.ts';
@@ -49,11 +50,12 @@ export function llmUsagePolicy(current: () => LlmUsageServices): Policy {
         tap({ res, lifeline: exchange.lifeline, observer: watch, faults: services.faults });
 
         let body: RequestBody | null = null;
-        res.once('close', () => {
+        onceOver(req, res, () => {
           void record(exchange, { req, res, body, startedAt, settings, services });
         });
         void readRequest(exchange, settings, services).then((read) => {
-          if (read === 'gone') return;
+          // The client has left meanwhile, or somebody else has answered.
+          if (read === 'gone' || res.headersSent) return;
           body = read;
           next();
         });

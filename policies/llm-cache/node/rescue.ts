@@ -35,8 +35,9 @@ export function rescue(
     if (!(source instanceof IncomingMessage) || source !== lifeline.upstream) return;
     if (!isOpen() || !failing.has(source.statusCode ?? 0)) return;
     source.unpipe(res);
-    source.resume();
     instead(source.statusCode ?? null);
+    // Nobody waits for the rest of it.
+    source.destroy();
   });
   lifeline.isRescued = () => {
     if (!isOpen()) return rescued;

@@ -167,7 +167,7 @@ export class StoreRegistry {
     };
     return {
       get: (key) => used().get(key),
-      set: (key, entry) => used().set(key, entry),
+      set: (key, entry, askedAt) => used().set(key, entry, askedAt),
       delete: (key) => used().delete(key),
       purge: (filter, dryRun) => used().purge(filter, dryRun),
       list: (filter, page) => used().list(filter, page),

@@ -8,6 +8,7 @@ import type { RequestBody } from '../request-body.ts';
 import { type HeldBody, readBody } from './body.ts';
 import type { GatewayRequest } from './gateway.ts';
 import { Lifeline } from './lifeline.ts';
+import { isGone, onceOver } from './over.ts';
 
 /** One request through the gateway; both policies work on the same one. */
 export class NodeExchange implements Exchange {
@@ -15,11 +16,20 @@ export class NodeExchange implements Exchange {
   readonly lifeline: Lifeline;
   served: Exchange['served'] = null;
   answer: Promise<Answer> | null = null;
+  readonly #req: GatewayRequest;
+  readonly #res: ServerResponse;
   readonly #claims = new Set<string>();
 
   constructor(req: GatewayRequest, res: ServerResponse, protocol: Protocol, budget: ByteBudget) {
+    this.#req = req;
+    this.#res = res;
     this.request = new NodeRequest(req, res, protocol, budget);
     this.lifeline = new Lifeline(req, res);
+  }
+
+  /** Whether nobody is there any more to answer. */
+  get isGone(): boolean {
+    return isGone(this.#req, this.#res);
   }
 
   /** True for the first step of `policy` that takes the request; a later one lets it pass. */
@@ -66,6 +76,7 @@ class NodeRequest implements LlmRequest {
   readonly #budget: ByteBudget;
   #left: AbortController | null = null;
   #held: HeldBody | null = null;
+  #isOver = false;
   #offered: unknown = null;
 
   constructor(req: GatewayRequest, res: ServerResponse, protocol: Protocol, budget: ByteBudget) {
@@ -75,7 +86,10 @@ class NodeRequest implements LlmRequest {
     this.protocol = protocol;
     this.path = pathOf(req.originalUrl);
     this.query = req.originalUrl.slice(this.path.length);
-    res.once('close', () => this.#release());
+    onceOver(req, res, () => {
+      this.#isOver = true;
+      this.#release();
+    });
   }
 
   get forwardedUrl(): string {
@@ -95,8 +109,8 @@ class NodeRequest implements LlmRequest {
       const left = new AbortController();
       this.#left = left;
       const leave = () => left.abort();
-      if (this.#res.destroyed) leave();
-      else this.#res.once('close', leave);
+      if (isGone(this.#req, this.#res)) leave();
+      else onceOver(this.#req, this.#res, leave);
     }
     return this.#left.signal;
   }
@@ -121,6 +135,8 @@ class NodeRequest implements LlmRequest {
     this.#release();
     this.#held = read;
     this.#offered = this.#req.egContext.requestStream;
+    // Somebody has answered before all of it had come.
+    if (this.#isOver) this.#release();
     return read.body;
   }
 

@@ -1,6 +1,7 @@
 import { IncomingMessage, type ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { GatewayRequest } from './gateway.ts';
+import { onceOver } from './over.ts';
 
 /** Why an exchange ended before its answer did. */
 export type Cut = 'aborted' | 'client-left';
@@ -20,6 +21,7 @@ export class Lifeline {
   onCut: ((reason: Cut) => void)[] = [];
   readonly #req: GatewayRequest;
   readonly #res: ServerResponse;
+  #isGone = false;
   /** The client has left, and the call goes on. */
   #detached = false;
 
@@ -29,7 +31,7 @@ export class Lifeline {
     res.on('pipe', (source: Readable) => {
       if (source instanceof IncomingMessage && source !== req) this.#take(source);
     });
-    res.once('close', () => this.#clientLeft());
+    onceOver(req, res, () => this.#clientLeft());
   }
 
   /** Ends a call that went on without its client. */
@@ -44,17 +46,25 @@ export class Lifeline {
     upstream.once('close', () => {
       if (!upstream.complete) this.#upstreamDied();
     });
-    if (!this.#res.destroyed) return;
+    if (!this.#isGone) return;
     if (this.#detached) this.#drive(upstream);
     else upstream.destroy();
   }
 
   #clientLeft(): void {
     if (this.#res.writableEnded) return;
+    this.#isGone = true;
     if (this.upstream?.destroyed && !this.upstream.complete) return this.#cut('aborted');
     this.#detached = this.goesOn();
-    if (!this.#detached) this.#giveUp();
-    else if (this.upstream !== null) this.#drive(this.upstream);
+    if (!this.#detached) return this.#giveUp();
+    this.#stayInformed();
+    if (this.upstream !== null) this.#drive(this.upstream);
+  }
+
+  /** http-proxy tells nobody of a call that is reset when the client is gone; this one is not that client's any more. */
+  #stayInformed(): void {
+    const socket: unknown = Object.create(this.#req.socket, { destroyed: { value: false } });
+    Object.defineProperty(this.#req, 'socket', { configurable: true, value: socket });
   }
 
   /** Carries the answer through the pipeline's wrappers to a client that is not there, as the proxy's pipe did. */
@@ -75,7 +85,7 @@ export class Lifeline {
   #upstreamDied(): void {
     const res = this.#res;
     if (res.writableEnded) return;
-    if (res.destroyed) this.#cut('aborted');
+    if (this.#isGone) this.#cut('aborted');
     else if (res.headersSent) res.destroy();
     else if (!this.isRescued()) this.#badGateway();
   }
