@@ -112,7 +112,7 @@ function forward(flight: Flight, decision: Forward, delivery: Delivery): void {
   if (fallback === null) return;
   let outcome: OutcomeName = outcomeOf(decision);
   void flight.finished.then(() => tally.count(outcome, decision.reason));
-  rescue(res, lifeline, (status) => {
+  rescue(res, exchange, (status) => {
     served(exchange, 'stale', fallback);
     outcome = 'stale';
     if (decision.key !== null) delivery.used(decision.key, fallback);

@@ -1,6 +1,11 @@
 import { IncomingMessage, type ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import type { GatewayRequest } from './gateway.ts';
+import type { AppRequest } from './gateway.ts';
+
+// Of an answer that nothing ties to its source: how long it may be silent without its client, before
+// its head (a model that thinks) and in its middle.
+const thinkingMs = 10 * 60_000;
+const silentMs = 15_000;
 
 /** Why an exchange ended before its answer did. */
 export type Cut = 'aborted' | 'client-left';
@@ -18,29 +23,51 @@ export class Lifeline {
   isRescued: () => boolean = () => false;
   /** Told, once, when the answer will not come to its end. */
   onCut: ((reason: Cut) => void)[] = [];
-  readonly #req: GatewayRequest;
+  readonly #req: AppRequest;
   readonly #res: ServerResponse;
   /** The client has left, and the call goes on. */
   #detached = false;
+  /** The client left before its request had been forwarded whole. */
+  #requestBroke = false;
+  #patience: NodeJS.Timeout | undefined;
 
-  constructor(req: GatewayRequest, res: ServerResponse) {
+  constructor(req: AppRequest, res: ServerResponse) {
     this.#req = req;
     this.#res = res;
     res.on('pipe', (source: Readable) => {
       if (source instanceof IncomingMessage && source !== req) this.#take(source);
     });
     res.once('close', () => this.#clientLeft());
+    req.once('aborted', () => {
+      this.#requestBroke = true;
+      this.abandon();
+    });
   }
 
   /** Ends a call that went on without its client. */
   abandon(): void {
     if (!this.#detached) return;
-    this.#detached = false;
+    this.settle();
     this.#giveUp();
+  }
+
+  /** A sign of life of the answer. */
+  stir(): void {
+    if (!this.#detached || this.upstream !== null) return;
+    clearTimeout(this.#patience);
+    const patienceMs = this.#res.headersSent ? silentMs : thinkingMs;
+    this.#patience = setTimeout(() => this.abandon(), patienceMs).unref();
+  }
+
+  /** The answer has come to its end. */
+  settle(): void {
+    this.#detached = false;
+    clearTimeout(this.#patience);
   }
 
   #take(upstream: IncomingMessage): void {
     this.upstream = upstream;
+    clearTimeout(this.#patience);
     upstream.once('close', () => {
       if (!upstream.complete) this.#upstreamDied();
     });
@@ -52,9 +79,10 @@ export class Lifeline {
   #clientLeft(): void {
     if (this.#res.writableEnded) return;
     if (this.upstream?.destroyed && !this.upstream.complete) return this.#cut('aborted');
-    this.#detached = this.goesOn();
+    this.#detached = this.goesOn() && !this.#requestBroke;
     if (!this.#detached) this.#giveUp();
     else if (this.upstream !== null) this.#drive(this.upstream);
+    else this.stir();
   }
 
   /** Carries the answer through the pipeline's wrappers to a client that is not there, as the proxy's pipe did. */
