@@ -139,7 +139,7 @@ export function createLlmCache(
     },
     adminRoutes: adminHandler({
       current: () => runtime.admin(),
-      pageFolder: join(root, 'dist', 'policies', 'admin', 'page'),
+      pageFolder: join(root ?? '', 'dist', 'policies', 'admin', 'page'),
       version: versionIn(root),
       faults: runtime.faults,
     }) as ExpressMiddleware,
@@ -209,13 +209,16 @@ function asExpress(
   return middleware as ExpressMiddleware;
 }
 
-/** Of this file as it was built (`dist/policies`), or as it is written (`policies`). */
-function packageFolder(): string {
+/** Of this file as it was built (`dist/policies`), or as it is written (`policies`); null as a module. */
+function packageFolder(): string | null {
+  // Deno reads the source as a module, beside which no page is built.
+  if (typeof __dirname === 'undefined') return null;
   const folder = dirname(__dirname);
   return basename(folder) === 'dist' ? dirname(folder) : folder;
 }
 
-function versionIn(root: string): string {
+function versionIn(root: string | null): string {
+  if (root === null) return 'unknown';
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     readonly version: string;
   };

@@ -401,6 +401,28 @@ for (const [version, express] of Object.entries(expresses)) {
     });
 
     describe('when one side dies', () => {
+      it('has those that wait call again when the first client leaves before its request was passed on', async () => {
+        upstream.answer(json(answers.chat.json));
+        const gate = new Gate();
+        let passing = 0;
+        const slow: Handler = async (_req, _res, next) => {
+          if (passing++ === 0) await gate.wait();
+          next();
+        };
+        const url = `${await start(cache.llmUsage(), cache.llmCache(), slow, proxy())}${chat}`;
+        const body = JSON.stringify(ask());
+        const leader = http.request(url, { method: 'POST', agent: false });
+        leader.on('error', () => {});
+        leader.end(body);
+        await eventually(() => passing === 1, 'the first request is on its way');
+        const other = post(url, body);
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        leader.destroy();
+        expect((await other).text).to.equal(answers.chat.json);
+        gate.pass();
+        expect((await post(url, body)).headers['x-cache']).to.equal('HIT (exact)');
+      });
+
       for (const way of ['http-proxy', 'http-proxy-middleware']) {
         const makeWay = () => ways[way]?.() ?? proxy();
 

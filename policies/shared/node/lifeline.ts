@@ -2,10 +2,15 @@ import { IncomingMessage, type ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { AppRequest } from './gateway.ts';
 
-// Of an answer that nothing ties to its source: how long it may be silent without its client, before
-// its head (a model that thinks) and in its middle.
-const thinkingMs = 10 * 60_000;
-const silentMs = 15_000;
+/** How long an answer that comes from no upstream's message may be silent once its client has left. */
+export interface Patience {
+  /** Before its head, in milliseconds: a model may think for minutes. */
+  readonly thinkingMs: number;
+  /** After it, in milliseconds. */
+  readonly silentMs: number;
+}
+
+const usual: Patience = { thinkingMs: 10 * 60_000, silentMs: 15_000 };
 
 /** Why an exchange ended before its answer did. */
 export type Cut = 'aborted' | 'client-left';
@@ -29,9 +34,11 @@ export class Lifeline {
   #detached = false;
   /** The client left before its request had been forwarded whole. */
   #requestBroke = false;
-  #patience: NodeJS.Timeout | undefined;
+  readonly #patience: Patience;
+  #silence: NodeJS.Timeout | undefined;
 
-  constructor(req: AppRequest, res: ServerResponse) {
+  constructor(req: AppRequest, res: ServerResponse, patience = usual) {
+    this.#patience = patience;
     this.#req = req;
     this.#res = res;
     res.on('pipe', (source: Readable) => {
@@ -54,20 +61,21 @@ export class Lifeline {
   /** A sign of life of the answer. */
   stir(): void {
     if (!this.#detached || this.upstream !== null) return;
-    clearTimeout(this.#patience);
-    const patienceMs = this.#res.headersSent ? silentMs : thinkingMs;
-    this.#patience = setTimeout(() => this.abandon(), patienceMs).unref();
+    clearTimeout(this.#silence);
+    const { thinkingMs, silentMs } = this.#patience;
+    const waitMs = this.#res.headersSent ? silentMs : thinkingMs;
+    this.#silence = setTimeout(() => this.abandon(), waitMs).unref();
   }
 
   /** The answer has come to its end. */
   settle(): void {
     this.#detached = false;
-    clearTimeout(this.#patience);
+    clearTimeout(this.#silence);
   }
 
   #take(upstream: IncomingMessage): void {
     this.upstream = upstream;
-    clearTimeout(this.#patience);
+    clearTimeout(this.#silence);
     upstream.once('close', () => {
       if (!upstream.complete) this.#upstreamDied();
     });
