@@ -421,7 +421,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect((await other).text).to.equal(answers.chat.json);
         gate.pass();
         expect((await post(url, body)).headers['x-cache']).to.equal('HIT (exact)');
-      });
+      }).timeout(5000);
 
       for (const way of ['http-proxy', 'http-proxy-middleware']) {
         const makeWay = () => ways[way]?.() ?? proxy();
