@@ -19,10 +19,19 @@ export function validate<T>(
   where: string,
 ): T {
   const check = ajv.getSchema(schema.$id) ?? ajv.compile(schema);
-  const copy: unknown = structuredClone(value ?? {});
+  const copy = copyOf(value ?? {});
   if (check(copy)) return copy as T;
   const problems = (check.errors ?? []).map(describe).filter((text) => text !== null);
   throw new ConfigurationError(`${where}: ${[...new Set(problems)].join('; ')}`);
+}
+
+/** What is no plain data (a function, a Buffer, among a client's own options) stays what it is. */
+function copyOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copyOf);
+  if (typeof value !== 'object' || value === null) return value;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, copyOf(part)]));
 }
 
 function describe(error: ErrorObject): string | null {

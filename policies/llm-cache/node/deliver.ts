@@ -51,7 +51,7 @@ export function deliver(decision: Decision, delivery: Delivery): boolean {
     case 'following':
       exchange.served = { cacheType: 'coalesced', facts: decision.flight.answer };
       onHeaders(res, () => firstByte(delivery, 'coalesced'));
-      follow(res, decision, () => tally.countSlowReader());
+      follow(res, decision, exchange.request.left, () => tally.countSlowReader());
       return true;
     case 'unavailable':
       answerUnavailable(res, decision, exchange.request.protocol);
@@ -102,7 +102,7 @@ function forward(decision: Forward, delivery: Delivery): void {
   const inner = attach(flight, delivery);
   if (fallback === null) return;
   void flight.finished.then(() => tally.count(outcome, decision.reason));
-  rescue(res, exchange.lifeline, (status) => {
+  rescue(res, exchange, (status) => {
     served(exchange, 'stale', fallback);
     outcome = 'stale';
     if (decision.key !== null) delivery.used(decision.key, fallback);

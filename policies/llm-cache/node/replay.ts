@@ -31,11 +31,16 @@ export function replayStale(
 }
 
 /** Lets the client read along with a stream that is under way. */
-export function follow(res: ServerResponse, following: Following, tooSlow: () => void): void {
+export function follow(
+  res: ServerResponse,
+  following: Following,
+  left: AbortSignal,
+  tooSlow: () => void,
+): void {
   const { flight, follower } = following;
   setHeaders(res, flight.headers, 'HIT (coalesced)', cacheStatus(following));
   res.on('drain', () => follower.resume());
-  res.once('close', () => follower.leave());
+  left.addEventListener('abort', () => follower.leave());
   follower.attach({
     write: (bytes) => res.write(asBuffer(bytes)),
     end: () => res.end(),

@@ -44,12 +44,13 @@ const sweepMs = 60_000;
 export class StoreRegistry {
   readonly #kept = new Map<string, Kept>();
   readonly #now: () => number;
+  readonly #sweeping: NodeJS.Timeout;
   #settings: Readonly<Record<string, StoreSettings>> = {};
   #surroundings: Surroundings = { gatewayRedis: {}, log: silent };
 
   constructor(now: () => number = Date.now) {
     this.#now = now;
-    setInterval(() => void this.sweep(), sweepMs).unref();
+    this.#sweeping = setInterval(() => void this.sweep(), sweepMs).unref();
   }
 
   /** The stores that a configuration names; `memory` exists even when nothing is said. */
@@ -157,6 +158,12 @@ export class StoreRegistry {
       // Others are to be closed all the same.
       await kept.store.close().catch(() => {});
     }
+  }
+
+  /** Lets go of every store; one that is used again starts anew. */
+  async close(): Promise<void> {
+    clearInterval(this.#sweeping);
+    await Promise.allSettled([...this.#kept.values()].map(({ store }) => store.close()));
   }
 
   #watched(kept: Kept): Store {
