@@ -97,7 +97,7 @@ export class MemoryStore implements Store {
     return entry;
   }
 
-  async set(key: string, entry: CachedResponse, askedAt = entry.storedAt): Promise<boolean> {
+  async set(key: string, entry: CachedResponse, askedAt = this.#now()): Promise<boolean> {
     if (this.#purges.covers(key, entry, askedAt)) return true;
     const before = this.#find(key);
     const head = before && decodeHead(before.encoded)?.head;

@@ -81,7 +81,7 @@ export class RedisStore implements Store {
   }
 
   /** Resolves when the entry is on its way, rejects when too much is; nobody waits for its arrival. */
-  async set(key: string, entry: CachedResponse, askedAt = entry.storedAt): Promise<boolean> {
+  async set(key: string, entry: CachedResponse, askedAt = this.#now()): Promise<boolean> {
     const bytes = encodeEntry(entry);
     if (bytes.length > maxQueuedBytes) return false;
     const write = { name: this.#nameOf(key), bytes, expiresAt: entry.expiresAt, askedAt };

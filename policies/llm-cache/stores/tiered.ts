@@ -59,7 +59,7 @@ export class TieredStore implements Store {
     return entry;
   }
 
-  async set(key: string, entry: CachedResponse, askedAt = entry.storedAt): Promise<boolean> {
+  async set(key: string, entry: CachedResponse, askedAt = this.#now()): Promise<boolean> {
     const purges = this.#purges;
     const isFar = await this.#options.far.set(key, entry, askedAt);
     if (!this.#thrownOut.covers(key, entry, askedAt)) await this.#keepNear(key, entry, purges);
