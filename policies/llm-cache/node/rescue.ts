@@ -1,9 +1,7 @@
 import { IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Lifeline } from '../../shared/node/lifeline.ts';
-
-/** Statuses of an upstream that cannot answer at the moment (RFC 5861, and its rate limit). */
-const failing: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
+import { isFailing } from '../response-rules.ts';
 
 /** What the proxy policy says when it cannot reach the upstream. */
 const proxysOwn502 = 'Bad gateway.';
@@ -33,7 +31,7 @@ export function rescue(
 
   res.on('pipe', (source: Readable) => {
     if (!(source instanceof IncomingMessage) || source !== lifeline.upstream) return;
-    if (!isOpen() || !failing.has(source.statusCode ?? 0)) return;
+    if (!isOpen() || !isFailing(source.statusCode ?? 0)) return;
     source.unpipe(res);
     source.resume();
     instead(source.statusCode ?? null);
