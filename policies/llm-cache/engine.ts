@@ -161,13 +161,13 @@ export class Engine {
       return null;
     }
     flight.lease = lease;
-    void this.#admission.conclude(lookup, flight).then(({ entry, outcome }) => {
+    const concluded = this.#admission.conclude(lookup, flight).then(({ entry, outcome }) => {
       flights.close(key, flight);
       if (entry === null && attempt >= maxAttempts) flights.pass(key);
       flight.conclude(entry);
       return lease?.end(outcome);
     });
-    return { kind, reason: null, key, flight, fallback };
+    return { kind, reason: null, key, flight, fallback, concluded };
   }
 
   /** The lease on the call, where several gateways share one; null where there is none to have. */
@@ -190,7 +190,7 @@ export class Engine {
   ): Forward {
     const { flights } = this.#parts;
     const flight = this.#flight(lookup, maxAttempts);
-    void this.#admission.conclude(lookup, flight).then(({ entry }) => {
+    const concluded = this.#admission.conclude(lookup, flight).then(({ entry }) => {
       if (entry !== null) flights.coalesceAgain(lookup.key);
     });
     return {
@@ -199,6 +199,7 @@ export class Engine {
       key: lookup.key,
       flight,
       fallback: more.fallback ?? null,
+      concluded,
     };
   }
 
@@ -237,5 +238,5 @@ function isForward(decision: Decision): decision is Forward {
 
 function aside(reason: AsideReason): Forward {
   const kind = isClientsWish(reason) ? 'request' : 'bypass';
-  return { kind, reason, key: null, flight: null, fallback: null };
+  return { kind, reason, key: null, flight: null, fallback: null, concluded: Promise.resolve() };
 }

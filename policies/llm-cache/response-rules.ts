@@ -23,3 +23,11 @@ export function refusalOf(
   }
   return null;
 }
+
+/** Statuses of an upstream that cannot answer at the moment (RFC 5861, and its rate limit). */
+const failing: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
+
+/** Whether an expired entry may stand in for an answer of that status. */
+export function isFailing(status: number): boolean {
+  return failing.has(status);
+}

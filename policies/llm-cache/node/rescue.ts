@@ -1,9 +1,7 @@
 import { IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { NodeExchange } from '../../shared/node/exchange.ts';
-
-/** Statuses of an upstream that cannot answer at the moment (RFC 5861, and its rate limit). */
-const failing: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
+import { isFailing } from '../response-rules.ts';
 
 /**
  * Watches for an upstream that fails before its first byte, and has `answer` called in its place:
@@ -33,7 +31,7 @@ export function rescue(
 
   res.on('pipe', (source: Readable) => {
     if (!(source instanceof IncomingMessage) || source !== lifeline.upstream) return;
-    if (!isOpen() || !failing.has(source.statusCode ?? 0)) return;
+    if (!isOpen() || !isFailing(source.statusCode ?? 0)) return;
     source.unpipe(res);
     instead(source.statusCode ?? null);
     // Nobody waits for the rest of it.

@@ -60,8 +60,8 @@ export interface Store {
   get(key: string): Promise<CachedResponse | undefined>;
   /**
    * Keeps the entry until its `expiresAt`, unless it has been thrown out, or replaced by one that is
-   * newer, since it was asked for: `askedAt`, in milliseconds since the epoch; now, where it is not said. False when it is too
-   * large to be kept; rejects on a failure.
+   * newer, since it was asked for: `askedAt`, in milliseconds since the epoch; now, where it is not
+   * said. False when it is too large to be kept; rejects on a failure.
    */
   set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean>;
   /** Throws the entry out, everywhere. Whether there was one. */
