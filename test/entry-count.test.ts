@@ -9,9 +9,10 @@ describe('a count in the background', () => {
   beforeEach(() => {
     now = 0;
     counts = 0;
-    const make = () => {
+    const make = (signal: AbortSignal) => {
       counts++;
       return new Promise<Counted>((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new Error()));
         end = (counted) => (counted instanceof Error ? reject(counted) : resolve(counted));
       });
     };
@@ -49,6 +50,18 @@ describe('a count in the background', () => {
     count.latest();
     expect(counts).to.equal(1);
     now += 2000;
+    count.latest();
+    expect(counts).to.equal(2);
+  });
+
+  it('ends when it is stopped, and is made again when it is asked for later', async () => {
+    count.stop();
+    count.latest();
+    count.stop();
+    await settle();
+    expect(count.latest()).to.equal(null);
+    expect(counts).to.equal(1);
+    now += 31_000;
     count.latest();
     expect(counts).to.equal(2);
   });

@@ -10,34 +10,41 @@ const restFactor = 100;
 
 /** A count that takes a while, made in the background when somebody asks and the last one is old. */
 export class EntryCount {
-  readonly #count: () => Promise<Counted>;
+  readonly #count: (signal: AbortSignal) => Promise<Counted>;
   readonly #now: () => number;
   #latest: Counted | null = null;
   #nextAt = 0;
-  #isCounting = false;
+  #counting: AbortController | null = null;
 
-  constructor(count: () => Promise<Counted>, now: () => number) {
+  /** `count` is to reject when it is aborted. */
+  constructor(count: (signal: AbortSignal) => Promise<Counted>, now: () => number) {
     this.#count = count;
     this.#now = now;
   }
 
   /** The newest count that there is; null before the first has ended, and after one that failed. */
   latest(): Counted | null {
-    if (!this.#isCounting && this.#now() >= this.#nextAt) void this.#again();
+    if (this.#counting === null && this.#now() >= this.#nextAt) void this.#again();
     return this.#latest;
   }
 
+  /** Ends the count that is under way, if there is one. */
+  stop(): void {
+    this.#counting?.abort();
+  }
+
   async #again(): Promise<void> {
-    this.#isCounting = true;
+    const counting = new AbortController();
+    this.#counting = counting;
     const startedAt = this.#now();
     try {
-      this.#latest = await this.#count();
+      this.#latest = await this.#count(counting.signal);
     } catch {
       // Whoever counts says what is wrong.
       this.#latest = null;
     }
     const endedAt = this.#now();
     this.#nextAt = endedAt + Math.max(freshMs, (endedAt - startedAt) * restFactor);
-    this.#isCounting = false;
+    this.#counting = null;
   }
 }

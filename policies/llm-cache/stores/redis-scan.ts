@@ -91,12 +91,14 @@ export class RedisScan {
   }
 
   /** How many there are; their bytes are reckoned from a sample. */
-  async count(): Promise<Counted> {
+  async count(signal: AbortSignal): Promise<Counted> {
     let entries = 0;
     const sizes: number[] = [];
     for (const node of await this.#nodes()) {
       for (let cursor = '0', isFirst = true; isFirst || cursor !== '0'; isFirst = false) {
+        signal.throwIfAborted();
         const [next, names] = await this.#scan(node, cursor, {}, countStep);
+        signal.throwIfAborted();
         cursor = next;
         entries += names.length;
         const some = sizes.length < maxSample ? names.slice(0, sampleStep) : [];

@@ -55,7 +55,7 @@ export class RedisStore implements Store {
       decode: (name, bytes) => this.#decode(name, bytes),
       uses: this.#uses,
     });
-    this.#size = new EntryCount(() => this.#scan.count(), this.#now);
+    this.#size = new EntryCount((signal) => this.#scan.count(signal), this.#now);
     this.purges = new PurgeChannel(options.connection, options.keyPrefix);
     const run = (
       script: string,
@@ -146,6 +146,8 @@ export class RedisStore implements Store {
   async close(): Promise<void> {
     await this.#writes.flushed();
     await this.#uses.flush();
+    // It would connect anew.
+    this.#size.stop();
     this.#connection.close();
   }
 
