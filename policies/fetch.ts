@@ -6,6 +6,7 @@ export { ConfigurationError } from '../schemas/problems.ts';
 export type { FetchHandler } from './fetch/handler.ts';
 export type { LlmCacheOptions } from './fetch/options.ts';
 export type { CachedResponse } from './llm-cache/entry.ts';
+export { MapStore } from './llm-cache/stores/map.ts';
 export type { Store } from './llm-cache/stores/store.ts';
 export type { UsageRecord } from './llm-usage/usage-record.ts';
 

@@ -48,7 +48,17 @@ export function readOptions<Rest extends readonly unknown[]>(
     throw wrong('"store" must be a store: an object with `get`, `set` and `used`');
   }
   const given = Object.entries(data).filter(([, value]) => value !== undefined);
-  return check<FetchSettings>(fetchSchema, Object.fromEntries(given), place);
+  const settings = check<FetchSettings>(fetchSchema, Object.fromEntries(given), place);
+  if (!isCloudflare()) return settings;
+  if (data.coalesce === true) {
+    throw wrong('"coalesce" cannot be had on Cloudflare, where no request may wait for another');
+  }
+  return { ...settings, coalesce: false };
+}
+
+/** Its runtime lets a request that waits for what another has begun wait for ever. */
+function isCloudflare(): boolean {
+  return globalThis.navigator?.userAgent === 'Cloudflare-Workers';
 }
 
 const place = 'withLlmCache';
