@@ -6,8 +6,8 @@ import { pluginSchema, type RateSettings } from './plugin.ts';
 
 const { store: _store, namespace, ...cacheProperties } = llmCacheSchema.properties;
 
-const properties = {
-  ...cacheProperties,
+/** What `llm-cache` has not, or calls something else. */
+export const ownProperties = {
   namespace: {
     ...namespace,
     description: 'the `api_endpoint` of the records; separates handlers that share a store',
@@ -35,12 +35,20 @@ const properties = {
 } as const;
 
 /** The options that are functions or objects with some, and so not this schema's to judge. */
-export const liveOptions = ['store', 'record', 'consumer', 'waitUntil'] as const;
+export const liveOptions = {
+  store: 'where entries are kept, a `Store`; default: a `MapStore` in this process',
+  record:
+    'is given the usage record of every request on a path that the cache serves, whoever answered',
+  consumer:
+    'is called with what the handler is called with: who asks, an id or an object with one; may be asynchronous',
+  waitUntil:
+    'keeps the platform from ending before what is stored and recorded is; default: `waitUntil` of the handler’s own arguments',
+} as const;
 
 /** The options of `withLlmCache` that are data. */
 export const fetchSchema: Schema & { readonly $id: string } = {
   $id: 'http://express-gateway.io/schemas/llm-cache/fetch.json',
-  ...closed(properties, { allowed: liveOptions }),
+  ...closed({ ...cacheProperties, ...ownProperties }, { allowed: Object.keys(liveOptions) }),
 };
 
 /** What the options say when every default is filled in. */

@@ -1,4 +1,5 @@
 import { llmRequestSchema } from '../../schemas/conditions.ts';
+import { liveOptions, ownProperties } from '../../schemas/fetch.ts';
 import { llmCacheSchema } from '../../schemas/llm-cache.ts';
 import { llmUsageSchema } from '../../schemas/llm-usage.ts';
 import { pluginSchema, storeKinds } from '../../schemas/plugin.ts';
@@ -95,6 +96,13 @@ export const readmeTables: Readonly<Record<string, string>> = {
       `store-${kind}`,
       table(['setting', 'default', 'meaning'], parameters(properties)),
     ]),
+  ),
+  fetch: table(
+    ['option', 'default', 'meaning'],
+    [
+      ...named(liveOptions).map(([name = '', meaning = '']) => [name, '', meaning]),
+      ...parameters(ownProperties),
+    ],
   ),
   metrics: table(['metric', 'labels', 'what it counts'], metrics()),
   'usage-record': table(['field', 'meaning'], named(recordFields)),
