@@ -65,6 +65,7 @@ function allowedOf({ parentSchema, params }: Problem): string {
 function got(error: Problem): string {
   // A store may be a url with a password in it, and so may what stands in its place.
   if (/secret|key|url|options|password|^\/stores\/[^/]+$/i.test(error.instancePath)) return '';
-  const text = JSON.stringify(error.data) ?? String(error.data);
+  const isJson = typeof error.data !== 'number' || Number.isFinite(error.data);
+  const text = (isJson ? JSON.stringify(error.data) : undefined) ?? String(error.data);
   return `, got ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`;
 }

@@ -18,6 +18,7 @@ const json = fc.oneof(
   fc.jsonValue({ maxDepth: 2 }),
   fc.integer({ min: -2, max: 5 }),
   fc.double(),
+  fc.constantFrom(Infinity, -Infinity, NaN),
   fc.string({ maxLength: 3, unit: 'binary' }),
   fc.constantFrom('shared', 'auto', '', 'x'.repeat(257), '😀'.repeat(256)),
   fc.array(fc.constantFrom('a', '', 1)),

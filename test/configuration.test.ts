@@ -216,6 +216,7 @@ describe('a step of ours in gateway.config.yml', () => {
     ['llm-cache', { ttl: 0 }, '"ttl" must be >= 1, got 0'],
     ['llm-cache', { ttl: '60' }, '"ttl" must be integer, got "60"'],
     ['llm-cache', { ttl: 1.5 }, '"ttl" must be integer, got 1.5'],
+    ['llm-cache', { ttl: Infinity }, '"ttl" must be integer, got Infinity'],
     [
       'llm-cache',
       { scope: 'user' },

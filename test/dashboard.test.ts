@@ -173,6 +173,7 @@ describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skippe
       .getByRole('button', { name: /Purge/ })
       .click();
     const dialog = page.getByRole('dialog');
+    await dialog.getByText(hostile, { exact: true }).first().waitFor();
     expect(await dialog.getByText(hostile, { exact: true }).count()).to.equal(2);
     expect(await page.locator('img').count()).to.equal(0);
     expect(complaints).to.deep.equal([]);

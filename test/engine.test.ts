@@ -79,15 +79,23 @@ describe('the engine', () => {
   it('takes a store that fails to read for a bypass, and says so once', async () => {
     const engine = engineOn(broken);
     for (const _ of [1, 2, 3]) {
-      expect(await engine.decide(exchange(), tally)).to.include({
-        kind: 'bypass',
-        reason: 'store-error',
-        flight: null,
-      });
+      const decision = await engine.decide(exchange(), tally);
+      expect(decision).to.include({ kind: 'bypass', reason: 'store-error', fallback: null });
+      await answer(decision);
     }
     expect(stats.pipelines()['p']).to.deep.include({ requests: 3, reasons: { 'store-error': 3 } });
-    expect(said.length).to.equal(1);
-    expect(said[0]).to.not.contain('prompt');
+    expect(said.length).to.equal(2);
+    expect(said[0]).to.include('the store failed');
+    expect(said[1]).to.include('an answer could not be stored');
+    expect(said.join()).to.not.contain('prompt');
+  });
+
+  it('lets identical requests share one call though the store fails', async () => {
+    const engine = engineOn(broken);
+    const leader = await engine.decide(exchange(), tally);
+    const others = [engine.decide(exchange(), tally), engine.decide(exchange(), tally)];
+    await answer(leader);
+    for (const other of await Promise.all(others)) expect(other.kind).to.equal('joined');
   });
 
   it('takes a store that fails to write for an answer that was not stored', async () => {

@@ -81,7 +81,7 @@ export class Engine {
     const { settings, flights, now } = this.#parts;
     const { key, controls, exchange } = lookup;
     const always = freshAlways(controls);
-    if (always !== null) return this.#alone(lookup, 'request', { reason: always });
+    if (always !== null) return this.#alone(lookup, asked(always));
 
     for (let attempt = 1; ;) {
       const flight = this.#joinable(lookup, attempt);
@@ -97,25 +97,29 @@ export class Engine {
         attempt = seat.kind === 'waited' ? Infinity : flight.attempt + 1;
         continue;
       }
-      const entry = await this.#stored(key);
+      const found = await this.#stored(key);
+      const entry = found === 'failed' ? undefined : found;
       const standing = standingOf(entry, controls, now());
       if (standing === 'fresh' && entry !== undefined) return this.#hit(key, entry);
-      if (standing === 'too-old') return this.#alone(lookup, 'request', { reason: 'max-age' });
+      if (standing === 'too-old') return this.#alone(lookup, asked('max-age'));
       // Somebody may have made the call while the store was asked.
       if (this.#joinable(lookup, attempt) !== undefined) continue;
-      const kind = entry === undefined ? 'miss' : 'stale';
-      const fallback = this.#fallback(entry);
-      if (!this.#mayShare(lookup, attempt)) return this.#alone(lookup, kind, { fallback });
-      const led = await this.#lead(lookup, kind, fallback, attempt);
+      const way = { ...forwardOf(found), fallback: this.#fallback(entry) };
+      if (!this.#mayShare(lookup, attempt)) return this.#alone(lookup, way);
+      const led = await this.#lead(lookup, way, attempt);
       if (led !== null) return led;
     }
   }
 
-  async #stored(key: string): Promise<CachedResponse | undefined> {
-    const { store, settings, timings } = this.#parts;
+  /** A store that fails keeps identical requests from nothing but what is stored. */
+  async #stored(key: string): Promise<CachedResponse | undefined | 'failed'> {
+    const { store, settings, timings, faults } = this.#parts;
     const startedAt = performance.now();
     try {
       return await store.get(key);
+    } catch (error) {
+      faults.report('llm-cache: the store failed', error);
+      return 'failed';
     } finally {
       timings.lookup(settings.store, (performance.now() - startedAt) / 1000);
     }
@@ -145,17 +149,12 @@ export class Engine {
   }
 
   /** A call that identical requests may join; null where another gateway makes it, and this one reads along. */
-  async #lead(
-    lookup: Lookup,
-    kind: Forward['kind'],
-    fallback: CachedResponse | null,
-    attempt: number,
-  ): Promise<Forward | null> {
+  async #lead(lookup: Lookup, way: Way, attempt: number): Promise<Forward | null> {
     const { flights, store } = this.#parts;
     const { key } = lookup;
     const flight = this.#flight(lookup, attempt);
     flights.open(key, flight);
-    const lease = await this.#lease(key);
+    const lease = way.reason === 'store-error' ? null : await this.#lease(key);
     if (lease === 'elsewhere') {
       readAlong({ key, flight, store, flights });
       return null;
@@ -167,7 +166,7 @@ export class Engine {
       flight.conclude(entry);
       return lease?.end(outcome);
     });
-    return { kind, reason: null, key, flight, fallback, concluded };
+    return { ...way, key, flight, concluded };
   }
 
   /** The lease on the call, where several gateways share one; null where there is none to have. */
@@ -183,24 +182,13 @@ export class Engine {
   }
 
   /** A call that nobody joins. */
-  #alone(
-    lookup: Lookup,
-    kind: Forward['kind'],
-    more: { reason?: AsideReason; fallback?: CachedResponse | null },
-  ): Forward {
+  #alone(lookup: Lookup, way: Way): Forward {
     const { flights } = this.#parts;
     const flight = this.#flight(lookup, maxAttempts);
     const concluded = this.#admission.conclude(lookup, flight).then(({ entry }) => {
       if (entry !== null) flights.coalesceAgain(lookup.key);
     });
-    return {
-      kind,
-      reason: more.reason ?? null,
-      key: lookup.key,
-      flight,
-      fallback: more.fallback ?? null,
-      concluded,
-    };
+    return { ...way, key: lookup.key, flight, concluded };
   }
 
   #flight({ exchange }: Lookup, attempt: number): Flight {
@@ -213,6 +201,18 @@ export class Engine {
     const startedAt = this.#parts.now();
     return new Flight({ startedAt, watch, attempt, maxBytes: mayBeBehind(maxBytes), finishAlone });
   }
+}
+
+/** Why and how a request goes on, whoever makes the call. */
+type Way = Pick<Forward, 'kind' | 'reason' | 'fallback'>;
+
+function asked(reason: AsideReason): Way {
+  return { kind: 'request', reason, fallback: null };
+}
+
+function forwardOf(found: CachedResponse | undefined | 'failed'): Pick<Way, 'kind' | 'reason'> {
+  if (found === 'failed') return { kind: 'bypass', reason: 'store-error' };
+  return { kind: found === undefined ? 'miss' : 'stale', reason: null };
 }
 
 function count(decision: Decision, tally: Tally): void {
