@@ -57,6 +57,10 @@ http {
   proxy_cache_path ${dir}/cache keys_zone=llm:10m;
   client_body_buffer_size 1m;
   client_max_body_size 10m;
+  # The head of a stored answer has the key in it.
+  proxy_buffer_size 64k;
+  proxy_buffers 8 64k;
+  proxy_busy_buffers_size 128k;
   keepalive_requests 1000000000;
   server {
     listen 127.0.0.1:${port};
