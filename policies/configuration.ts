@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { llmNoCacheSchema, llmRequestSchema } from '../schemas/conditions.ts';
@@ -15,12 +16,61 @@ import { conditionsIn, type Pipeline, type Step } from './pipelines.ts';
 import type { PluginContext } from './shared/node/gateway.ts';
 import { isObject, type JsonObject } from './shared/json.ts';
 
+/** What a runtime is made of. */
+export interface Configuration {
+  readonly settings: PluginSettings;
+  /** The key of the digests. */
+  readonly secret: string;
+  /** What a redis store that does not say where its Redis is reaches it with. */
+  readonly gatewayRedis: Readonly<Record<string, unknown>>;
+  readonly pipelines: readonly Pipeline[];
+}
+
+/** Settings and pipelines of the gateway. Throws a ConfigurationError that says what is wrong. */
+export function gatewayConfiguration(
+  context: Pick<PluginContext, 'settings' | 'config'>,
+  pipelines: readonly Pipeline[],
+): Configuration {
+  const { systemConfig } = context.config;
+  const settings = readSettings(context);
+  const secret = scopeSecret(settings, systemConfig);
+  checkStores(settings, systemConfig);
+  checkUsage(settings);
+  checkPipelines(pipelines, settings);
+  return { settings, secret, gatewayRedis: redisOfGateway(systemConfig), pipelines };
+}
+
+/**
+ * Settings of a host without a gateway, whose pipelines come later. Throws a ConfigurationError
+ * whose message begins with `where`.
+ */
+export function hostConfiguration(
+  given: unknown,
+  pipelines: readonly Pipeline[],
+  where: string,
+): Configuration {
+  const settings = validate<PluginSettings>(pluginSchema, given, where);
+  checkStores(settings, null, where);
+  checkUsage(settings, where);
+  const [shared] = redisStores(settings.stores);
+  if (settings.scopeSecret === undefined && shared !== undefined) {
+    throw new ConfigurationError(
+      `${where}: "scopeSecret" is missing: with a redis store ("${shared}") it must be the same in every process`,
+    );
+  }
+  // Entries in memory are nobody else's to find.
+  const secret = settings.scopeSecret ?? randomBytes(32).toString('base64');
+  return { settings, secret, gatewayRedis: {}, pipelines };
+}
+
+const gatewaysWhere = 'system.config.yml, plugins.llm-cache';
+
 const conditionSchemas = { 'llm-request': llmRequestSchema, 'llm-no-cache': llmNoCacheSchema };
 
 /** The plugin's settings with every default. Throws a ConfigurationError that says what is wrong. */
 export function readSettings(context: Pick<PluginContext, 'settings'>): PluginSettings {
   const settings = { ...context.settings };
-  return validate<PluginSettings>(pluginSchema, settings, 'system.config.yml, plugins.llm-cache');
+  return validate<PluginSettings>(pluginSchema, settings, gatewaysWhere);
 }
 
 /** The secret under which consumers and credentials become digests. */
@@ -34,7 +84,7 @@ export function scopeSecret(
     return crypto['cipherKey'];
   }
   throw new ConfigurationError(
-    'system.config.yml, plugins.llm-cache: "scopeSecret" is missing, and there is no crypto.cipherKey to take its place',
+    `${gatewaysWhere}: "scopeSecret" is missing, and there is no crypto.cipherKey to take its place`,
   );
 }
 
@@ -66,16 +116,17 @@ function checkAction(step: Step, settings: PluginSettings, where: string): void 
   if (!Object.hasOwn(stores, store)) throw unknownStore(store, stores, where);
 }
 
-/** Throws a ConfigurationError for the first store that cannot be made. */
+/** Throws a ConfigurationError for the first store that cannot be made; `systemConfig` is null without a gateway. */
 export function checkStores(
   settings: PluginSettings,
-  systemConfig: Readonly<Record<string, unknown>>,
+  systemConfig: Readonly<Record<string, unknown>> | null,
+  begin = gatewaysWhere,
 ): void {
   const stores = storeSettings(settings.stores);
   const namesOf = (type: StoreSettings['type']) =>
     Object.keys(stores).filter((name) => stores[name]?.type === type);
   for (const [name, store] of Object.entries(stores)) {
-    const where = `system.config.yml, plugins.llm-cache: "stores.${name}`;
+    const where = `${begin}: "stores.${name}`;
     if (store.type === 'redis') checkRedis(store, systemConfig, where);
     if (store.type !== 'tiered') continue;
     for (const [part, type] of [
@@ -92,9 +143,9 @@ export function checkStores(
 }
 
 /** Throws a ConfigurationError where the books are to be kept in a store that cannot keep them. */
-export function checkUsage({ stores: named, usage }: PluginSettings): void {
+export function checkUsage({ stores: named, usage }: PluginSettings, begin = gatewaysWhere): void {
   const stores = storeSettings(named);
-  const where = 'system.config.yml, plugins.llm-cache: "usage';
+  const where = `${begin}: "usage`;
   const { store } = usage.ledger;
   if (!Object.hasOwn(stores, store)) {
     throw new ConfigurationError(
@@ -120,10 +171,13 @@ export function checkUsage({ stores: named, usage }: PluginSettings): void {
 /** None of the messages shows a value: any of them may be a secret, or have one in it. */
 function checkRedis(
   store: RedisSettings,
-  systemConfig: Readonly<Record<string, unknown>>,
+  systemConfig: Readonly<Record<string, unknown>> | null,
   where: string,
 ): void {
-  if (!isPlaced(store) && isEmulated(systemConfig)) {
+  if (!isPlaced(store) && systemConfig === null) {
+    throw new ConfigurationError(`${where}.url" is missing: expected the url of a Redis`);
+  }
+  if (!isPlaced(store) && systemConfig !== null && isEmulated(systemConfig)) {
     throw new ConfigurationError(
       `${where}.url" is missing, and the gateway's own db.redis is emulated: expected the url of a Redis`,
     );

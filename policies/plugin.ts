@@ -5,10 +5,13 @@ import { llmRequest } from '../conditions/llm-request.ts';
 import { adminRoutes } from './admin/routes.ts';
 import { llmCachePolicy } from './llm-cache/index.ts';
 import { llmUsagePolicy } from './llm-usage/index.ts';
+import { gatewayConfiguration } from './configuration.ts';
 import { orderWarnings } from './order.ts';
 import { readPipelines } from './pipelines.ts';
 import { Runtime } from './runtime.ts';
 import type { PluginContext } from './shared/node/gateway.ts';
+import { flushAtExit } from './shared/node/shutdown.ts';
+import type { Log } from './shared/log.ts';
 
 let runtime: Runtime | null = null;
 
@@ -18,7 +21,7 @@ let runtime: Runtime | null = null;
  * package's folder.
  */
 export function init(context: PluginContext, root: string): void {
-  const current = (runtime ??= new Runtime(context.logger));
+  const current = (runtime ??= begin(context.logger));
   context.registerPolicy(llmUsagePolicy(() => current.services()));
   context.registerPolicy(llmCachePolicy(() => current.services()));
   context.registerCondition(llmRequest);
@@ -34,7 +37,7 @@ export function init(context: PluginContext, root: string): void {
   );
   try {
     const pipelines = readPipelines(context.config.gatewayConfig);
-    current.configure(context, pipelines);
+    current.configure(gatewayConfiguration(context, pipelines));
     for (const warning of pipelines.flatMap(orderWarnings)) context.logger.warn(warning);
   } catch (error) {
     // Thrown from here it would only be logged, and the start go on without the plugin.
@@ -42,6 +45,15 @@ export function init(context: PluginContext, root: string): void {
       throw error;
     });
   }
+}
+
+function begin(log: Log): Runtime {
+  const begun = new Runtime(log);
+  flushAtExit(
+    () => begun.flush(),
+    () => begun.flushSync(),
+  );
+  return begun;
 }
 
 function versionIn(root: string): string {

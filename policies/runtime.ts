@@ -4,14 +4,7 @@ import { validate } from '../schemas/validate.ts';
 import type { CachePipeline, ExplainServices } from './admin/explain.ts';
 import { AdminError } from './admin/http.ts';
 import type { AdminServices } from './admin/routes.ts';
-import {
-  checkPipelines,
-  checkStores,
-  checkUsage,
-  readSettings,
-  redisOfGateway,
-  scopeSecret,
-} from './configuration.ts';
+import type { Configuration } from './configuration.ts';
 import { Flights } from './llm-cache/flights.ts';
 import type { LlmCacheServices } from './llm-cache/index.ts';
 import { CacheStats } from './llm-cache/stats.ts';
@@ -29,10 +22,9 @@ import type { Digest } from './shared/exchange.ts';
 import { FaultLog } from './shared/faults.ts';
 import type { Log } from './shared/log.ts';
 import { nodeDigest } from './shared/node/digest.ts';
-import type { PluginContext } from './shared/node/gateway.ts';
-import { flushAtExit } from './shared/node/shutdown.ts';
 
-type Services = LlmCacheServices & LlmUsageServices;
+/** What the policies work with. */
+export type Services = LlmCacheServices & LlmUsageServices;
 
 /** What one configuration has made. */
 interface Configured {
@@ -44,6 +36,7 @@ interface Configured {
 /** What outlives every reload of the configuration in this process. */
 export class Runtime {
   readonly faults: FaultLog;
+  readonly #log: Log;
   readonly #budget = new ByteBudget(0);
   readonly #stats = new CacheStats();
   readonly #stores = new StoreRegistry();
@@ -54,6 +47,7 @@ export class Runtime {
   #configured: Configured | null = null;
 
   constructor(log: Log) {
+    this.#log = log;
     this.faults = new FaultLog(log);
     this.#metrics = new Metrics({
       stats: this.#stats,
@@ -69,26 +63,12 @@ export class Runtime {
       redisOf: (store) => this.#stores.redisOf(store),
     });
     this.#ledgers = new LedgerRegistry(log);
-    flushAtExit(
-      async () => void (await Promise.all([this.#sinks.flush(), this.#ledgers.flush()])),
-      () => {
-        this.#sinks.flushSync();
-        this.#ledgers.flushSync();
-      },
-    );
   }
 
   /** Takes a configuration over. Pipelines that were built before keep the services they have. */
-  configure(context: PluginContext, pipelines: readonly Pipeline[]): void {
-    const settings = readSettings(context);
-    const secret = scopeSecret(settings, context.config.systemConfig);
-    checkStores(settings, context.config.systemConfig);
-    checkUsage(settings);
-    checkPipelines(pipelines, settings);
-
+  configure({ settings, secret, gatewayRedis, pipelines }: Configuration): void {
     this.#budget.max = settings.limits.bufferedBytes;
-    const gatewayRedis = redisOfGateway(context.config.systemConfig);
-    this.#stores.configure(settings.stores, { gatewayRedis, log: context.logger });
+    this.#stores.configure(settings.stores, { gatewayRedis, log: this.#log });
     for (const { name, steps } of pipelines) {
       if (steps.some(({ policy }) => policy === 'llm-cache')) this.#stats.know(name);
     }
@@ -118,6 +98,25 @@ export class Runtime {
       explain: explainServices(configured),
       metrics: () => this.#metrics.text(),
     };
+  }
+
+  /** Resolves when all that the books have taken so far is out, or was given up with a word in the log. */
+  async flush(): Promise<void> {
+    await Promise.all([this.#sinks.flush(), this.#ledgers.flush()]);
+  }
+
+  /** The same at the very end of the process, where nothing asynchronous runs any more. */
+  flushSync(): void {
+    this.#sinks.flushSync();
+    this.#ledgers.flushSync();
+  }
+
+  /** Flushes, and lets go of every connection, file and entry. */
+  async close(): Promise<void> {
+    await this.flush();
+    await Promise.all([this.#sinks.close(), this.#ledgers.close()]);
+    // The books may use the connections of stores.
+    await this.#stores.close();
   }
 
   #openLedger({ usage }: PluginSettings): Ledger {

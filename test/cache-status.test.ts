@@ -5,7 +5,8 @@ import type { Following, Forward, Hit, Joined } from '../policies/llm-cache/deci
 import { asideReasons, type AsideReason } from '../policies/shared/reasons.ts';
 
 function forward(kind: Forward['kind'], reason: AsideReason | null = null): Forward {
-  return { kind, reason, key: null, flight: null, fallback: null };
+  const nothing = { key: null, flight: null, fallback: null };
+  return { kind, reason, ...nothing, concluded: Promise.resolve() };
 }
 
 describe('the Cache-Status of', () => {

@@ -53,6 +53,39 @@ describe('with a real Redis', () => {
       expect(await client.pttl(name)).to.be.within(3_600_000, 3_660_000);
     });
 
+    it('encrypts what it publishes of a call under way, too', async () => {
+      const encryption = new Encryption([newKey()]);
+      const lease = await stores.redis({ encryption }).relay?.lease('ns:s:d');
+      lease?.head({ 'content-type': 'text/event-stream; secret' });
+      lease?.chunk(new TextEncoder().encode('data: a secret'));
+      const heard: string[] = [];
+      const reader = {
+        head: (headers: object) => void heard.push(JSON.stringify(headers)),
+        chunk: (bytes: Uint8Array) => void heard.push(new TextDecoder().decode(bytes)),
+        end: () => void heard.push('end'),
+        fail: () => void heard.push('fail'),
+      };
+      stores.redis({ encryption }).relay?.follow('ns:s:d', reader);
+      await eventually(() => heard.length === 2, 'it is read along');
+      const client = stores.client();
+      const [live = ''] = await client.keys('*live:*');
+      expect(JSON.stringify(await client.xrange(live, '-', '+'))).to.not.contain('secret');
+      await lease?.end('whole');
+      await eventually(() => heard.length === 3, 'it has ended');
+      expect(heard).to.deep.equal([
+        '{"content-type":"text/event-stream; secret"}',
+        'data: a secret',
+        'end',
+      ]);
+      // With another key there is nothing to read.
+      const other = new Encryption([newKey()]);
+      const again = await stores.redis({ encryption }).relay?.lease('ns:s:e');
+      again?.chunk(new TextEncoder().encode('data: a secret'));
+      stores.redis({ encryption: other }).relay?.follow('ns:s:e', reader);
+      await eventually(() => heard.at(-1) === 'fail', 'it fails');
+      await again?.end('failed');
+    });
+
     it('counts its entries for whoever asks again, and reckons their bytes', async () => {
       const store = stores.redis();
       for (let at = 0; at < 300; at++)
@@ -109,7 +142,7 @@ describe('with a real Redis', () => {
         await isWritten(1000);
         await stores.client().set('test:entry:openai:u:damaged', 'x');
         expect(await store.purge({ consumer: 'ada' })).to.equal(501);
-        expect(await stores.client().dbsize()).to.equal(500);
+        expect((await stores.client().keys('*entry:*')).length).to.equal(500);
       });
     }
 
@@ -127,6 +160,7 @@ describe('with a real Redis', () => {
       expect((await client.keys('*')).toSorted()).to.deep.equal([
         'other:entry:a',
         'test:lease:{x}',
+        'test:purges',
         'test:usage',
       ]);
     });
@@ -139,7 +173,7 @@ describe('with a real Redis', () => {
       expect(await store.delete('a')).to.equal(true);
       await store.set('b', entry());
       expect(await store.purge({})).to.equal(4);
-      expect(await stores.client().dbsize()).to.equal(0);
+      expect(await stores.client().keys('*entry:*')).to.deep.equal([]);
     });
 
     it('refuses an entry larger than all that may wait', async () => {

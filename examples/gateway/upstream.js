@@ -23,14 +23,15 @@ const openAiError = (type, message) => ({
 /** Resolves to the server, or rejects where the port is taken. */
 function startUpstream({ port, host = '127.0.0.1', tokenMs = 40, print = console.log }) {
   let calls = 0;
-  const server = createServer(async (req, res) => {
+  const serveCall = async (req, res) => {
     const call = `[upstream] call ${++calls}: ${req.method} ${req.url}`;
     const startedAt = Date.now();
     const what = await serve(req, res, tokenMs).catch((error) => `failed: ${error.message}`);
     const left = res.writableFinished || !res.destroyed ? '' : ', but the client left';
     const seconds = ((Date.now() - startedAt) / 1000).toFixed(1);
     print(`${call}: ${what} (${seconds} s${left})`);
-  });
+  };
+  const server = createServer((req, res) => void serveCall(req, res));
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => resolve(server));

@@ -83,10 +83,11 @@ export function readFlag(name: string, value: string | undefined): boolean {
 
 const maxBodyBytes = 16 * 1024 * 1024;
 
-/** The body as JSON: what the admin app has parsed, else (another content type, no bound of 100 KB) its text. */
+/** The body as JSON: what a parser before has made of it, else (another content type, no bound of 100 KB) its text. */
 export async function readJson(req: AdminRequest): Promise<unknown> {
-  // The admin app leaves an empty object where it has parsed nothing.
-  if (/^application\/json\b/i.test(req.headers['content-type'] ?? '')) return req.body;
+  // The gateway's admin app leaves an empty object where it has parsed nothing.
+  const isParsed = req.readableEnded && req.body !== undefined;
+  if (isParsed && /^application\/json\b/i.test(req.headers['content-type'] ?? '')) return req.body;
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of req as AsyncIterable<Buffer>) {

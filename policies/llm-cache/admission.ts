@@ -53,7 +53,8 @@ export class Admission {
     const entry = this.#entry(lookup, seen, seen.answer.body);
     const unstored = { entry, outcome: isWholeStream(seen) ? 'whole' : 'failed' } as const;
     try {
-      if (await this.#store(lookup.key, entry)) return { entry, outcome: 'stored' };
+      if (await this.#store(lookup.key, entry, flight.startedAt))
+        return { entry, outcome: 'stored' };
       tally.countNotStored('too-large');
     } catch (error) {
       tally.countNotStored('store-error');
@@ -62,11 +63,11 @@ export class Admission {
     return unstored;
   }
 
-  async #store(key: string, entry: CachedResponse): Promise<boolean> {
+  async #store(key: string, entry: CachedResponse, askedAt: number): Promise<boolean> {
     const { store, settings, timings } = this.#parts;
     const startedAt = performance.now();
     try {
-      return await store.set(key, entry);
+      return await store.set(key, entry, askedAt);
     } finally {
       timings.store(settings.store, (performance.now() - startedAt) / 1000);
     }

@@ -39,6 +39,8 @@ export interface Forward {
   readonly flight: Flight | null;
   /** The expired entry that answers when the upstream fails. */
   readonly fallback: CachedResponse | null;
+  /** Resolves when the answer has ended and is stored, or is not to be. Never rejects. */
+  readonly concluded: Promise<void>;
 }
 
 /** Answer 504: the client wants a stored answer or none, and none serves. */

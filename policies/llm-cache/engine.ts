@@ -9,7 +9,7 @@ import { Admission } from './admission.ts';
 import { type ClientControls, noControls, readControls } from './client-controls.ts';
 import { type Decision, type Forward, outcomeOf } from './decision.ts';
 import type { CachedResponse } from './entry.ts';
-import { Flight } from './flight.ts';
+import { Flight, mayBeBehind } from './flight.ts';
 import type { Flights } from './flights.ts';
 import type { Lookup } from './lookup.ts';
 import { readAlong } from './read-along.ts';
@@ -78,7 +78,7 @@ export class Engine {
   }
 
   async #lookup(lookup: Lookup): Promise<Decision> {
-    const { settings, now } = this.#parts;
+    const { settings, flights, now } = this.#parts;
     const { key, controls, exchange } = lookup;
     const always = freshAlways(controls);
     if (always !== null) return this.#alone(lookup, 'request', { reason: always });
@@ -92,6 +92,8 @@ export class Engine {
           return { kind: 'following', key, flight, follower: seat.follower };
         }
         if (seat.kind === 'left') return { kind: 'gone' };
+        // What comes next shall not wait as long for the same call.
+        if (seat.kind === 'waited') flights.close(key, flight);
         attempt = seat.kind === 'waited' ? Infinity : flight.attempt + 1;
         continue;
       }
@@ -159,13 +161,13 @@ export class Engine {
       return null;
     }
     flight.lease = lease;
-    void this.#admission.conclude(lookup, flight).then(({ entry, outcome }) => {
+    const concluded = this.#admission.conclude(lookup, flight).then(({ entry, outcome }) => {
       flights.close(key, flight);
       if (entry === null && attempt >= maxAttempts) flights.pass(key);
       flight.conclude(entry);
       return lease?.end(outcome);
     });
-    return { kind, reason: null, key, flight, fallback };
+    return { kind, reason: null, key, flight, fallback, concluded };
   }
 
   /** The lease on the call, where several gateways share one; null where there is none to have. */
@@ -188,7 +190,7 @@ export class Engine {
   ): Forward {
     const { flights } = this.#parts;
     const flight = this.#flight(lookup, maxAttempts);
-    void this.#admission.conclude(lookup, flight).then(({ entry }) => {
+    const concluded = this.#admission.conclude(lookup, flight).then(({ entry }) => {
       if (entry !== null) flights.coalesceAgain(lookup.key);
     });
     return {
@@ -197,6 +199,7 @@ export class Engine {
       key: lookup.key,
       flight,
       fallback: more.fallback ?? null,
+      concluded,
     };
   }
 
@@ -206,7 +209,9 @@ export class Engine {
     // Of its own, as long as it is not known whose call it is.
     const unbound = { request: exchange.request, served: null, answer: null };
     const watch = new AnswerWatch(unbound, { keep: true, maxBytes, budget });
-    return new Flight({ watch, attempt, maxBytes, finishAlone: settings.finishOnDisconnect });
+    const finishAlone = settings.finishOnDisconnect;
+    const startedAt = this.#parts.now();
+    return new Flight({ startedAt, watch, attempt, maxBytes: mayBeBehind(maxBytes), finishAlone });
   }
 }
 
@@ -233,5 +238,5 @@ function isForward(decision: Decision): decision is Forward {
 
 function aside(reason: AsideReason): Forward {
   const kind = isClientsWish(reason) ? 'request' : 'bypass';
-  return { kind, reason, key: null, flight: null, fallback: null };
+  return { kind, reason, key: null, flight: null, fallback: null, concluded: Promise.resolve() };
 }

@@ -21,13 +21,23 @@ export type Seat =
   | { readonly kind: 'left' };
 
 export interface FlightOptions {
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
   readonly watch: AnswerWatch;
   /** 1 for a first call, 2 for the one that follows when that fails. */
   readonly attempt: number;
-  /** The most bytes that one slow reader may be behind. */
+  /** The most bytes that one slow reader may be behind; see `mayBeBehind`. */
   readonly maxBytes: number;
   /** Run on without readers, so that the answer is stored. */
   readonly finishAlone: boolean;
+}
+
+/** More than comes in one go, so that nobody is too slow before there was time to read. */
+const minBehind = 128 * 1024;
+
+/** The most bytes that a reader of a shared stream may be behind. */
+export function mayBeBehind(maxResponseBytes: number): number {
+  return Math.max(maxResponseBytes, minBehind);
 }
 
 /**
@@ -36,10 +46,12 @@ export interface FlightOptions {
  */
 export class Flight implements ResponseObserver {
   readonly attempt: number;
+  readonly startedAt: number;
   readonly #watch: AnswerWatch;
   readonly #options: FlightOptions;
   readonly #waiting = new Set<(seat: Seat) => void>();
   readonly #followers = new Set<Follower>();
+  #headSeen = false;
   #isStream = false;
   #flowing = false;
   #over = false;
@@ -54,6 +66,7 @@ export class Flight implements ResponseObserver {
 
   constructor(options: FlightOptions) {
     this.attempt = options.attempt;
+    this.startedAt = options.startedAt;
     this.#options = options;
     this.#watch = options.watch;
   }
@@ -84,7 +97,7 @@ export class Flight implements ResponseObserver {
   /** Whether who comes now can still have all of it. */
   get isOpen(): boolean {
     if (this.#result !== null) return this.#result.kind === 'entry';
-    return !this.#flowing || (!this.#over && this.#watch.held !== null);
+    return !this.#flowing || (!this.#over && this.#watch.isSound);
   }
 
   /** The call is made: from now on this is what reads its answer. */
@@ -94,6 +107,7 @@ export class Flight implements ResponseObserver {
 
   head(status: number, header: (name: string) => string | undefined): void {
     this.#watch.head(status, header);
+    this.#headSeen = true;
     this.#isStream = status === 200 && formatOf(this.#watch.headers['content-type']) === 'sse';
     // Nobody shares what may not be stored.
     if (status !== 200) this.#settle({ kind: 'failed' });
@@ -102,12 +116,16 @@ export class Flight implements ResponseObserver {
 
   chunk(bytes: Uint8Array): void {
     this.#watch.chunk(bytes);
-    if (this.#isStream) this.lease?.chunk(bytes);
-    for (const follower of this.#followers) follower.push(bytes);
-    if (!this.#isStream || this.#flowing) return;
-    this.#flowing = true;
-    for (const take of this.#waiting) take(this.#follow());
-    this.#waiting.clear();
+    // Nobody is given what cannot be shared, but for those who read already.
+    if (!this.#watch.isSound && (!this.#isStream || !this.#flowing)) {
+      this.#settle({ kind: 'failed' });
+    }
+    if (this.#isStream) {
+      this.lease?.chunk(bytes);
+      if (!this.#flowing) this.#flow();
+      for (const follower of this.#followers) follower.push(bytes);
+    }
+    this.#deserted();
   }
 
   end(): void {
@@ -129,6 +147,7 @@ export class Flight implements ResponseObserver {
   /** Waits for something to share, `waitMs` at most, or until `left` is aborted. */
   join(waitMs: number, left: AbortSignal): Promise<Seat> {
     if (this.#result !== null) return Promise.resolve(this.#result);
+    if (left.aborted) return Promise.resolve({ kind: 'left' });
     const wasAlone = !this.hasCompany;
     const seat = this.#flowing ? Promise.resolve(this.#follow()) : this.#wait(waitMs, left);
     if (wasAlone) this.onCompany();
@@ -138,7 +157,13 @@ export class Flight implements ResponseObserver {
   /** The leader's client has left; true when the call is to go on without it. */
   leaderLeft(): boolean {
     this.#leaderLeft = true;
-    return this.hasCompany || this.#options.finishAlone;
+    return this.hasCompany || this.#isWorthFinishing;
+  }
+
+  /** The first bytes are about to be passed on: those who wait get them with everybody else. */
+  #flow(): void {
+    this.#flowing = true;
+    for (const take of this.#waiting) take(this.#follow([]));
   }
 
   #wait(waitMs: number, left: AbortSignal): Promise<Seat> {
@@ -158,8 +183,8 @@ export class Flight implements ResponseObserver {
     });
   }
 
-  #follow(): Seat {
-    const follower = new Follower(this.#watch.held ?? [], this.#options.maxBytes, () => {
+  #follow(soFar = this.#watch.held ?? []): Seat {
+    const follower = new Follower(soFar, this.#options.maxBytes, () => {
       this.#followers.delete(follower);
       this.#deserted();
     });
@@ -177,10 +202,17 @@ export class Flight implements ResponseObserver {
     if (this.#result !== null) return;
     this.#result = result;
     for (const take of this.#waiting) take(result);
+    this.#deserted();
   }
 
+  /** Ends a call whose leader has left when nobody reads it, and nothing will come of it. */
   #deserted(): void {
-    if (this.#over || !this.#leaderLeft || this.hasCompany || this.#options.finishAlone) return;
+    if (this.#over || !this.#leaderLeft || this.hasCompany || this.#isWorthFinishing) return;
     this.onDeserted();
+  }
+
+  get #isWorthFinishing(): boolean {
+    if (!this.#options.finishAlone) return false;
+    return this.#result?.kind !== 'failed' && (!this.#headSeen || this.#watch.isSound);
   }
 }

@@ -36,15 +36,15 @@ export class Follower {
   }
 
   push(bytes: Uint8Array): void {
-    if (this.#done) return;
+    if (this.#done || this.#ending !== null) return;
     this.#queue.push(bytes);
     this.#queuedBytes += bytes.length;
     this.#pump();
-    if (this.#queuedBytes > this.#maxBytes) {
-      this.tooSlow = true;
-      this.break();
-      this.leave();
-    }
+    // Who has not been let read yet is not slow.
+    if (this.#outlet === null || this.#queuedBytes <= this.#maxBytes) return;
+    this.tooSlow = true;
+    this.break();
+    this.#left();
   }
 
   /** No more will come. */

@@ -4,8 +4,9 @@ import { validate } from '../../schemas/validate.ts';
 import type { ByteBudget } from '../shared/budget.ts';
 import type { Digest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
+import { type Carrier, gatewayCarrier } from '../shared/node/carrier.ts';
 import { exchangeOf } from '../shared/node/exchange.ts';
-import type { Policy } from '../shared/node/gateway.ts';
+import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
 import { deliver } from './node/deliver.ts';
 import { Engine } from './engine.ts';
 import type { Flights } from './flights.ts';
@@ -34,28 +35,42 @@ export function llmCachePolicy(current: () => LlmCacheServices): Policy {
     name: 'llm-cache',
     schema: llmCacheSchema,
     policy: ({ getCommonAuthCallback: _gateways, ...action }) => {
-      const services = current();
       const settings = validate<LlmCacheSettings>(llmCacheSchema, action, 'llm-cache');
-      const store = services.store(settings.store);
-      const flights = services.flights(settings.store);
-      const engine = new Engine({ ...services, store, flights, settings, now: Date.now });
-      const { timings, faults } = services;
-      const used = store.used.bind(store);
-      const shared = { settings, timings, faults, used };
-
-      return (req, res: ServerResponse, next) => {
-        const exchange = exchangeOf(req, res, services.budget);
-        if (exchange === null || !exchange.claim('llm-cache')) return next();
-        const startedAt = performance.now();
-        const { apiEndpoint, protocol } = exchange.request;
-        const tally = services.stats.of(services.pipelineOf(apiEndpoint), protocol.name);
-        void engine.decide(exchange, tally).then((decision) => {
-          if (settings.debugHeaders && 'key' in decision && decision.key !== null) {
-            res.setHeader('X-Cache-Key', decision.key);
-          }
-          if (!deliver(decision, { ...shared, exchange, res, tally, startedAt })) next();
-        });
-      };
+      return cacheMiddleware(settings, current(), gatewayCarrier);
     },
+  };
+}
+
+/** The cache as a step of whatever carries requests. Throws a ConfigurationError for a store that there is not. */
+export function cacheMiddleware<R extends AppRequest>(
+  settings: LlmCacheSettings,
+  services: LlmCacheServices,
+  carrierOf: (req: R, res: ServerResponse) => Carrier,
+): Middleware<R> {
+  const store = services.store(settings.store);
+  const flights = services.flights(settings.store);
+  const engine = new Engine({ ...services, store, flights, settings, now: Date.now });
+  const { timings, faults } = services;
+  const used = store.used.bind(store);
+  const shared = { settings, timings, faults, used };
+
+  return (req, res, next) => {
+    const exchange = exchangeOf(req, res, services.budget, carrierOf);
+    if (exchange === null || !exchange.claim('llm-cache')) return next();
+    const startedAt = performance.now();
+    const { apiEndpoint, protocol } = exchange.request;
+    const tally = services.stats.of(services.pipelineOf(apiEndpoint), protocol.name);
+    const answered = async () => {
+      const decision = await engine.decide(exchange, tally);
+      const key = 'key' in decision ? decision.key : null;
+      if (settings.debugHeaders && key !== null && !res.headersSent) {
+        res.setHeader('X-Cache-Key', key);
+      }
+      if (!deliver(decision, { ...shared, exchange, res, tally, startedAt })) next();
+    };
+    answered().catch((error: unknown) => {
+      faults.report('llm-cache: an answer could not be delivered', error);
+      res.destroy();
+    });
   };
 }

@@ -10,6 +10,8 @@ export function refusalOf(
   protocol: Protocol,
   request: RequestBody,
 ): RefusalReason | null {
+  // It broke off before there was a status.
+  if (status === 0 && answer.fault !== null) return answer.fault;
   if (status !== 200) return 'status';
   if (answer.fault !== null) return answer.fault;
   if (answer.refused) return 'refusal';
@@ -20,4 +22,12 @@ export function refusalOf(
     if (!request.facts(protocol).setsLimit) return 'limit';
   }
   return null;
+}
+
+/** Statuses of an upstream that cannot answer at the moment (RFC 5861, and its rate limit). */
+const failing: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
+
+/** Whether an expired entry may stand in for an answer of that status. */
+export function isFailing(status: number): boolean {
+  return failing.has(status);
 }

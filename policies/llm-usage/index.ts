@@ -7,8 +7,10 @@ import type { ByteBudget } from '../shared/budget.ts';
 import { consumerId } from '../shared/consumer.ts';
 import type { Digest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
+import { type Carrier, gatewayCarrier } from '../shared/node/carrier.ts';
 import { type NodeExchange, exchangeOf } from '../shared/node/exchange.ts';
-import type { GatewayRequest, Policy } from '../shared/node/gateway.ts';
+import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
+import { onceOver } from '../shared/node/over.ts';
 import { tap } from '../shared/node/tap.ts';
 import { RequestBody } from '../shared/request-body.ts';
 import type { PriceList } from './price-list.ts';
@@ -34,31 +36,39 @@ export function llmUsagePolicy(current: () => LlmUsageServices): Policy {
     name: 'llm-usage',
     schema: llmUsageSchema,
     policy: ({ getCommonAuthCallback: _gateways, ...action }) => {
-      const services = current();
       const settings = validate<LlmUsageSettings>(llmUsageSchema, action, 'llm-usage');
-
-      return (req, res, next) => {
-        const exchange = exchangeOf(req, res, services.budget);
-        if (exchange === null || !exchange.claim('llm-usage')) return next();
-        const startedAt = Date.now();
-        const watch = new AnswerWatch(exchange, {
-          keep: false,
-          maxBytes: settings.maxResponseBytes,
-          budget: services.budget,
-        });
-        tap({ res, lifeline: exchange.lifeline, observer: watch, faults: services.faults });
-
-        let body: RequestBody | null = null;
-        res.once('close', () => {
-          void record(exchange, { req, res, body, startedAt, settings, services });
-        });
-        void readRequest(exchange, settings, services).then((read) => {
-          if (read === 'gone') return;
-          body = read;
-          next();
-        });
-      };
+      return usageMiddleware(settings, current(), gatewayCarrier);
     },
+  };
+}
+
+/** The books as a step of whatever carries requests. */
+export function usageMiddleware<R extends AppRequest>(
+  settings: LlmUsageSettings,
+  services: LlmUsageServices,
+  carrierOf: (req: R, res: ServerResponse) => Carrier,
+): Middleware<R> {
+  return (req, res, next) => {
+    const exchange = exchangeOf(req, res, services.budget, carrierOf);
+    if (exchange === null || !exchange.claim('llm-usage')) return next();
+    const startedAt = Date.now();
+    const watch = new AnswerWatch(exchange, {
+      keep: false,
+      maxBytes: settings.maxResponseBytes,
+      budget: services.budget,
+    });
+    tap({ res, lifeline: exchange.lifeline, observer: watch, faults: services.faults });
+
+    let body: RequestBody | null = null;
+    onceOver(req, res, () => {
+      void record(exchange, { res, body, startedAt, settings, services });
+    });
+    void readRequest(exchange, settings, services).then((read) => {
+      // The client has left meanwhile, or somebody else has answered.
+      if (read === 'gone' || res.headersSent) return;
+      body = read;
+      next();
+    });
   };
 }
 
@@ -78,7 +88,6 @@ async function readRequest(
 }
 
 interface Parts {
-  readonly req: GatewayRequest;
   readonly res: ServerResponse;
   readonly body: RequestBody | null;
   readonly startedAt: number;
@@ -87,12 +96,12 @@ interface Parts {
 }
 
 async function record(exchange: NodeExchange, parts: Parts): Promise<void> {
-  const { req, res, settings, services } = parts;
+  const { res, settings, services } = parts;
   const endedAt = Date.now();
   try {
     // The client may have left an answer that goes on: what it got is known now, the rest later.
     const status = res.headersSent ? res.statusCode : clientClosedRequest;
-    const { request, served } = exchange;
+    const { request, served, carrier } = exchange;
     const facts = await (served?.facts ?? exchange.answer);
     const read = parts.body?.facts(request.protocol);
     services.record(
@@ -101,7 +110,7 @@ async function record(exchange: NodeExchange, parts: Parts): Promise<void> {
           id: randomUUID(),
           startedAt: parts.startedAt,
           endedAt,
-          requestId: req.egContext.requestID ?? null,
+          requestId: carrier.requestId,
           provider: settings.provider ?? request.protocol.provider,
           requestedModel: read?.model ?? null,
           path: request.path,

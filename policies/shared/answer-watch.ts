@@ -51,6 +51,11 @@ export class AnswerWatch implements ResponseObserver {
     return this.#reader?.held ?? null;
   }
 
+  /** Whether it may still turn out to be one that can be shared and stored. */
+  get isSound(): boolean {
+    return this.#reader !== null && this.held !== null && this.#reader.fault === null;
+  }
+
   head(status: number, header: (name: string) => string | undefined): void {
     if (this.#exchange.answer !== null || this.#exchange.served !== null) return;
     this.#exchange.answer = this.finished.then(({ answer }) => answer);

@@ -76,6 +76,13 @@ export class AnswerReader {
     return this.#held.chunks;
   }
 
+  /** What is wrong with it already; null as long as it may still be whole and well formed. */
+  get fault(): RefusalReason | null {
+    if (this.#fault !== null) return this.#fault;
+    const told = this.#stream?.reading().fault ?? null;
+    return told === 'incomplete' ? null : told;
+  }
+
   /** The body is over. */
   end(): Answer {
     try {

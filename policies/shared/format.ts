@@ -4,3 +4,12 @@ export function formatOf(contentType: string | undefined): 'json' | 'sse' | null
   if (type === 'text/event-stream') return 'sse';
   return type === 'application/json' || type.endsWith('+json') ? 'json' : null;
 }
+
+/** The codings of a `Content-Encoding`, in the order in which they were applied. */
+export function contentCodings(contentEncoding: string): string[] {
+  return contentEncoding
+    .toLowerCase()
+    .split(',')
+    .map((coding) => coding.trim())
+    .filter((coding) => coding !== '' && coding !== 'identity');
+}

@@ -122,6 +122,24 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       });
     }
 
+    it('does not keep what was thrown out, or replaced, since it was asked for', async () => {
+      const askedAt = test.now();
+      await test.advance(5);
+      await store.purge({ model: 'bad' });
+      await store.delete('by:key');
+      await store.set('bad:1', entry({ model: 'bad' }), askedAt);
+      await store.set('by:key', entry(), askedAt);
+      await store.set('good:1', entry({ model: 'good' }), askedAt);
+      for (const key of ['bad:1', 'by:key']) {
+        await store.list({}, { limit: 1, cursor: null });
+        expect(await store.get(key), key).to.equal(undefined);
+      }
+      expect(await store.get('good:1')).to.not.equal(undefined);
+      await test.advance(5);
+      await store.set('bad:1', entry({ model: 'bad' }));
+      expect(await store.get('bad:1')).to.not.equal(undefined);
+    });
+
     it('counts what a purge would throw out, and leaves it there', async () => {
       await store.set('one:a', entry({ namespace: 'one' }));
       await store.set('two:b', entry({ namespace: 'two' }));

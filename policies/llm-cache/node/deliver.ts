@@ -4,11 +4,11 @@ import type { LlmCacheSettings } from '../../../schemas/llm-cache.ts';
 import type { CacheType } from '../../shared/exchange.ts';
 import type { FaultLog } from '../../shared/faults.ts';
 import type { NodeExchange } from '../../shared/node/exchange.ts';
-import { headerText, tap } from '../../shared/node/tap.ts';
+import { headerText, type InnerResponse, tap } from '../../shared/node/tap.ts';
 import { appendCacheStatus, cacheStatus } from '../cache-status.ts';
 import { type Decision, type Forward, outcomeOf } from '../decision.ts';
 import type { CachedResponse } from '../entry.ts';
-import type { Flight } from '../flight.ts';
+import { type Flight, mayBeBehind } from '../flight.ts';
 import { answerUnavailable, follow, replayHit, replayJoined, replayStale } from './replay.ts';
 import { rescue } from './rescue.ts';
 import type { OutcomeName, Tally } from '../stats.ts';
@@ -30,6 +30,11 @@ export interface Delivery {
 /** Does what was decided. True when the request has its answer, false when it is to go on. */
 export function deliver(decision: Decision, delivery: Delivery): boolean {
   const { exchange, res, tally } = delivery;
+  // The client has left meanwhile, or somebody else has answered.
+  if (exchange.isGone || res.headersSent) {
+    letGo(decision, tally);
+    return true;
+  }
   switch (decision.kind) {
     case 'gone':
       return true;
@@ -46,21 +51,23 @@ export function deliver(decision: Decision, delivery: Delivery): boolean {
     case 'following':
       exchange.served = { cacheType: 'coalesced', facts: decision.flight.answer };
       onHeaders(res, () => firstByte(delivery, 'coalesced'));
-      follow(res, decision, () => tally.countSlowReader());
+      follow(res, decision, exchange.request.left, () => tally.countSlowReader());
       return true;
     case 'unavailable':
       answerUnavailable(res, decision, exchange.request.protocol);
       return true;
     default:
-      if (res.destroyed) {
-        decision.flight?.abort('client-left');
-        if (decision.fallback !== null) tally.count(outcomeOf(decision), decision.reason);
-        return true;
-      }
-      mark(decision, delivery);
-      if (decision.flight !== null) forward(decision.flight, decision, delivery);
+      forward(decision, delivery);
       return false;
   }
+}
+
+/** Nothing is to be done any more. */
+function letGo(decision: Decision, tally: Tally): void {
+  if (decision.kind === 'following') decision.follower.leave();
+  if (!('fallback' in decision)) return;
+  decision.flight?.abort('client-left');
+  if (decision.fallback !== null) tally.count(outcomeOf(decision), decision.reason);
 }
 
 function served(exchange: NodeExchange, cacheType: CacheType, entry: CachedResponse): void {
@@ -73,14 +80,11 @@ function firstByte({ timings, tally, startedAt }: Delivery, outcome: OutcomeName
 }
 
 /** Says in the response what the cache did, in place of what a cache further up said of itself. */
-function mark(decision: Forward, delivery: Delivery): void {
+function mark(decision: Forward, delivery: Delivery, outcome: () => OutcomeName): void {
   const { res } = delivery;
   onHeaders(res, () => {
-    if (String(res.getHeader('X-Cache')).startsWith('HIT (stale)')) {
-      firstByte(delivery, 'stale');
-      return;
-    }
-    firstByte(delivery, outcomeOf(decision));
+    firstByte(delivery, outcome());
+    if (outcome() === 'stale') return;
     res.removeHeader('X-Cache');
     res.removeHeader('Age');
     const upstreams = headerText(res, 'Cache-Status');
@@ -88,8 +92,27 @@ function mark(decision: Forward, delivery: Delivery): void {
   });
 }
 
+/** Lets the request go on, and its answer be seen. */
+function forward(decision: Forward, delivery: Delivery): void {
+  const { exchange, res, tally } = delivery;
+  const { flight, fallback } = decision;
+  let outcome: OutcomeName = outcomeOf(decision);
+  mark(decision, delivery, () => outcome);
+  if (flight === null) return;
+  const inner = attach(flight, delivery);
+  if (fallback === null) return;
+  void flight.finished.then(() => tally.count(outcome, decision.reason));
+  rescue(res, exchange, (status) => {
+    served(exchange, 'stale', fallback);
+    outcome = 'stale';
+    if (decision.key !== null) delivery.used(decision.key, fallback);
+    flight.abort(status === null ? 'aborted' : 'status');
+    replayStale(res, fallback, { status, now: Date.now(), inner });
+  });
+}
+
 /** Lets the flight see the answer, and ties it to the call and to the client that make it. */
-function forward(flight: Flight, decision: Forward, delivery: Delivery): void {
+function attach(flight: Flight, delivery: Delivery): InnerResponse {
   const { exchange, res, faults, tally, settings } = delivery;
   const { lifeline } = exchange;
   flight.takeOff(exchange);
@@ -100,23 +123,11 @@ function forward(flight: Flight, decision: Forward, delivery: Delivery): void {
   const keepsPace = () => {
     if (res.destroyed) return true;
     if (!flight.hasCompany) return false;
-    if (res.writableLength > settings.maxResponseBytes) {
+    if (res.writableLength > mayBeBehind(settings.maxResponseBytes)) {
       tally.countSlowReader();
       res.destroy();
     }
     return true;
   };
-  const inner = tap({ res, lifeline, observer: flight, faults, keepsPace });
-
-  const { fallback } = decision;
-  if (fallback === null) return;
-  let outcome: OutcomeName = outcomeOf(decision);
-  void flight.finished.then(() => tally.count(outcome, decision.reason));
-  rescue(res, lifeline, (status) => {
-    served(exchange, 'stale', fallback);
-    outcome = 'stale';
-    if (decision.key !== null) delivery.used(decision.key, fallback);
-    flight.abort(status === null ? 'aborted' : 'status');
-    replayStale(res, fallback, { status, now: Date.now(), inner });
-  });
+  return tap({ res, lifeline, observer: flight, faults, keepsPace });
 }

@@ -1,21 +1,26 @@
 import type { ServerResponse } from 'node:http';
 import type { InnerResponse } from '../../shared/node/tap.ts';
 import type { Protocol } from '../../shared/protocols/protocol.ts';
-import { cacheStatus, staleStatus } from '../cache-status.ts';
 import type { Following, Hit, Joined, Unavailable } from '../decision.ts';
 import type { CachedResponse } from '../entry.ts';
+import {
+  followingHead,
+  hitReply,
+  joinedReply,
+  type Reply,
+  type ReplyHead,
+  staleReply,
+  unavailableReply,
+} from '../replies.ts';
 
 /** Answers with a stored entry, byte for byte. */
 export function replayHit(res: ServerResponse, hit: Hit): void {
-  setHeaders(res, hit.entry.headers, 'HIT (exact)', cacheStatus(hit));
-  res.setHeader('Age', hit.age);
-  writeWhole(res, hit.entry.body, res);
+  writeWhole(res, hitReply(hit), res);
 }
 
 /** Answers with what an identical request has just got. */
 export function replayJoined(res: ServerResponse, joined: Joined): void {
-  setHeaders(res, joined.entry.headers, 'HIT (coalesced)', cacheStatus(joined));
-  writeWhole(res, joined.entry.body, res);
+  writeWhole(res, joinedReply(joined), res);
 }
 
 /** Answers with an expired entry, past the later policies, whose turn was the upstream's failure. */
@@ -24,18 +29,20 @@ export function replayStale(
   entry: CachedResponse,
   failure: { readonly status: number | null; readonly now: number; readonly inner: InnerResponse },
 ): void {
-  const ttl = Math.floor((entry.freshUntil - failure.now) / 1000);
-  setHeaders(res, entry.headers, 'HIT (stale)', staleStatus(failure.status, ttl));
-  res.setHeader('Age', Math.floor((failure.now - entry.storedAt) / 1000));
-  writeWhole(res, entry.body, failure.inner);
+  writeWhole(res, staleReply(entry, failure.status, failure.now), failure.inner);
 }
 
 /** Lets the client read along with a stream that is under way. */
-export function follow(res: ServerResponse, following: Following, tooSlow: () => void): void {
-  const { flight, follower } = following;
-  setHeaders(res, flight.headers, 'HIT (coalesced)', cacheStatus(following));
+export function follow(
+  res: ServerResponse,
+  following: Following,
+  left: AbortSignal,
+  tooSlow: () => void,
+): void {
+  const { follower } = following;
+  setHead(res, followingHead(following));
   res.on('drain', () => follower.resume());
-  res.once('close', () => follower.leave());
+  left.addEventListener('abort', () => follower.leave());
   follower.attach({
     write: (bytes) => res.write(asBuffer(bytes)),
     end: () => res.end(),
@@ -52,34 +59,19 @@ export function answerUnavailable(
   decision: Unavailable,
   protocol: Protocol,
 ): void {
-  const error = {
-    message: 'Nothing stored answers this request, and it asks for a stored answer only.',
-    type: 'gateway_timeout',
-    code: 'only_if_cached',
-  };
-  const body = protocol.name === 'messages' ? { type: 'error', error } : { error };
-  res.statusCode = 504;
-  res.setHeader('Content-Type', 'application/json');
-  res.setHeader('Cache-Status', cacheStatus(decision));
-  writeWhole(res, Buffer.from(JSON.stringify(body)), res);
+  writeWhole(res, unavailableReply(decision, protocol), res);
 }
 
-function setHeaders(
-  res: ServerResponse,
-  headers: Readonly<Record<string, string>>,
-  cache: string,
-  status: string,
-): void {
-  res.statusCode = 200;
+function setHead(res: ServerResponse, { status, headers }: ReplyHead): void {
+  res.statusCode = status;
   for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
-  res.setHeader('X-Cache', cache);
-  res.setHeader('Cache-Status', status);
 }
 
 /** A Buffer, in a write of its own: wrappers of earlier policies may know nothing else. */
-function writeWhole(res: ServerResponse, body: Uint8Array, through: InnerResponse): void {
-  res.setHeader('Content-Length', body.length);
-  Reflect.apply(through.write, res, [asBuffer(body)]);
+function writeWhole(res: ServerResponse, reply: Reply, through: InnerResponse): void {
+  setHead(res, reply);
+  res.setHeader('Content-Length', reply.body.length);
+  Reflect.apply(through.write, res, [asBuffer(reply.body)]);
   Reflect.apply(through.end, res, []);
 }
 

@@ -1,5 +1,6 @@
 import NodeCache from 'node-cache';
 import { type CachedResponse, decodeEntry, decodeHead, encodeEntry } from '../entry.ts';
+import { PurgeLog } from './purge-log.ts';
 import {
   type EntryFilter,
   type ListedEntry,
@@ -61,6 +62,7 @@ export class MemoryStore implements Store {
   readonly #maxBytes: number;
   readonly #now: () => number;
   readonly #shards: readonly NodeCache[];
+  readonly #purges: PurgeLog;
   #oldest: Slot | null = null;
   #newest: Slot | null = null;
   #entries = 0;
@@ -74,6 +76,7 @@ export class MemoryStore implements Store {
   constructor(options: MemoryStoreOptions) {
     this.#maxBytes = options.maxBytes;
     this.#now = options.now ?? Date.now;
+    this.#purges = new PurgeLog(this.#now);
     const length = Math.min(Math.ceil(options.maxBytes / bytesPerShard), maxShards);
     this.#shards = Array.from(
       { length },
@@ -94,12 +97,16 @@ export class MemoryStore implements Store {
     return entry;
   }
 
-  /** `expiresAt`, in milliseconds since the epoch, where it is not to be kept as long as it says. */
-  async set(
-    key: string,
-    entry: CachedResponse,
-    expiresAt: number = entry.expiresAt,
-  ): Promise<boolean> {
+  async set(key: string, entry: CachedResponse, askedAt = this.#now()): Promise<boolean> {
+    if (this.#purges.covers(key, entry, askedAt)) return true;
+    const before = this.#find(key);
+    const head = before && decodeHead(before.encoded)?.head;
+    if (head !== undefined && head.storedAt > askedAt) return true;
+    return this.keep(key, entry, entry.expiresAt);
+  }
+
+  /** Keeps the entry, whatever was there, until `expiresAt` (milliseconds since the epoch). */
+  async keep(key: string, entry: CachedResponse, expiresAt: number): Promise<boolean> {
     const encoded = encodeEntry(entry);
     const bytes = encoded.length + key.length + overheadBytes;
     if (bytes > this.#maxBytes) {
@@ -134,6 +141,7 @@ export class MemoryStore implements Store {
   }
 
   async delete(key: string): Promise<boolean> {
+    this.#purges.add({ key });
     const slot = this.#find(key);
     if (slot !== undefined) this.#drop(slot);
     return slot !== undefined && slot.expiresAt > this.#now();
@@ -141,6 +149,8 @@ export class MemoryStore implements Store {
 
   /** `begin` spares all keys that do not begin with it; without one, keys with a space, which are other stores'. */
   async purge(filter: EntryFilter, dryRun = false, begin = ''): Promise<number> {
+    // What is under another beginning is another store's, and so is the memory of it.
+    if (!dryRun && begin === '') this.#purges.add({ filter });
     const matches = matcher(filter, begin);
     let purged = 0;
     let looked = 0;

@@ -1,10 +1,8 @@
 import type { Redis } from 'ioredis';
 import { isObject } from '../../shared/json.ts';
+import type { EntryHead } from '../entry.ts';
 import type { RedisConnection } from '../../shared/redis/connection.ts';
-import type { EntryFilter } from './store.ts';
-
-/** What was thrown out of a store that several gateways see. */
-export type Purge = { readonly key: string } | { readonly filter: EntryFilter };
+import { isIn, type Purge } from './purge-log.ts';
 
 export interface PurgeListener {
   purged(purge: Purge): void;
@@ -18,6 +16,9 @@ export interface PurgeListening {
   stop(): void;
 }
 
+/** Purges that are remembered, and for how long: longer than any call takes. */
+const maxNoted = 100;
+const notedMs = 3_600_000;
 const retryMs = 500;
 /** How often a silent connection is asked whether it lives. */
 const pingMs = 1000;
@@ -26,15 +27,37 @@ const pingMs = 1000;
 export class PurgeChannel {
   readonly #connection: RedisConnection;
   readonly #name: string;
+  readonly #log: string;
 
   constructor(connection: RedisConnection, keyPrefix: string) {
     this.#connection = connection;
     this.#name = `${keyPrefix}purge`;
+    this.#log = `${keyPrefix}purges`;
   }
 
   /** Rejects when it cannot be told. */
   async tell(purge: Purge): Promise<void> {
     await this.#connection.run((client) => client.publish(this.#name, JSON.stringify(purge)));
+  }
+
+  /** Before it is carried out, for who stores meanwhile what was asked for earlier. */
+  async note(purge: Purge, now: number): Promise<void> {
+    const text = JSON.stringify(purge);
+    await this.#connection.run((client) =>
+      Promise.all([
+        client.xadd(this.#log, 'MAXLEN', '~', maxNoted, '*', 'at', now, 'purge', text),
+        client.pexpire(this.#log, notedMs),
+      ]),
+    );
+  }
+
+  /** Whether the entry was thrown out after `since`, in milliseconds since the epoch. */
+  async covers(key: string, head: EntryHead, since: number): Promise<boolean> {
+    const noted = await this.#connection.run((client) => client.xrange(this.#log, '-', '+'));
+    return noted.some(([, [, at, , text]]) => {
+      const purge = parsePurge(text ?? '');
+      return Number(at) > since && purge !== null && isIn(purge, key, head);
+    });
   }
 
   /** Hears what all gateways tell, this one included, from a while after now on. */

@@ -1,3 +1,4 @@
+import type { Encryption } from './encryption.ts';
 import type { CallOutcome, Lease, Relay, RelayFollowing, RelayReader } from './relay.ts';
 
 /** Runs a Lua script under the store's deadline and breaker; replies come as Buffers. */
@@ -48,10 +49,13 @@ return {token, lease, entries}`;
 export class RedisRelay implements Relay {
   readonly #run: RunScript;
   readonly #prefix: string;
+  readonly #encryption: Encryption | null;
 
-  constructor(run: RunScript, keyPrefix: string) {
+  /** What is published is encrypted as entries are. */
+  constructor(run: RunScript, keyPrefix: string, encryption: Encryption | null) {
     this.#run = run;
     this.#prefix = keyPrefix;
+    this.#encryption = encryption;
   }
 
   async lease(key: string): Promise<Lease | null> {
@@ -61,26 +65,35 @@ export class RedisRelay implements Relay {
       [leaseMs],
     );
     if (!Buffer.isBuffer(token)) return null;
-    const keys = [this.#name('lease', key), `${this.#name('live', key)}:${token.toString()}`];
-    return new RedisLease((fields, isLast) =>
-      this.#run(publishScript, keys, [
-        token.toString(),
-        leaseMs,
-        liveMs,
-        isLast ? '1' : '0',
-        ...fields,
-      ]),
-    );
+    const live = `${this.#name('live', key)}:${token.toString()}`;
+    const keys = [this.#name('lease', key), live];
+    return new RedisLease((fields, isLast) => {
+      const [name, value] = fields;
+      const sealed = name === undefined ? [] : [name, this.#seal(live, value ?? '')];
+      const last = isLast ? '1' : '0';
+      const args = [token.toString(), leaseMs, liveMs, last, ...sealed];
+      return this.#run(publishScript, keys, args);
+    });
   }
 
   follow(key: string, reader: RelayReader): RelayFollowing {
     const keys = [this.#name('lease', key), this.#name('live', key)];
     const following = new RedisFollowing(
       (token, lastId) => this.#run(readScript, keys, [token, lastId]),
+      (token, value) => this.#open(`${this.#name('live', key)}:${token}`, value),
       reader,
     );
     following.start();
     return following;
+  }
+
+  #seal(name: string, value: string | Uint8Array): Uint8Array {
+    const bytes = Buffer.from(value);
+    return this.#encryption?.encrypt(name, bytes) ?? bytes;
+  }
+
+  #open(name: string, value: Buffer): Buffer | undefined {
+    return this.#encryption === null ? value : this.#encryption.decrypt(name, value);
   }
 
   /** In one hash slot for each key, so that the scripts run on a cluster. */
@@ -160,17 +173,20 @@ class RedisLease implements Lease {
 }
 
 type Read = (token: string, lastId: string) => Promise<unknown>;
+type Open = (token: string, value: Buffer) => Buffer | undefined;
 
 class RedisFollowing implements RelayFollowing {
   readonly #read: Read;
+  readonly #open: Open;
   readonly #reader: RelayReader;
   #token = '';
   #lastId = '0-0';
   #timer: NodeJS.Timeout | null = null;
   #over = false;
 
-  constructor(read: Read, reader: RelayReader) {
+  constructor(read: Read, open: Open, reader: RelayReader) {
     this.#read = read;
+    this.#open = open;
     this.#reader = reader;
   }
 
@@ -204,8 +220,11 @@ class RedisFollowing implements RelayFollowing {
     if (!this.#over) this.#timer = setTimeout(() => void this.#step(), pollMs);
   }
 
-  #take([name, value]: Buffer[]): void {
-    if (this.#over || name === undefined || value === undefined) return;
+  #take([name, sealed]: Buffer[]): void {
+    if (this.#over || name === undefined || sealed === undefined) return;
+    const value = this.#open(this.#token, sealed);
+    // Of a key that this gateway does not have, or not what was published.
+    if (value === undefined) return this.#fail();
     switch (name.toString()) {
       case 'head':
         return this.#reader.head(JSON.parse(value.toString()) as Record<string, string>);

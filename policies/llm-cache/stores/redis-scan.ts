@@ -129,6 +129,15 @@ export class RedisScan {
     return purged;
   }
 
+  /** What is known of the entry of that name at little cost; undefined where it is encrypted, or has a long head. */
+  async headOf(name: string): Promise<EntryHead | undefined> {
+    if (this.#options.isEncrypted) return undefined;
+    const begin = await this.#connection.run((client) =>
+      client.getrangeBuffer(name, 0, headBytes - 1),
+    );
+    return decodeHead(begin)?.head;
+  }
+
   async #listed(name: string, filter: EntryFilter): Promise<ListedEntry | undefined> {
     const read = await this.#readHead(name);
     if (read === null || read === undefined || !matchesFilter(read.head, filter)) return undefined;

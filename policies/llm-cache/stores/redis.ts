@@ -1,4 +1,4 @@
-import { type CachedResponse, decodeEntry, encodeEntry } from '../entry.ts';
+import { type CachedResponse, decodeEntry, decodeHead, encodeEntry } from '../entry.ts';
 import type { Encryption } from './encryption.ts';
 import { EntryCount } from './entry-count.ts';
 import { PurgeChannel } from './purge-channel.ts';
@@ -65,7 +65,9 @@ export class RedisStore implements Store {
       this.#connection.run((client) =>
         client.callBuffer('EVAL', script, keys.length, ...keys, ...args.map(asArgument)),
       );
-    this.relay = options.coalesceAcross ? new RedisRelay(run, options.keyPrefix) : undefined;
+    this.relay = options.coalesceAcross
+      ? new RedisRelay(run, options.keyPrefix, options.encryption)
+      : undefined;
   }
 
   async get(key: string): Promise<CachedResponse | undefined> {
@@ -79,10 +81,10 @@ export class RedisStore implements Store {
   }
 
   /** Resolves when the entry is on its way, rejects when too much is; nobody waits for its arrival. */
-  async set(key: string, entry: CachedResponse): Promise<boolean> {
+  async set(key: string, entry: CachedResponse, askedAt = this.#now()): Promise<boolean> {
     const bytes = encodeEntry(entry);
     if (bytes.length > maxQueuedBytes) return false;
-    const write = { name: this.#nameOf(key), bytes, expiresAt: entry.expiresAt };
+    const write = { name: this.#nameOf(key), bytes, expiresAt: entry.expiresAt, askedAt };
     if (!this.#writes.push(write)) throw new StoreUnavailable('too many writes are on their way');
     return true;
   }
@@ -90,6 +92,7 @@ export class RedisStore implements Store {
   async delete(key: string): Promise<boolean> {
     const name = this.#nameOf(key);
     const wasOnItsWay = await this.#writes.withdraw(name);
+    await this.#counted(this.purges.note({ key }, this.#now()));
     const wasThere = await this.#counted(this.#scan.unlink(name));
     await this.#counted(this.purges.tell({ key }));
     return wasOnItsWay || wasThere;
@@ -97,6 +100,11 @@ export class RedisStore implements Store {
 
   async purge(filter: EntryFilter, dryRun = false): Promise<number> {
     await this.#writes.flushed();
+    if (!dryRun) {
+      await this.#counted(this.purges.note({ filter }, this.#now()));
+      // What had been found in order before the note.
+      await this.#writes.flushed();
+    }
     const purged = await this.#counted(this.#scan.purge(filter, dryRun));
     if (!dryRun) await this.#counted(this.purges.tell({ filter }));
     return purged;
@@ -141,13 +149,25 @@ export class RedisStore implements Store {
     this.#connection.close();
   }
 
-  async #write({ name, bytes, expiresAt }: QueuedWrite): Promise<void> {
+  async #write({ name, bytes, expiresAt, askedAt = 0 }: QueuedWrite): Promise<void> {
     const lifeMs = Math.ceil(expiresAt - this.#now());
-    if (lifeMs <= 0) return;
+    if (lifeMs <= 0 || (await this.#isOutdated(name, bytes, askedAt))) return;
     const stored =
       this.#options.encryption?.encrypt(name, bytes) ??
       Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     await this.#connection.run((client) => client.set(name, stored, 'PX', lifeMs));
+  }
+
+  /** Whether it was thrown out, or replaced by one that is newer, since it was asked for. */
+  async #isOutdated(name: string, bytes: Uint8Array, askedAt: number): Promise<boolean> {
+    const head = decodeHead(bytes)?.head;
+    if (head === undefined) return false;
+    const key = name.slice(this.#nameOf('').length);
+    const [isPurged, there] = await Promise.all([
+      this.purges.covers(key, head, askedAt),
+      this.#scan.headOf(name),
+    ]);
+    return isPurged || (there?.storedAt ?? 0) > askedAt;
   }
 
   async #counted<T>(result: Promise<T>): Promise<T> {

@@ -44,12 +44,13 @@ const sweepMs = 60_000;
 export class StoreRegistry {
   readonly #kept = new Map<string, Kept>();
   readonly #now: () => number;
+  readonly #sweeping: NodeJS.Timeout;
   #settings: Readonly<Record<string, StoreSettings>> = {};
   #surroundings: Surroundings = { gatewayRedis: {}, log: silent };
 
   constructor(now: () => number = Date.now) {
     this.#now = now;
-    setInterval(() => void this.sweep(), sweepMs).unref();
+    this.#sweeping = setInterval(() => void this.sweep(), sweepMs).unref();
   }
 
   /** The stores that a configuration names; `memory` exists even when nothing is said. */
@@ -159,6 +160,12 @@ export class StoreRegistry {
     }
   }
 
+  /** Lets go of every store; one that is used again starts anew. */
+  async close(): Promise<void> {
+    clearInterval(this.#sweeping);
+    await Promise.allSettled([...this.#kept.values()].map(({ store }) => store.close()));
+  }
+
   #watched(kept: Kept): Store {
     const { store } = kept;
     const used = () => {
@@ -167,7 +174,7 @@ export class StoreRegistry {
     };
     return {
       get: (key) => used().get(key),
-      set: (key, entry) => used().set(key, entry),
+      set: (key, entry, askedAt) => used().set(key, entry, askedAt),
       delete: (key) => used().delete(key),
       purge: (filter, dryRun) => used().purge(filter, dryRun),
       list: (filter, page) => used().list(filter, page),

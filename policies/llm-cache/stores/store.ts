@@ -58,8 +58,12 @@ export class UnknownCursor extends Error {
 export interface Store {
   /** The entry, undefined on a miss (expired or unreadable entries included); rejects on a failure. */
   get(key: string): Promise<CachedResponse | undefined>;
-  /** Keeps the entry until its `expiresAt`. False when it is too large to be kept; rejects on a failure. */
-  set(key: string, entry: CachedResponse): Promise<boolean>;
+  /**
+   * Keeps the entry until its `expiresAt`, unless it has been thrown out, or replaced by one that is
+   * newer, since it was asked for: `askedAt`, in milliseconds since the epoch; now, where it is not
+   * said. False when it is too large to be kept; rejects on a failure.
+   */
+  set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean>;
   /** Throws the entry out, everywhere. Whether there was one. */
   delete(key: string): Promise<boolean>;
   /** Throws out all entries that match, everywhere; how many there were. With `dryRun` it only counts them. */

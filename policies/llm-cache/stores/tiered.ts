@@ -1,6 +1,7 @@
 import type { CachedResponse } from '../entry.ts';
 import type { MemoryStore } from './memory.ts';
-import type { Purge, PurgeListening } from './purge-channel.ts';
+import type { PurgeListening } from './purge-channel.ts';
+import { type Purge, PurgeLog } from './purge-log.ts';
 import type { RedisStore } from './redis.ts';
 import type { Relay } from './relay.ts';
 import type { EntryFilter, ListedEntry, Page, PageRequest, Store, StoreStats } from './store.ts';
@@ -25,6 +26,7 @@ export interface TieredStoreOptions {
 export class TieredStore implements Store {
   readonly #options: TieredStoreOptions;
   readonly #now: () => number;
+  readonly #thrownOut: PurgeLog;
   #listening: PurgeListening | null = null;
   /** What is kept near under an older prefix is out of reach. */
   #emptied = 0;
@@ -34,6 +36,7 @@ export class TieredStore implements Store {
   constructor(options: TieredStoreOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
+    this.#thrownOut = new PurgeLog(this.#now);
     this.#listen();
   }
 
@@ -56,10 +59,10 @@ export class TieredStore implements Store {
     return entry;
   }
 
-  async set(key: string, entry: CachedResponse): Promise<boolean> {
+  async set(key: string, entry: CachedResponse, askedAt = this.#now()): Promise<boolean> {
     const purges = this.#purges;
-    const isFar = await this.#options.far.set(key, entry);
-    await this.#keepNear(key, entry, purges);
+    const isFar = await this.#options.far.set(key, entry, askedAt);
+    if (!this.#thrownOut.covers(key, entry, askedAt)) await this.#keepNear(key, entry, purges);
     return isFar;
   }
 
@@ -115,7 +118,7 @@ export class TieredStore implements Store {
   async #keepNear(key: string, entry: CachedResponse, purges: number): Promise<void> {
     if (!this.isNearInUse || purges !== this.#purges) return;
     const until = this.#now() + this.#options.nearTtl * 1000;
-    await this.#options.near.set(this.#nearKey(key), entry, Math.min(entry.expiresAt, until));
+    await this.#options.near.keep(this.#nearKey(key), entry, Math.min(entry.expiresAt, until));
   }
 
   #listen(): PurgeListening {
@@ -129,6 +132,7 @@ export class TieredStore implements Store {
   async #throwOut(purge: Purge): Promise<void> {
     const { near } = this.#options;
     this.#purges++;
+    this.#thrownOut.add(purge);
     if ('key' in purge) await near.delete(this.#nearKey(purge.key));
     else await near.purge(purge.filter, false, this.#nearKey(''));
   }

@@ -4,6 +4,8 @@ export interface QueuedWrite {
   readonly bytes: Uint8Array;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
+  /** When it was asked for. */
+  readonly askedAt?: number;
 }
 
 /** Bytes that may wait; what comes on top is dropped. */

@@ -46,6 +46,11 @@ export class LedgerRegistry {
     return ledger;
   }
 
+  /** Flushes every ledger, and has it let go of its Redis. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#inRedis.map(({ ledger }) => ledger.close()));
+  }
+
   async flush(): Promise<void> {
     await Promise.allSettled(this.#inRedis.map(({ ledger }) => ledger.flush()));
   }

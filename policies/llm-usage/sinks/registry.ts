@@ -84,6 +84,11 @@ export class SinkRegistry {
     for (const { sink } of this.#kept.values()) sink.flushSync();
   }
 
+  /** Flushes every sink, and has it let go of files and sockets. */
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#kept.values()].map(({ sink }) => sink.close()));
+  }
+
   #sink(settings: SinkSettings): UsageSink {
     const { key, name, make } = this.#kind(settings);
     const kept = this.#kept.get(key) ?? { name, sink: make(), wanted: true };

@@ -3,7 +3,7 @@ import type { ByteBudget } from '../budget.ts';
 import type { BodyReason } from '../exchange.ts';
 import { BodyMemory, RequestBody } from '../request-body.ts';
 import { hashBytes } from './digest.ts';
-import type { GatewayRequest } from './gateway.ts';
+import type { AppRequest, GatewayRequest } from './gateway.ts';
 
 /** Of this process: clients send the same bodies again, to whichever pipeline. */
 const memory = new BodyMemory(hashBytes);
@@ -23,39 +23,60 @@ export async function readBody(
   maxBytes: number,
   budget: ByteBudget,
 ): Promise<HeldBody | BodyReason> {
-  const declared = declaredLength(req);
   const source = req.egContext.requestStream ?? req;
   // Read by an earlier policy, and offered to nobody: there is nothing to know it by.
   if (source.readableEnded) return 'not-json';
   if (source.destroyed) return 'gone';
+  const held = await holdBody(req, { maxBytes, budget }, (declared, judge) =>
+    collect(req, source, declared, judge),
+  );
+  if (typeof held !== 'string') offer(req, held.body);
+  return held;
+}
+
+export interface Bounds {
+  /** The largest body that is held. */
+  readonly maxBytes: number;
+  readonly budget: ByteBudget;
+}
+
+/** Asked with every chunk: why the body cannot be held, if it cannot. */
+export type Judge = (size: number, added: number) => BodyReason | null;
+
+/** Holds what `read` brings, within the bounds. */
+export async function holdBody(
+  req: AppRequest,
+  { maxBytes, budget }: Bounds,
+  read: (declared: number | null, judge: Judge) => Promise<Collected>,
+): Promise<HeldBody | BodyReason> {
+  const declared = declaredLength(req);
   if (declared !== null && declared > maxBytes) return 'request-too-large';
   if (!budget.take(declared ?? 0)) return 'buffer-limit';
 
-  const collected = await collect(req, source, declared, (size, added) => {
+  const collected = await read(declared, (size, added) => {
     if (size > maxBytes) return 'request-too-large';
     return declared !== null || budget.take(added) ? null : 'buffer-limit';
   });
-  const release = () => budget.give(declared ?? collected.size);
+  const { bytes, accepted } = collected;
   if (collected.reason !== null) {
-    budget.give(declared ?? collected.accepted);
+    budget.give(declared ?? accepted);
     return collected.reason;
   }
-  const [first] = collected.chunks;
-  const isOne = first !== undefined && collected.chunks.length === 1;
-  const body = new RequestBody(isOne ? first : Buffer.concat(collected.chunks), memory);
-  offer(req, body);
-  return { body, release };
+  return {
+    body: new RequestBody(bytes, memory),
+    release: () => budget.give(declared ?? bytes.length),
+  };
 }
 
 /** In bytes; null where the client did not say. */
-function declaredLength(req: GatewayRequest): number | null {
+function declaredLength(req: AppRequest): number | null {
   const text = req.headers['content-length'];
   return text === undefined ? null : Number(text);
 }
 
-interface Collected {
-  readonly chunks: readonly Buffer[];
-  readonly size: number;
+export interface Collected {
+  /** The whole body; empty where there is a reason. */
+  readonly bytes: Buffer;
   /** The bytes that `judge` let in. */
   readonly accepted: number;
   readonly reason: BodyReason | null;
@@ -66,7 +87,7 @@ function collect(
   req: GatewayRequest,
   source: Readable,
   declared: number | null,
-  judge: (size: number, added: number) => BodyReason | null,
+  judge: Judge,
 ): Promise<Collected> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
@@ -79,7 +100,7 @@ function collect(
       source.off('error', onGone);
       source.off('close', onGone);
       if (reason === 'request-too-large' || reason === 'buffer-limit') passOn(req, source, chunks);
-      resolve({ chunks, size, accepted, reason });
+      resolve({ bytes: Buffer.concat(reason === null ? chunks : []), accepted, reason });
     };
     const onData = (chunk: Buffer) => {
       chunks.push(chunk);

@@ -1,6 +1,7 @@
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import type { ResponseObserver } from '../exchange.ts';
+import { contentCodings } from '../format.ts';
 
 const maxQueuedBytes = 16 * 1024 * 1024;
 
@@ -8,11 +9,7 @@ type BodySink = Pick<ResponseObserver, 'chunk' | 'end' | 'abort'>;
 
 /** Passes a body on to `sink` without its content codings; one that cannot be undone is an abort, reason `encoding`. */
 export function decoding(contentEncoding: string, sink: BodySink): BodySink {
-  const codings = contentEncoding
-    .toLowerCase()
-    .split(',')
-    .map((coding) => coding.trim())
-    .filter((coding) => coding !== '' && coding !== 'identity');
+  const codings = contentCodings(contentEncoding);
   if (codings.length === 0) return sink;
 
   // The coding that was applied last is undone first.

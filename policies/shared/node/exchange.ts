@@ -5,50 +5,142 @@ import type { BodyReason, Exchange, LlmRequest } from '../exchange.ts';
 import { findProtocol } from '../protocols/index.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import type { RequestBody } from '../request-body.ts';
-import { type HeldBody, readBody } from './body.ts';
-import type { GatewayRequest } from './gateway.ts';
+import type { HeldBody } from './body.ts';
+import type { Carrier } from './carrier.ts';
+import type { AppRequest } from './gateway.ts';
 import { Lifeline } from './lifeline.ts';
+import { isGone, onceOver } from './over.ts';
 
-/** One request through the gateway; both policies work on the same one. */
-export class NodeExchange implements Exchange {
-  readonly request: LlmRequest;
+/** What all policies that see one request share. */
+class Passage {
+  readonly req: AppRequest;
+  readonly protocol: Protocol;
   readonly lifeline: Lifeline;
+  readonly claims = new Set<string>();
   served: Exchange['served'] = null;
   answer: Promise<Answer> | null = null;
-  readonly #claims = new Set<string>();
+  readonly #res: ServerResponse;
+  readonly #budget: ByteBudget;
+  #left: AbortController | null = null;
+  #held: HeldBody | null = null;
+  #isOver = false;
+  #offered: unknown = null;
 
-  constructor(req: GatewayRequest, res: ServerResponse, protocol: Protocol, budget: ByteBudget) {
-    this.request = new NodeRequest(req, res, protocol, budget);
+  constructor(req: AppRequest, res: ServerResponse, protocol: Protocol, budget: ByteBudget) {
+    this.req = req;
+    this.protocol = protocol;
     this.lifeline = new Lifeline(req, res);
+    this.#res = res;
+    this.#budget = budget;
+    onceOver(req, res, () => {
+      this.#isOver = true;
+      this.#release();
+    });
+  }
+
+  get isGone(): boolean {
+    return isGone(this.req, this.#res);
+  }
+
+  get left(): AbortSignal {
+    if (this.#left === null) {
+      const left = new AbortController();
+      this.#left = left;
+      const leave = () => left.abort();
+      if (this.isGone) leave();
+      else onceOver(this.req, this.#res, leave);
+    }
+    return this.#left.signal;
+  }
+
+  async body(maxBytes: number, carrier: Carrier): Promise<RequestBody | BodyReason> {
+    // A policy that has rewritten the body since has put another one there.
+    if (this.#held !== null && carrier.offered === this.#offered) {
+      return this.#held.body.bytes.length > maxBytes ? 'request-too-large' : this.#held.body;
+    }
+    const read = await carrier.read(maxBytes, this.#budget);
+    if (typeof read === 'string') return read;
+    this.#release();
+    this.#held = read;
+    this.#offered = carrier.offered;
+    // Somebody has answered before all of it had come.
+    if (this.#isOver) this.#release();
+    return read.body;
+  }
+
+  #release(): void {
+    this.#held?.release();
+    this.#held = null;
+  }
+}
+
+/** One request and its answer, as one policy sees it; what it does to it the others see as well. */
+export class NodeExchange implements Exchange {
+  readonly request: LlmRequest;
+  readonly carrier: Carrier;
+  readonly #passage: Passage;
+
+  constructor(passage: Passage, carrier: Carrier) {
+    this.#passage = passage;
+    this.carrier = carrier;
+    this.request = new NodeRequest(passage, carrier);
+  }
+
+  get lifeline(): Lifeline {
+    return this.#passage.lifeline;
+  }
+
+  get served(): Exchange['served'] {
+    return this.#passage.served;
+  }
+
+  set served(served: Exchange['served']) {
+    this.#passage.served = served;
+  }
+
+  get answer(): Promise<Answer> | null {
+    return this.#passage.answer;
+  }
+
+  set answer(answer: Promise<Answer> | null) {
+    this.#passage.answer = answer;
+  }
+
+  /** Whether nobody is there any more to answer. */
+  get isGone(): boolean {
+    return this.#passage.isGone;
   }
 
   /** True for the first step of `policy` that takes the request; a later one lets it pass. */
   claim(policy: string): boolean {
-    if (this.#claims.has(policy)) return false;
-    this.#claims.add(policy);
+    const { claims } = this.#passage;
+    if (claims.has(policy)) return false;
+    claims.add(policy);
     return true;
   }
 }
 
-const exchanges = new WeakMap<GatewayRequest, NodeExchange>();
+const passages = new WeakMap<AppRequest, Passage>();
 
 /** The exchange of a request that the cache serves; null for any other. */
-export function exchangeOf(
-  req: GatewayRequest,
+export function exchangeOf<R extends AppRequest>(
+  req: R,
   res: ServerResponse,
   budget: ByteBudget,
+  carrierOf: (req: R, res: ServerResponse) => Carrier,
 ): NodeExchange | null {
-  const known = exchanges.get(req);
-  if (known !== undefined) return known;
-  const protocol = protocolOf(req);
-  if (protocol === null) return null;
-  const exchange = new NodeExchange(req, res, protocol, budget);
-  exchanges.set(req, exchange);
-  return exchange;
+  let passage = passages.get(req);
+  if (passage === undefined) {
+    const protocol = protocolOf(req);
+    if (protocol === null) return null;
+    passage = new Passage(req, res, protocol, budget);
+    passages.set(req, passage);
+  }
+  return new NodeExchange(passage, carrierOf(req, res));
 }
 
 /** By method and the path that the client sent. */
-export function protocolOf(req: Pick<GatewayRequest, 'method' | 'originalUrl'>): Protocol | null {
+export function protocolOf(req: Pick<AppRequest, 'method' | 'originalUrl'>): Protocol | null {
   return req.method === 'POST' ? findProtocol(pathOf(req.originalUrl)) : null;
 }
 
@@ -61,71 +153,45 @@ class NodeRequest implements LlmRequest {
   readonly protocol: Protocol;
   readonly path: string;
   readonly query: string;
-  readonly #req: GatewayRequest;
-  readonly #res: ServerResponse;
-  readonly #budget: ByteBudget;
-  #left: AbortController | null = null;
-  #held: HeldBody | null = null;
-  #offered: unknown = null;
+  readonly #passage: Passage;
+  readonly #carrier: Carrier;
 
-  constructor(req: GatewayRequest, res: ServerResponse, protocol: Protocol, budget: ByteBudget) {
-    this.#req = req;
-    this.#res = res;
-    this.#budget = budget;
-    this.protocol = protocol;
-    this.path = pathOf(req.originalUrl);
-    this.query = req.originalUrl.slice(this.path.length);
-    res.once('close', () => this.#release());
+  constructor(passage: Passage, carrier: Carrier) {
+    const { originalUrl } = passage.req;
+    this.#passage = passage;
+    this.#carrier = carrier;
+    this.protocol = passage.protocol;
+    this.path = pathOf(originalUrl);
+    this.query = originalUrl.slice(this.path.length);
   }
 
   get forwardedUrl(): string {
-    return this.#req.url ?? '';
+    return this.#carrier.forwardedUrl;
   }
 
   get apiEndpoint(): string | null {
-    return this.#req.egContext.apiEndpoint?.apiEndpointName ?? null;
+    return this.#carrier.apiEndpoint;
   }
 
   get consumer(): unknown {
-    return this.#req.egContext.consumer;
+    return this.#carrier.consumer;
   }
 
   get left(): AbortSignal {
-    if (this.#left === null) {
-      const left = new AbortController();
-      this.#left = left;
-      const leave = () => left.abort();
-      if (this.#res.destroyed) leave();
-      else this.#res.once('close', leave);
-    }
-    return this.#left.signal;
+    return this.#passage.left;
   }
 
   header(name: string): string | undefined {
-    const value = this.#req.headers[name];
+    const value = this.#passage.req.headers[name];
     return Array.isArray(value) ? value.join(', ') : value;
   }
 
   ownHeader(name: string): readonly string[] {
-    const raw = this.#req.rawHeaders;
+    const raw = this.#passage.req.rawHeaders;
     return raw.filter((_, index) => index % 2 === 1 && raw[index - 1]?.toLowerCase() === name);
   }
 
-  async body(maxBytes: number): Promise<RequestBody | BodyReason> {
-    // A policy that has rewritten the body since has put another stream there.
-    if (this.#held !== null && this.#req.egContext.requestStream === this.#offered) {
-      return this.#held.body.bytes.length > maxBytes ? 'request-too-large' : this.#held.body;
-    }
-    const read = await readBody(this.#req, maxBytes, this.#budget);
-    if (typeof read === 'string') return read;
-    this.#release();
-    this.#held = read;
-    this.#offered = this.#req.egContext.requestStream;
-    return read.body;
-  }
-
-  #release(): void {
-    this.#held?.release();
-    this.#held = null;
+  body(maxBytes: number): Promise<RequestBody | BodyReason> {
+    return this.#passage.body(maxBytes, this.#carrier);
   }
 }

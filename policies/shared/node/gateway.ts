@@ -13,16 +13,24 @@ export interface EgContext {
   requestStream?: Readable;
 }
 
-export interface GatewayRequest extends IncomingMessage {
+/** A request in an Express app, the gateway's or another. */
+export interface AppRequest extends IncomingMessage {
   /** The url as the client sent it; `url` may have been rewritten. */
   readonly originalUrl: string;
-  readonly egContext: EgContext;
   body?: unknown;
+}
+
+export interface GatewayRequest extends AppRequest {
+  readonly egContext: EgContext;
   /** Set by whoever read the body, so that later body parsers let it be. */
   _body?: boolean;
 }
 
-export type Middleware = (req: GatewayRequest, res: ServerResponse, next: () => void) => void;
+export type Middleware<R extends AppRequest = GatewayRequest> = (
+  req: R,
+  res: ServerResponse,
+  next: () => void,
+) => void;
 
 export interface Policy {
   readonly name: string;

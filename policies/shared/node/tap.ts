@@ -70,6 +70,7 @@ export function tap(options: TapOptions): InnerResponse {
   const inner: InnerResponse = { write: res.write, end: res.end };
   res.write = function (this: ServerResponse, ...args: unknown[]) {
     const more = Reflect.apply(inner.write, this, args) as boolean;
+    lifeline.stir();
     if (!ending) guarded(() => feed(args[0], args[1]));
     return more || keepsPace();
   } as typeof res.write;
@@ -77,6 +78,7 @@ export function tap(options: TapOptions): InnerResponse {
     // Some runtimes write the last chunk through `write`: it must not be seen twice.
     ending = true;
     const result = Reflect.apply(inner.end, this, args) as ServerResponse;
+    lifeline.settle();
     guarded(() => {
       feed(args[0], args[1]);
       finish(lifeline.upstream?.complete === false ? 'aborted' : null);

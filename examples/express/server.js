@@ -1,0 +1,39 @@
+'use strict';
+
+const express = require('express');
+const { createProxyMiddleware } = require('http-proxy-middleware');
+const { createLlmCache } = require('express-gateway-plugin-llm-cache/express');
+
+// An Express app in front of a provider: OpenAI, or what UPSTREAM_URL names.
+
+const port = Number(process.env.PORT ?? 8080);
+const adminPort = Number(process.env.ADMIN_PORT ?? 9876);
+const target = process.env.UPSTREAM_URL ?? 'https://api.openai.com';
+
+const cache = createLlmCache({
+  scopeSecret: process.env.LLM_CACHE_SECRET,
+  usage: { sinks: [{ type: 'log' }] },
+});
+
+const app = express();
+// Behind whatever authenticates and sets `req.user`, before every body parser.
+app.use(cache.llmUsage({ apiEndpoint: 'openai' }), cache.llmCache({ apiEndpoint: 'openai' }));
+app.use(createProxyMiddleware({ target, changeOrigin: true }));
+const server = app.listen(port, () => console.log(`http://localhost:${port} → ${target}`));
+
+// On a port of its own, for this machine alone: the admin API asks nobody who they are.
+const admin = express();
+admin.use(cache.adminRoutes);
+const adminServer = admin.listen(adminPort, '127.0.0.1', () =>
+  console.log(`The dashboard: http://localhost:${adminPort}/llm-cache`),
+);
+
+// The signals are the app's own: what the books have not written yet goes out before it ends.
+async function end() {
+  for (const one of [server, adminServer]) {
+    one.close();
+    one.closeAllConnections();
+  }
+  await cache.close();
+}
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void end());

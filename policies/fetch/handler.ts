@@ -1,0 +1,140 @@
+import type { FetchSettings } from '../../schemas/fetch.ts';
+import { Engine } from '../llm-cache/engine.ts';
+import { mayBeBehind } from '../llm-cache/flight.ts';
+import { Flights } from '../llm-cache/flights.ts';
+import { CacheStats } from '../llm-cache/stats.ts';
+import { MapStore } from '../llm-cache/stores/map.ts';
+import type { Store } from '../llm-cache/stores/store.ts';
+import { deliver } from '../llm-cache/web/deliver.ts';
+import { PriceList } from '../llm-usage/price-list.ts';
+import { AnswerWatch } from '../shared/answer-watch.ts';
+import { ByteBudget } from '../shared/budget.ts';
+import type { Digest } from '../shared/exchange.ts';
+import { FaultLog } from '../shared/faults.ts';
+import type { Protocol } from '../shared/protocols/protocol.ts';
+import { RequestBody } from '../shared/request-body.ts';
+import { webDigest } from '../shared/web/digest.ts';
+import { WebExchange } from '../shared/web/exchange.ts';
+import { Books } from './books.ts';
+import { type LlmCacheOptions, readOptions } from './options.ts';
+import { Visit } from './visit.ts';
+import { waitUntilOf } from './wait.ts';
+
+/** What answers requests: `Deno.serve`, Hono, Bun, workers. */
+export type FetchHandler<Rest extends readonly unknown[]> = (
+  request: Request,
+  ...rest: Rest
+) => Response | Promise<Response>;
+
+/** Looked up at each call: what stands for the clock may change. */
+const now = () => Date.now();
+
+/** A handler with the cache in front of it. */
+export class CachedHandler<Rest extends readonly unknown[]> {
+  readonly #handler: FetchHandler<Rest>;
+  readonly #options: LlmCacheOptions<Rest>;
+  readonly #settings: FetchSettings;
+  readonly #store: Store;
+  readonly #engine: Engine;
+  readonly #books: Books | null;
+  readonly #budget: ByteBudget;
+  readonly #faults = new FaultLog(console);
+  readonly #stats = new CacheStats();
+
+  constructor(handler: FetchHandler<Rest>, options: LlmCacheOptions<Rest>) {
+    const settings = readOptions(options);
+    const digest = webDigest(settings.scopeSecret ?? null);
+    this.#handler = handler;
+    this.#options = options;
+    this.#settings = settings;
+    this.#store = options.store ?? new MapStore({ maxBytes: settings.maxBytes, now });
+    this.#budget = new ByteBudget(settings.bufferedBytes);
+    this.#books = this.#openBooks(digest);
+    this.#engine = new Engine({
+      store: this.#store,
+      flights: new Flights(),
+      settings: { ...settings, store: 'default' },
+      digest,
+      budget: this.#budget,
+      timings: { lookup() {}, store() {}, firstByte() {} },
+      faults: this.#faults,
+      now,
+    });
+  }
+
+  /** Answers a request of `protocol`. Rejects with what the handler throws. */
+  async answer(request: Request, rest: Rest, protocol: Protocol): Promise<Response> {
+    const startedAt = now();
+    const exchange = new WebExchange(request, {
+      protocol,
+      budget: this.#budget,
+      namespace: this.#settings.namespace ?? null,
+      consumer: await this.#consumerOf(request, rest),
+    });
+    const tally = this.#stats.of('fetch', protocol.name);
+    const visit = new Visit(exchange, this.#books, { startedAt, body: await this.#read(exchange) });
+    const decision = await this.#engine.decide(exchange, tally);
+    const pending = this.#books === null ? [] : [visit.recorded];
+    if ('concluded' in decision) pending.push(decision.concluded);
+    if (pending.length > 0) this.#wait(Promise.all(pending), rest);
+
+    const response = await deliver(decision, {
+      exchange,
+      tally,
+      maxBehind: mayBeBehind(this.#settings.maxResponseBytes),
+      store: this.#store,
+      faults: this.#faults,
+      now,
+      watch: this.#watch(exchange),
+      handle: async (forwarded) => this.#handler(forwarded, ...rest),
+      answered: (status) => visit.answered(status),
+      sent: (status) => visit.sent(status),
+      delivered: () => visit.delivered(),
+    });
+    if (this.#settings.debugHeaders && 'key' in decision && decision.key !== null) {
+      response.headers.set('X-Cache-Key', decision.key);
+    }
+    return response;
+  }
+
+  #openBooks(digest: Digest): Books | null {
+    const { record } = this.#options;
+    if (record === undefined) return null;
+    const { provider = null, prices } = this.#settings;
+    const parts = { record, provider, digest, faults: this.#faults };
+    return new Books({ ...parts, prices: new PriceList(prices) });
+  }
+
+  /** The body, for the books; null where it could not be held. */
+  async #read({ request }: WebExchange): Promise<RequestBody | null> {
+    if (this.#books === null) return null;
+    const body = await request.body(this.#settings.maxRequestBytes);
+    return body instanceof RequestBody ? body : null;
+  }
+
+  /** Reads an answer that no flight reads, where there are books to write it down. */
+  #watch(exchange: WebExchange): AnswerWatch | null {
+    if (this.#books === null) return null;
+    const { maxResponseBytes: maxBytes } = this.#settings;
+    return new AnswerWatch(exchange, { keep: false, maxBytes, budget: this.#budget });
+  }
+
+  async #consumerOf(request: Request, rest: Rest): Promise<() => unknown> {
+    const { consumer } = this.#options;
+    if (consumer === undefined) return () => undefined;
+    try {
+      const known = await consumer(request, ...rest);
+      const isId = typeof known === 'string' || typeof known === 'number';
+      return () => (isId ? { id: known } : known);
+    } catch (error) {
+      return () => {
+        throw error;
+      };
+    }
+  }
+
+  #wait(promise: Promise<unknown>, rest: Rest): void {
+    const wait = this.#options.waitUntil ?? waitUntilOf(rest);
+    wait?.(promise);
+  }
+}

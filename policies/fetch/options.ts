@@ -1,0 +1,58 @@
+import { check } from '../../schemas/check.ts';
+import { fetchSchema, type FetchSettings } from '../../schemas/fetch.ts';
+import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
+import type { RateSettings } from '../../schemas/plugin.ts';
+import { ConfigurationError } from '../../schemas/problems.ts';
+import type { Store } from '../llm-cache/stores/store.ts';
+import type { UsageRecord } from '../llm-usage/usage-record.ts';
+
+/** How a handler is cached: the parameters of the `llm-cache` action, and what a gateway would tell beside them. */
+export interface LlmCacheOptions<
+  Rest extends readonly unknown[] = readonly unknown[],
+> extends Partial<Omit<LlmCacheSettings, 'store'>> {
+  /** Where entries are kept; default: in this process's memory. */
+  readonly store?: Store;
+  /** What all entries of that default store may take, in bytes; default: 64 MiB. */
+  readonly maxBytes?: number;
+  /** All bodies held at once, in bytes; past it new requests bypass. Default: 64 MiB. */
+  readonly bufferedBytes?: number;
+  /** The key of the digests that stand for consumers and credentials; default: a random one. */
+  readonly scopeSecret?: string;
+  /**
+   * Who asks, where the platform or the application has found out: an id, or an object as the
+   * gateway knows them (`id`, or a token's claims). Called with what the handler is called with.
+   * Where it fails the cache stands aside.
+   */
+  readonly consumer?: (request: Request, ...rest: Rest) => unknown;
+  /** Given the usage record of every request on a path that the cache serves, whoever answered. */
+  readonly record?: (record: UsageRecord) => void | Promise<void>;
+  /** The provider's name in the records; default: by protocol. */
+  readonly provider?: string;
+  /** USD per million tokens, by model or by the beginning of its name; wins over the built-in list. */
+  readonly prices?: Readonly<Record<string, RateSettings>>;
+  /** Keeps the platform from ending before the promise has; default: `waitUntil` of the handler's own arguments. */
+  readonly waitUntil?: (promise: Promise<unknown>) => void;
+}
+
+/** Throws a ConfigurationError that says what is wrong with the options. */
+export function readOptions<Rest extends readonly unknown[]>(
+  options: LlmCacheOptions<Rest>,
+): FetchSettings {
+  const { store, record, consumer, waitUntil, ...data } = options;
+  for (const [name, value] of Object.entries({ record, consumer, waitUntil })) {
+    if (value === undefined || typeof value === 'function') continue;
+    throw wrong(`"${name}" must be a function`);
+  }
+  const methods = ['get', 'set', 'used'] as const;
+  if (store !== undefined && !methods.every((name) => typeof store?.[name] === 'function')) {
+    throw wrong('"store" must be a store: an object with `get`, `set` and `used`');
+  }
+  const given = Object.entries(data).filter(([, value]) => value !== undefined);
+  return check<FetchSettings>(fetchSchema, Object.fromEntries(given), place);
+}
+
+const place = 'withLlmCache';
+
+function wrong(what: string): ConfigurationError {
+  return new ConfigurationError(`${place}: ${what}`);
+}

@@ -1,0 +1,184 @@
+import { contentCodings } from '../../shared/format.ts';
+import { decoding, isText } from '../../shared/web/decode.ts';
+import { Passage } from '../../shared/web/passage.ts';
+import { appendCacheStatus, cacheStatus } from '../cache-status.ts';
+import { type Forward, outcomeOf } from '../decision.ts';
+import type { CachedResponse } from '../entry.ts';
+import { staleReply } from '../replies.ts';
+import { isFailing } from '../response-rules.ts';
+import type { OutcomeName } from '../stats.ts';
+import type { Delivery } from './delivery.ts';
+import { clientClosedRequest, gone, replay, served } from './replay.ts';
+
+/** A request that goes on to its handler, and the answer on its way back. */
+export class Call {
+  readonly #decision: Forward;
+  readonly #delivery: Delivery;
+  /** Tells the handler that nobody wants its answer any more. */
+  readonly #ended = new AbortController();
+  #outcome: OutcomeName;
+  #passage: Passage | null = null;
+  #left = false;
+
+  constructor(decision: Forward, delivery: Delivery) {
+    this.#decision = decision;
+    this.#delivery = delivery;
+    this.#outcome = outcomeOf(decision);
+  }
+
+  /** Rejects with what the handler throws, where nothing stands in for it. */
+  async response(): Promise<Response> {
+    const { exchange, handle } = this.#delivery;
+    const { left } = exchange.request;
+    this.#takeOff();
+    left.addEventListener('abort', () => this.#leave(), { once: true });
+    if (left.aborted) this.#leave();
+    if (this.#isOver) return gone(this.#delivery);
+    try {
+      const ended = this.#decision.flight === null ? null : this.#ended.signal;
+      return await this.#answer(await handle(exchange.request.forwarded(ended)));
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  get #isOver(): boolean {
+    return this.#ended.signal.aborted;
+  }
+
+  /** Ties the flight to this call. */
+  #takeOff(): void {
+    const { flight, fallback, reason } = this.#decision;
+    if (flight === null) return;
+    flight.takeOff(this.#delivery.exchange);
+    flight.onDeserted = () => this.#abandon();
+    flight.onCompany = () => void this.#passage?.drive();
+    if (fallback === null) return;
+    const { tally } = this.#delivery;
+    void flight.finished.then(() => tally.count(this.#outcome, reason));
+  }
+
+  /** What the client gets of the handler's answer. */
+  async #answer(response: Response): Promise<Response> {
+    const { fallback } = this.#decision;
+    const { headers, status, body } = response;
+    this.#delivery.answered(status);
+    const mayStandIn = fallback !== null && !this.#left;
+    if (mayStandIn && isFailing(status)) {
+      body?.cancel().catch(() => {});
+      return this.#stale(fallback, status);
+    }
+    if (body === null) return this.#withoutBody(response);
+
+    const passage = this.#pass(body);
+    const coding = headers.get('content-encoding') ?? '';
+    const isCoded = contentCodings(coding).length > 0;
+    let isDecoded = false;
+    if (mayStandIn || isCoded) {
+      try {
+        const first = await passage.first();
+        isDecoded = isCoded && first !== undefined && isText(first);
+      } catch {
+        if (fallback !== null && !this.#left) return this.#stale(fallback, null);
+      }
+    }
+    if (this.#isOver) return gone(this.#delivery);
+    this.#head(response);
+    passage.open((observer) => decoding(isDecoded ? '' : coding, observer));
+    return this.#marked(response, passage.stream, isDecoded);
+  }
+
+  #withoutBody(response: Response): Response {
+    this.#head(response);
+    this.#observer?.end();
+    this.#delivery.delivered();
+    return this.#marked(response, null, false);
+  }
+
+  #pass(body: ReadableStream<Uint8Array>): Passage {
+    const { flight } = this.#decision;
+    const { faults, maxBehind, tally, delivered } = this.#delivery;
+    const passage = new Passage(body, {
+      observer: this.#observer,
+      faults,
+      maxBehind,
+      keepsPace: () => flight?.hasCompany ?? false,
+      goesOn: () => this.#goesOn(),
+      tooSlow: () => tally.countSlowReader(),
+      delivered,
+    });
+    this.#passage = passage;
+    if (this.#left) passage.leave();
+    return passage;
+  }
+
+  get #observer() {
+    return this.#decision.flight ?? this.#delivery.watch;
+  }
+
+  #head({ status, headers }: Response): void {
+    this.#delivery.sent(status);
+    this.#observer?.head(status, (name) => headers.get(name) ?? undefined);
+  }
+
+  /** The same response, with what the cache did in place of what a cache further up said of itself. */
+  #marked(response: Response, body: BodyInit | null, isDecoded: boolean): Response {
+    const marked = new Response(body, response);
+    const { headers } = marked;
+    headers.delete('X-Cache');
+    headers.delete('Age');
+    const upstreams = headers.get('Cache-Status') ?? undefined;
+    headers.set('Cache-Status', appendCacheStatus(upstreams, cacheStatus(this.#decision)));
+    if (isDecoded) {
+      // fetch() has undone the coding, and left the headers as they were.
+      headers.delete('Content-Encoding');
+      headers.delete('Content-Length');
+    }
+    return marked;
+  }
+
+  #failed(error: unknown): Response {
+    const { flight, fallback } = this.#decision;
+    if (this.#isOver) return gone(this.#delivery);
+    if (fallback !== null && !this.#left) return this.#stale(fallback, null);
+    flight?.abort('aborted');
+    this.#delivery.delivered();
+    throw error;
+  }
+
+  #stale(fallback: CachedResponse, status: number | null): Response {
+    const { flight, key } = this.#decision;
+    const { exchange, store, now } = this.#delivery;
+    served(exchange, 'stale', fallback);
+    this.#outcome = 'stale';
+    if (key !== null) store.used(key, fallback);
+    flight?.abort(status === null ? 'aborted' : 'status');
+    return replay(staleReply(fallback, status, now()), this.#delivery);
+  }
+
+  #leave(): void {
+    if (this.#left) return;
+    this.#left = true;
+    if (this.#passage !== null) this.#passage.leave();
+    else if (!this.#goesOn()) this.#abandon();
+  }
+
+  /** Whether the call goes on without its client. */
+  #goesOn(): boolean {
+    this.#left = true;
+    const goesOn = this.#decision.flight?.leaderLeft() ?? false;
+    // A flight ends with its body; the handler is told, too.
+    if (!goesOn) this.#ended.abort();
+    return goesOn;
+  }
+
+  /** Nobody wants the answer. */
+  #abandon(): void {
+    this.#ended.abort();
+    if (this.#passage === null) {
+      this.#decision.flight?.abort('client-left');
+      this.#delivery.sent(clientClosedRequest);
+    } else this.#passage.abandon();
+    this.#delivery.delivered();
+  }
+}

@@ -1,0 +1,83 @@
+import type { CacheType } from '../../shared/exchange.ts';
+import type { WebExchange } from '../../shared/web/exchange.ts';
+import type { Following } from '../decision.ts';
+import type { CachedResponse } from '../entry.ts';
+import type { Follower } from '../follower.ts';
+import { followingHead, type Reply } from '../replies.ts';
+import type { Delivery } from './delivery.ts';
+
+/** Nginx's word for a client that left before there was a head to send. */
+export const clientClosedRequest = 499;
+
+/** What nobody will read: the client has left. */
+export function gone({ sent, delivered }: Delivery): Response {
+  sent(clientClosedRequest);
+  delivered();
+  return new Response(null, { status: clientClosedRequest });
+}
+
+export function served(exchange: WebExchange, cacheType: CacheType, entry: CachedResponse): void {
+  const { responseId: id, model, usage } = entry;
+  exchange.served = { cacheType, facts: { id, model, usage } };
+}
+
+/** An answer that the cache gives itself, whole. */
+export function replay({ status, headers, body }: Reply, { sent, delivered }: Delivery): Response {
+  sent(status);
+  delivered();
+  // A copy: whoever takes these bytes may take their memory away as well.
+  const bytes = new Uint8Array(body);
+  return new Response(bytes, {
+    status,
+    headers: { ...headers, 'Content-Length': String(bytes.length) },
+  });
+}
+
+/** Lets the client read along with a stream that is under way, at its own pace. */
+export function follow(following: Following, delivery: Delivery): Response {
+  const { follower } = following;
+  const { left } = delivery.exchange.request;
+  const { status, headers } = followingHead(following);
+  const leave = () => {
+    follower.leave();
+    delivery.delivered();
+  };
+  left.addEventListener('abort', leave, { once: true });
+  if (left.aborted) leave();
+  delivery.sent(status);
+  return new Response(streamOf(follower, delivery, leave), { status, headers });
+}
+
+function streamOf(
+  follower: Follower,
+  delivery: Delivery,
+  leave: () => void,
+): ReadableStream<Uint8Array> {
+  let attached = false;
+  return new ReadableStream<Uint8Array>(
+    {
+      pull(client) {
+        if (attached) return follower.resume();
+        attached = true;
+        follower.attach({
+          // The next bytes wait until the client asks for them.
+          write: (bytes) => {
+            client.enqueue(bytes.slice());
+            return false;
+          },
+          end: () => {
+            client.close();
+            delivery.delivered();
+          },
+          break: () => {
+            if (follower.tooSlow) delivery.tally.countSlowReader();
+            client.error(new Error('The answer broke off.'));
+            delivery.delivered();
+          },
+        });
+      },
+      cancel: leave,
+    },
+    { highWaterMark: 0 },
+  );
+}

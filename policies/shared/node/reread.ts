@@ -1,0 +1,96 @@
+import type { ServerResponse } from 'node:http';
+import type { BodyReason } from '../exchange.ts';
+import { RequestBody } from '../request-body.ts';
+import { type Bounds, type Collected, type HeldBody, holdBody, type Judge } from './body.ts';
+import type { AppRequest } from './gateway.ts';
+
+/**
+ * Reads the body and puts it back into `req`, so that whoever comes next reads it as though nobody
+ * had. What cannot be held flows on as it is. Where a parser has read it before, its body counts.
+ */
+export async function rereadBody(
+  req: AppRequest,
+  res: ServerResponse,
+  bounds: Bounds,
+): Promise<HeldBody | BodyReason> {
+  if (req.readableEnded) return parsedBody(req, bounds);
+  if (req.destroyed) return 'gone';
+  const held = await holdBody(req, bounds, (declared, judge) => collect(req, declared, judge));
+  // What nobody has read until the end would stay in memory as long as the connection.
+  res.once('close', () => {
+    if (req.readableFlowing === null) req.resume();
+  });
+  return held;
+}
+
+/**
+ * Reads while `req` is paused, and not beyond its last byte: a stream takes bytes back as long as it
+ * has not ended.
+ */
+function collect(req: AppRequest, declared: number | null, judge: Judge): Promise<Collected> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    let accepted = 0;
+
+    const finish = (reason: BodyReason | null) => {
+      req.off('readable', onReadable);
+      req.off('end', onEnd);
+      req.off('error', onGone);
+      req.off('close', onGone);
+      const bytes = Buffer.concat(chunks);
+      if (bytes.length > 0 && reason !== 'gone') putBack(req, bytes);
+      resolve({ bytes, accepted, reason });
+    };
+    const onReadable = () => {
+      while (req.readableLength > 0) {
+        const read: unknown = req.read();
+        const chunk = Buffer.isBuffer(read) ? read : Buffer.from(String(read), encodingOf(req));
+        chunks.push(chunk);
+        size += chunk.length;
+        const reason = judge(size, chunk.length);
+        if (reason !== null) return finish(reason);
+        accepted = size;
+      }
+      if (req.complete || (declared !== null && size >= declared)) finish(null);
+    };
+    const onEnd = () => finish(null);
+    const onGone = () => finish('gone');
+
+    // Without a body there is nothing to put back, and who comes next shall see the end.
+    const isEmpty = declared === null ? req.headers['transfer-encoding'] === undefined : !declared;
+    if (isEmpty) return finish(null);
+    req.on('readable', onReadable);
+    req.once('end', onEnd);
+    req.once('error', onGone);
+    req.once('close', onGone);
+  });
+}
+
+function putBack(req: AppRequest, bytes: Buffer): void {
+  // To a stream of text, which somebody asked for, only text can be given back.
+  if (req.readableEncoding === null) req.unshift(bytes);
+  else req.unshift(bytes.toString(req.readableEncoding), req.readableEncoding);
+}
+
+function encodingOf(req: AppRequest): BufferEncoding {
+  return req.readableEncoding ?? 'utf8';
+}
+
+/** What a body parser has made of the body: text as it was, JSON as `JSON.stringify` writes it. */
+function parsedBody(req: AppRequest, { maxBytes, budget }: Bounds): HeldBody | BodyReason {
+  const bytes = bytesOf(req);
+  if (bytes === null) return 'not-json';
+  if (bytes.length > maxBytes) return 'request-too-large';
+  if (!budget.take(bytes.length)) return 'buffer-limit';
+  return { body: new RequestBody(bytes), release: () => budget.give(bytes.length) };
+}
+
+function bytesOf({ body, headers }: AppRequest): Uint8Array | null {
+  if (body instanceof Uint8Array) return body;
+  if (typeof body === 'string') return Buffer.from(body);
+  if (typeof body !== 'object' || body === null) return null;
+  // A form's fields would pass for the same members in JSON.
+  if (/x-www-form-urlencoded|multipart/i.test(headers['content-type'] ?? '')) return null;
+  return Buffer.from(JSON.stringify(body));
+}

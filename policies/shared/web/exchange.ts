@@ -1,0 +1,100 @@
+import type { Answer } from '../answer.ts';
+import type { ByteBudget } from '../budget.ts';
+import type { BodyReason, Exchange, LlmRequest } from '../exchange.ts';
+import { findProtocol } from '../protocols/index.ts';
+import type { Protocol } from '../protocols/protocol.ts';
+import type { RequestBody } from '../request-body.ts';
+import { type ReadBody, readBody } from './body.ts';
+
+export interface WebExchangeParts {
+  readonly protocol: Protocol;
+  readonly budget: ByteBudget;
+  readonly namespace: string | null;
+  /** Throws where it could not be told who asks. */
+  readonly consumer: () => unknown;
+}
+
+/** One request to a fetch handler. */
+export class WebExchange implements Exchange {
+  readonly request: WebRequest;
+  served: Exchange['served'] = null;
+  answer: Promise<Answer> | null = null;
+
+  constructor(request: Request, parts: WebExchangeParts) {
+    this.request = new WebRequest(request, parts);
+  }
+}
+
+/** By method and path; null for a request that the cache does not serve. */
+export function protocolOf(request: Request): Protocol | null {
+  return request.method === 'POST' ? findProtocol(new URL(request.url).pathname) : null;
+}
+
+export class WebRequest implements LlmRequest {
+  readonly protocol: Protocol;
+  readonly path: string;
+  readonly query: string;
+  readonly apiEndpoint: string | null;
+  readonly left: AbortSignal;
+  readonly #request: Request;
+  readonly #parts: WebExchangeParts;
+  #read: ReadBody | null = null;
+
+  constructor(request: Request, parts: WebExchangeParts) {
+    const { pathname, search } = new URL(request.url);
+    this.#request = request;
+    this.#parts = parts;
+    this.protocol = parts.protocol;
+    this.path = pathname;
+    this.query = search;
+    this.apiEndpoint = parts.namespace;
+    // Some platforms have none.
+    const signal = request.signal as AbortSignal | null | undefined;
+    this.left = signal ?? new AbortController().signal;
+  }
+
+  /** What the handler makes of it is its own affair. */
+  get forwardedUrl(): string {
+    return `${this.path}${this.query}`;
+  }
+
+  get consumer(): unknown {
+    return this.#parts.consumer();
+  }
+
+  header(name: string): string | undefined {
+    return this.#request.headers.get(name) ?? undefined;
+  }
+
+  ownHeader(name: string): readonly string[] {
+    const value = this.#request.headers.get(name);
+    return value === null ? [] : [value];
+  }
+
+  async body(maxBytes: number): Promise<RequestBody | BodyReason> {
+    this.#read ??= await readBody(this.#request, maxBytes, this.#parts.budget);
+    return this.#read.body;
+  }
+
+  /**
+   * The request for the handler, with a body that nobody has read. With `ended` that is what tells
+   * the handler that nobody wants the answer, and not that this client has left.
+   */
+  forwarded(ended: AbortSignal | null): Request {
+    const again = this.#read?.again ?? null;
+    if (again === null && ended === null) return this.#request;
+    // The type of the platforms that have no `duplex` yet.
+    const init: RequestInit & { readonly duplex: 'half' } = {
+      duplex: 'half',
+      ...(again === null ? {} : { body: again }),
+      ...(ended === null ? {} : { signal: ended }),
+    };
+    return new Request(this.#request, init);
+  }
+
+  /** Lets go of the body. */
+  release(): void {
+    this.#read?.release();
+    this.#read = null;
+  }
+}

@@ -1,0 +1,53 @@
+import type { Schema } from './closed.ts';
+import { closed } from './closed.ts';
+import { llmCacheSchema, type LlmCacheSettings } from './llm-cache.ts';
+import { llmUsageSchema } from './llm-usage.ts';
+import { pluginSchema, type RateSettings } from './plugin.ts';
+
+const { store: _store, namespace, ...cacheProperties } = llmCacheSchema.properties;
+
+const properties = {
+  ...cacheProperties,
+  namespace: {
+    ...namespace,
+    description: 'the `api_endpoint` of the records; separates handlers that share a store',
+  },
+  provider: llmUsageSchema.properties.provider,
+  prices: pluginSchema.properties.usage.properties.prices,
+  scopeSecret: {
+    type: 'string',
+    minLength: 1,
+    description:
+      'the key of the digests that stand for consumers and credentials; default: one of this process, so give one where several share a `store`',
+  },
+  maxBytes: {
+    type: 'integer',
+    minimum: 1024,
+    default: 67108864,
+    description: 'what all entries of the default store may take, in bytes',
+  },
+  bufferedBytes: {
+    type: 'integer',
+    minimum: 1,
+    default: 67108864,
+    description: 'all bodies held at once, in bytes; past it new requests bypass the cache',
+  },
+} as const;
+
+/** The options that are functions or objects with some, and so not this schema's to judge. */
+export const liveOptions = ['store', 'record', 'consumer', 'waitUntil'] as const;
+
+/** The options of `withLlmCache` that are data. */
+export const fetchSchema: Schema & { readonly $id: string } = {
+  $id: 'http://express-gateway.io/schemas/llm-cache/fetch.json',
+  ...closed(properties, { allowed: liveOptions }),
+};
+
+/** What the options say when every default is filled in. */
+export interface FetchSettings extends Omit<LlmCacheSettings, 'store'> {
+  readonly provider?: string;
+  readonly prices: Readonly<Record<string, RateSettings>>;
+  readonly scopeSecret?: string;
+  readonly maxBytes: number;
+  readonly bufferedBytes: number;
+}
