@@ -1,0 +1,81 @@
+import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
+import { validate } from '../../schemas/validate.ts';
+import { noControls } from '../../policies/llm-cache/client-controls.ts';
+import { recognise } from '../../policies/llm-cache/recognition.ts';
+import { hashBytes, nodeDigest } from '../../policies/shared/node/digest.ts';
+import { Recent } from '../../policies/shared/recent.ts';
+import { BodyMemory, RequestBody } from '../../policies/shared/request-body.ts';
+import { makeRequest } from '../../test/support/llm-request.ts';
+import { must, ratio, rounds, type Row, spread, type Table, us } from '../tools/figures.ts';
+import { mark, question } from '../tools/messages.ts';
+import { sizeOf } from './hit.ts';
+
+const sizes = [300, 8192, 65_536, 2 ** 20];
+const digest = nodeDigest('a secret of the benchmark');
+/** As plain objects, as in Node. */
+const headers: Readonly<Record<string, string>> = {
+  authorization: 'Bearer sk-bench',
+  'openai-organization': 'org-bench',
+};
+
+/** Makes a key of each of the bodies, as the policy does; and how long one takes, in microseconds. */
+async function keysOf(bodies: readonly Uint8Array[], known: Known) {
+  const { settings, memory, remembered } = known;
+  const requests = bodies.map((bytes) => ({
+    ...makeRequest(),
+    header: (name: string) => headers[name],
+    ownHeader: (name: string) => (headers[name] === undefined ? [] : [headers[name]]),
+    body: async () => new RequestBody(bytes, memory),
+  }));
+  const keys: string[] = [];
+  const startedAt = performance.now();
+  for (const request of requests) {
+    const found = await recognise(request, noControls, settings, digest, remembered);
+    if (typeof found === 'object' && 'key' in found) keys.push(found.key);
+  }
+  const each = ((performance.now() - startedAt) / bodies.length) * 1000;
+  return { keys, each };
+}
+
+const freshly = () => ({
+  settings: validate<LlmCacheSettings>(llmCacheSchema, {}, 'llm-cache'),
+  memory: new BodyMemory(hashBytes),
+  remembered: new Recent<string>(10_000),
+});
+type Known = ReturnType<typeof freshly>;
+
+/** What it takes to know a request, at first sight and when the same bytes were seen before. */
+export async function key(): Promise<Table> {
+  const rows: Row[] = [];
+  for (const size of sizes) {
+    const count = Math.min(2000, Math.ceil((8 * 2 ** 20) / size));
+    const text = question(size);
+    const first: number[] = [];
+    const again: number[] = [];
+    for (let round = -1; round < rounds; round++) {
+      const bodies = Array.from({ length: count }, (_, at) =>
+        Buffer.from(text.replace(mark, String(round * count + at).padStart(mark.length, '0'))),
+      );
+      const known = freshly();
+      const seen = await keysOf(bodies, known);
+      const seenAgain = await keysOf(bodies, known);
+      must(new Set(seen.keys).size === count, 'every body has a key of its own');
+      must(seenAgain.keys.join() === seen.keys.join(), 'the same body has the same key');
+      // The first round is for V8 to see what there is to compile.
+      if (round < 0) continue;
+      first.push(seen.each);
+      again.push(seenAgain.each);
+    }
+    rows.push({
+      what: `a chat of ${sizeOf(size)}`,
+      cells: [spread(first, us), spread(again, us), ratio(again, first)],
+    });
+  }
+  return {
+    title: 'Keys',
+    note: 'In process, with the body’s reading as JSON where that is needed, its scope and its key; a hit makes one key. The same bytes have the same key, different ones different keys.',
+    columns: ['', 'at first sight', 'seen before', 'of first sight'],
+    rows,
+    bar: 2,
+  };
+}

@@ -1,0 +1,228 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import process from 'node:process';
+import { pause, percentile } from '../reliability/scenario.ts';
+import { mark } from './messages.ts';
+import type { CrowdOrder, LoadOrder, Order, ProbeOrder, ProbeResult, Target } from './orders.ts';
+import { ReplyReader } from './reply-reader.ts';
+import { readStamps } from './stamps.ts';
+
+// The process that asks. It speaks HTTP on bare sockets: node:http would cost as much as what is measured.
+
+const patienceMs = 20_000;
+
+/** One connection, and one request at a time on it. */
+class Asker {
+  readonly reader: ReplyReader;
+  readonly #socket: Socket;
+  readonly #bytes: Buffer;
+  readonly #markAt: number;
+
+  private constructor(target: Target, socket: Socket, hear: Hearer) {
+    const { host, pathname, search } = new URL(target.url);
+    const head = `POST ${pathname}${search} HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\naccept: */*\r\nuser-agent: bench\r\nauthorization: Bearer sk-bench\r\ncontent-length: ${Buffer.byteLength(target.request)}\r\n\r\n`;
+    this.#bytes = Buffer.from(head + target.request);
+    this.#markAt = this.#bytes.indexOf(mark);
+    this.#socket = socket.setNoDelay(true);
+    this.reader = new ReplyReader(hear.data, hear.end);
+    socket.on('data', (bytes) => this.reader.push(bytes));
+    socket.on('close', () => hear.gone());
+    socket.on('error', () => {});
+  }
+
+  static async open(target: Target, hear: Hearer): Promise<Asker> {
+    const { hostname, port } = new URL(target.url);
+    const socket = connect(Number(port), hostname);
+    await once(socket, 'connect');
+    return new Asker(target, socket, hear);
+  }
+
+  /** With `number` in the place of the mark, where it has one. */
+  ask(number: number | null): void {
+    if (number !== null)
+      this.#bytes.write(String(number).padStart(12, '0'), this.#markAt, 'latin1');
+    this.#socket.write(this.#bytes);
+  }
+
+  close(): void {
+    this.#socket.removeAllListeners('close').destroy();
+  }
+}
+
+interface Hearer {
+  readonly data: (bytes: Buffer) => void;
+  readonly end: () => void;
+  readonly gone: () => void;
+}
+
+/** A promise, and what settles it. */
+function deferred() {
+  let resolve: () => void = () => {};
+  let reject: (error: Error) => void = () => {};
+  const promise = new Promise<void>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}
+
+function checkHead(head: string, { cache, url }: Target): void {
+  const found = /\r\nx-cache: *([^\r]*)/i.exec(head)?.[1] ?? null;
+  if (head.startsWith('HTTP/1.1 200 ') && found === cache) return;
+  throw new Error(`${url}: X-Cache is ${found} and should be ${cache} in\n${head}`);
+}
+
+/** Requests that no two loads of this process have made. */
+let asked = Date.now() % 1e9;
+
+async function load(order: LoadOrder) {
+  const { connections, seconds, request } = order;
+  const whole = order.body === null ? null : Buffer.from(order.body);
+  const isEachDifferent = request.includes(mark);
+  const took: number[] = [];
+  const askers: Asker[] = [];
+  const startedAt = performance.now();
+  const endsAt = startedAt + seconds * 1000;
+  let finishedAt = startedAt;
+  const one = async () => {
+    let size = 0;
+    let replies = 0;
+    let kept: Buffer[] = [];
+    let askedAt = 0;
+    let asker: Asker | null = null;
+    const over = deferred();
+    const next = () => {
+      askedAt = performance.now();
+      asker?.ask(isEachDifferent ? asked++ : null);
+    };
+    asker = await Asker.open(order, {
+      data(bytes) {
+        size += bytes.length;
+        if (replies % 64 === 0) kept.push(bytes);
+      },
+      end() {
+        try {
+          const now = performance.now();
+          took.push(now - askedAt);
+          finishedAt = now;
+          checkHead(asker?.reader.head ?? '', order);
+          if (whole !== null && size !== whole.length)
+            throw new Error(`${order.url}: ${size} bytes`);
+          if (whole !== null && replies % 64 === 0 && !Buffer.concat(kept).equals(whole)) {
+            throw new Error(`${order.url}: other bytes than expected`);
+          }
+          size = 0;
+          replies++;
+          kept = [];
+          if (now < endsAt) next();
+          else over.resolve();
+        } catch (error) {
+          over.reject(error as Error);
+        }
+      },
+      gone: () => over.reject(new Error(`${order.url}: the connection broke`)),
+    });
+    askers.push(asker);
+    next();
+    await over.promise;
+  };
+  try {
+    await Promise.all(Array.from({ length: connections }, one));
+  } finally {
+    for (const asker of askers) asker.close();
+  }
+  const perSecond = (took.length / (finishedAt - startedAt)) * 1000;
+  return { perSecond, p50: percentile(took, 0.5), p99: percentile(took, 0.99) };
+}
+
+const noResult = (): ProbeResult => ({ firstBytes: [], delays: [], held: 0 });
+
+/** Asks for one stream of stamped events, and notes in `result` when each of them came. */
+async function listen(target: Target, result: ProbeResult) {
+  const over = deferred();
+  const hash = createHash('sha256');
+  let askedAt = 0;
+  let isFirst = true;
+  let cameAt = 0n;
+  const asker = await Asker.open(target, {
+    data(bytes) {
+      const now = process.hrtime.bigint();
+      if (isFirst) result.firstBytes.push(performance.now() - askedAt);
+      isFirst = false;
+      hash.update(bytes);
+      for (const stamp of readStamps(bytes)) {
+        if (cameAt > stamp) result.held++;
+        cameAt = now;
+        result.delays.push(Number(now - stamp) / 1e6);
+      }
+    },
+    end: over.resolve,
+    gone: () => over.reject(new Error(`${target.url}: the connection broke`)),
+  });
+  return {
+    async read() {
+      askedAt = performance.now();
+      asker.ask(target.request.includes(mark) ? asked++ : null);
+      await over.promise;
+      asker.close();
+      return { head: asker.reader.head, body: hash.digest('base64') };
+    },
+  };
+}
+
+async function probe({ targets, times }: ProbeOrder) {
+  const results = targets.map(noResult);
+  for (let time = 0; time < times; time++) {
+    for (let at = 0; at < targets.length; at++) {
+      // The first of a pair finds a cooler machine, so each is it in turn.
+      const which = (at + time) % targets.length;
+      const [target, result] = [targets[which], results[which]];
+      if (target === undefined || result === undefined) continue;
+      const { head } = await (await listen(target, result)).read();
+      checkHead(head, target);
+      await pause(1);
+    }
+  }
+  return results;
+}
+
+async function crowd(order: CrowdOrder) {
+  const result = noResult();
+  const readers = await Promise.all(
+    Array.from({ length: order.readers }, () => listen(order, result)),
+  );
+  const startedAt = performance.now();
+  const replies = await Promise.all(readers.map((reader) => reader.read()));
+  const took = performance.now() - startedAt;
+  const outcomes: Record<string, number> = {};
+  for (const { head } of replies) {
+    if (!head.startsWith('HTTP/1.1 200 ')) throw new Error(head);
+    const name = /\r\nx-cache: *([^\r]*)/i.exec(head)?.[1] ?? '';
+    outcomes[name] = (outcomes[name] ?? 0) + 1;
+  }
+  return { ...result, took, outcomes, bodies: new Set(replies.map(({ body }) => body)).size };
+}
+
+async function obey(order: Order): Promise<unknown> {
+  switch (order.kind) {
+    case 'load':
+      return load(order);
+    case 'probe':
+      return probe(order);
+    case 'crowd':
+      return crowd(order);
+  }
+}
+
+process.on('message', (order: Order) => {
+  const patience = patienceMs + ('seconds' in order ? order.seconds * 1000 : 60_000);
+  const tooLate = new Promise<never>((_, reject) => {
+    setTimeout(() => reject(new Error('no answer came')), patience).unref();
+  });
+  void Promise.race([obey(order), tooLate]).then(
+    (result) => process.send?.({ result }),
+    (error: unknown) => process.send?.({ error: String(error) }),
+  );
+});
+process.on('disconnect', () => process.exit());
