@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { expect } from 'chai';
 import type { AppRequest } from '../policies/shared/node/gateway.ts';
 import { Lifeline, type Patience } from '../policies/shared/node/lifeline.ts';
+import { Over } from '../policies/shared/node/over.ts';
 import { eventually } from './support/eventually.ts';
 
 /** An answer that a handler writes by itself, and whose client leaves. */
@@ -11,7 +12,7 @@ function written({ thinkingMs = 10_000, silentMs = 10_000 }: Partial<Patience>) 
   const req = Object.assign(new EventEmitter(), { socket }) as unknown as AppRequest;
   const head = { headersSent: false, writableEnded: false };
   const res = Object.assign(new EventEmitter(), head) as unknown as ServerResponse & typeof head;
-  const lifeline = new Lifeline(req, res, { thinkingMs, silentMs });
+  const lifeline = new Lifeline(req, res, new Over(req, res), { thinkingMs, silentMs });
   const cuts: string[] = [];
   lifeline.onCut.push((reason) => cuts.push(reason));
   return { req, res, lifeline, cuts };

@@ -54,6 +54,9 @@ export type EntryHead = Omit<CachedResponse, 'body'>;
 export function decodeEntry(bytes: Uint8Array): CachedResponse | undefined {
   const decoded = decodeHead(bytes);
   if (decoded === undefined) return undefined;
+  const { headers, usage, fingerprint } = decoded.head;
+  // A store may give the same one to many.
+  for (const part of [headers, usage, usage?.details, fingerprint]) Object.freeze(part);
   return Object.freeze({ ...decoded.head, body: bytes.subarray(decoded.bodyStart) });
 }
 

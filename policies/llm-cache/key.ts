@@ -1,5 +1,6 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
+import { headerNames } from '../shared/header-names.ts';
 import type { RequestBody } from '../shared/request-body.ts';
 import type { Recent } from '../shared/recent.ts';
 import { canonicalMembers, joinMembers } from './canonical.ts';
@@ -49,9 +50,7 @@ export function keyMaterial(
     path: request.path,
     query: request.query,
     forwardedUrl: request.forwardedUrl,
-    vary: [...new Set(settings.varyHeaders.map((name) => name.toLowerCase()))]
-      .toSorted()
-      .map((name) => [name, request.header(name) ?? null]),
+    vary: headerNames(settings.varyHeaders).map((name) => [name, request.header(name) ?? null]),
     isStream,
     // Most requests are known, and then nobody asks.
     get members() {

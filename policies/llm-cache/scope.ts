@@ -1,6 +1,7 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { consumerId } from '../shared/consumer.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
+import { headerNames } from '../shared/header-names.ts';
 
 /**
  * The circle that may share the answer to `request`, as a text that tells nothing of it; null where
@@ -26,7 +27,7 @@ export function scopeOf(
 /** The client's own, whatever a policy put in their place for the upstream. */
 function credentialsOf(request: LlmRequest, names: readonly string[]): [string, string][] {
   const found: [string, string][] = [];
-  for (const name of new Set(names.map((header) => header.toLowerCase()))) {
+  for (const name of headerNames(names)) {
     for (const value of request.ownHeader(name)) if (value !== '') found.push([name, value]);
   }
   return found;

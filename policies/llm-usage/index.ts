@@ -10,7 +10,6 @@ import type { FaultLog } from '../shared/faults.ts';
 import { type Carrier, gatewayCarrier } from '../shared/node/carrier.ts';
 import { type NodeExchange, exchangeOf } from '../shared/node/exchange.ts';
 import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
-import { onceOver } from '../shared/node/over.ts';
 import { tap } from '../shared/node/tap.ts';
 import { RequestBody } from '../shared/request-body.ts';
 import type { PriceList } from './price-list.ts';
@@ -60,7 +59,7 @@ export function usageMiddleware<R extends AppRequest>(
     tap({ res, lifeline: exchange.lifeline, observer: watch, faults: services.faults });
 
     let body: RequestBody | null = null;
-    onceOver(req, res, () => {
+    exchange.whenOver(() => {
       void record(exchange, { res, body, startedAt, settings, services });
     });
     void readRequest(exchange, settings, services).then((read) => {

@@ -84,8 +84,12 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       const first = await store.get('a');
       expect(first?.headers['content-type']).to.equal('application/json');
       expect(new TextDecoder().decode(first?.body)).to.equal('{"a":1}');
-      Object.assign(first?.headers ?? {}, { 'content-type': 'changed' });
-      expect((await store.get('a'))?.headers['content-type']).to.equal('application/json');
+      Reflect.set(first?.headers ?? {}, 'content-type', 'changed');
+      Reflect.set(first?.usage ?? {}, 'inputTokens', 999);
+      Reflect.set(first?.usage?.details ?? {}, 'reasoning_tokens', 999);
+      const second = await store.get('a');
+      expect(second?.headers['content-type']).to.equal('application/json');
+      expect(second?.usage).to.deep.equal(entry().usage);
     });
 
     it('deletes one entry, once', async () => {

@@ -50,6 +50,8 @@ interface Slot {
   readonly owner: number;
   readonly models: number;
   hits: number;
+  /** As it was read last, as long as there is memory for it. */
+  decoded: WeakRef<CachedResponse> | null;
   older: Slot | null;
   newer: Slot | null;
 }
@@ -87,7 +89,7 @@ export class MemoryStore implements Store {
   async get(key: string): Promise<CachedResponse | undefined> {
     const slot = this.#find(key);
     if (slot === undefined) return undefined;
-    const entry = slot.expiresAt > this.#now() ? decodeEntry(slot.encoded) : undefined;
+    const entry = slot.expiresAt > this.#now() ? decoded(slot) : undefined;
     if (entry === undefined) {
       this.#drop(slot);
       return undefined;
@@ -128,6 +130,7 @@ export class MemoryStore implements Store {
       owner: pairOf(markOf(entry.namespace), markOf(entry.consumer)),
       models: pairOf(markOf(entry.model), markOf(entry.requestedModel)),
       hits: 0,
+      decoded: null,
       older: null,
       newer: null,
     };
@@ -336,6 +339,14 @@ function matcher(filter: EntryFilter, begin: string): (slot: Slot) => boolean {
     const head = decodeHead(encoded)?.head;
     return head === undefined || matchesFilter(head, filter);
   };
+}
+
+function decoded(slot: Slot): CachedResponse | undefined {
+  const known = slot.decoded?.deref();
+  if (known !== undefined) return known;
+  const entry = decodeEntry(slot.encoded);
+  if (entry !== undefined) slot.decoded = new WeakRef(entry);
+  return entry;
 }
 
 function listedOf({ name, encoded, hits }: Slot): ListedEntry | undefined {

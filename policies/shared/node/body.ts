@@ -134,29 +134,53 @@ function passOn(req: GatewayRequest, source: Readable, chunks: readonly Buffer[]
   req.egContext.requestStream = rest;
 }
 
-function offer(req: GatewayRequest, body: RequestBody): void {
-  const again = new Readable({ read() {} });
-  if (body.bytes.length > 0) again.push(body.bytes);
-  again.push(null);
-  req.egContext.requestStream = again;
+/** Bytes that were read before; nothing happens as long as nobody reads them. */
+class Again extends Readable {
+  readonly #body: RequestBody;
 
-  // A later policy may change what it is given: it gets a parse of its own, when it asks.
-  Object.defineProperty(req, 'body', {
-    configurable: true,
-    enumerable: true,
-    get() {
-      const value: unknown = body.problem === null ? JSON.parse(body.text) : {};
-      this.body = value;
-      return value;
-    },
-    set(value: unknown) {
-      Object.defineProperty(req, 'body', {
-        configurable: true,
-        enumerable: true,
-        writable: true,
-        value,
-      });
-    },
-  });
+  constructor(body: RequestBody) {
+    super();
+    this.#body = body;
+  }
+
+  /** A later policy may change what it is given: it gets a parse of its own, when it asks. */
+  parse(): unknown {
+    const { problem, text } = this.#body;
+    return problem === null ? JSON.parse(text) : {};
+  }
+
+  override _read(): void {
+    const { bytes } = this.#body;
+    if (bytes.length > 0) this.push(bytes);
+    this.push(null);
+  }
+}
+
+const offered = Symbol('offered');
+
+interface Offering extends GatewayRequest {
+  [offered]?: Again;
+}
+
+/** `req.body` as a body parser would have left it, made when somebody asks. */
+const parsedBody: PropertyDescriptor & ThisType<Offering> = {
+  configurable: true,
+  enumerable: true,
+  get() {
+    const value = this[offered]?.parse();
+    this.body = value;
+    return value;
+  },
+  set(value: unknown) {
+    const plain = { configurable: true, enumerable: true, writable: true, value };
+    Object.defineProperty(this, 'body', plain);
+  },
+};
+
+function offer(req: Offering, body: RequestBody): void {
+  const again = new Again(body);
+  req.egContext.requestStream = again;
+  req[offered] = again;
+  Object.defineProperty(req, 'body', parsedBody);
   req._body = true;
 }

@@ -21,25 +21,42 @@ export interface Carrier {
 
 /** A request as Express Gateway carries it. */
 export function gatewayCarrier(req: GatewayRequest): Carrier {
-  const { egContext } = req;
-  return {
-    get apiEndpoint() {
-      return egContext.apiEndpoint?.apiEndpointName ?? null;
-    },
-    get consumer() {
-      return egContext.consumer;
-    },
-    get requestId() {
-      return egContext.requestID ?? null;
-    },
-    get forwardedUrl() {
-      return req.url ?? '';
-    },
-    get offered() {
-      return egContext.requestStream;
-    },
-    read: (maxBytes, budget) => readBody(req, maxBytes, budget),
-    // What the proxy policy says; another policy's failure is not the upstream's.
-    isFailure: (status, text) => status === 502 && String(text) === 'Bad gateway.',
-  };
+  return new GatewayCarrier(req);
+}
+
+class GatewayCarrier implements Carrier {
+  readonly #req: GatewayRequest;
+
+  constructor(req: GatewayRequest) {
+    this.#req = req;
+  }
+
+  get apiEndpoint(): string | null {
+    return this.#req.egContext.apiEndpoint?.apiEndpointName ?? null;
+  }
+
+  get consumer(): unknown {
+    return this.#req.egContext.consumer;
+  }
+
+  get requestId(): string | null {
+    return this.#req.egContext.requestID ?? null;
+  }
+
+  get forwardedUrl(): string {
+    return this.#req.url ?? '';
+  }
+
+  get offered(): unknown {
+    return this.#req.egContext.requestStream;
+  }
+
+  read(maxBytes: number, budget: ByteBudget): Promise<HeldBody | BodyReason> {
+    return readBody(this.#req, maxBytes, budget);
+  }
+
+  /** What the proxy policy says; another policy's failure is not the upstream's. */
+  isFailure(status: number, text: unknown): boolean {
+    return status === 502 && String(text) === 'Bad gateway.';
+  }
 }

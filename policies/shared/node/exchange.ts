@@ -9,14 +9,18 @@ import type { HeldBody } from './body.ts';
 import type { Carrier } from './carrier.ts';
 import type { AppRequest } from './gateway.ts';
 import { Lifeline } from './lifeline.ts';
-import { isGone, onceOver } from './over.ts';
+import { isGone, Over } from './over.ts';
 
 /** What all policies that see one request share. */
 class Passage {
   readonly req: AppRequest;
   readonly protocol: Protocol;
   readonly lifeline: Lifeline;
+  readonly over: Over;
   readonly claims = new Set<string>();
+  /** As the policies of one carrier see it. */
+  exchange: NodeExchange | null = null;
+  carrierOf: unknown = null;
   served: Exchange['served'] = null;
   answer: Promise<Answer> | null = null;
   readonly #res: ServerResponse;
@@ -29,10 +33,11 @@ class Passage {
   constructor(req: AppRequest, res: ServerResponse, protocol: Protocol, budget: ByteBudget) {
     this.req = req;
     this.protocol = protocol;
-    this.lifeline = new Lifeline(req, res);
+    this.over = new Over(req, res);
+    this.lifeline = new Lifeline(req, res, this.over);
     this.#res = res;
     this.#budget = budget;
-    onceOver(req, res, () => {
+    this.over.when(() => {
       this.#isOver = true;
       this.#release();
     });
@@ -48,7 +53,7 @@ class Passage {
       this.#left = left;
       const leave = () => left.abort();
       if (this.isGone) leave();
-      else onceOver(this.req, this.#res, leave);
+      else this.over.when(leave);
     }
     return this.#left.signal;
   }
@@ -111,6 +116,11 @@ export class NodeExchange implements Exchange {
     return this.#passage.isGone;
   }
 
+  /** Calls `then` once, when the response is over or its connection is gone. */
+  whenOver(then: () => void): void {
+    this.#passage.over.when(then);
+  }
+
   /** True for the first step of `policy` that takes the request; a later one lets it pass. */
   claim(policy: string): boolean {
     const { claims } = this.#passage;
@@ -120,7 +130,12 @@ export class NodeExchange implements Exchange {
   }
 }
 
-const passages = new WeakMap<AppRequest, Passage>();
+/** On the request itself: a WeakMap costs the garbage collector more than all the rest of this file. */
+const passageKey = Symbol('llm-cache');
+
+interface Passing extends AppRequest {
+  [passageKey]?: Passage;
+}
 
 /** The exchange of a request that the cache serves; null for any other. */
 export function exchangeOf<R extends AppRequest>(
@@ -129,14 +144,19 @@ export function exchangeOf<R extends AppRequest>(
   budget: ByteBudget,
   carrierOf: (req: R, res: ServerResponse) => Carrier,
 ): NodeExchange | null {
-  let passage = passages.get(req);
+  const passing: Passing = req;
+  let passage = passing[passageKey];
   if (passage === undefined) {
     const protocol = protocolOf(req);
     if (protocol === null) return null;
     passage = new Passage(req, res, protocol, budget);
-    passages.set(req, passage);
+    passing[passageKey] = passage;
   }
-  return new NodeExchange(passage, carrierOf(req, res));
+  if (passage.exchange === null || passage.carrierOf !== carrierOf) {
+    passage.exchange = new NodeExchange(passage, carrierOf(req, res));
+    passage.carrierOf = carrierOf;
+  }
+  return passage.exchange;
 }
 
 /** By method and the path that the client sent. */
@@ -155,6 +175,7 @@ class NodeRequest implements LlmRequest {
   readonly query: string;
   readonly #passage: Passage;
   readonly #carrier: Carrier;
+  #own: Map<string, string[]> | null = null;
 
   constructor(passage: Passage, carrier: Carrier) {
     const { originalUrl } = passage.req;
@@ -187,11 +208,22 @@ class NodeRequest implements LlmRequest {
   }
 
   ownHeader(name: string): readonly string[] {
-    const raw = this.#passage.req.rawHeaders;
-    return raw.filter((_, index) => index % 2 === 1 && raw[index - 1]?.toLowerCase() === name);
+    return (this.#own ??= headersIn(this.#passage.req.rawHeaders)).get(name) ?? [];
   }
 
   body(maxBytes: number): Promise<RequestBody | BodyReason> {
     return this.#passage.body(maxBytes, this.#carrier);
   }
+}
+
+/** By lower-case name, as the client sent them. */
+function headersIn(raw: readonly string[]): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const [name = '', value = ''] = [raw[at]?.toLowerCase(), raw[at + 1]];
+    const known = found.get(name);
+    if (known === undefined) found.set(name, [value]);
+    else known.push(value);
+  }
+  return found;
 }

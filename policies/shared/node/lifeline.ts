@@ -1,7 +1,7 @@
 import { IncomingMessage, type ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { AppRequest } from './gateway.ts';
-import { onceOver } from './over.ts';
+import type { Over } from './over.ts';
 
 /** How long an answer that comes from no upstream's message may be silent once its client has left. */
 export interface Patience {
@@ -39,14 +39,14 @@ export class Lifeline {
   readonly #patience: Patience;
   #silence: NodeJS.Timeout | undefined;
 
-  constructor(req: AppRequest, res: ServerResponse, patience = usual) {
+  constructor(req: AppRequest, res: ServerResponse, over: Over, patience = usual) {
     this.#patience = patience;
     this.#req = req;
     this.#res = res;
     res.on('pipe', (source: Readable) => {
       if (source instanceof IncomingMessage && source !== req) this.#take(source);
     });
-    onceOver(req, res, () => this.#clientLeft());
+    over.when(() => this.#clientLeft());
     req.once('aborted', () => {
       this.#requestBroke = true;
       this.abandon();

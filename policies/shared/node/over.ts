@@ -5,18 +5,29 @@ import type { Socket } from 'node:net';
 const waiting = new WeakMap<Socket, Set<() => void>>();
 
 /**
- * Calls `then` once, when the response is over or its connection is gone: a response that waits
- * behind another one on its connection hears nothing of its end.
+ * The end of a response, or of its connection: a response that waits behind another one on its
+ * connection hears nothing of its own end.
  */
-export function onceOver(req: IncomingMessage, res: ServerResponse, then: () => void): void {
-  const { socket } = req;
-  const over = () => {
-    res.off('close', over);
-    waiting.get(socket)?.delete(over);
-    then();
-  };
-  res.once('close', over);
-  waitersOf(socket).add(over);
+export class Over {
+  #isOver = false;
+  readonly #then: (() => void)[] = [];
+
+  constructor({ socket }: IncomingMessage, res: ServerResponse) {
+    const over = () => {
+      if (this.#isOver) return;
+      this.#isOver = true;
+      waiting.get(socket)?.delete(over);
+      for (const then of this.#then) then();
+    };
+    res.on('close', over);
+    waitersOf(socket).add(over);
+  }
+
+  /** Calls `then` once, behind who asked before. */
+  when(then: () => void): void {
+    if (this.#isOver) then();
+    else this.#then.push(then);
+  }
 }
 
 function waitersOf(socket: Socket): Set<() => void> {
