@@ -100,7 +100,7 @@ function collect(
       source.off('error', onGone);
       source.off('close', onGone);
       if (reason === 'request-too-large' || reason === 'buffer-limit') passOn(req, source, chunks);
-      resolve({ bytes: Buffer.concat(reason === null ? chunks : []), accepted, reason });
+      resolve({ bytes: reason === null ? joined(chunks) : nothing, accepted, reason });
     };
     const onData = (chunk: Buffer) => {
       chunks.push(chunk);
@@ -134,53 +134,45 @@ function passOn(req: GatewayRequest, source: Readable, chunks: readonly Buffer[]
   req.egContext.requestStream = rest;
 }
 
+const nothing = Buffer.alloc(0);
+
+/** Most bodies come in one piece, which nobody else keeps. */
+function joined(chunks: readonly Buffer[]): Buffer {
+  const [first] = chunks;
+  return chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
+}
+
 /** Bytes that were read before; nothing happens as long as nobody reads them. */
 class Again extends Readable {
-  readonly #body: RequestBody;
+  readonly #bytes: Uint8Array;
 
-  constructor(body: RequestBody) {
+  constructor(bytes: Uint8Array) {
     super();
-    this.#body = body;
-  }
-
-  /** A later policy may change what it is given: it gets a parse of its own, when it asks. */
-  parse(): unknown {
-    const { problem, text } = this.#body;
-    return problem === null ? JSON.parse(text) : {};
+    this.#bytes = bytes;
   }
 
   override _read(): void {
-    const { bytes } = this.#body;
-    if (bytes.length > 0) this.push(bytes);
+    if (this.#bytes.length > 0) this.push(this.#bytes);
     this.push(null);
   }
 }
 
-const offered = Symbol('offered');
+function offer(req: GatewayRequest, body: RequestBody): void {
+  req.egContext.requestStream = new Again(body.bytes);
 
-interface Offering extends GatewayRequest {
-  [offered]?: Again;
-}
-
-/** `req.body` as a body parser would have left it, made when somebody asks. */
-const parsedBody: PropertyDescriptor & ThisType<Offering> = {
-  configurable: true,
-  enumerable: true,
-  get() {
-    const value = this[offered]?.parse();
-    this.body = value;
-    return value;
-  },
-  set(value: unknown) {
-    const plain = { configurable: true, enumerable: true, writable: true, value };
-    Object.defineProperty(this, 'body', plain);
-  },
-};
-
-function offer(req: Offering, body: RequestBody): void {
-  const again = new Again(body);
-  req.egContext.requestStream = again;
-  req[offered] = again;
-  Object.defineProperty(req, 'body', parsedBody);
+  // A later policy may change what it is given: it gets a parse of its own, when it asks.
+  Object.defineProperty(req, 'body', {
+    configurable: true,
+    enumerable: true,
+    get() {
+      const value: unknown = body.problem === null ? JSON.parse(body.text) : {};
+      this.body = value;
+      return value;
+    },
+    set(value: unknown) {
+      const plain = { configurable: true, enumerable: true, writable: true, value };
+      Object.defineProperty(req, 'body', plain);
+    },
+  });
   req._body = true;
 }

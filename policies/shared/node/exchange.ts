@@ -130,12 +130,7 @@ export class NodeExchange implements Exchange {
   }
 }
 
-/** On the request itself: a WeakMap costs the garbage collector more than all the rest of this file. */
-const passageKey = Symbol('llm-cache');
-
-interface Passing extends AppRequest {
-  [passageKey]?: Passage;
-}
+const passages = new WeakMap<AppRequest, Passage>();
 
 /** The exchange of a request that the cache serves; null for any other. */
 export function exchangeOf<R extends AppRequest>(
@@ -144,13 +139,12 @@ export function exchangeOf<R extends AppRequest>(
   budget: ByteBudget,
   carrierOf: (req: R, res: ServerResponse) => Carrier,
 ): NodeExchange | null {
-  const passing: Passing = req;
-  let passage = passing[passageKey];
+  let passage = passages.get(req);
   if (passage === undefined) {
     const protocol = protocolOf(req);
     if (protocol === null) return null;
     passage = new Passage(req, res, protocol, budget);
-    passing[passageKey] = passage;
+    passages.set(req, passage);
   }
   if (passage.exchange === null || passage.carrierOf !== carrierOf) {
     passage.exchange = new NodeExchange(passage, carrierOf(req, res));
