@@ -52,7 +52,6 @@ export function cacheMiddleware<R extends AppRequest>(
   const engine = new Engine({ ...services, store, flights, settings, now: Date.now });
   const { timings, faults } = services;
   const used = store.used.bind(store);
-  const shared = { settings, timings, faults, used };
 
   return (req, res, next) => {
     const exchange = exchangeOf(req, res, services.budget, carrierOf);
@@ -62,11 +61,12 @@ export function cacheMiddleware<R extends AppRequest>(
     const tally = services.stats.of(services.pipelineOf(apiEndpoint), protocol.name);
     const answered = async () => {
       const decision = await engine.decide(exchange, tally);
+      const delivery = { exchange, res, tally, startedAt, settings, timings, faults, used };
       const key = 'key' in decision ? decision.key : null;
       if (settings.debugHeaders && key !== null && !res.headersSent) {
         res.setHeader('X-Cache-Key', key);
       }
-      if (!deliver(decision, { ...shared, exchange, res, tally, startedAt })) next();
+      if (!deliver(decision, delivery)) next();
     };
     answered().catch((error: unknown) => {
       faults.report('llm-cache: an answer could not be delivered', error);

@@ -6,7 +6,7 @@ import type { Recent } from '../shared/recent.ts';
 import { canonicalMembers, joinMembers } from './canonical.ts';
 
 // Part of the digest: a change of what is in it, or how, must not meet old entries.
-const version = 'llm-cache key 2';
+const version = 'llm-cache key 3';
 
 /** All that the provider reads and that changes the answer, and who may share it. */
 export interface KeyMaterial {
@@ -31,7 +31,7 @@ export interface KeyMaking {
   readonly settings: Pick<LlmCacheSettings, 'namespace' | 'varyHeaders' | 'ignoreFields'>;
   readonly digest: Digest;
   /** `bodyDigest` by protocol and body; the same bytes are not canonicalised again. */
-  readonly remembered?: Recent<string>;
+  readonly remembered?: Recent<string> | undefined;
 }
 
 export function keyMaterial(
@@ -40,37 +40,60 @@ export function keyMaterial(
   scope: string,
   making: KeyMaking,
 ): KeyMaterial {
-  const { settings } = making;
-  const { isStream } = body.facts(request.protocol);
-  let members: ReadonlyMap<string, string> | null | undefined;
-  return {
-    namespace: settings.namespace ?? request.apiEndpoint ?? 'default',
-    scope,
-    protocol: request.protocol.name,
-    path: request.path,
-    query: request.query,
-    forwardedUrl: request.forwardedUrl,
-    vary: headerNames(settings.varyHeaders).map((name) => [name, request.header(name) ?? null]),
-    isStream,
-    // Most requests are known, and then nobody asks.
-    get members() {
-      if (members === undefined) {
-        members = countingMembers(body.text, isStream, settings.ignoreFields);
-      }
-      return members;
-    },
-    get text() {
-      return body.text;
-    },
-    get bodyDigest() {
-      const name = `${request.protocol.name} ${body.id}`;
-      const known = body.id === null ? undefined : making.remembered?.get(name);
-      if (known !== undefined) return known;
-      const found = making.digest.sha256(countingText(this));
-      if (body.id !== null) making.remembered?.set(name, found);
-      return found;
-    },
-  };
+  return new Material(request, body, scope, making);
+}
+
+class Material implements KeyMaterial {
+  readonly namespace: string;
+  readonly scope: string;
+  readonly protocol: string;
+  readonly path: string;
+  readonly query: string;
+  readonly forwardedUrl: string;
+  readonly vary: readonly (readonly [string, string | null])[];
+  readonly isStream: boolean;
+  readonly #body: RequestBody;
+  readonly #making: KeyMaking;
+  #members: ReadonlyMap<string, string> | null | undefined;
+
+  constructor(request: LlmRequest, body: RequestBody, scope: string, making: KeyMaking) {
+    const { namespace, varyHeaders } = making.settings;
+    this.namespace = namespace ?? request.apiEndpoint ?? 'default';
+    this.scope = scope;
+    this.protocol = request.protocol.name;
+    this.path = request.path;
+    this.query = request.query;
+    this.forwardedUrl = request.forwardedUrl;
+    this.vary = headerNames(varyHeaders).map((name) => [name, request.header(name) ?? null]);
+    this.isStream = body.facts(request.protocol).isStream;
+    this.#body = body;
+    this.#making = making;
+  }
+
+  /** Most requests are known, and then nobody asks. */
+  get members(): ReadonlyMap<string, string> | null {
+    if (this.#members === undefined) {
+      const { ignoreFields } = this.#making.settings;
+      this.#members = countingMembers(this.text, this.isStream, ignoreFields);
+    }
+    return this.#members;
+  }
+
+  get text(): string {
+    return this.#body.text;
+  }
+
+  get bodyDigest(): string {
+    const { id } = this.#body;
+    const { digest, remembered } = this.#making;
+    if (id === null || remembered === undefined) return digest.sha256(countingText(this));
+    const name = `${this.protocol} ${id}`;
+    const known = remembered.get(name);
+    if (known !== undefined) return known;
+    const found = digest.sha256(countingText(this));
+    remembered.set(name, found);
+    return found;
+  }
 }
 
 function countingText({ members, text }: Pick<KeyMaterial, 'members' | 'text'>): string {
@@ -86,12 +109,17 @@ export function cacheKey(material: KeyMaterial, digest: Digest): string {
     material.path,
     material.query,
     material.forwardedUrl,
-    JSON.stringify(material.vary),
+    varyText(material.vary),
     material.isStream ? 'stream' : 'json',
     material.bodyDigest,
   ];
   const { namespace, scope } = material;
   return `${encodeURIComponent(namespace)}:${scope}:${digest.sha256(digested.join('\n'))}`;
+}
+
+/** Each name, and its value in quotes where it has one. */
+function varyText(vary: KeyMaterial['vary']): string {
+  return vary.map(([name, value]) => (value === null ? name : name + JSON.stringify(value))).join();
 }
 
 function countingMembers(

@@ -33,7 +33,7 @@ export async function recognise(
 
   const scope = scopeOf(request, settings, digest);
   if (scope === null) return { aside: 'no-scope' };
-  const making = { settings, digest, ...(remembered && { remembered }) };
+  const making = { settings, digest, remembered };
   const material = keyMaterial(request, body, scope, making);
   return { body, material, key: cacheKey(material, digest) };
 }

@@ -3,10 +3,12 @@ import { cacheStatus, staleStatus } from './cache-status.ts';
 import type { Following, Hit, Joined, Unavailable } from './decision.ts';
 import type { CachedResponse } from './entry.ts';
 
+type Headers = Readonly<Record<string, string>>;
+
 /** The head of an answer that the cache gives itself. */
 export interface ReplyHead {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Headers;
 }
 
 /** An answer that the cache gives itself, whole. */
@@ -16,25 +18,29 @@ export interface Reply extends ReplyHead {
 
 /** A stored entry, byte for byte. */
 export function hitReply(hit: Hit): Reply {
-  return whole(hit.entry, { ...marks('HIT (exact)', cacheStatus(hit)), Age: String(hit.age) });
+  const reply = whole(hit.entry, 'HIT (exact)', cacheStatus(hit));
+  reply.headers['Age'] = String(hit.age);
+  return reply;
 }
 
 /** What an identical request has just got. */
 export function joinedReply(joined: Joined): Reply {
-  return whole(joined.entry, marks('HIT (coalesced)', cacheStatus(joined)));
+  return whole(joined.entry, 'HIT (coalesced)', cacheStatus(joined));
 }
 
 /** An expired entry, where the upstream has failed; `status` is null where it gave none. */
 export function staleReply(entry: CachedResponse, status: number | null, now: number): Reply {
   const ttl = Math.floor((entry.freshUntil - now) / 1000);
   const age = Math.floor((now - entry.storedAt) / 1000);
-  return whole(entry, { ...marks('HIT (stale)', staleStatus(status, ttl)), Age: String(age) });
+  const reply = whole(entry, 'HIT (stale)', staleStatus(status, ttl));
+  reply.headers['Age'] = String(age);
+  return reply;
 }
 
 /** The head of a stream that is under way. */
 export function followingHead(following: Following): ReplyHead {
-  const own = marks('HIT (coalesced)', cacheStatus(following));
-  return { status: 200, headers: { ...following.flight.headers, ...own } };
+  const headers = marked(following.flight.headers, 'HIT (coalesced)', cacheStatus(following));
+  return { status: 200, headers };
 }
 
 /** 504 in the protocol's own shape of an error. */
@@ -52,10 +58,10 @@ export function unavailableReply(decision: Unavailable, protocol: Protocol): Rep
   };
 }
 
-function marks(cache: string, status: string): Record<string, string> {
-  return { 'X-Cache': cache, 'Cache-Status': status };
+function marked(headers: Headers, cache: string, status: string): Record<string, string> {
+  return { ...headers, 'X-Cache': cache, 'Cache-Status': status };
 }
 
-function whole(entry: CachedResponse, own: Readonly<Record<string, string>>): Reply {
-  return { status: 200, headers: { ...entry.headers, ...own }, body: entry.body };
+function whole(entry: CachedResponse, cache: string, status: string) {
+  return { status: 200, headers: marked(entry.headers, cache, status), body: entry.body };
 }

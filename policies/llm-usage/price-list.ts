@@ -117,6 +117,8 @@ function builtInPrice(name: string, provider: string, at: Date): Listed | null {
     const found = calcPrice({}, name, { providerId, timestamp: at });
     if (found === null) continue;
     const { model, model_price: prices } = found;
+    const isTiered = Object.values(prices).some((price) => typeof price === 'object');
+    if (!isTiered) return flat(model.id, ratesOf(prices, 0));
     return { name: model.id, rates: (inputTokens) => ratesOf(prices, inputTokens) };
   }
   return null;

@@ -50,7 +50,8 @@ export function costsOf(usage: Usage, price: Price, counting: Counting): Costs {
     let micro: number | null = 0;
     for (const { count, names, told } of parts) {
       if (count === 0) continue;
-      const rate = names.map((name) => rates[name]).find((one) => one !== undefined);
+      const name = names.find((one) => rates[one] !== undefined);
+      const rate = name === undefined ? undefined : rates[name];
       if (rate === undefined) missing.push(told);
       micro = rate === undefined || micro === null ? null : micro + count * rate;
     }

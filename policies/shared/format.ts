@@ -7,6 +7,7 @@ export function formatOf(contentType: string | undefined): 'json' | 'sse' | null
 
 /** The codings of a `Content-Encoding`, in the order in which they were applied. */
 export function contentCodings(contentEncoding: string): string[] {
+  if (contentEncoding === '') return [];
   return contentEncoding
     .toLowerCase()
     .split(',')

@@ -44,6 +44,8 @@ export class RequestBody {
   readonly bytes: Uint8Array;
   readonly #memory: BodyMemory | null;
   #id: string | null = null;
+  #facts: BodyFacts | null = null;
+  #protocol: Protocol | null = null;
   #read: { text: string; json: JsonObject; problem: BodyFacts['problem'] } | null = null;
 
   constructor(bytes: Uint8Array, memory: BodyMemory | null = null) {
@@ -72,6 +74,14 @@ export class RequestBody {
   }
 
   facts(protocol: Protocol): BodyFacts {
+    if (this.#facts === null || this.#protocol !== protocol) {
+      this.#facts = this.#findFacts(protocol);
+      this.#protocol = protocol;
+    }
+    return this.#facts;
+  }
+
+  #findFacts(protocol: Protocol): BodyFacts {
     const name = `${protocol.name} ${this.id}`;
     const known = this.#memory?.facts(name);
     if (known !== undefined) return known;

@@ -63,8 +63,9 @@ export function answerUnavailable(
 }
 
 function setHead(res: ServerResponse, { status, headers }: ReplyHead): void {
-  res.statusCode = status;
-  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+  // Setting what it is already costs as much as all the headers.
+  if (res.statusCode !== status) res.statusCode = status;
+  for (const name in headers) res.setHeader(name, headers[name] ?? '');
 }
 
 /** A Buffer, in a write of its own: wrappers of earlier policies may know nothing else. */

@@ -1,6 +1,7 @@
 import { GroupedSums } from '../grouped-sums.ts';
 import {
   asksFor,
+  dayMs,
   dayOf,
   type Ledger,
   type LedgerBounds,
@@ -23,6 +24,8 @@ export class MemoryLedger implements Ledger {
   readonly #sums = new GroupedSums();
   #bounds: LedgerBounds;
   #oldest = '';
+  /** In days since the epoch. */
+  #today = Number.NaN;
 
   constructor(options: MemoryLedgerOptions) {
     this.#bounds = options;
@@ -43,6 +46,7 @@ export class MemoryLedger implements Ledger {
   /** Fewer groups than are in use: those stay, and no new ones come. */
   configure(bounds: LedgerBounds): void {
     this.#bounds = bounds;
+    this.#today = Number.NaN;
   }
 
   stats(): SinkStats {
@@ -56,6 +60,9 @@ export class MemoryLedger implements Ledger {
   async close(): Promise<void> {}
 
   #dropOld(): void {
+    const today = Math.floor(this.#now() / dayMs);
+    if (today === this.#today) return;
+    this.#today = today;
     const oldest = oldestDay(this.#now(), this.#bounds);
     if (oldest === this.#oldest) return;
     this.#oldest = oldest;
