@@ -108,6 +108,8 @@ export function createLlmCache(
   const services: Services = {
     ...runtime.services(),
     pipelineOf: (apiEndpoint) => apiEndpoint ?? unnamed.pipeline,
+    // Nobody knows what an app does next.
+    isCacheNext: () => false,
   };
   const root = packageFolder();
 

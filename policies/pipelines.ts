@@ -53,6 +53,15 @@ function straysOf(step: unknown): Pick<Step, 'strays'> {
   return strays.length > 0 ? { strays } : {};
 }
 
+/** Whether every request that comes to a step of `policy` comes to one of `next` next, with nobody between. */
+export function isDirectlyBefore({ steps }: Pipeline, policy: string, next: string): boolean {
+  return steps.every((step, at) => {
+    if (step.policy !== policy) return true;
+    const behind = steps[at + 1];
+    return behind?.policy === next && (behind.condition ?? null) === null;
+  });
+}
+
 function listed(value: unknown): unknown[] {
   if (value === undefined || value === null) return [];
   return Array.isArray(value) ? value : [value];

@@ -16,7 +16,7 @@ import { PriceList } from './llm-usage/price-list.ts';
 import { PrometheusSink } from './llm-usage/sinks/prometheus.ts';
 import { SinkRegistry } from './llm-usage/sinks/registry.ts';
 import { Metrics } from './metrics.ts';
-import type { Pipeline } from './pipelines.ts';
+import { isDirectlyBefore, type Pipeline } from './pipelines.ts';
 import { ByteBudget } from './shared/budget.ts';
 import type { Digest } from './shared/exchange.ts';
 import { FaultLog } from './shared/faults.ts';
@@ -132,10 +132,17 @@ export class Runtime {
     const names = new Map(
       pipelines.flatMap(({ name, apiEndpoints }) => apiEndpoints.map((one) => [one, name])),
     );
+    const pipelineOf = (apiEndpoint: string | null) => names.get(apiEndpoint ?? '') ?? 'unknown';
+    const closed = new Set(
+      pipelines
+        .filter((pipeline) => isDirectlyBefore(pipeline, 'llm-usage', 'llm-cache'))
+        .map(({ name }) => name),
+    );
     return {
       store: (name) => this.#stores.open(name),
       flights: (store) => this.#flightsOf(store),
-      pipelineOf: (apiEndpoint) => names.get(apiEndpoint ?? '') ?? 'unknown',
+      pipelineOf,
+      isCacheNext: (apiEndpoint) => closed.has(pipelineOf(apiEndpoint)),
       record: this.#sinks.open(settings.usage.sinks, [ledger]),
       prices: new PriceList(settings.usage.prices),
       digest,

@@ -5,7 +5,7 @@ import { PassThrough, type Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { expect } from 'chai';
 import { ByteBudget } from '../policies/shared/budget.ts';
-import { type HeldBody, readBody } from '../policies/shared/node/body.ts';
+import { type HeldBody, offerBody, readBody } from '../policies/shared/node/body.ts';
 import type { GatewayRequest } from '../policies/shared/node/gateway.ts';
 
 const text = '{"model":"gpt-4o","messages":[{"role":"user","content":"Grüße 🎈"}]}';
@@ -52,7 +52,12 @@ describe('the body of a request', () => {
     budget = new ByteBudget(1_000_000);
   });
 
-  const read = (req: GatewayRequest, maxBytes = 100_000) => readBody(req, maxBytes, budget);
+  /** Reads it, and gives it on. */
+  const read = async (req: GatewayRequest, maxBytes = 100_000) => {
+    const outcome = await readBody(req, maxBytes, budget);
+    if (typeof outcome !== 'string') offerBody(req, outcome.body);
+    return outcome;
+  };
 
   describe('that can be held', () => {
     it('is read whole, and offered again as it came', async () => {

@@ -55,7 +55,11 @@ export function cacheMiddleware<R extends AppRequest>(
 
   return (req, res, next) => {
     const exchange = exchangeOf(req, res, services.budget, carrierOf);
-    if (exchange === null || !exchange.claim('llm-cache')) return next();
+    if (exchange === null) return next();
+    if (!exchange.claim('llm-cache')) {
+      exchange.passOn();
+      return next();
+    }
     const startedAt = performance.now();
     const { apiEndpoint, protocol } = exchange.request;
     const tally = services.stats.of(services.pipelineOf(apiEndpoint), protocol.name);

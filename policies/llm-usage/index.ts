@@ -20,6 +20,8 @@ import type { UsageRecord } from './usage-record.ts';
 export interface LlmUsageServices {
   /** Hands a record to every sink. Never throws. */
   record(record: UsageRecord): void;
+  /** Whether whatever comes to this policy comes to `llm-cache` next. */
+  isCacheNext(apiEndpoint: string | null): boolean;
   readonly prices: PriceList;
   readonly digest: Digest;
   readonly budget: ByteBudget;
@@ -51,12 +53,7 @@ export function usageMiddleware<R extends AppRequest>(
     const exchange = exchangeOf(req, res, services.budget, carrierOf);
     if (exchange === null || !exchange.claim('llm-usage')) return next();
     const startedAt = Date.now();
-    const watch = new AnswerWatch(exchange, {
-      keep: false,
-      maxBytes: settings.maxResponseBytes,
-      budget: services.budget,
-    });
-    tap({ res, lifeline: exchange.lifeline, observer: watch, faults: services.faults });
+    exchange.beforeOthers(() => watch(exchange, res, settings, services));
 
     let body: RequestBody | null = null;
     exchange.whenOver(() => {
@@ -66,9 +63,22 @@ export function usageMiddleware<R extends AppRequest>(
       // The client has left meanwhile, or somebody else has answered.
       if (read === 'gone' || res.headersSent) return;
       body = read;
+      // Most requests that come to the cache go no further.
+      if (!services.isCacheNext(exchange.request.apiEndpoint)) exchange.passOn();
       next();
     });
   };
+}
+
+/** Reads an answer that the cache does not know of. */
+function watch(
+  exchange: NodeExchange,
+  res: ServerResponse,
+  { maxResponseBytes: maxBytes }: LlmUsageSettings,
+  { budget, faults }: LlmUsageServices,
+): void {
+  const observer = new AnswerWatch(exchange, { keep: false, maxBytes, budget });
+  tap({ res, lifeline: exchange.lifeline, observer, faults });
 }
 
 /** The request's body; null where it could not be held. */
@@ -118,7 +128,7 @@ async function record(exchange: NodeExchange, parts: Parts): Promise<void> {
           stream: read?.isStream ?? false,
           status,
           cacheType: served?.cacheType ?? null,
-          providerStatus: exchange.lifeline.upstream?.statusCode ?? null,
+          providerStatus: exchange.upstreamStatus,
           facts,
           cacheApart: request.protocol.cacheApart,
         },

@@ -96,6 +96,7 @@ function mark(decision: Forward, delivery: Delivery, outcome: () => OutcomeName)
 function forward(decision: Forward, delivery: Delivery): void {
   const { exchange, res, tally } = delivery;
   const { flight, fallback } = decision;
+  exchange.passOn();
   let outcome: OutcomeName = outcomeOf(decision);
   mark(decision, delivery, () => outcome);
   if (flight === null) return;

@@ -14,10 +14,7 @@ export interface HeldBody {
   readonly release: () => void;
 }
 
-/**
- * Reads the body that will be forwarded and offers it again, to the proxy policy and to later body
- * parsers. What cannot be held flows on as it is.
- */
+/** Reads the body that will be forwarded. What cannot be held flows on as it is. */
 export async function readBody(
   req: GatewayRequest,
   maxBytes: number,
@@ -27,11 +24,9 @@ export async function readBody(
   // Read by an earlier policy, and offered to nobody: there is nothing to know it by.
   if (source.readableEnded) return 'not-json';
   if (source.destroyed) return 'gone';
-  const held = await holdBody(req, { maxBytes, budget }, (declared, judge) =>
+  return holdBody(req, { maxBytes, budget }, (declared, judge) =>
     collect(req, source, declared, judge),
   );
-  if (typeof held !== 'string') offer(req, held.body);
-  return held;
 }
 
 export interface Bounds {
@@ -157,7 +152,8 @@ class Again extends Readable {
   }
 }
 
-function offer(req: GatewayRequest, body: RequestBody): void {
+/** Offers a body that was read again, to the proxy policy and to later body parsers. */
+export function offerBody(req: GatewayRequest, body: RequestBody): void {
   req.egContext.requestStream = new Again(body.bytes);
 
   // A later policy may change what it is given: it gets a parse of its own, when it asks.

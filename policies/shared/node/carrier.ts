@@ -1,6 +1,7 @@
 import type { ByteBudget } from '../budget.ts';
 import type { BodyReason } from '../exchange.ts';
-import { type HeldBody, readBody } from './body.ts';
+import type { RequestBody } from '../request-body.ts';
+import { type HeldBody, offerBody, readBody } from './body.ts';
 import type { GatewayRequest } from './gateway.ts';
 
 /** What a request is known by beside HTTP, and how its body goes on: in the gateway, or in an app. */
@@ -13,8 +14,10 @@ export interface Carrier {
   readonly forwardedUrl: string;
   /** Another value than the last time when somebody has put another body there since. */
   readonly offered: unknown;
-  /** The body that will be forwarded, read once and offered again. */
+  /** The body that will be forwarded. */
   read(maxBytes: number, budget: ByteBudget): Promise<HeldBody | BodyReason>;
+  /** Gives a body that was read to whoever comes next, as though nobody had read it. */
+  offer(body: RequestBody): void;
   /** Whether an answer that comes from no upstream tells that the upstream cannot be reached. */
   isFailure(status: number, text: unknown): boolean;
 }
@@ -53,6 +56,10 @@ class GatewayCarrier implements Carrier {
 
   read(maxBytes: number, budget: ByteBudget): Promise<HeldBody | BodyReason> {
     return readBody(this.#req, maxBytes, budget);
+  }
+
+  offer(body: RequestBody): void {
+    offerBody(this.#req, body);
   }
 
   /** What the proxy policy says; another policy's failure is not the upstream's. */

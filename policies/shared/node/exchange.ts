@@ -15,7 +15,6 @@ import { isGone, Over } from './over.ts';
 class Passage {
   readonly req: AppRequest;
   readonly protocol: Protocol;
-  readonly lifeline: Lifeline;
   readonly over: Over;
   readonly claims = new Set<string>();
   /** As the policies of one carrier see it. */
@@ -29,12 +28,14 @@ class Passage {
   #held: HeldBody | null = null;
   #isOver = false;
   #offered: unknown = null;
+  #lifeline: Lifeline | null = null;
+  #isPassedOn = false;
+  readonly #beforeOthers: (() => void)[] = [];
 
   constructor(req: AppRequest, res: ServerResponse, protocol: Protocol, budget: ByteBudget) {
     this.req = req;
     this.protocol = protocol;
     this.over = new Over(req, res);
-    this.lifeline = new Lifeline(req, res, this.over);
     this.#res = res;
     this.#budget = budget;
     this.over.when(() => {
@@ -45,6 +46,24 @@ class Passage {
 
   get isGone(): boolean {
     return isGone(this.req, this.#res);
+  }
+
+  get lifeline(): Lifeline {
+    return (this.#lifeline ??= new Lifeline(this.req, this.#res, this.over));
+  }
+
+  get upstreamStatus(): number | null {
+    return this.#lifeline?.upstream?.statusCode ?? null;
+  }
+
+  beforeOthers(step: () => void): void {
+    if (this.#isPassedOn) step();
+    else this.#beforeOthers.push(step);
+  }
+
+  passOn(): void {
+    this.#isPassedOn = true;
+    for (const step of this.#beforeOthers.splice(0)) step();
   }
 
   get left(): AbortSignal {
@@ -68,6 +87,10 @@ class Passage {
     this.#release();
     this.#held = read;
     this.#offered = carrier.offered;
+    this.beforeOthers(() => {
+      carrier.offer(read.body);
+      this.#offered = carrier.offered;
+    });
     // Somebody has answered before all of it had come.
     if (this.#isOver) this.#release();
     return read.body;
@@ -93,6 +116,21 @@ export class NodeExchange implements Exchange {
 
   get lifeline(): Lifeline {
     return this.#passage.lifeline;
+  }
+
+  /** Of the upstream's message; null where none has been passed on. */
+  get upstreamStatus(): number | null {
+    return this.#passage.upstreamStatus;
+  }
+
+  /** Does `step` before anybody else sees the request; at once, where somebody has. */
+  beforeOthers(step: () => void): void {
+    this.#passage.beforeOthers(step);
+  }
+
+  /** The request goes on to somebody else. */
+  passOn(): void {
+    this.#passage.passOn();
   }
 
   get served(): Exchange['served'] {

@@ -35,6 +35,8 @@ export function expressCarrier(
         return req.body;
       },
       read: (maxBytes, budget) => rereadBody(req, res, { maxBytes, budget }),
+      // It was put back as soon as it was read.
+      offer: () => {},
       isFailure: (status) => status === 500 || (status >= 502 && status <= 504),
     };
   };

@@ -46,7 +46,7 @@ export class Lifeline {
     res.on('pipe', (source: Readable) => {
       if (source instanceof IncomingMessage && source !== req) this.#take(source);
     });
-    over.when(() => this.#clientLeft());
+    over.first(() => this.#clientLeft());
     req.once('aborted', () => {
       this.#requestBroke = true;
       this.abandon();

@@ -28,6 +28,12 @@ export class Over {
     if (this.#isOver) then();
     else this.#then.push(then);
   }
+
+  /** The same, before all others. */
+  first(then: () => void): void {
+    if (this.#isOver) then();
+    else this.#then.unshift(then);
+  }
 }
 
 function waitersOf(socket: Socket): Set<() => void> {
