@@ -295,7 +295,7 @@ describe('withLlmCache, where others misbehave', () => {
     };
     for (const [what, waitUntil] of Object.entries(waits)) {
       it(`whose waitUntil ${what} has its requests answered all the same`, async () => {
-        const { ask, records } = setUp({ waitUntil: waitUntil as () => void });
+        const { ask, records } = setUp({ waitUntil });
         const said = await saidDuring(async () => {
           expect((await ask()).text).to.equal(answers.chat.json);
           await settled();
@@ -306,6 +306,93 @@ describe('withLlmCache, where others misbehave', () => {
       });
     }
   });
+
+  it('gives back all that it holds, and keeps the books, whatever comes at once', async () => {
+    const bufferedBytes = 200_000;
+    const promises: Promise<unknown>[] = [];
+    const { script, wrapped, records, ask } = setUp({
+      bufferedBytes,
+      maxRequestBytes: 50_000,
+      maxResponseBytes: 20_000,
+      coalesceWaitMs: 30,
+      waitUntil: (promise) => void promises.push(promise),
+    });
+    let seed = 7;
+    const random = (below: number) => {
+      seed = (seed * 48271) % 2147483647;
+      return seed % below;
+    };
+    const pause = () => new Promise((resolve) => setTimeout(resolve, random(8)));
+    const sources: (() => Response | Promise<Response>)[] = [
+      () => jsonResponse(answers.chat.json),
+      () => sseResponse(new Source(events).body),
+      () => jsonResponse('{"error":{}}', {}, 500),
+      () => jsonResponse('x'.repeat(30_000)),
+      () => jsonResponse(answers.chat.json, { 'content-encoding': 'gzip, gzip' }),
+      () => jsonResponse(bytes('not gzip'), { 'content-encoding': 'deflate' }),
+      () => new Response(null, { status: 204 }),
+      () => Response.error(),
+      () => Response.redirect('http://elsewhere.test/'),
+      () => {
+        const used = jsonResponse('{}');
+        void used.text();
+        return used;
+      },
+      () => {
+        const source = new Source();
+        source.push(events[0] ?? '');
+        void pause().then(() => source.break());
+        return sseResponse(source.body);
+      },
+      () => {
+        throw new Error('no');
+      },
+    ];
+    script.answer(async () => {
+      await pause();
+      return (sources[random(sources.length)] as () => Response)();
+    });
+    const rejected: unknown[] = [];
+    const onRejected = (error: unknown) => void rejected.push(error);
+    process.on('unhandledRejection', onRejected);
+    const requests = 600;
+    const client = async () => {
+      await pause();
+      const leaving = new AbortController();
+      const body = {
+        model: `m${random(4)}`,
+        stream: random(2) === 0,
+        input: 'x'.repeat(random(9) * 7000),
+      };
+      const pending = wrapped(request({ body, signal: leaving.signal }));
+      const way = random(4);
+      if (way === 0) void pause().then(() => leaving.abort());
+      const response = await pending;
+      if (way === 1) return response.body?.cancel();
+      if (way === 2) response.clone();
+      await read(response);
+    };
+    try {
+      const clients = Array.from({ length: requests }, () => client().catch(() => {}));
+      await Promise.all(clients);
+      await Promise.all(promises);
+      await settled();
+    } finally {
+      process.off('unhandledRejection', onRejected);
+    }
+    expect([records.length, new Set(records.map(({ id }) => id)).size]).to.deep.equal([
+      requests,
+      requests,
+    ]);
+    expect(rejected).to.deep.equal([]);
+    script.answer(() => jsonResponse(answers.chat.json));
+    // All of the budget is there: four of them at once need nearly all.
+    const large = await Promise.all(
+      [1, 2, 3].map((one) => ask({ body: { model: `large ${one}`, input: 'x'.repeat(49_000) } })),
+    );
+    for (const { headers } of large)
+      expect(headers['cache-status']).to.equal('llm-cache; fwd=miss');
+  }).timeout(60_000);
 
   describe('a store', () => {
     it('that gives something else than it was given is a fault, and no answer', async () => {

@@ -20,7 +20,7 @@ import { Books } from './books.ts';
 import { GuardedStore } from './guarded-store.ts';
 import { type LlmCacheOptions, readOptions } from './options.ts';
 import { Visit } from './visit.ts';
-import { waitUntilOf } from './wait.ts';
+import { type WaitUntil, waitUntilOf } from './wait.ts';
 
 /** What answers requests: `Deno.serve`, Hono, Bun, workers. */
 export type FetchHandler<Rest extends readonly unknown[]> = (
@@ -145,7 +145,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
   /** A platform that will not wait loses a record or an entry, and no answer. */
   async #wait(promise: Promise<unknown>, rest: Rest): Promise<void> {
     try {
-      const wait = this.#options.waitUntil ?? waitUntilOf(rest);
+      const wait: WaitUntil | null = this.#options.waitUntil ?? waitUntilOf(rest);
       await wait?.(promise);
     } catch (error) {
       this.#faults.report('llm-cache: the platform does not wait', error);
