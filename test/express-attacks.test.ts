@@ -61,6 +61,26 @@ for (const [version, express] of Object.entries(expresses)) {
       expect(lines.length - records().length).to.equal(1);
     });
 
+    it("a handler that writes each event with the same buffer is none of the next client's business", async () => {
+      const events = answers.chat.sse.split(/(?<=\n\n)/);
+      const url = await start((app) => {
+        const answer: Handler = async (_req, res) => {
+          const buffer = Buffer.alloc(4096);
+          res.setHeader('content-type', 'text/event-stream');
+          for (const event of events) {
+            const size = buffer.write(event);
+            await new Promise((written) => res.write(buffer.subarray(0, size), written));
+          }
+          res.end();
+        };
+        app.use(cache.llmCache(), answer);
+      });
+      const streamed = { ...question, stream: true };
+      expect((await post(url, streamed)).text).to.equal(answers.chat.sse);
+      const hit = await post(url, streamed);
+      expect([hit.headers['x-cache'], hit.text]).to.deep.equal(['HIT (exact)', answers.chat.sse]);
+    });
+
     it('an answer that ends twice, or in an error, is what it was until then', async () => {
       let asked = 0;
       const url = await start((app) => {

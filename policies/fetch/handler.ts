@@ -18,7 +18,7 @@ import { webDigest } from '../shared/web/digest.ts';
 import { WebExchange } from '../shared/web/exchange.ts';
 import { Books } from './books.ts';
 import { GuardedStore } from './guarded-store.ts';
-import { type LlmCacheOptions, readOptions } from './options.ts';
+import { type LlmCacheOptions, readOptions, requireHandler } from './options.ts';
 import { Visit } from './visit.ts';
 import { type WaitUntil, waitUntilOf } from './wait.ts';
 
@@ -45,6 +45,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
   readonly #stats = new CacheStats();
 
   constructor(handler: FetchHandler<Rest>, options: LlmCacheOptions<Rest>) {
+    requireHandler(handler);
     const settings = readOptions(options);
     const digest = webDigest(settings.scopeSecret ?? null);
     this.#handler = handler;

@@ -47,7 +47,8 @@ export function tap(options: TapOptions): InnerResponse {
       const text = typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8';
       body.chunk(Buffer.from(chunk, text));
     } else if (chunk instanceof Uint8Array) {
-      body.chunk(chunk);
+      // A copy: whoever has written these bytes may write others in their place.
+      body.chunk(new Uint8Array(chunk));
     }
   };
   const finish = (cut: 'aborted' | 'client-left' | null) => {
