@@ -6,7 +6,14 @@ import { configurationError } from './problems.ts';
 export { ConfigurationError } from './problems.ts';
 
 // No coercion: what the operator wrote is what is judged.
-const ajv = new Ajv({ allErrors: true, useDefaults: true, verbose: true, strict: false });
+const ajv = new Ajv({
+  allErrors: true,
+  useDefaults: true,
+  verbose: true,
+  strict: false,
+  // An infinite number is none: no entry could be kept with it.
+  strictNumbers: true,
+});
 
 /**
  * A copy of `value` with every default filled in. `where` begins the message of the

@@ -45,7 +45,7 @@ export function readOptions<Rest extends readonly unknown[]>(
   options: LlmCacheOptions<Rest>,
 ): FetchSettings {
   if (typeof options !== 'object' || options === null) {
-    throw wrong(`the options must be an object, got ${String(options)}`);
+    throw wrong(`the options must be an object, got ${options === null ? 'null' : typeof options}`);
   }
   const { store, record, consumer, waitUntil, ...data } = options;
   for (const [name, value] of Object.entries({ record, consumer, waitUntil })) {
