@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { expect } from 'chai';
 import { createLlmCache, type ExpressRequest, type LlmCache } from '../policies/express.ts';
 import { answers, requests } from './support/answers.ts';
@@ -79,6 +80,47 @@ for (const [version, express] of Object.entries(expresses)) {
       expect((await post(url, streamed)).text).to.equal(answers.chat.sse);
       const hit = await post(url, streamed);
       expect([hit.headers['x-cache'], hit.text]).to.deep.equal(['HIT (exact)', answers.chat.sse]);
+    });
+
+    it('clients that leave before their requests are looked at hold nothing, and are in the books', async () => {
+      await cache.close();
+      const log = { info: keep, warn: keep, error: keep };
+      cache = createLlmCache({ limits: { bufferedBytes: 20_000 } }, { log });
+      let open = 0;
+      let waited = 0;
+      const slow: Handler = async (req, res, next) => {
+        open++;
+        if (req.headers['x-leaves'] !== undefined) await once(res, 'close');
+        waited++;
+        next();
+      };
+      const answer: Handler = (_req, res) => {
+        res.setHeader('content-type', 'application/json');
+        res.end(answers.chat.json);
+      };
+      const url = await start((app) => {
+        app.use(express.json(), slow, cache.llmUsage(), cache.llmCache(), answer);
+      });
+      const large = { ...question, input: 'x'.repeat(9000) };
+      for (const nth of [1, 2, 3]) {
+        const leaving = new AbortController();
+        const headers = { 'content-type': 'application/json', 'x-leaves': 'yes' };
+        const { signal } = leaving;
+        const pending = fetch(url, {
+          method: 'POST',
+          headers,
+          body: JSON.stringify(large),
+          signal,
+        });
+        pending.catch(() => {});
+        await eventually(() => open === nth, 'it has come');
+        leaving.abort();
+        await eventually(() => waited === nth, 'it has gone');
+      }
+      const reply = await post(url, large);
+      expect(reply.headers['cache-status']).to.equal('llm-cache; fwd=miss');
+      await eventually(() => records().length === 4, 'four records');
+      expect(records().filter((line) => line.includes('"status":499')).length).to.equal(3);
     });
 
     it('an answer that ends twice, or in an error, is what it was until then', async () => {

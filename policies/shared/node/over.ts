@@ -9,6 +9,8 @@ const waiting = new WeakMap<Socket, Set<() => void>>();
  * behind another one on its connection hears nothing of its end.
  */
 export function onceOver(req: IncomingMessage, res: ServerResponse, then: () => void): void {
+  // Neither says twice that it is; who asks shall be ready when told.
+  if (isGone(req, res)) return queueMicrotask(then);
   const { socket } = req;
   const over = () => {
     res.off('close', over);
