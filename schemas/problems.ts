@@ -65,7 +65,8 @@ function allowedOf({ parentSchema, params }: Problem): string {
 function got(error: Problem): string {
   // A store may be a url with a password in it, and so may what stands in its place.
   if (/secret|key|url|options|password|^\/stores\/[^/]+$/i.test(error.instancePath)) return '';
-  const isJson = typeof error.data !== 'number' || Number.isFinite(error.data);
-  const text = (isJson ? JSON.stringify(error.data) : undefined) ?? String(error.data);
+  const { data } = error;
+  // JSON knows no infinite number.
+  const text = (typeof data === 'number' ? null : JSON.stringify(data)) ?? String(data);
   return `, got ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`;
 }

@@ -11,7 +11,7 @@ const ajv = new Ajv({
   useDefaults: true,
   verbose: true,
   strict: false,
-  // YAML can say `.inf` and `.nan`.
+  // An infinite number is none: no entry could be kept with it.
   strictNumbers: true,
 });
 

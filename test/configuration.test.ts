@@ -75,6 +75,10 @@ describe('the settings in system.config.yml', () => {
     ],
     [{ limits: { bytes: 1 } }, 'unknown parameter "limits.bytes", expected one of bufferedBytes'],
     [{ limits: { bufferedBytes: '1' } }, '"limits.bufferedBytes" must be integer, got "1"'],
+    [
+      { limits: { bufferedBytes: Infinity } },
+      '"limits.bufferedBytes" must be integer, got Infinity',
+    ],
     [{ limits: { bufferedBytes: 0 } }, '"limits.bufferedBytes" must be >= 1, got 0'],
     [{ limits: null }, '"limits" must be object, got null'],
     [{ stores: { a: {} } }, '"stores.a.type" is missing, expected one of memory, redis, tiered'],

@@ -813,6 +813,7 @@ describe('withLlmCache', () => {
       [{ ttl: 0 }, 'withLlmCache: "ttl" must be >= 1, got 0'],
       [{ tll: 5 }, 'withLlmCache: unknown parameter "tll", expected one of ttl, '],
       [{ scope: 'all' }, '"scope" must be one of auto, consumer, credential, shared, got "all"'],
+      [null as never, 'withLlmCache: the options must be an object, got null'],
       [{ record: 5 }, '"record" must be a function'],
       [{ store: 'memory' }, '"store" must be a store'],
       [{ prices: { a: {} } }, '"prices.a.input" is missing'],
@@ -826,6 +827,13 @@ describe('withLlmCache', () => {
         );
       });
     }
+  });
+
+  it('says so of a handler that is none, such as an app instead of its `fetch`', () => {
+    expect(() => withLlmCache({ fetch: () => new Response() } as never)).to.throw(
+      ConfigurationError,
+      'withLlmCache: the handler must be a function, got object',
+    );
   });
 
   it('has the digests that the gateway has', () => {

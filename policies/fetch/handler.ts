@@ -4,11 +4,12 @@ import { mayBeBehind } from '../llm-cache/flight.ts';
 import { Flights } from '../llm-cache/flights.ts';
 import { CacheStats } from '../llm-cache/stats.ts';
 import { MapStore } from '../llm-cache/stores/map.ts';
-import type { Store } from '../llm-cache/stores/store.ts';
+import type { EntryStore } from '../llm-cache/stores/store.ts';
 import { deliver } from '../llm-cache/web/deliver.ts';
 import { PriceList } from '../llm-usage/price-list.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
 import { ByteBudget } from '../shared/budget.ts';
+import { consumerId, identified } from '../shared/consumer.ts';
 import type { Digest } from '../shared/exchange.ts';
 import { FaultLog } from '../shared/faults.ts';
 import type { Protocol } from '../shared/protocols/protocol.ts';
@@ -16,9 +17,10 @@ import { RequestBody } from '../shared/request-body.ts';
 import { webDigest } from '../shared/web/digest.ts';
 import { WebExchange } from '../shared/web/exchange.ts';
 import { Books } from './books.ts';
-import { type LlmCacheOptions, readOptions } from './options.ts';
+import { GuardedStore } from './guarded-store.ts';
+import { type LlmCacheOptions, readOptions, requireHandler } from './options.ts';
 import { Visit } from './visit.ts';
-import { waitUntilOf } from './wait.ts';
+import { type WaitUntil, waitUntilOf } from './wait.ts';
 
 /** What answers requests: `Deno.serve`, Hono, Bun, workers. */
 export type FetchHandler<Rest extends readonly unknown[]> = (
@@ -34,20 +36,27 @@ export class CachedHandler<Rest extends readonly unknown[]> {
   readonly #handler: FetchHandler<Rest>;
   readonly #options: LlmCacheOptions<Rest>;
   readonly #settings: FetchSettings;
-  readonly #store: Store;
+  readonly #store: EntryStore;
   readonly #engine: Engine;
   readonly #books: Books | null;
+  readonly #digest: Digest;
   readonly #budget: ByteBudget;
   readonly #faults = new FaultLog(console);
   readonly #stats = new CacheStats();
 
   constructor(handler: FetchHandler<Rest>, options: LlmCacheOptions<Rest>) {
+    requireHandler(handler);
     const settings = readOptions(options);
     const digest = webDigest(settings.scopeSecret ?? null);
     this.#handler = handler;
-    this.#options = options;
+    // Whatever becomes of the caller's own.
+    this.#options = { ...options };
     this.#settings = settings;
-    this.#store = options.store ?? new MapStore({ maxBytes: settings.maxBytes, now });
+    this.#store =
+      options.store === undefined
+        ? new MapStore({ maxBytes: settings.maxBytes, now })
+        : new GuardedStore(options.store, this.#faults);
+    this.#digest = digest;
     this.#budget = new ByteBudget(settings.bufferedBytes);
     this.#books = this.#openBooks(digest);
     this.#engine = new Engine({
@@ -76,7 +85,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     const decision = await this.#engine.decide(exchange, tally);
     const pending = this.#books === null ? [] : [visit.recorded];
     if ('concluded' in decision) pending.push(decision.concluded);
-    if (pending.length > 0) this.#wait(Promise.all(pending), rest);
+    if (pending.length > 0) void this.#wait(Promise.all(pending), rest);
 
     const response = await deliver(decision, {
       exchange,
@@ -123,9 +132,10 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     const { consumer } = this.#options;
     if (consumer === undefined) return () => undefined;
     try {
-      const known = await consumer(request, ...rest);
-      const isId = typeof known === 'string' || typeof known === 'number';
-      return () => (isId ? { id: known } : known);
+      const known = identified(await consumer(request, ...rest), crypto.randomUUID());
+      // Looked at once: nobody becomes somebody else before the answer is stored.
+      const id = consumerId(known, this.#digest);
+      return () => (id === null ? undefined : { id });
     } catch (error) {
       return () => {
         throw error;
@@ -133,8 +143,13 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     }
   }
 
-  #wait(promise: Promise<unknown>, rest: Rest): void {
-    const wait = this.#options.waitUntil ?? waitUntilOf(rest);
-    wait?.(promise);
+  /** A platform that will not wait loses a record or an entry, and no answer. */
+  async #wait(promise: Promise<unknown>, rest: Rest): Promise<void> {
+    try {
+      const wait: WaitUntil | null = this.#options.waitUntil ?? waitUntilOf(rest);
+      await wait?.(promise);
+    } catch (error) {
+      this.#faults.report('llm-cache: the platform does not wait', error);
+    }
   }
 }

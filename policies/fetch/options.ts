@@ -34,10 +34,19 @@ export interface LlmCacheOptions<
   readonly waitUntil?: (promise: Promise<unknown>) => void;
 }
 
+/** Throws a ConfigurationError where there is no handler to call. */
+export function requireHandler(handler: unknown): void {
+  if (typeof handler === 'function') return;
+  throw wrong(`the handler must be a function, got ${typeof handler}`);
+}
+
 /** Throws a ConfigurationError that says what is wrong with the options. */
 export function readOptions<Rest extends readonly unknown[]>(
   options: LlmCacheOptions<Rest>,
 ): FetchSettings {
+  if (typeof options !== 'object' || options === null) {
+    throw wrong(`the options must be an object, got ${options === null ? 'null' : typeof options}`);
+  }
   const { store, record, consumer, waitUntil, ...data } = options;
   for (const [name, value] of Object.entries({ record, consumer, waitUntil })) {
     if (value === undefined || typeof value === 'function') continue;

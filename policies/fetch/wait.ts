@@ -1,4 +1,4 @@
-type WaitUntil = (promise: Promise<unknown>) => void;
+export type WaitUntil = (promise: Promise<unknown>) => unknown;
 
 /** The platform's `waitUntil`, off the first of a handler's arguments that has one (`ctx`, `event`, `context`). */
 export function waitUntilOf(args: readonly unknown[]): WaitUntil | null {

@@ -1,6 +1,5 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { WatchedAnswer } from '../shared/answer-watch.ts';
-import { consumerId } from '../shared/consumer.ts';
 import type { Digest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import { formatOf } from '../shared/format.ts';
@@ -10,14 +9,14 @@ import type { Flight } from './flight.ts';
 import type { Lookup } from './lookup.ts';
 import { refusalOf } from './response-rules.ts';
 import type { CallOutcome } from './stores/relay.ts';
-import type { Store } from './stores/store.ts';
+import type { EntryStore } from './stores/store.ts';
 import type { Timings } from './timings.ts';
 
 /** An expired entry is kept for so long at least, to tell an expired answer from one that never was. */
 const graceMs = 60_000;
 
 export interface AdmissionParts {
-  readonly store: Store;
+  readonly store: EntryStore;
   readonly settings: LlmCacheSettings;
   readonly digest: Digest;
   readonly timings: Timings;
@@ -85,7 +84,7 @@ export class Admission {
       protocol: request.protocol.name,
       model: seen.answer.model,
       requestedModel: lookup.body.facts(request.protocol).model,
-      consumer: consumerId(request.consumer, digest),
+      consumer: lookup.consumer,
       stream: lookup.material.isStream,
       responseId: seen.answer.id,
       usage: seen.answer.usage,

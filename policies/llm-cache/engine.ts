@@ -1,6 +1,7 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
 import type { ByteBudget } from '../shared/budget.ts';
+import { consumerId } from '../shared/consumer.ts';
 import type { Digest, Exchange } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import type { AsideReason } from '../shared/reasons.ts';
@@ -17,11 +18,11 @@ import { recognise } from './recognition.ts';
 import { freshAlways, isClientsWish, standingOf } from './request-rules.ts';
 import type { Tally } from './stats.ts';
 import type { Lease } from './stores/relay.ts';
-import type { Store } from './stores/store.ts';
+import type { EntryStore } from './stores/store.ts';
 import type { Timings } from './timings.ts';
 
 export interface EngineParts {
-  readonly store: Store;
+  readonly store: EntryStore;
   readonly flights: Flights;
   readonly settings: LlmCacheSettings;
   readonly digest: Digest;
@@ -74,7 +75,8 @@ export class Engine {
     const known = await recognise(request, controls, settings, digest, this.#remembered);
     if (known === 'gone') return { kind: 'gone' };
     if ('aside' in known) return aside(known.aside);
-    return this.#lookup({ exchange, tally, controls, ...known });
+    const consumer = consumerId(request.consumer, digest);
+    return this.#lookup({ exchange, consumer, tally, controls, ...known });
   }
 
   async #lookup(lookup: Lookup): Promise<Decision> {

@@ -78,6 +78,12 @@ export function decodeHead(
   }
 }
 
+/** Whether a value has all that an entry has. */
+export function isEntry(value: unknown): value is CachedResponse {
+  if (!isObject(value) || !(value['body'] instanceof Uint8Array)) return false;
+  return headChecks.every(([name, isRight]) => isRight(value[name]));
+}
+
 const isText = (value: unknown) => typeof value === 'string';
 const isTexts = (value: unknown) => isObject(value) && Object.values(value).every(isText);
 const isTextOrNull = (value: unknown) => value === null || isText(value);

@@ -7,6 +7,8 @@ import type { Tally } from './stats.ts';
 /** A request that the cache takes part in, and what it is known by. */
 export interface Lookup {
   readonly exchange: Exchange;
+  /** Who asks, by its id; null without one. */
+  readonly consumer: string | null;
   readonly tally: Tally;
   readonly controls: ClientControls;
   readonly body: RequestBody;

@@ -1,7 +1,7 @@
 import type { CachedResponse } from './entry.ts';
 import type { Flight } from './flight.ts';
 import type { Flights } from './flights.ts';
-import type { Store } from './stores/store.ts';
+import type { EntryStore } from './stores/store.ts';
 
 /** A store may write a moment after it has said that it will. */
 const lookAgainMs = [0, 20, 50, 100, 200];
@@ -10,7 +10,7 @@ const lookAgainMs = [0, 20, 50, 100, 200];
 export function readAlong(parts: {
   readonly key: string;
   readonly flight: Flight;
-  readonly store: Store;
+  readonly store: EntryStore;
   readonly flights: Flights;
 }): void {
   const { key, flight, store, flights } = parts;
@@ -40,7 +40,7 @@ export function readAlong(parts: {
 }
 
 /** The entry that another gateway has just stored; null where it is not to be had. */
-async function justStored(store: Store, key: string): Promise<CachedResponse | null> {
+async function justStored(store: EntryStore, key: string): Promise<CachedResponse | null> {
   try {
     for (const ms of lookAgainMs) {
       await new Promise((resolve) => setTimeout(resolve, ms));

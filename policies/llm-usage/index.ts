@@ -5,7 +5,7 @@ import { validate } from '../../schemas/validate.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
 import type { ByteBudget } from '../shared/budget.ts';
 import { consumerId } from '../shared/consumer.ts';
-import type { Digest } from '../shared/exchange.ts';
+import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import { type Carrier, gatewayCarrier } from '../shared/node/carrier.ts';
 import { type NodeExchange, exchangeOf } from '../shared/node/exchange.ts';
@@ -124,7 +124,7 @@ async function record(exchange: NodeExchange, parts: Parts): Promise<void> {
           requestedModel: read?.model ?? null,
           path: request.path,
           apiEndpoint: request.apiEndpoint,
-          consumerId: consumerId(request.consumer, services.digest),
+          consumerId: consumerOf(request, services),
           stream: read?.isStream ?? false,
           status,
           cacheType: served?.cacheType ?? null,
@@ -137,5 +137,15 @@ async function record(exchange: NodeExchange, parts: Parts): Promise<void> {
     );
   } catch (error) {
     services.faults.report('llm-usage: a request could not be recorded', error);
+  }
+}
+
+/** Null, too, where the application fails to tell: a record without a consumer is better than none. */
+function consumerOf(request: LlmRequest, { digest, faults }: LlmUsageServices): string | null {
+  try {
+    return consumerId(request.consumer, digest);
+  } catch (error) {
+    faults.report('llm-usage: a consumer could not be told', error);
+    return null;
   }
 }

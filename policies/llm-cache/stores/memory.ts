@@ -89,7 +89,7 @@ export class MemoryStore implements Store {
   async get(key: string): Promise<CachedResponse | undefined> {
     const slot = this.#find(key);
     if (slot === undefined) return undefined;
-    const entry = slot.expiresAt > this.#now() ? decoded(slot) : undefined;
+    const entry = slot.expiresAt > this.#now() ? entryIn(slot) : undefined;
     if (entry === undefined) {
       this.#drop(slot);
       return undefined;
@@ -341,7 +341,7 @@ function matcher(filter: EntryFilter, begin: string): (slot: Slot) => boolean {
   };
 }
 
-function decoded(slot: Slot): CachedResponse | undefined {
+function entryIn(slot: Slot): CachedResponse | undefined {
   const known = slot.decoded?.deref();
   if (known !== undefined) return known;
   const entry = decodeEntry(slot.encoded);

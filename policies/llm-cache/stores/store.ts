@@ -84,6 +84,9 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** What requests need of a store. */
+export type EntryStore = Pick<Store, 'get' | 'set' | 'used' | 'relay'>;
+
 /** Whether the entry has all that the filter asks for. */
 export function matchesFilter(entry: EntryHead, filter: EntryFilter): boolean {
   const { namespace, model, consumer } = filter;

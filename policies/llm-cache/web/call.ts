@@ -18,6 +18,7 @@ export class Call {
   readonly #ended = new AbortController();
   #outcome: OutcomeName;
   #passage: Passage | null = null;
+  #headPassed = false;
   #left = false;
 
   constructor(decision: Forward, delivery: Delivery) {
@@ -83,16 +84,18 @@ export class Call {
       }
     }
     if (this.#isOver) return gone(this.#delivery);
+    const marked = this.#marked(response, passage.stream, isDecoded);
     this.#head(response);
     passage.open((observer) => decoding(isDecoded ? '' : coding, observer));
-    return this.#marked(response, passage.stream, isDecoded);
+    return marked;
   }
 
   #withoutBody(response: Response): Response {
+    const marked = this.#marked(response, null, false);
     this.#head(response);
     this.#observer?.end();
     this.#delivery.delivered();
-    return this.#marked(response, null, false);
+    return marked;
   }
 
   #pass(body: ReadableStream<Uint8Array>): Passage {
@@ -117,7 +120,9 @@ export class Call {
   }
 
   #head({ status, headers }: Response): void {
-    this.#delivery.sent(status);
+    this.#headPassed = true;
+    // Who has left before it has got none.
+    if (!this.#left) this.#delivery.sent(status);
     this.#observer?.head(status, (name) => headers.get(name) ?? undefined);
   }
 
@@ -159,6 +164,7 @@ export class Call {
   #leave(): void {
     if (this.#left) return;
     this.#left = true;
+    if (!this.#headPassed) this.#delivery.sent(clientClosedRequest);
     if (this.#passage !== null) this.#passage.leave();
     else if (!this.#goesOn()) this.#abandon();
   }
@@ -175,10 +181,8 @@ export class Call {
   /** Nobody wants the answer. */
   #abandon(): void {
     this.#ended.abort();
-    if (this.#passage === null) {
-      this.#decision.flight?.abort('client-left');
-      this.#delivery.sent(clientClosedRequest);
-    } else this.#passage.abandon();
+    if (this.#passage === null) this.#decision.flight?.abort('client-left');
+    else this.#passage.abandon();
     this.#delivery.delivered();
   }
 }

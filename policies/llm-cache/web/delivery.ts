@@ -2,7 +2,7 @@ import type { FaultLog } from '../../shared/faults.ts';
 import type { ResponseObserver } from '../../shared/exchange.ts';
 import type { WebExchange } from '../../shared/web/exchange.ts';
 import type { Tally } from '../stats.ts';
-import type { Store } from '../stores/store.ts';
+import type { EntryStore } from '../stores/store.ts';
 
 /** What a decision is carried out with. */
 export interface Delivery {
@@ -10,7 +10,7 @@ export interface Delivery {
   readonly tally: Tally;
   /** How far one slow reader may be behind, in bytes. */
   readonly maxBehind: number;
-  readonly store: Store;
+  readonly store: EntryStore;
   readonly faults: FaultLog;
   readonly now: () => number;
   /** Reads an answer that no flight reads; null where nobody wants to know it. */

@@ -35,34 +35,31 @@ export function replay({ status, headers, body }: Reply, { sent, delivered }: De
 
 /** Lets the client read along with a stream that is under way, at its own pace. */
 export function follow(following: Following, delivery: Delivery): Response {
-  const { follower } = following;
-  const { left } = delivery.exchange.request;
   const { status, headers } = followingHead(following);
+  delivery.sent(status);
+  return new Response(streamOf(following.follower, delivery), { status, headers });
+}
+
+function streamOf(follower: Follower, delivery: Delivery): ReadableStream<Uint8Array> {
+  const { left } = delivery.exchange.request;
   const leave = () => {
     follower.leave();
     delivery.delivered();
   };
-  left.addEventListener('abort', leave, { once: true });
-  if (left.aborted) leave();
-  delivery.sent(status);
-  return new Response(streamOf(follower, delivery, leave), { status, headers });
-}
-
-function streamOf(
-  follower: Follower,
-  delivery: Delivery,
-  leave: () => void,
-): ReadableStream<Uint8Array> {
-  let attached = false;
   return new ReadableStream<Uint8Array>(
     {
-      pull(client) {
-        if (attached) return follower.resume();
-        attached = true;
+      // At once, so that who does not read is known to be behind.
+      start(client) {
+        const cutOff = () => {
+          leave();
+          client.error(new DOMException('The client has left.', 'AbortError'));
+        };
+        left.addEventListener('abort', cutOff, { once: true });
+        if (left.aborted) return cutOff();
         follower.attach({
           // The next bytes wait until the client asks for them.
           write: (bytes) => {
-            client.enqueue(bytes.slice());
+            client.enqueue(new Uint8Array(bytes));
             return false;
           },
           end: () => {
@@ -76,6 +73,7 @@ function streamOf(
           },
         });
       },
+      pull: () => follower.resume(),
       cancel: leave,
     },
     { highWaterMark: 0 },

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import { isObject } from '../json.ts';
+import { identified } from '../consumer.ts';
 import type { Carrier } from './carrier.ts';
 import type { AppRequest } from './gateway.ts';
 import { rereadBody } from './reread.ts';
@@ -40,33 +40,4 @@ export function expressCarrier(
       isFailure: (status) => status === 500 || (status >= 502 && status <= 504),
     };
   };
-}
-
-/**
- * A consumer that the scope can tell from any other. Somebody of whom nothing is known is a
- * `stranger`, who gets no answer of anybody's.
- */
-function identified(consumer: unknown, stranger: string): unknown {
-  if (consumer === undefined || consumer === null || consumer === false || consumer === '') {
-    return undefined;
-  }
-  if (typeof consumer === 'string' || typeof consumer === 'number') return { id: consumer };
-  if (!isObject(consumer)) return { sub: stranger };
-  const { id, sub, client_id: clientId, username } = consumer;
-  if ([id, sub, clientId, username].some(isName)) return consumer;
-  return { sub: textOf(consumer) ?? stranger };
-}
-
-function isName(value: unknown): boolean {
-  return (typeof value === 'string' && value !== '') || typeof value === 'number';
-}
-
-/** All that is in an object; null where that does not show. */
-function textOf(value: object): string | null {
-  try {
-    const text = JSON.stringify(value);
-    return text === '{}' ? null : text;
-  } catch {
-    return null;
-  }
 }

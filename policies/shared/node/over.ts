@@ -12,15 +12,20 @@ export class Over {
   #isOver = false;
   readonly #then: (() => void)[] = [];
 
-  constructor({ socket }: IncomingMessage, res: ServerResponse) {
+  constructor(req: IncomingMessage, res: ServerResponse) {
+    const { socket } = req;
     const over = () => {
       if (this.#isOver) return;
       this.#isOver = true;
       waiting.get(socket)?.delete(over);
       for (const then of this.#then) then();
     };
-    res.on('close', over);
-    waitersOf(socket).add(over);
+    // Neither says twice that it is; who asks shall be ready when told.
+    if (isGone(req, res)) queueMicrotask(over);
+    else {
+      res.on('close', over);
+      waitersOf(socket).add(over);
+    }
   }
 
   /** Calls `then` once, behind who asked before. */

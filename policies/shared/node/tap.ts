@@ -47,7 +47,8 @@ export function tap(options: TapOptions): InnerResponse {
       const text = typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8';
       body.chunk(Buffer.from(chunk, text));
     } else if (chunk instanceof Uint8Array) {
-      body.chunk(chunk);
+      // Of an upstream's message nobody else has the bytes; who has made others may use them again.
+      body.chunk(lifeline.upstream === null ? new Uint8Array(chunk) : chunk);
     }
   };
   const finish = (cut: 'aborted' | 'client-left' | null) => {

@@ -26,25 +26,37 @@ export async function readBody(
   const chunks: Uint8Array[] = [];
   let size = 0;
   for (;;) {
-    let chunk: Uint8Array | undefined;
+    let read: ReadableStreamReadResult<Uint8Array>;
     try {
-      chunk = (await reader.read()).value;
+      read = await reader.read();
     } catch {
       budget.give(size);
       return untouched('gone');
     }
-    if (chunk === undefined) break;
-    chunks.push(chunk);
-    const isTooLarge = size + chunk.length > maxBytes;
-    if (isTooLarge || !budget.take(chunk.length)) {
+    if (read.done) break;
+    chunks.push(read.value);
+    const reason = hold(read.value, size, maxBytes, budget);
+    if (reason !== null) {
       budget.give(size);
-      const again = passOn(chunks, reader);
-      return { ...untouched(isTooLarge ? 'request-too-large' : 'buffer-limit'), again };
+      return { ...untouched(reason), again: passOn(chunks, reader) };
     }
-    size += chunk.length;
+    size += read.value.length;
   }
   const bytes = joined(chunks, size);
   return { body: new RequestBody(bytes), again: bytes, release: () => budget.give(size) };
+}
+
+/** Takes `chunk` on the budget, or says why it cannot be held behind `size` bytes. */
+function hold(
+  chunk: unknown,
+  size: number,
+  maxBytes: number,
+  budget: ByteBudget,
+): BodyReason | null {
+  // A stream of the application's own has whatever was put into it.
+  if (!(chunk instanceof Uint8Array)) return 'not-json';
+  if (size + chunk.length > maxBytes) return 'request-too-large';
+  return budget.take(chunk.length) ? null : 'buffer-limit';
 }
 
 function untouched(body: RequestBody | BodyReason): ReadBody {

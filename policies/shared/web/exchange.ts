@@ -35,27 +35,25 @@ export class WebRequest implements LlmRequest {
   readonly path: string;
   readonly query: string;
   readonly apiEndpoint: string | null;
+  readonly forwardedUrl: string;
   readonly left: AbortSignal;
   readonly #request: Request;
   readonly #parts: WebExchangeParts;
   #read: ReadBody | null = null;
 
   constructor(request: Request, parts: WebExchangeParts) {
-    const { pathname, search } = new URL(request.url);
+    const { host, pathname, search } = new URL(request.url);
     this.#request = request;
     this.#parts = parts;
     this.protocol = parts.protocol;
     this.path = pathname;
     this.query = search;
+    // A handler may go by the host: who asks it of another asks for something else.
+    this.forwardedUrl = `//${host}${pathname}${search}`;
     this.apiEndpoint = parts.namespace;
     // Some platforms have none.
     const signal = request.signal as AbortSignal | null | undefined;
     this.left = signal ?? new AbortController().signal;
-  }
-
-  /** What the handler makes of it is its own affair. */
-  get forwardedUrl(): string {
-    return `${this.path}${this.query}`;
   }
 
   get consumer(): unknown {

@@ -47,14 +47,18 @@ export class Passage {
         cancel: () => this.leave(),
       },
       // Nothing is read that the client has not asked for.
-      new ByteLengthQueuingStrategy({ highWaterMark: 0 }),
+      { highWaterMark: 0, size: sizeOf },
     );
   }
 
   /** Reads the first bytes, and keeps them; undefined where there are none. Rejects where the body breaks off. */
   async first(): Promise<Uint8Array | undefined> {
-    this.#ahead ??= this.#reader.read();
-    return (await this.#ahead).value;
+    let first: unknown;
+    do {
+      this.#ahead = this.#reader.read();
+      first = (await this.#ahead).value;
+    } while (isBytes(first) && first.length === 0);
+    return isBytes(first) ? first : undefined;
   }
 
   /** The head has passed, and the bytes may: by way of `wrap` to the observer. */
@@ -111,14 +115,23 @@ export class Passage {
     if (this.#over) return;
     if (read.done) return this.#end();
     const { value } = read;
+    if (!isBytes(value)) return this.#passUnread(value);
     // A copy is what others hold: whoever takes these bytes may take their memory away as well.
-    const copy = this.#observer === null ? value : value.slice();
+    const copy = this.#observer === null ? value : new Uint8Array(value);
     this.#client?.enqueue(value);
     this.#observe((observer) => observer.chunk(copy));
     const behind = -(this.#client?.desiredSize ?? 0);
     if (behind <= this.#options.maxBehind || !this.#driving) return;
     this.#options.tooSlow();
     this.leave();
+  }
+
+  /** What is no bytes is between the handler and the platform, which may take text, too. */
+  #passUnread(value: Uint8Array): void {
+    this.#client?.enqueue(value);
+    this.#observe((observer) => observer.abort('malformed'));
+    this.#observer = null;
+    if (this.#client === null) this.abandon();
   }
 
   #end(): void {
@@ -157,4 +170,13 @@ export class Passage {
       this.#options.faults.report('llm-cache: an answer could not be read', error);
     }
   }
+}
+
+/** A handler's stream has whatever was put into it. */
+function isBytes(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array;
+}
+
+function sizeOf(value: unknown): number {
+  return isBytes(value) ? value.length : 0;
 }
