@@ -106,7 +106,7 @@ export class Engine {
       if (standing === 'too-old') return this.#alone(lookup, asked('max-age'));
       // Somebody may have made the call while the store was asked.
       if (this.#joinable(lookup, attempt) !== undefined) continue;
-      const way = { ...forwardOf(found), fallback: this.#fallback(entry) };
+      const way = wayOf(found, this.#fallback(entry));
       if (!this.#mayShare(lookup, attempt)) return this.#alone(lookup, way);
       const led = await this.#lead(lookup, way, attempt);
       if (led !== null) return led;
@@ -168,7 +168,8 @@ export class Engine {
       flight.conclude(entry);
       return lease?.end(outcome);
     });
-    return { ...way, key, flight, concluded };
+    const { kind, reason, fallback } = way;
+    return { kind, reason, fallback, key, flight, concluded };
   }
 
   /** The lease on the call, where several gateways share one; null where there is none to have. */
@@ -212,9 +213,9 @@ function asked(reason: AsideReason): Way {
   return { kind: 'request', reason, fallback: null };
 }
 
-function forwardOf(found: CachedResponse | undefined | 'failed'): Pick<Way, 'kind' | 'reason'> {
-  if (found === 'failed') return { kind: 'bypass', reason: 'store-error' };
-  return { kind: found === undefined ? 'miss' : 'stale', reason: null };
+function wayOf(found: CachedResponse | undefined | 'failed', fallback: CachedResponse | null): Way {
+  if (found === 'failed') return { kind: 'bypass', reason: 'store-error', fallback };
+  return { kind: found === undefined ? 'miss' : 'stale', reason: null, fallback };
 }
 
 function count(decision: Decision, tally: Tally): void {

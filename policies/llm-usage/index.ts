@@ -70,13 +70,14 @@ export function usageMiddleware<R extends AppRequest>(
   };
 }
 
-/** Reads an answer that the cache does not know of. */
+/** Reads the answer, where the cache does not. */
 function watch(
   exchange: NodeExchange,
   res: ServerResponse,
   { maxResponseBytes: maxBytes }: LlmUsageSettings,
   { budget, faults }: LlmUsageServices,
 ): void {
+  if (exchange.answer !== null) return;
   const observer = new AnswerWatch(exchange, { keep: false, maxBytes, budget });
   tap({ res, lifeline: exchange.lifeline, observer, faults });
 }

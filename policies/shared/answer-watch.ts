@@ -66,9 +66,11 @@ export class AnswerWatch implements ResponseObserver {
     }
     const allowOrigin = header('access-control-allow-origin');
     if (allowOrigin === '*') this.#headers['access-control-allow-origin'] = allowOrigin;
+    const { keep, maxBytes, budget } = this.#options;
     this.#reader = new AnswerReader({
-      ...this.#options,
-      keep: this.#options.keep && status === 200,
+      maxBytes,
+      budget,
+      keep: keep && status === 200,
       protocol: this.#exchange.request.protocol,
       contentType: this.#headers['content-type'] ?? '',
     });

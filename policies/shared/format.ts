@@ -1,5 +1,8 @@
 /** How an answer is written, by its `Content-Type`; null for anything that no protocol here uses. */
 export function formatOf(contentType: string | undefined): 'json' | 'sse' | null {
+  // What nearly all of them say.
+  if (contentType === 'application/json') return 'json';
+  if (contentType === 'text/event-stream; charset=utf-8') return 'sse';
   const type = ((contentType ?? '').split(';')[0] ?? '').trim().toLowerCase();
   if (type === 'text/event-stream') return 'sse';
   return type === 'application/json' || type.endsWith('+json') ? 'json' : null;

@@ -80,27 +80,27 @@ function firstByte({ timings, tally, startedAt }: Delivery, outcome: OutcomeName
 }
 
 /** Says in the response what the cache did, in place of what a cache further up said of itself. */
-function mark(decision: Forward, delivery: Delivery, outcome: () => OutcomeName): void {
+function mark(decision: Forward, delivery: Delivery, outcome: OutcomeName): void {
   const { res } = delivery;
-  onHeaders(res, () => {
-    firstByte(delivery, outcome());
-    if (outcome() === 'stale') return;
-    res.removeHeader('X-Cache');
-    res.removeHeader('Age');
-    const upstreams = headerText(res, 'Cache-Status');
-    res.setHeader('Cache-Status', appendCacheStatus(upstreams, cacheStatus(decision)));
-  });
+  firstByte(delivery, outcome);
+  if (outcome === 'stale') return;
+  res.removeHeader('X-Cache');
+  res.removeHeader('Age');
+  const upstreams = headerText(res, 'Cache-Status');
+  res.setHeader('Cache-Status', appendCacheStatus(upstreams, cacheStatus(decision)));
 }
 
 /** Lets the request go on, and its answer be seen. */
 function forward(decision: Forward, delivery: Delivery): void {
   const { exchange, res, tally } = delivery;
   const { flight, fallback } = decision;
-  exchange.passOn();
   let outcome: OutcomeName = outcomeOf(decision);
-  mark(decision, delivery, () => outcome);
-  if (flight === null) return;
-  const inner = attach(flight, delivery);
+  const headPasses = () => mark(decision, delivery, outcome);
+  // Before the others: one reads the answer for all.
+  flight?.takeOff(exchange);
+  exchange.passOn();
+  if (flight === null) return onHeaders(res, headPasses);
+  const inner = attach(flight, delivery, headPasses);
   if (fallback === null) return;
   void flight.finished.then(() => tally.count(outcome, decision.reason));
   rescue(res, exchange, (status) => {
@@ -113,10 +113,9 @@ function forward(decision: Forward, delivery: Delivery): void {
 }
 
 /** Lets the flight see the answer, and ties it to the call and to the client that make it. */
-function attach(flight: Flight, delivery: Delivery): InnerResponse {
+function attach(flight: Flight, delivery: Delivery, headPasses: () => void): InnerResponse {
   const { exchange, res, faults, tally, settings } = delivery;
   const { lifeline } = exchange;
-  flight.takeOff(exchange);
   lifeline.goesOn = () => flight.leaderLeft();
   flight.onDeserted = () => lifeline.abandon();
   // A pipe that had paused for this client alone goes on: its client now reads at its own pace.
@@ -130,5 +129,5 @@ function attach(flight: Flight, delivery: Delivery): InnerResponse {
     }
     return true;
   };
-  return tap({ res, lifeline, observer: flight, faults, keepsPace });
+  return tap({ res, lifeline, observer: flight, faults, keepsPace, headPasses });
 }

@@ -104,18 +104,21 @@ export class MemoryStore implements Store {
     const before = this.#find(key);
     const head = before && decodeHead(before.encoded)?.head;
     if (head !== undefined && head.storedAt > askedAt) return true;
-    return this.keep(key, entry, entry.expiresAt);
+    return this.#put(key, entry, entry.expiresAt, before);
   }
 
   /** Keeps the entry, whatever was there, until `expiresAt` (milliseconds since the epoch). */
   async keep(key: string, entry: CachedResponse, expiresAt: number): Promise<boolean> {
+    return this.#put(key, entry, expiresAt, this.#find(key));
+  }
+
+  #put(key: string, entry: CachedResponse, expiresAt: number, before: Slot | undefined): boolean {
     const encoded = encodeEntry(entry);
     const bytes = encoded.length + key.length + overheadBytes;
     if (bytes > this.#maxBytes) {
       this.#refused++;
       return false;
     }
-    const before = this.#find(key);
     if (before !== undefined) this.#drop(before);
     while (this.#oldest !== null && this.#bytes + bytes > this.#maxBytes) {
       this.#drop(this.#oldest);

@@ -18,6 +18,8 @@ export interface TapOptions {
   readonly faults: FaultLog;
   /** Whether the upstream keeps its pace though the client does not take it: others read along. */
   readonly keepsPace?: () => boolean;
+  /** Called when the head is about to be written, behind the observer. */
+  readonly headPasses?: () => void;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface TapOptions {
  * policies make of it, before what earlier ones do. The client's bytes never wait for it.
  */
 export function tap(options: TapOptions): InnerResponse {
-  const { res, lifeline, observer, faults, keepsPace = () => false } = options;
+  const { res, lifeline, observer, faults, keepsPace = () => false, headPasses } = options;
   let body: Pick<ResponseObserver, 'chunk' | 'end' | 'abort'> = observer;
   let headSeen = false;
   let over = false;
@@ -58,15 +60,16 @@ export function tap(options: TapOptions): InnerResponse {
     else body.abort(cut);
   };
 
-  onHeaders(res, () =>
+  onHeaders(res, () => {
     guarded(() => {
       if (over) return;
       headSeen = true;
       const header = (name: string) => headerText(res, name);
       observer.head(res.statusCode, header);
       body = decoding(header('content-encoding') ?? '', observer);
-    }),
-  );
+    });
+    headPasses?.();
+  });
 
   const inner: InnerResponse = { write: res.write, end: res.end };
   res.write = function (this: ServerResponse, ...args: unknown[]) {
