@@ -3,6 +3,7 @@ import { ms, must, rounds, spread, type Table } from '../tools/figures.ts';
 import { question } from '../tools/messages.ts';
 import type { ProbeResult } from '../tools/orders.ts';
 import { plugin, Site } from '../tools/site.ts';
+import { warmUp } from '../tools/versus.ts';
 
 const events = 10;
 const gap = 5;
@@ -17,6 +18,14 @@ export function streams(): Promise<Table> {
       const request = question(300, { stream: true });
       return { url: gateway.url(pipeline, query), request, body: null, cache: null };
     });
+    const stream = { bytes: 2048, stream: true };
+    for (const pipeline of ['both', 'plain']) {
+      await warmUp(
+        site.client,
+        { order: gateway.miss(pipeline, 300, stream), pid: gateway.pid },
+        16,
+      );
+    }
     await site.client.probe({ targets, times });
     const firstBytes: number[][] = [[], []];
     const delays: number[][] = [[], []];

@@ -49,7 +49,8 @@ export async function versus<const S extends readonly Side[]>(
 const warmRequests = 12_000;
 const answered = new Map<number, number>();
 
-async function warmUp(client: Client, { order, pid = 0 }: Side, connections: number) {
+/** Asks until nothing is compiled any more. */
+export async function warmUp(client: Client, { order, pid = 0 }: Side, connections: number) {
   do {
     const { perSecond } = await client.load({ ...order, connections, seconds: roundSeconds });
     answered.set(pid, (answered.get(pid) ?? 0) + perSecond * roundSeconds);
