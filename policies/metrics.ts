@@ -1,8 +1,9 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Histogram, Registry } from 'prom-client';
 import type { CacheStats, OutcomeName, Tally } from './llm-cache/stats.ts';
 import type { StoreStats } from './llm-cache/stores/store.ts';
 import type { Timings } from './llm-cache/timings.ts';
 import type { SinkStats } from './llm-usage/sinks/sink.ts';
+import { counter, gauge, type Values } from './shared/prometheus/metric.ts';
 
 /** Where the numbers come from that others count. */
 export interface MetricSources {
@@ -28,6 +29,8 @@ export class Metrics implements Timings {
   readonly #write: Histogram;
   readonly #firstByte: Histogram;
   /** By labels, so that none are put together for a request. */
+  readonly #lookups = new Map<string, Observer>();
+  readonly #writes = new Map<string, Observer>();
   readonly #firstBytes = new WeakMap<Tally, Partial<Record<OutcomeName, Observer>>>();
 
   constructor(sources: MetricSources) {
@@ -62,11 +65,11 @@ export class Metrics implements Timings {
   }
 
   lookup(store: string, seconds: number): void {
-    this.#lookup.observe({ store }, seconds);
+    observerOf(this.#lookups, this.#lookup, store).observe(seconds);
   }
 
   store(store: string, seconds: number): void {
-    this.#write.observe({ store }, seconds);
+    observerOf(this.#writes, this.#write, store).observe(seconds);
   }
 
   firstByte(tally: Tally, outcome: OutcomeName, seconds: number): void {
@@ -130,7 +133,8 @@ export class Metrics implements Timings {
       ],
     ] as const;
     for (const [name, help, read] of gauges) {
-      this.#values(Gauge, `llm_cache_${name}`, help, ['store'], each(read));
+      const text = { name: `llm_cache_${name}`, help, labelNames: ['store'] };
+      gauge(this.registry, text, each(read));
     }
     const counters = [
       ['evictions', 'Entries thrown out to make room.', (one: StoreStats) => one.evictions],
@@ -160,35 +164,14 @@ export class Metrics implements Timings {
   }
 
   #gauge(name: string, help: string, read: () => number): void {
-    this.#values(Gauge, `llm_cache_${name}`, help, [], () => [[{}, read()]]);
+    const text = { name: `llm_cache_${name}`, help, labelNames: [] };
+    gauge(this.registry, text, () => [[{}, read()]]);
   }
 
   #counter(name: string, help: string, labelNames: readonly string[], values: Values): void {
-    this.#values(Counter, name, help, labelNames, values);
-  }
-
-  /** A metric that is read off its source whenever somebody asks for it. */
-  #values(
-    Kind: typeof Gauge | typeof Counter,
-    name: string,
-    help: string,
-    labelNames: readonly string[],
-    values: Values,
-  ): void {
-    const metric = new Kind({
-      name,
-      help,
-      labelNames,
-      registers: [this.registry],
-      collect: () => {
-        metric.reset();
-        for (const [labels, value] of values()) metric.inc(labels, value);
-      },
-    });
+    counter(this.registry, { name, help, labelNames }, values);
   }
 }
-
-type Values = () => Iterable<readonly [labels: Record<string, string>, value: number]>;
 
 function* labelled<S>(
   label: string,
@@ -199,4 +182,10 @@ function* labelled<S>(
     const value = read(one);
     if (value !== null) yield [{ [label]: name }, value];
   }
+}
+
+function observerOf(known: Map<string, Observer>, histogram: Histogram, store: string): Observer {
+  let observer = known.get(store);
+  if (observer === undefined) known.set(store, (observer = histogram.labels({ store })));
+  return observer;
 }

@@ -13,7 +13,7 @@ const layers: readonly (readonly [string, RegExp])[] = [
   ['shells', /^policies\/(llm-(cache|usage)\/index\.ts$|fetch\/)/],
   ['adapters', /^policies\/(shared|llm-cache)\/(node|web)\//],
   ['registries and back ends', /\/(stores|sinks|ledgers)\/(?!(store|relay|sink)\.ts$)/],
-  ['connections', /^policies\/shared\/redis\//],
+  ['connections', /^policies\/shared\/(redis|prometheus)\//],
   ['engine', /^policies\/llm-cache\/engine\.ts$/],
   ['rules, key, entry, record', /^policies\/llm-(cache|usage)\//],
   [

@@ -49,7 +49,6 @@ export function costsOf(usage: Usage, price: Price, counting: Counting): Costs {
   const sum = (parts: readonly Part[]): number | null => {
     let micro: number | null = 0;
     for (const { count, names, told } of parts) {
-      if (count === 0) continue;
       const name = names.find((one) => rates[one] !== undefined);
       const rate = name === undefined ? undefined : rates[name];
       if (rate === undefined) missing.push(told);
@@ -74,7 +73,6 @@ export function costsOf(usage: Usage, price: Price, counting: Counting): Costs {
 
 interface Part {
   readonly count: number;
-  /** The rates that it may go by, the first that is there. */
   readonly names: readonly RateName[];
   /** What the caveat calls it. */
   readonly told: string;
@@ -110,31 +108,51 @@ function readTokens(usage: Usage, { cacheApart }: Counting): Tokens | null {
   const drawn = Math.min(of('output_image_tokens'), produced - spoken);
   const reasoning = Math.min(reasoned, produced - spoken - drawn);
 
-  const part = (count: number, told: string, ...names: RateName[]): Part => ({
-    count,
-    names,
-    told,
-  });
   return {
     input: {
       all: isApart ? input + cached + written : input,
-      parts: [
-        part(uncached - audio - images, 'input_tokens', 'input'),
-        part(cached, 'cached_tokens', 'cachedInput', 'input'),
-        part(written - hourly, 'cache_write_tokens', 'cacheWrite', 'input'),
-        part(hourly, 'cache_write_1h_tokens', 'cacheWrite1h', 'cacheWrite', 'input'),
-        // Sound is never as cheap as text: without a rate of its own it has none.
-        part(audio, 'input_audio_tokens', 'inputAudio'),
-        part(images, 'input_image_tokens', 'inputImage', 'input'),
-      ],
+      parts: partsOf({
+        input_tokens: uncached - audio - images,
+        cached_tokens: cached,
+        cache_write_tokens: written - hourly,
+        cache_write_1h_tokens: hourly,
+        input_audio_tokens: audio,
+        input_image_tokens: images,
+      }),
     },
-    output: [
-      part(produced - spoken - drawn - reasoning, 'output_tokens', 'output'),
-      part(reasoning, 'reasoning_tokens', 'reasoning', 'output'),
-      part(spoken, 'output_audio_tokens', 'outputAudio'),
-      part(drawn, 'output_image_tokens', 'outputImage', 'output'),
-    ],
+    output: partsOf({
+      output_tokens: produced - spoken - drawn - reasoning,
+      reasoning_tokens: reasoning,
+      output_audio_tokens: spoken,
+      output_image_tokens: drawn,
+    }),
   };
+}
+
+/** The rates that a kind of tokens may go by, the first that is there. */
+const rateNames = {
+  input_tokens: ['input'],
+  cached_tokens: ['cachedInput', 'input'],
+  cache_write_tokens: ['cacheWrite', 'input'],
+  cache_write_1h_tokens: ['cacheWrite1h', 'cacheWrite', 'input'],
+  // Sound is never as cheap as text: without a rate of its own it has none.
+  input_audio_tokens: ['inputAudio'],
+  input_image_tokens: ['inputImage', 'input'],
+  output_tokens: ['output'],
+  reasoning_tokens: ['reasoning', 'output'],
+  output_audio_tokens: ['outputAudio'],
+  output_image_tokens: ['outputImage', 'output'],
+} as const satisfies Readonly<Record<string, readonly RateName[]>>;
+
+/** Those of which there are any. */
+function partsOf(counts: Partial<Record<keyof typeof rateNames, number>>): Part[] {
+  const parts: Part[] = [];
+  let told: keyof typeof rateNames;
+  for (told in counts) {
+    const count = counts[told] ?? 0;
+    if (count !== 0) parts.push({ count, names: rateNames[told], told });
+  }
+  return parts;
 }
 
 /** From millionths, to a trillionth of a dollar: what doubles add beyond that is noise. */

@@ -1,4 +1,5 @@
-import { Counter, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { counter } from '../../shared/prometheus/metric.ts';
 import type { UsageRecord } from '../usage-record.ts';
 import type { SinkStats, UsageSink } from './sink.ts';
 
@@ -10,13 +11,14 @@ const common = ['api_endpoint', ...divisions, 'account'] as const;
 
 const noDivisions = Object.fromEntries(divisions.map((name) => [name, '']));
 
-type Child = Counter.Internal;
-
+/** What the records with the same labels have in common. */
 interface GroupSums {
-  readonly input: Child;
-  readonly output: Child;
-  cost(): Child;
-  unpriced(): Child;
+  readonly labels: Readonly<Record<(typeof common)[number], string>>;
+  input: number;
+  output: number;
+  /** Null where nothing is priced. */
+  cost: number | null;
+  unpriced: number;
 }
 
 /** Names come from outside; past so many different ones the rest is `other`. */
@@ -27,32 +29,47 @@ const maxGroups = 1000;
  * says by what else. A label that is not divided by is empty, which is as if it were not there.
  */
 export class PrometheusSink implements UsageSink {
-  readonly #tokens: Counter;
-  readonly #cost: Counter;
-  readonly #unpriced: Counter;
   readonly #groups = new Map<string, GroupSums>();
   #divisions: readonly Division[] = [];
 
   constructor(registry: Registry) {
-    const registers = [registry];
-    this.#tokens = new Counter({
-      name: 'llm_usage_tokens_total',
-      help: 'Tokens of answers: account="billed" came from the provider, "saved" from the cache.',
-      labelNames: [...common, 'direction'],
-      registers,
-    });
-    this.#cost = new Counter({
-      name: 'llm_usage_cost_usd_total',
-      help: 'What answers cost at list price, in USD: account="billed" or "saved".',
-      labelNames: common,
-      registers,
-    });
-    this.#unpriced = new Counter({
-      name: 'llm_usage_unpriced_requests_total',
-      help: 'Answers whose cost is not known, and so in no sum.',
-      labelNames: common,
-      registers,
-    });
+    const all = () => this.#groups.values();
+    counter(
+      registry,
+      {
+        name: 'llm_usage_tokens_total',
+        help: 'Tokens of answers: account="billed" came from the provider, "saved" from the cache.',
+        labelNames: [...common, 'direction'],
+      },
+      function* () {
+        for (const { labels, input, output } of all()) {
+          yield [{ ...labels, direction: 'input' }, input];
+          yield [{ ...labels, direction: 'output' }, output];
+        }
+      },
+    );
+    counter(
+      registry,
+      {
+        name: 'llm_usage_cost_usd_total',
+        help: 'What answers cost at list price, in USD: account="billed" or "saved".',
+        labelNames: common,
+      },
+      function* () {
+        for (const { labels, cost } of all()) if (cost !== null) yield [labels, cost];
+      },
+    );
+    counter(
+      registry,
+      {
+        name: 'llm_usage_unpriced_requests_total',
+        help: 'Answers whose cost is not known, and so in no sum.',
+        labelNames: common,
+      },
+      function* () {
+        for (const { labels, unpriced } of all()) if (unpriced > 0) yield [labels, unpriced];
+      },
+    );
   }
 
   /** Takes effect from the next record on. */
@@ -64,35 +81,41 @@ export class PrometheusSink implements UsageSink {
     const account = record.cache_type !== null ? 'saved' : record.billed ? 'billed' : null;
     if (account === null) return;
     const sums = this.#sumsOf(record, account);
-    sums.input.inc(record.input_tokens ?? 0);
-    sums.output.inc(record.output_tokens ?? 0);
-    if (record.total_cost === null) sums.unpriced().inc();
-    else sums.cost().inc(record.total_cost);
+    sums.input += record.input_tokens ?? 0;
+    sums.output += record.output_tokens ?? 0;
+    if (record.total_cost === null) sums.unpriced++;
+    else sums.cost = (sums.cost ?? 0) + record.total_cost;
   }
 
-  /** The counters of one set of labels, found without making labels anew. */
   #sumsOf(record: UsageRecord, account: 'billed' | 'saved'): GroupSums {
     const values = this.#divisions.map((name) => record[name] ?? '');
-    const key = JSON.stringify([account, record.api_endpoint, this.#divisions, values]);
+    const { api_endpoint: apiEndpoint } = record;
+    return (
+      this.#groups.get(this.#keyOf(account, apiEndpoint, values)) ??
+      this.#open(account, apiEndpoint, values)
+    );
+  }
+
+  #keyOf(account: string, apiEndpoint: string | null, values: readonly string[]): string {
+    return JSON.stringify([account, apiEndpoint, this.#divisions, values]);
+  }
+
+  #open(account: string, apiEndpoint: string | null, values: readonly string[]): GroupSums {
+    const isFull = this.#groups.size >= maxGroups;
+    const shown = isFull ? values.map(() => 'other') : values;
+    const key = this.#keyOf(account, apiEndpoint, shown);
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
-    const isFull = this.#groups.size >= maxGroups;
-    const group = {
-      api_endpoint: record.api_endpoint ?? '',
-      ...noDivisions,
-      ...Object.fromEntries(
-        this.#divisions.map((name) => [name, isFull ? 'other' : (record[name] ?? '')]),
-      ),
-      account,
-    };
+    const divided = Object.fromEntries(this.#divisions.map((name, at) => [name, shown[at] ?? '']));
+    const labels = { api_endpoint: apiEndpoint ?? '', ...noDivisions, ...divided, account };
     const sums = {
-      input: this.#tokens.labels({ ...group, direction: 'input' }),
-      output: this.#tokens.labels({ ...group, direction: 'output' }),
-      // A cost of 0 is not shown where nothing is priced.
-      cost: () => this.#cost.labels(group),
-      unpriced: () => this.#unpriced.labels(group),
+      labels: labels as GroupSums['labels'],
+      input: 0,
+      output: 0,
+      cost: null,
+      unpriced: 0,
     };
-    if (!isFull) this.#groups.set(key, sums);
+    this.#groups.set(key, sums);
     return sums;
   }
 
