@@ -84,7 +84,7 @@ describe('the body of a request', () => {
       for (const length of [0, null]) {
         const req = whole(new Uint8Array(), length);
         const { body } = held(await read(req));
-        expect(body.bytes).to.have.length(0);
+        expect(body.length).to.equal(0);
         expect(body.problem).to.equal('not-json');
         expect(await forwarded(req)).to.have.length(0);
       }

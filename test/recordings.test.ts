@@ -172,7 +172,7 @@ const settingsOf = (file: string) => (file.endsWith('.json') ? asJson : {});
 
 function verdict({ protocol, file, bytes }: Recording, request = '{}'): RefusalReason | null {
   const answer = judge(protocol, bytes, settingsOf(file));
-  return refusalOf(200, answer, protocolOf(protocol), new RequestBody(encode(request)));
+  return refusalOf(200, answer, protocolOf(protocol), new RequestBody([encode(request)]));
 }
 
 function withoutBody({ body: _, ...rest }: Answer): Omit<Answer, 'body'> {

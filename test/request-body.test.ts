@@ -36,7 +36,7 @@ describe('a request body that was seen before', () => {
     memory = new BodyMemory(hashBytes);
     remembered = new Recent(100);
   });
-  const seen = (text: string) => new RequestBody(bytesOf(text), memory);
+  const seen = (text: string) => new RequestBody([bytesOf(text)], memory);
   function keyOf(body: RequestBody, path = '/v1/chat/completions'): string {
     const making = { settings, digest, remembered };
     return cacheKey(keyMaterial(makeRequest({ path }), body, 'anonymous', making), digest);
@@ -66,7 +66,7 @@ describe('a request body that was seen before', () => {
       [Uint8Array.of(0xff, 0x7b), 'not-utf8'],
     ] as const) {
       for (const _ of [1, 2]) {
-        expect(new RequestBody(bytes, memory).facts(chat).problem).to.equal(problem);
+        expect(new RequestBody([bytes], memory).facts(chat).problem).to.equal(problem);
       }
     }
   });
@@ -81,7 +81,7 @@ describe('a request body that was seen before', () => {
   it('has the key that it would have without being remembered', () => {
     const fresh = (text: string) => {
       const making = { settings, digest };
-      const body = new RequestBody(bytesOf(text));
+      const body = new RequestBody([bytesOf(text)]);
       return cacheKey(keyMaterial(makeRequest(), body, 'anonymous', making), digest);
     };
     fc.assert(

@@ -25,7 +25,7 @@ async function keysOf(bodies: readonly Uint8Array[], known: Known) {
     ...makeRequest(),
     header: (name: string) => headers[name],
     ownHeader: (name: string) => (headers[name] === undefined ? [] : [headers[name]]),
-    body: async () => new RequestBody(bytes, memory),
+    body: async () => new RequestBody([bytes], memory),
   }));
   const keys: string[] = [];
   const startedAt = performance.now();

@@ -22,7 +22,7 @@ export function imaginedRequest(question: ExplainQuestion, protocol: Protocol): 
     header: (name) => headers.get(name)?.join(', '),
     ownHeader: (name) => headers.get(name) ?? [],
     body: async (maxBytes): Promise<RequestBody | BodyReason> =>
-      bytes.length > maxBytes ? 'request-too-large' : new RequestBody(bytes),
+      bytes.length > maxBytes ? 'request-too-large' : new RequestBody([bytes]),
   };
 }
 

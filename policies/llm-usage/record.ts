@@ -38,7 +38,7 @@ export function usageRecord(
   const costs = costsIn(parts, billed, priceOf);
   return {
     id: parts.id,
-    timestamp: new Date(parts.startedAt).toISOString(),
+    timestamp: isoTime(parts.startedAt),
     request_id: parts.requestId,
     provider_id: facts?.id ?? null,
     provider: parts.provider,
@@ -61,6 +61,17 @@ export function usageRecord(
     costs_calculation_caveat: costs.caveat,
     duration_ms: Math.max(0, Math.round(parts.endedAt - parts.startedAt)),
   };
+}
+
+let isoSecond = { at: Number.NaN, text: '' };
+
+/** RFC 3339 in UTC, with milliseconds; requests of one second have most of it in common. */
+function isoTime(at: number): string {
+  const second = Math.floor(at / 1000);
+  if (second !== isoSecond.at) {
+    isoSecond = { at: second, text: new Date(second * 1000).toISOString().slice(0, -4) };
+  }
+  return `${isoSecond.text}${String(at - second * 1000).padStart(3, '0')}Z`;
 }
 
 /** What was billed or, where the cache answered, what was saved. */

@@ -18,16 +18,16 @@ const maxRemembered = 10_000;
 
 /** What was found in bodies, so that the same bytes are not read again. */
 export class BodyMemory {
-  readonly #hash: (bytes: Uint8Array) => string;
+  readonly #hash: (chunks: readonly Uint8Array[]) => string;
   readonly #facts = new Recent<BodyFacts>(maxRemembered);
 
   /** `hash` tells bytes apart as a cryptographic digest does: tenants' answers hang on it. */
-  constructor(hash: (bytes: Uint8Array) => string) {
+  constructor(hash: (chunks: readonly Uint8Array[]) => string) {
     this.#hash = hash;
   }
 
-  idOf(bytes: Uint8Array): string {
-    return this.#hash(bytes);
+  idOf(chunks: readonly Uint8Array[]): string {
+    return this.#hash(chunks);
   }
 
   facts(name: string): BodyFacts | undefined {
@@ -41,21 +41,25 @@ export class BodyMemory {
 
 /** A request body as it came. It is read as text and as JSON once, when somebody asks for more than is remembered. */
 export class RequestBody {
-  readonly bytes: Uint8Array;
+  /** As it came. Nobody writes into it. */
+  readonly chunks: readonly Uint8Array[];
+  /** In bytes. */
+  readonly length: number;
   readonly #memory: BodyMemory | null;
   #id: string | null = null;
   #facts: BodyFacts | null = null;
   #protocol: Protocol | null = null;
   #read: { text: string; json: JsonObject; problem: BodyFacts['problem'] } | null = null;
 
-  constructor(bytes: Uint8Array, memory: BodyMemory | null = null) {
-    this.bytes = bytes;
+  constructor(chunks: readonly Uint8Array[], memory: BodyMemory | null = null) {
+    this.chunks = chunks;
+    this.length = chunks.reduce((sum, { length }) => sum + length, 0);
     this.#memory = memory;
   }
 
   /** The same for the same bytes; null where nothing is remembered. */
   get id(): string | null {
-    return (this.#id ??= this.#memory?.idOf(this.bytes) ?? null);
+    return (this.#id ??= this.#memory?.idOf(this.chunks) ?? null);
   }
 
   /** Why it is not a JSON object; null when it is. */
@@ -98,15 +102,17 @@ export class RequestBody {
   }
 
   get #parsed() {
-    return (this.#read ??= parse(this.bytes));
+    return (this.#read ??= parse(this.chunks));
   }
 }
 
-function parse(bytes: Uint8Array) {
+function parse(chunks: readonly Uint8Array[]) {
   let text = '';
   try {
     // A byte order mark is kept, so that it fails as JSON: RFC 8259 forbids it.
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+    for (const chunk of chunks) text += decoder.decode(chunk, { stream: true });
+    text += decoder.decode();
   } catch {
     return { text, json: {}, problem: 'not-utf8' as const };
   }

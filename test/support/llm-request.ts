@@ -38,16 +38,15 @@ export function makeRequest(parts: RequestParts = {}): LlmRequest {
     header: (name) => forwarded.get(name) ?? undefined,
     ownHeader: (name) =>
       own.filter(([one]) => one.toLowerCase() === name).flatMap(([, value]) => value),
-    body: async (maxBytes) =>
-      parts.noBody ?? (body.bytes.length > maxBytes ? 'request-too-large' : body),
+    body: async (maxBytes) => parts.noBody ?? (body.length > maxBytes ? 'request-too-large' : body),
   };
 }
 
 /** The text or the bytes as they are, anything else as JSON. */
 export function makeBody(body: unknown): RequestBody {
-  if (body instanceof Uint8Array) return new RequestBody(body);
+  if (body instanceof Uint8Array) return new RequestBody([body]);
   const text = typeof body === 'string' ? body : JSON.stringify(body);
-  return new RequestBody(new TextEncoder().encode(text));
+  return new RequestBody([new TextEncoder().encode(text)]);
 }
 
 function protocolAt(path: string): Protocol {

@@ -52,15 +52,13 @@ export async function holdBody(
     if (size > maxBytes) return 'request-too-large';
     return declared !== null || budget.take(added) ? null : 'buffer-limit';
   });
-  const { bytes, accepted } = collected;
+  const { chunks, accepted } = collected;
   if (collected.reason !== null) {
     budget.give(declared ?? accepted);
     return collected.reason;
   }
-  return {
-    body: new RequestBody(bytes, memory),
-    release: () => budget.give(declared ?? bytes.length),
-  };
+  const body = new RequestBody(chunks, memory);
+  return { body, release: () => budget.give(declared ?? body.length) };
 }
 
 /** In bytes; null where the client did not say. */
@@ -70,8 +68,8 @@ function declaredLength(req: AppRequest): number | null {
 }
 
 export interface Collected {
-  /** The whole body; empty where there is a reason. */
-  readonly bytes: Buffer;
+  /** The whole body; of no use where there is a reason. */
+  readonly chunks: readonly Uint8Array[];
   /** The bytes that `judge` let in. */
   readonly accepted: number;
   readonly reason: BodyReason | null;
@@ -95,7 +93,7 @@ function collect(
       source.off('error', onGone);
       source.off('close', onGone);
       if (reason === 'request-too-large' || reason === 'buffer-limit') passOn(req, source, chunks);
-      resolve({ bytes: reason === null ? joined(chunks) : nothing, accepted, reason });
+      resolve({ chunks, accepted, reason });
     };
     const onData = (chunk: Buffer) => {
       chunks.push(chunk);
@@ -129,32 +127,24 @@ function passOn(req: GatewayRequest, source: Readable, chunks: readonly Buffer[]
   req.egContext.requestStream = rest;
 }
 
-const nothing = Buffer.alloc(0);
-
-/** Most bodies come in one piece, which nobody else keeps. */
-function joined(chunks: readonly Buffer[]): Buffer {
-  const [first] = chunks;
-  return chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
-}
-
 /** Bytes that were read before; nothing happens as long as nobody reads them. */
 class Again extends Readable {
-  readonly #bytes: Uint8Array;
+  readonly #chunks: readonly Uint8Array[];
 
-  constructor(bytes: Uint8Array) {
+  constructor(chunks: readonly Uint8Array[]) {
     super();
-    this.#bytes = bytes;
+    this.#chunks = chunks;
   }
 
   override _read(): void {
-    if (this.#bytes.length > 0) this.push(this.#bytes);
+    for (const chunk of this.#chunks) if (chunk.length > 0) this.push(chunk);
     this.push(null);
   }
 }
 
 /** Offers a body that was read again, to the proxy policy and to later body parsers. */
 export function offerBody(req: GatewayRequest, body: RequestBody): void {
-  req.egContext.requestStream = new Again(body.bytes);
+  req.egContext.requestStream = new Again(body.chunks);
 
   // A later policy may change what it is given: it gets a parse of its own, when it asks.
   Object.defineProperty(req, 'body', {

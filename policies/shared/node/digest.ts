@@ -1,4 +1,4 @@
-import { createHmac, hash } from 'node:crypto';
+import { createHash, createHmac, hash } from 'node:crypto';
 import type { Digest } from '../exchange.ts';
 import { Recent } from '../recent.ts';
 
@@ -22,7 +22,11 @@ export function nodeDigest(secret: string): Digest {
   };
 }
 
-/** Tells bytes apart. */
-export function hashBytes(bytes: Uint8Array): string {
-  return hash('sha256', bytes, 'base64url');
+/** Tells bytes apart, in whatever pieces they came. */
+export function hashBytes(chunks: readonly Uint8Array[]): string {
+  const [first] = chunks;
+  if (chunks.length === 1 && first !== undefined) return hash('sha256', first, 'base64url');
+  const digest = createHash('sha256');
+  for (const chunk of chunks) digest.update(chunk);
+  return digest.digest('base64url');
 }

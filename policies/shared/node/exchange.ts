@@ -80,7 +80,7 @@ class Passage {
   async body(maxBytes: number, carrier: Carrier): Promise<RequestBody | BodyReason> {
     // A policy that has rewritten the body since has put another one there.
     if (this.#held !== null && carrier.offered === this.#offered) {
-      return this.#held.body.bytes.length > maxBytes ? 'request-too-large' : this.#held.body;
+      return this.#held.body.length > maxBytes ? 'request-too-large' : this.#held.body;
     }
     const read = await carrier.read(maxBytes, this.#budget);
     if (typeof read === 'string') return read;

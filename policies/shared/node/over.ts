@@ -24,7 +24,8 @@ export class Over {
     if (isGone(req, res)) queueMicrotask(over);
     else {
       res.on('close', over);
-      waitersOf(socket).add(over);
+      // Without the socket yet, it waits for the response before it.
+      if (!res.socket) waitersOf(socket).add(over);
     }
   }
 

@@ -40,7 +40,7 @@ function collect(req: AppRequest, declared: number | null, judge: Judge): Promis
       req.off('close', onGone);
       const bytes = Buffer.concat(chunks);
       if (bytes.length > 0 && reason !== 'gone') putBack(req, bytes);
-      resolve({ bytes, accepted, reason });
+      resolve({ chunks: [bytes], accepted, reason });
     };
     const onReadable = () => {
       while (req.readableLength > 0) {
@@ -83,7 +83,7 @@ function parsedBody(req: AppRequest, { maxBytes, budget }: Bounds): HeldBody | B
   if (bytes === null) return 'not-json';
   if (bytes.length > maxBytes) return 'request-too-large';
   if (!budget.take(bytes.length)) return 'buffer-limit';
-  return { body: new RequestBody(bytes), release: () => budget.give(bytes.length) };
+  return { body: new RequestBody([bytes]), release: () => budget.give(bytes.length) };
 }
 
 function bytesOf({ body, headers }: AppRequest): Uint8Array | null {

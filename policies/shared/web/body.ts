@@ -19,7 +19,7 @@ export async function readBody(
 ): Promise<ReadBody> {
   // Read by somebody else, and offered to nobody: there is nothing to know it by.
   if (request.bodyUsed || request.body?.locked) return untouched('not-json');
-  if (request.body === null) return untouched(new RequestBody(new Uint8Array()));
+  if (request.body === null) return untouched(new RequestBody([]));
   if (declaredLength(request) > maxBytes) return untouched('request-too-large');
 
   const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
@@ -43,7 +43,7 @@ export async function readBody(
     size += read.value.length;
   }
   const bytes = joined(chunks, size);
-  return { body: new RequestBody(bytes), again: bytes, release: () => budget.give(size) };
+  return { body: new RequestBody([bytes]), again: bytes, release: () => budget.give(size) };
 }
 
 /** Takes `chunk` on the budget, or says why it cannot be held behind `size` bytes. */
