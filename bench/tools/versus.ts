@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import process from 'node:process';
 import { Client } from './client.ts';
 import { roundSeconds, rounds } from './figures.ts';
 import type { LoadOrder } from './orders.ts';
@@ -57,9 +58,9 @@ export async function warmUp(client: Client, { order, pid = 0 }: Side, connectio
   } while ((answered.get(pid) ?? 0) < warmRequests);
 }
 
-/** All threads of a process, user and system. */
+/** All threads of a process, user and system; NaN where that cannot be told. */
 export function cpuSeconds(pid: number | undefined): number {
-  if (pid === undefined) return NaN;
+  if (pid === undefined || process.platform !== 'linux') return NaN;
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   // Behind the name, which may have spaces in it; in hundredths of a second on every Linux.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
