@@ -496,8 +496,8 @@ for (const [version, express] of Object.entries(expresses)) {
           req.user = user;
           next();
         };
-      const status = async (url: string, body: object) =>
-        (await post(`${url}${chat}`, body)).headers['x-cache'];
+      // Two servers here, one host name as a client has it.
+      const headers = { host: 'app.test' };
 
       async function shared(
         one: unknown,
@@ -510,9 +510,9 @@ for (const [version, express] of Object.entries(expresses)) {
           await start(login(one), cache.llmCache(options), proxy()),
           await start(login(other), cache.llmCache(options), proxy()),
         ];
-        await post(`${here}${chat}`, body);
-        const found = await status(there, body);
-        return found === 'HIT (exact)';
+        await post(`${here}${chat}`, body, { headers });
+        const found = await post(`${there}${chat}`, body, { headers });
+        return found.headers['x-cache'] === 'HIT (exact)';
       }
 
       it('by req.user: an id, or an object that has one', async () => {
@@ -586,7 +586,8 @@ for (const [version, express] of Object.entries(expresses)) {
       await eventually(() => own().length === 2, 'two records');
       expect(own()[0]?.endpoint).to.equal(`/openai${chat}`);
 
-      const explained = await explain(cache, `/openai${chat}?a=1`, body);
+      const { host } = new URL(url);
+      const explained = await explain(cache, `/openai${chat}?a=1`, body, { host });
       expect(explained).to.include({ outcome: 'hit', key: miss.headers['x-cache-key'] });
     });
 
@@ -594,19 +595,43 @@ for (const [version, express] of Object.entries(expresses)) {
       instance: LlmCache,
       path: string,
       body: object,
-      apiEndpoint = 'default',
+      { host, apiEndpoint = 'default' }: { host: string; apiEndpoint?: string },
     ) {
       const url = await start(instance.adminRoutes);
       const reply = await post(`${url}/llm-cache/explain`, {
         apiEndpoint,
         path,
-        headers: {},
+        headers: { host },
         consumer: null,
         body,
       });
       expect(reply.status, reply.text).to.equal(200);
       return JSON.parse(reply.text) as object;
     }
+
+    it('is another app for each of its host names, unless it is told not to go by them', async () => {
+      upstream.answer(json(answers.chat.json));
+      const statuses = async (options: LlmCacheOptions) => {
+        const url = await start(cache.llmCache(options), proxy());
+        const body = ask();
+        const found = [];
+        for (const host of ['a.test', 'b.test', 'a.test']) {
+          const reply = await post(`${url}${chat}`, body, { headers: { host } });
+          found.push(reply.headers['x-cache'] ?? reply.headers['cache-status']);
+        }
+        return found;
+      };
+      expect(await statuses({})).to.deep.equal([
+        'llm-cache; fwd=miss',
+        'llm-cache; fwd=miss',
+        'HIT (exact)',
+      ]);
+      expect(await statuses({ varyHeaders: ['openai-organization'] })).to.deep.equal([
+        'llm-cache; fwd=miss',
+        'HIT (exact)',
+        'HIT (exact)',
+      ]);
+    });
 
     it('keeps two of them apart', async () => {
       upstream.answer(json(answers.chat.json));
