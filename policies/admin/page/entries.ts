@@ -1,4 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit-html';
+import { repeat } from 'lit-html/directives/repeat.js';
 import {
   ApiError,
   purgeEntry,
@@ -49,7 +50,10 @@ const entryTable = (entries: readonly EntryInfo[], purge: (entry: EntryInfo) => 
       </tr>
     </thead>
     <tbody role="rowgroup">
-      ${entries.map(
+      ${repeat(
+        entries,
+        // A row stays its entry's own, whatever the order: nobody purges what has just moved there.
+        ({ store, key }) => `${store} ${key}`,
         (entry) =>
           html`<tr role="row">
             <th scope="row" role="rowheader">
