@@ -2,7 +2,7 @@ import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
 import type { ByteBudget } from '../shared/budget.ts';
 import { consumerId } from '../shared/consumer.ts';
-import type { Digest, Exchange } from '../shared/exchange.ts';
+import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import type { AsideReason } from '../shared/reasons.ts';
 import { Recent } from '../shared/recent.ts';
@@ -50,14 +50,14 @@ export class Engine {
   }
 
   /** Never rejects: a fault in here is a bypass, counted and logged. */
-  async decide(exchange: Exchange, tally: Tally): Promise<Decision> {
+  async decide(request: LlmRequest, tally: Tally): Promise<Decision> {
     const { settings, faults } = this.#parts;
     const controls = settings.clientControls
-      ? readControls((name) => exchange.request.header(name))
+      ? readControls((name) => request.header(name))
       : noControls;
     let decision: Decision;
     try {
-      decision = await this.#receive(exchange, tally, controls);
+      decision = await this.#receive(request, tally, controls);
     } catch (error) {
       faults.report('llm-cache: the cache failed', error);
       decision = aside('store-error');
@@ -69,26 +69,25 @@ export class Engine {
     return decision;
   }
 
-  async #receive(exchange: Exchange, tally: Tally, controls: ClientControls): Promise<Decision> {
+  async #receive(request: LlmRequest, tally: Tally, controls: ClientControls): Promise<Decision> {
     const { settings, digest } = this.#parts;
-    const { request } = exchange;
     const known = await recognise(request, controls, settings, digest, this.#remembered);
     if (known === 'gone') return { kind: 'gone' };
     if ('aside' in known) return aside(known.aside);
     const consumer = consumerId(request.consumer, digest);
-    return this.#lookup({ exchange, consumer, tally, controls, ...known });
+    return this.#lookup({ request, consumer, tally, controls, ...known });
   }
 
   async #lookup(lookup: Lookup): Promise<Decision> {
     const { settings, flights, now } = this.#parts;
-    const { key, controls, exchange } = lookup;
+    const { key, controls, request } = lookup;
     const always = freshAlways(controls);
     if (always !== null) return this.#alone(lookup, asked(always));
 
     for (let attempt = 1; ;) {
       const flight = this.#joinable(lookup, attempt);
       if (flight !== undefined) {
-        const seat = await flight.join(settings.coalesceWaitMs, exchange.request.left);
+        const seat = await flight.join(settings.coalesceWaitMs, request.left);
         if (seat.kind === 'entry') return { kind: 'joined', key, entry: seat.entry };
         if (seat.kind === 'stream') {
           return { kind: 'following', key, flight, follower: seat.follower };
@@ -194,12 +193,10 @@ export class Engine {
     return { ...way, key: lookup.key, flight, concluded };
   }
 
-  #flight({ exchange }: Lookup, attempt: number): Flight {
+  #flight({ request }: Lookup, attempt: number): Flight {
     const { settings, budget } = this.#parts;
     const maxBytes = settings.maxResponseBytes;
-    // Of its own, as long as it is not known whose call it is.
-    const unbound = { request: exchange.request, served: null, answer: null };
-    const watch = new AnswerWatch(unbound, { keep: true, maxBytes, budget });
+    const watch = new AnswerWatch(request.protocol, { keep: true, maxBytes, budget });
     const finishAlone = settings.finishOnDisconnect;
     const startedAt = this.#parts.now();
     return new Flight({ startedAt, watch, attempt, maxBytes: mayBeBehind(maxBytes), finishAlone });

@@ -64,7 +64,7 @@ export function cacheMiddleware<R extends AppRequest>(
     const { apiEndpoint, protocol } = exchange.request;
     const tally = services.stats.of(services.pipelineOf(apiEndpoint), protocol.name);
     const answered = async () => {
-      const decision = await engine.decide(exchange, tally);
+      const decision = await engine.decide(exchange.request, tally);
       const delivery = { exchange, res, tally, startedAt, settings, timings, faults, used };
       const key = 'key' in decision ? decision.key : null;
       if (settings.debugHeaders && key !== null && !res.headersSent) {

@@ -15,6 +15,8 @@ export interface LlmRequest {
   readonly forwardedUrl: string;
   /** The apiEndpoint that matched. */
   readonly apiEndpoint: string | null;
+  /** The host's own id of the request. */
+  readonly requestId: string | null;
   /** Whoever the gateway authenticated; undefined without one. */
   readonly consumer: unknown;
   /** Aborted when the client has left before it had its answer. */
@@ -45,6 +47,10 @@ export interface AnswerFacts {
 /** One request and its answer, as both policies see it. */
 export interface Exchange {
   readonly request: LlmRequest;
+  /** What the client got, or gets; 499 when it left before there was a head to send. */
+  readonly status: number;
+  /** What the provider answered to this very request; null where no provider did. */
+  readonly providerStatus: number | null;
   /** Set by the cache when it answered itself. */
   served: {
     readonly cacheType: CacheType;
@@ -52,7 +58,12 @@ export interface Exchange {
   } | null;
   /** Set by whoever reads the upstream's answer first; the others use what it finds. */
   answer: Promise<Answer> | null;
+  /** Calls `then` once, when the client has all that it will get, or its connection is gone. */
+  whenOver(then: () => void): void;
 }
+
+/** Nginx's status for a client that left before there was a head to send. */
+export const clientClosedRequest = 499;
 
 /** Watches a response on its way to the client. None of its methods throws or waits. */
 export interface ResponseObserver {

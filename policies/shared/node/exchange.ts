@@ -1,7 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import type { Answer } from '../answer.ts';
 import type { ByteBudget } from '../budget.ts';
-import type { BodyReason, Exchange, LlmRequest } from '../exchange.ts';
+import {
+  type BodyReason,
+  clientClosedRequest,
+  type Exchange,
+  type LlmRequest,
+} from '../exchange.ts';
 import { findProtocol } from '../protocols/index.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import type { RequestBody } from '../request-body.ts';
@@ -50,6 +55,10 @@ class Passage {
 
   get lifeline(): Lifeline {
     return (this.#lifeline ??= new Lifeline(this.req, this.#res, this.over));
+  }
+
+  get status(): number {
+    return this.#res.headersSent ? this.#res.statusCode : clientClosedRequest;
   }
 
   get upstreamStatus(): number | null {
@@ -118,8 +127,12 @@ export class NodeExchange implements Exchange {
     return this.#passage.lifeline;
   }
 
+  get status(): number {
+    return this.#passage.status;
+  }
+
   /** Of the upstream's message; null where none has been passed on. */
-  get upstreamStatus(): number | null {
+  get providerStatus(): number | null {
     return this.#passage.upstreamStatus;
   }
 
@@ -224,6 +237,10 @@ class NodeRequest implements LlmRequest {
 
   get apiEndpoint(): string | null {
     return this.#carrier.apiEndpoint;
+  }
+
+  get requestId(): string | null {
+    return this.#carrier.requestId;
   }
 
   get consumer(): unknown {

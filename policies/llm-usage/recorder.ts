@@ -1,0 +1,94 @@
+import { consumerId } from '../shared/consumer.ts';
+import type { AnswerFacts, Digest, Exchange, LlmRequest } from '../shared/exchange.ts';
+import type { FaultLog } from '../shared/faults.ts';
+import type { RequestBody } from '../shared/request-body.ts';
+import type { PriceList } from './price-list.ts';
+import { usageRecord } from './record.ts';
+import type { UsageRecord } from './usage-record.ts';
+
+export interface RecorderParts {
+  /** Takes a finished record: the sinks and the ledger, or an application's own function. */
+  readonly record: (record: UsageRecord) => void | Promise<void>;
+  /** The provider's name in the records; null for the protocol's own. */
+  readonly provider: string | null;
+  readonly prices: PriceList;
+  readonly digest: Digest;
+  readonly faults: FaultLog;
+}
+
+/** A request as it arrived at the books. */
+export interface Arrival {
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** Null where it could not be held. */
+  readonly body: RequestBody | null;
+}
+
+/** Makes one record per request, including cache hits: the one place where records are made. */
+export class Recorder {
+  readonly #parts: RecorderParts;
+
+  constructor(parts: RecorderParts) {
+    this.#parts = parts;
+  }
+
+  /** Call it when the response is over. Resolves when the record has been taken; never rejects. */
+  async record(exchange: Exchange, arrival: Arrival): Promise<void> {
+    const endedAt = Date.now();
+    // A client may leave an answer that goes on: its status is known now, the answer later.
+    const { status } = exchange;
+    try {
+      const facts = await (exchange.served?.facts ?? exchange.answer);
+      const made = this.#recordOf(exchange, { ...arrival, endedAt, status, facts });
+      await this.#parts.record(made);
+    } catch (error) {
+      this.#parts.faults.report('llm-usage: a request could not be recorded', error);
+    }
+  }
+
+  #recordOf(
+    { request, served, providerStatus }: Exchange,
+    { body, startedAt, endedAt, status, facts }: Arrival & Ending,
+  ): UsageRecord {
+    const { provider, prices } = this.#parts;
+    const { protocol } = request;
+    const read = body?.facts(protocol);
+    return usageRecord(
+      {
+        id: crypto.randomUUID(),
+        startedAt,
+        endedAt,
+        requestId: request.requestId,
+        provider: provider ?? protocol.provider,
+        requestedModel: read?.model ?? null,
+        path: request.path,
+        apiEndpoint: request.apiEndpoint,
+        consumerId: this.#consumerOf(request),
+        stream: read?.isStream ?? false,
+        status,
+        cacheType: served?.cacheType ?? null,
+        providerStatus,
+        facts,
+        cacheApart: protocol.cacheApart,
+      },
+      (priced) => prices.find(priced),
+    );
+  }
+
+  /** Null, too, where the application fails to tell: a record without a consumer is better than none. */
+  #consumerOf(request: LlmRequest): string | null {
+    const { digest, faults } = this.#parts;
+    try {
+      return consumerId(request.consumer, digest);
+    } catch (error) {
+      faults.report('llm-usage: a consumer could not be told', error);
+      return null;
+    }
+  }
+}
+
+interface Ending {
+  readonly endedAt: number;
+  readonly status: number;
+  readonly facts: AnswerFacts | null;
+}
