@@ -107,7 +107,8 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     if (record === undefined) return null;
     const { provider = null, prices } = this.#settings;
     const parts = { record, provider, digest, faults: this.#faults };
-    return new Recorder({ ...parts, prices: new PriceList(prices) });
+    const defer = (step: () => void) => step();
+    return new Recorder({ ...parts, prices: new PriceList(prices), defer });
   }
 
   /** Resolves when the record of the exchange has been taken; null where there are no books. */
@@ -115,7 +116,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     const recorder = this.#recorder;
     if (recorder === null) return null;
     return new Promise((resolve) => {
-      exchange.whenOver(() => void recorder.record(exchange, arrival).then(resolve));
+      exchange.whenOver(() => recorder.record(exchange, arrival, resolve));
     });
   }
 

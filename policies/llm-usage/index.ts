@@ -25,6 +25,8 @@ export interface LlmUsageServices {
   readonly digest: Digest;
   readonly budget: ByteBudget;
   readonly faults: FaultLog;
+  /** Runs a step when the answers of this turn of the event loop are out. */
+  defer(step: () => void): void;
 }
 
 /** The `llm-usage` policy: one record a request, whoever answers it. */
@@ -54,7 +56,7 @@ export function usageMiddleware<R extends AppRequest>(
     exchange.beforeOthers(() => observe(exchange, res, settings, services));
 
     let body: RequestBody | null = null;
-    exchange.whenOver(() => void recorder.record(exchange, { startedAt, body }));
+    exchange.whenOver(() => recorder.record(exchange, { startedAt, body }));
     void readRequest(exchange, settings, services).then((read) => {
       // The client has left meanwhile, or somebody else has answered.
       if (read === 'gone' || res.headersSent) return;

@@ -14,6 +14,8 @@ export interface RecorderParts {
   readonly prices: PriceList;
   readonly digest: Digest;
   readonly faults: FaultLog;
+  /** Runs a step soon, when the answers of this moment are out. */
+  readonly defer: (step: () => void) => void;
 }
 
 /** A request as it arrived at the books. */
@@ -32,15 +34,25 @@ export class Recorder {
     this.#parts = parts;
   }
 
-  /** Call it when the response is over. Resolves when the record has been taken; never rejects. */
-  async record(exchange: Exchange, arrival: Arrival): Promise<void> {
-    const endedAt = Date.now();
+  /**
+   * Makes the record of an exchange once its answer is known, and calls `then` when it has been
+   * taken. Call it when the response is over. Never throws.
+   */
+  record(exchange: Exchange, arrival: Arrival, then: () => void = () => {}): void {
     // A client may leave an answer that goes on: its status is known now, the answer later.
-    const { status } = exchange;
+    const over = { ...arrival, endedAt: Date.now(), status: exchange.status };
+    const take = (facts: AnswerFacts | null) => {
+      this.#parts.defer(() => void this.#take(exchange, over, facts).then(then));
+    };
+    const facts = exchange.served?.facts ?? exchange.answer;
+    if (facts instanceof Promise) void facts.then(take);
+    else take(facts);
+  }
+
+  /** Never rejects. */
+  async #take(exchange: Exchange, over: Over, facts: AnswerFacts | null): Promise<void> {
     try {
-      const facts = await (exchange.served?.facts ?? exchange.answer);
-      const made = this.#recordOf(exchange, { ...arrival, endedAt, status, facts });
-      await this.#parts.record(made);
+      await this.#parts.record(this.#recordOf(exchange, over, facts));
     } catch (error) {
       this.#parts.faults.report('llm-usage: a request could not be recorded', error);
     }
@@ -48,7 +60,8 @@ export class Recorder {
 
   #recordOf(
     { request, served, providerStatus }: Exchange,
-    { body, startedAt, endedAt, status, facts }: Arrival & Ending,
+    { body, startedAt, endedAt, status }: Over,
+    facts: AnswerFacts | null,
   ): UsageRecord {
     const { provider, prices } = this.#parts;
     const { protocol } = request;
@@ -87,8 +100,8 @@ export class Recorder {
   }
 }
 
-interface Ending {
+/** An exchange whose response is over. */
+interface Over extends Arrival {
   readonly endedAt: number;
   readonly status: number;
-  readonly facts: AnswerFacts | null;
 }
