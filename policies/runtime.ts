@@ -22,7 +22,7 @@ import type { Digest } from './shared/exchange.ts';
 import { FaultLog } from './shared/faults.ts';
 import type { Log } from './shared/log.ts';
 import { nodeDigest } from './shared/node/digest.ts';
-import { Turn } from './shared/node/turn.ts';
+import { inTurn, runTurn } from './shared/node/turn.ts';
 
 /** What the policies work with. */
 export type Services = LlmCacheServices & LlmUsageServices;
@@ -38,7 +38,6 @@ interface Configured {
 export class Runtime {
   readonly faults: FaultLog;
   readonly #log: Log;
-  readonly #turn: Turn;
   readonly #budget = new ByteBudget(0);
   readonly #stats = new CacheStats();
   readonly #stores = new StoreRegistry();
@@ -51,7 +50,6 @@ export class Runtime {
   constructor(log: Log) {
     this.#log = log;
     this.faults = new FaultLog(log);
-    this.#turn = new Turn(this.faults);
     this.#metrics = new Metrics({
       stats: this.#stats,
       stores: () => this.#stores.stats(),
@@ -105,13 +103,13 @@ export class Runtime {
 
   /** Resolves when all that the books have taken so far is out, or was given up with a word in the log. */
   async flush(): Promise<void> {
-    this.#turn.run();
+    runTurn();
     await Promise.all([this.#sinks.flush(), this.#ledgers.flush()]);
   }
 
   /** The same at the very end of the process, where nothing asynchronous runs any more. */
   flushSync(): void {
-    this.#turn.run();
+    runTurn();
     this.#sinks.flushSync();
     this.#ledgers.flushSync();
   }
@@ -155,7 +153,7 @@ export class Runtime {
       stats: this.#stats,
       timings: this.#metrics,
       faults: this.faults,
-      defer: (step) => this.#turn.defer(step),
+      defer: inTurn,
     };
   }
 

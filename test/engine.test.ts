@@ -89,7 +89,8 @@ describe('the engine', () => {
     const leader = await engine.decide(makeRequest(), tally);
     const others = [engine.decide(makeRequest(), tally), engine.decide(makeRequest(), tally)];
     await answer(leader);
-    for (const other of await Promise.all(others)) expect(other.kind).to.equal('joined');
+    for (const other of await Promise.all(others.map(async (one) => one)))
+      expect(other.kind).to.equal('joined');
   });
 
   it('takes a store that fails to write for an answer that was not stored', async () => {

@@ -3,7 +3,7 @@ import { llmUsageSchema, type LlmUsageSettings } from '../../schemas/llm-usage.t
 import { validate } from '../../schemas/validate.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
 import type { ByteBudget } from '../shared/budget.ts';
-import type { Digest, ResponseObserver } from '../shared/exchange.ts';
+import type { BodyReason, Digest, ResponseObserver } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import { type Carrier, gatewayCarrier } from '../shared/node/carrier.ts';
 import { type NodeExchange, exchangeOf } from '../shared/node/exchange.ts';
@@ -57,14 +57,22 @@ export function usageMiddleware<R extends AppRequest>(
 
     let body: RequestBody | null = null;
     exchange.whenOver(() => recorder.record(exchange, { startedAt, body }));
-    void readRequest(exchange, settings, services).then((read) => {
-      // The client has left meanwhile, or somebody else has answered.
+    const goOn = (read: RequestBody | BodyReason) => {
+      // The client has left meanwhile, or another policy has answered.
       if (read === 'gone' || res.headersSent) return;
-      body = read;
+      if (read instanceof RequestBody) body = read;
       // Most requests that come to the cache go no further.
       if (!services.isCacheNext(exchange.request.apiEndpoint)) exchange.passOn();
       next();
-    });
+    };
+    const read = exchange.request.body(settings.maxRequestBytes);
+    if (!(read instanceof Promise)) return goOn(read);
+    void read
+      .catch((error: unknown) => {
+        services.faults.report('llm-usage: a request could not be read', error);
+        return 'not-json' as const;
+      })
+      .then(goOn);
   };
 }
 
@@ -79,21 +87,6 @@ function observe(
   const watch = new AnswerWatch(exchange.request.protocol, { keep: false, maxBytes, budget });
   const observer = new UnreadAnswer(exchange, watch);
   tap({ res, lifeline: exchange.lifeline, observer, faults });
-}
-
-/** The request's body; null where it could not be held. */
-async function readRequest(
-  exchange: NodeExchange,
-  settings: LlmUsageSettings,
-  services: LlmUsageServices,
-): Promise<RequestBody | null | 'gone'> {
-  try {
-    const body = await exchange.request.body(settings.maxRequestBytes);
-    return body instanceof RequestBody || body === 'gone' ? body : null;
-  } catch (error) {
-    services.faults.report('llm-usage: a request could not be read', error);
-    return null;
-  }
 }
 
 /** Reads the answer of an exchange, unless the cache reads it or has answered itself by the time of its head. */

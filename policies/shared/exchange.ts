@@ -27,9 +27,10 @@ export interface LlmRequest {
   ownHeader(name: string): readonly string[];
   /**
    * The body that will be forwarded, read once and offered again. Where it cannot be held it flows
-   * on as it is and the reason is told; `gone` when the client left before its end.
+   * on as it is and the reason is told; `gone` when the client left before its end. At once where
+   * it has been read already.
    */
-  body(maxBytes: number): Promise<RequestBody | BodyReason>;
+  body(maxBytes: number): RequestBody | BodyReason | Promise<RequestBody | BodyReason>;
 }
 
 export type BodyReason = 'request-too-large' | 'buffer-limit' | 'not-json' | 'gone';

@@ -86,11 +86,18 @@ class Passage {
     return this.#left.signal;
   }
 
-  async body(maxBytes: number, carrier: Carrier): Promise<RequestBody | BodyReason> {
+  body(
+    maxBytes: number,
+    carrier: Carrier,
+  ): RequestBody | BodyReason | Promise<RequestBody | BodyReason> {
     // A policy that has rewritten the body since has put another one there.
     if (this.#held !== null && carrier.offered === this.#offered) {
       return this.#held.body.length > maxBytes ? 'request-too-large' : this.#held.body;
     }
+    return this.#read(maxBytes, carrier);
+  }
+
+  async #read(maxBytes: number, carrier: Carrier): Promise<RequestBody | BodyReason> {
     const read = await carrier.read(maxBytes, this.#budget);
     if (typeof read === 'string') return read;
     this.#release();
@@ -260,7 +267,7 @@ class NodeRequest implements LlmRequest {
     return (this.#own ??= headersIn(this.#passage.req.rawHeaders)).get(name) ?? [];
   }
 
-  body(maxBytes: number): Promise<RequestBody | BodyReason> {
+  body(maxBytes: number): RequestBody | BodyReason | Promise<RequestBody | BodyReason> {
     return this.#passage.body(maxBytes, this.#carrier);
   }
 }

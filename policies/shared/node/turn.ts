@@ -1,29 +1,16 @@
-import type { FaultLog } from '../faults.ts';
+let steps: (() => void)[] = [];
 
-/** Work that may wait until everything that arrived in this turn of the event loop has been answered. */
-export class Turn {
-  readonly #faults: FaultLog;
-  #steps: (() => void)[] = [];
+/**
+ * Runs `step` when everything that arrived in this turn of the event loop has been read, in one go
+ * with all the others: requests that came together are answered together. `step` must not throw.
+ */
+export function inTurn(step: () => void): void {
+  if (steps.push(step) === 1) setImmediate(runTurn);
+}
 
-  constructor(faults: FaultLog) {
-    this.#faults = faults;
-  }
-
-  /** Runs `step` with all others of this turn, in order. */
-  defer(step: () => void): void {
-    if (this.#steps.push(step) === 1) setImmediate(() => this.run());
-  }
-
-  /** Runs at once what was deferred. */
-  run(): void {
-    const steps = this.#steps;
-    this.#steps = [];
-    for (const step of steps) {
-      try {
-        step();
-      } catch (error) {
-        this.#faults.report('llm-cache: a deferred step failed', error);
-      }
-    }
-  }
+/** Runs at once what waits for the end of the turn. */
+export function runTurn(): void {
+  const now = steps;
+  steps = [];
+  for (const step of now) step();
 }
