@@ -100,6 +100,10 @@ export class Flight implements ResponseObserver {
     return !this.#flowing || (!this.#over && this.#watch.isSound);
   }
 
+  get isDone(): boolean {
+    return this.#watch.isDone;
+  }
+
   /** The call is made: from now on this is what reads its answer. */
   takeOff(exchange: Exchange): void {
     exchange.answer ??= this.answer;

@@ -56,6 +56,10 @@ export class AnswerWatch implements ResponseObserver {
     return this.#reader !== null && this.held !== null && this.#reader.fault === null;
   }
 
+  get isDone(): boolean {
+    return this.#reader?.isDone ?? false;
+  }
+
   head(status: number, header: (name: string) => string | undefined): void {
     if (this.#exchange.answer !== null || this.#exchange.served !== null) return;
     this.#exchange.answer = this.finished.then(({ answer }) => answer);

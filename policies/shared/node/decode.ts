@@ -1,13 +1,17 @@
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import type { ResponseObserver } from '../exchange.ts';
+import { Expansion } from '../expansion.ts';
 import { contentCodings } from '../format.ts';
 
 const maxQueuedBytes = 16 * 1024 * 1024;
 
-type BodySink = Pick<ResponseObserver, 'chunk' | 'end' | 'abort'>;
+type BodySink = Pick<ResponseObserver, 'chunk' | 'end' | 'abort' | 'isDone'>;
 
-/** Passes a body on to `sink` without its content codings; one that cannot be undone is an abort, reason `encoding`. */
+/**
+ * Passes a body on to `sink` without its content codings; one that cannot be undone is an abort,
+ * reason `encoding`, and one that nobody wants more of, or that unpacks without end, is `too-large`.
+ */
 export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   const codings = contentCodings(contentEncoding);
   if (codings.length === 0) return sink;
@@ -28,9 +32,19 @@ export function decoding(contentEncoding: string, sink: BodySink): BodySink {
     stop('encoding');
     return { chunk() {}, end() {}, abort() {} };
   }
+  const expansion = new Expansion();
+  for (const decoder of whole) {
+    decoder.on('error', () => stop('encoding'));
+    decoder.on('data', ({ length }: Buffer) => {
+      if (!expansion.allows(length)) stop('too-large');
+    });
+  }
   whole.reduce((from, to) => from.pipe(to));
-  for (const decoder of whole) decoder.on('error', () => stop('encoding'));
-  last.on('data', (bytes: Buffer) => open && sink.chunk(bytes));
+  last.on('data', (bytes: Buffer) => {
+    if (!open) return;
+    sink.chunk(bytes);
+    if (sink.isDone) stop('too-large');
+  });
   let fed = 0;
   let decoded = false;
   let closed = false;
@@ -49,6 +63,7 @@ export function decoding(contentEncoding: string, sink: BodySink): BodySink {
     chunk(bytes) {
       if (!open) return;
       fed += bytes.length;
+      expansion.packed(bytes.length);
       if (decoded) return stop('encoding');
       first.write(bytes);
       if (first.writableLength > maxQueuedBytes) stop('buffer-limit');
