@@ -13,7 +13,7 @@ import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
 import { tap } from '../shared/node/tap.ts';
 import { RequestBody } from '../shared/request-body.ts';
 import type { PriceList } from './price-list.ts';
-import { usageRecord } from './record.ts';
+import { clientClosedRequest, usageRecord } from './record.ts';
 import type { UsageRecord } from './usage-record.ts';
 
 /** What the policy needs of the plugin, as it stands when a pipeline is built. */
@@ -27,9 +27,6 @@ export interface LlmUsageServices {
   readonly budget: ByteBudget;
   readonly faults: FaultLog;
 }
-
-/** Nginx's word for a client that left before there was a head to send. */
-const clientClosedRequest = 499;
 
 /** The `llm-usage` policy: one record a request, whoever answers it. */
 export function llmUsagePolicy(current: () => LlmUsageServices): Policy {
