@@ -30,7 +30,7 @@ async function keysOf(bodies: readonly Uint8Array[], known: Known) {
   const keys: string[] = [];
   const startedAt = performance.now();
   for (const request of requests) {
-    const found = await recognise(request, noControls, settings, digest, remembered);
+    const found = await recognise(request, noControls, { settings, digest, remembered });
     if (typeof found === 'object' && 'key' in found) keys.push(found.key);
   }
   const each = ((performance.now() - startedAt) / bodies.length) * 1000;

@@ -17,6 +17,7 @@ export function imaginedRequest(question: ExplainQuestion, protocol: Protocol): 
     query: question.path.slice(path.length),
     forwardedUrl: question.path,
     apiEndpoint: question.apiEndpoint,
+    requestId: null,
     consumer: consumerIn(question),
     left: new AbortController().signal,
     header: (name) => headers.get(name)?.join(', '),

@@ -7,6 +7,7 @@ import { MapStore } from '../llm-cache/stores/map.ts';
 import type { EntryStore } from '../llm-cache/stores/store.ts';
 import { deliver } from '../llm-cache/web/deliver.ts';
 import { PriceList } from '../llm-usage/price-list.ts';
+import { type Arrival, Recorder } from '../llm-usage/recorder.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
 import { ByteBudget } from '../shared/budget.ts';
 import { consumerId, identified } from '../shared/consumer.ts';
@@ -16,10 +17,8 @@ import type { Protocol } from '../shared/protocols/protocol.ts';
 import { RequestBody } from '../shared/request-body.ts';
 import { webDigest } from '../shared/web/digest.ts';
 import { WebExchange } from '../shared/web/exchange.ts';
-import { Books } from './books.ts';
 import { GuardedStore } from './guarded-store.ts';
 import { type LlmCacheOptions, readOptions, requireHandler } from './options.ts';
-import { Visit } from './visit.ts';
 import { type WaitUntil, waitUntilOf } from './wait.ts';
 
 /** What answers requests: `Deno.serve`, Hono, Bun, workers. */
@@ -38,7 +37,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
   readonly #settings: FetchSettings;
   readonly #store: EntryStore;
   readonly #engine: Engine;
-  readonly #books: Books | null;
+  readonly #recorder: Recorder | null;
   readonly #digest: Digest;
   readonly #budget: ByteBudget;
   readonly #faults = new FaultLog(console);
@@ -58,7 +57,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
         : new GuardedStore(options.store, this.#faults);
     this.#digest = digest;
     this.#budget = new ByteBudget(settings.bufferedBytes);
-    this.#books = this.#openBooks(digest);
+    this.#recorder = this.#openBooks(digest);
     this.#engine = new Engine({
       store: this.#store,
       flights: new Flights(),
@@ -81,9 +80,9 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       consumer: await this.#consumerOf(request, rest),
     });
     const tally = this.#stats.of('fetch', protocol.name);
-    const visit = new Visit(exchange, this.#books, { startedAt, body: await this.#read(exchange) });
-    const decision = await this.#engine.decide(exchange, tally);
-    const pending = this.#books === null ? [] : [visit.recorded];
+    const recorded = this.#recorded(exchange, { startedAt, body: await this.#read(exchange) });
+    const decision = await this.#engine.decide(exchange.request, tally);
+    const pending = recorded === null ? [] : [recorded];
     if ('concluded' in decision) pending.push(decision.concluded);
     if (pending.length > 0) void this.#wait(Promise.all(pending), rest);
 
@@ -96,9 +95,6 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       now,
       watch: this.#watch(exchange),
       handle: async (forwarded) => this.#handler(forwarded, ...rest),
-      answered: (status) => visit.answered(status),
-      sent: (status) => visit.sent(status),
-      delivered: () => visit.delivered(),
     });
     if (this.#settings.debugHeaders && 'key' in decision && decision.key !== null) {
       response.headers.set('X-Cache-Key', decision.key);
@@ -106,26 +102,36 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     return response;
   }
 
-  #openBooks(digest: Digest): Books | null {
+  #openBooks(digest: Digest): Recorder | null {
     const { record } = this.#options;
     if (record === undefined) return null;
     const { provider = null, prices } = this.#settings;
     const parts = { record, provider, digest, faults: this.#faults };
-    return new Books({ ...parts, prices: new PriceList(prices) });
+    const defer = (step: () => void) => step();
+    return new Recorder({ ...parts, prices: new PriceList(prices), defer });
+  }
+
+  /** Resolves when the record of the exchange has been taken; null where there are no books. */
+  #recorded(exchange: WebExchange, arrival: Arrival): Promise<void> | null {
+    const recorder = this.#recorder;
+    if (recorder === null) return null;
+    return new Promise((resolve) => {
+      exchange.whenOver(() => recorder.record(exchange, arrival, resolve));
+    });
   }
 
   /** The body, for the books; null where it could not be held. */
   async #read({ request }: WebExchange): Promise<RequestBody | null> {
-    if (this.#books === null) return null;
+    if (this.#recorder === null) return null;
     const body = await request.body(this.#settings.maxRequestBytes);
     return body instanceof RequestBody ? body : null;
   }
 
   /** Reads an answer that no flight reads, where there are books to write it down. */
-  #watch(exchange: WebExchange): AnswerWatch | null {
-    if (this.#books === null) return null;
+  #watch({ request }: WebExchange): AnswerWatch | null {
+    if (this.#recorder === null) return null;
     const { maxResponseBytes: maxBytes } = this.#settings;
-    return new AnswerWatch(exchange, { keep: false, maxBytes, budget: this.#budget });
+    return new AnswerWatch(request.protocol, { keep: false, maxBytes, budget: this.#budget });
   }
 
   async #consumerOf(request: Request, rest: Rest): Promise<() => unknown> {

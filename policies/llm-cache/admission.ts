@@ -42,10 +42,10 @@ export class Admission {
   /** What was made of the flight's answer. Never rejects. */
   async conclude(lookup: Lookup, flight: Flight): Promise<Conclusion> {
     const { faults } = this.#parts;
-    const { exchange, tally } = lookup;
+    const { request, tally } = lookup;
     const seen = await flight.finished;
     const outcome = isWholeStream(seen) ? 'whole' : 'failed';
-    const reason = refusalOf(seen.status, seen.answer, exchange.request.protocol, lookup.body);
+    const reason = refusalOf(seen.status, seen.answer, request.protocol, lookup.body);
     if (reason !== null || seen.answer.body === null) {
       tally.countNotStored(reason ?? 'no-body');
       return { entry: null, outcome };
@@ -78,8 +78,7 @@ export class Admission {
 
   #entry(lookup: Lookup, seen: WatchedAnswer, body: Uint8Array): CachedResponse {
     const { settings, digest } = this.#parts;
-    const { controls } = lookup;
-    const { request } = lookup.exchange;
+    const { controls, request } = lookup;
     const ttl = controls.ttl === null ? settings.ttl : Math.min(controls.ttl, settings.maxTtl);
     const storedAt = this.#parts.now();
     const freshUntil = Math.min(storedAt + ttl * 1000, seen.answer.expiresAt ?? Infinity);

@@ -65,7 +65,7 @@ export async function explain(request: LlmRequest, parts: ExplainParts): Promise
   const controls = settings.clientControls
     ? readControls((name) => request.header(name))
     : noControls;
-  const known = await recognise(request, controls, settings, digest);
+  const known = await recognise(request, controls, { settings, digest });
   if (known === 'gone') return standsAside('not-json', controls);
   if ('aside' in known) return standsAside(known.aside, controls);
 

@@ -8,6 +8,7 @@ import { type Carrier, gatewayCarrier } from '../shared/node/carrier.ts';
 import { exchangeOf } from '../shared/node/exchange.ts';
 import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
 import { deliver } from './node/deliver.ts';
+import type { Decision } from './decision.ts';
 import { Engine } from './engine.ts';
 import type { Flights } from './flights.ts';
 import type { CacheStats } from './stats.ts';
@@ -63,8 +64,7 @@ export function cacheMiddleware<R extends AppRequest>(
     const startedAt = performance.now();
     const { apiEndpoint, protocol } = exchange.request;
     const tally = services.stats.of(services.pipelineOf(apiEndpoint), protocol.name);
-    const answered = async () => {
-      const decision = await engine.decide(exchange, tally);
+    const act = (decision: Decision) => {
       const delivery = { exchange, res, tally, startedAt, settings, timings, faults, used };
       const key = 'key' in decision ? decision.key : null;
       if (settings.debugHeaders && key !== null && !res.headersSent) {
@@ -72,9 +72,19 @@ export function cacheMiddleware<R extends AppRequest>(
       }
       if (!deliver(decision, delivery)) next();
     };
-    answered().catch((error: unknown) => {
+    const failed = (error: unknown) => {
       faults.report('llm-cache: an answer could not be delivered', error);
       res.destroy();
-    });
+    };
+    const decision = engine.decide(exchange.request, tally);
+    if (decision instanceof Promise) {
+      decision.then(act).catch(failed);
+      return;
+    }
+    try {
+      act(decision);
+    } catch (error) {
+      failed(error);
+    }
   };
 }

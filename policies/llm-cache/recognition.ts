@@ -1,5 +1,5 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
-import type { Digest, LlmRequest } from '../shared/exchange.ts';
+import type { BodyReason, Digest, LlmRequest } from '../shared/exchange.ts';
 import type { AsideReason } from '../shared/reasons.ts';
 import type { RequestBody } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
@@ -14,22 +14,35 @@ export type Recognition =
   | { readonly aside: AsideReason }
   | 'gone';
 
-/** The first steps of the story: recv, key. `remembered` is one for each step of a pipeline. */
-export async function recognise(
+/** What requests are recognised with. `remembered` is one for each step of a pipeline. */
+export interface Recognising {
+  readonly settings: LlmCacheSettings;
+  readonly digest: Digest;
+  readonly remembered?: Recent<string>;
+}
+
+/** The first steps of the story: recv, key. At once where the request's body has been read already. */
+export function recognise(
   request: LlmRequest,
   controls: ClientControls,
-  settings: LlmCacheSettings,
-  digest: Digest,
-  remembered?: Recent<string>,
-): Promise<Recognition> {
+  parts: Recognising,
+): Recognition | Promise<Recognition> {
   const byControls = asideByControls(controls);
   if (byControls !== null) return { aside: byControls };
+  const body = request.body(parts.settings.maxRequestBytes);
+  if (!(body instanceof Promise)) return byBody(request, body, parts);
+  return body.then((read) => byBody(request, read, parts));
+}
 
-  const body = await request.body(settings.maxRequestBytes);
+function byBody(
+  request: LlmRequest,
+  body: RequestBody | BodyReason,
+  { settings, digest, remembered }: Recognising,
+): Recognition {
   if (body === 'gone') return 'gone';
   if (typeof body === 'string') return { aside: body };
-  const byBody = asideByBody(body, request.protocol);
-  if (byBody !== null) return { aside: byBody };
+  const problem = asideByBody(body, request.protocol);
+  if (problem !== null) return { aside: problem };
 
   const scope = scopeOf(request, settings, digest);
   if (scope === null) return { aside: 'no-scope' };

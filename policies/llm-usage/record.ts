@@ -1,12 +1,9 @@
-import type { AnswerFacts, CacheType } from '../shared/exchange.ts';
+import { type AnswerFacts, type CacheType, clientClosedRequest } from '../shared/exchange.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
 import type { Priced } from './price-list.ts';
 import { type Costs, costsOf, unknownCosts } from './pricing.ts';
 import type { Price } from './rates.ts';
 import type { UsageRecord } from './usage-record.ts';
-
-/** Nginx's word for a client that left before there was a head to send. */
-export const clientClosedRequest = 499;
 
 /** What one record is made of. */
 export interface RecordParts {

@@ -33,6 +33,7 @@ export function makeRequest(parts: RequestParts = {}): LlmRequest {
     query,
     forwardedUrl: parts.forwardedUrl ?? `${path}${query}`,
     apiEndpoint: parts.apiEndpoint === undefined ? 'openai' : parts.apiEndpoint,
+    requestId: null,
     consumer: parts.consumer,
     left: parts.left ?? new AbortController().signal,
     header: (name) => forwarded.get(name) ?? undefined,

@@ -96,8 +96,8 @@ function forward(decision: Forward, delivery: Delivery): void {
   const { flight, fallback } = decision;
   let outcome: OutcomeName = outcomeOf(decision);
   const headPasses = () => mark(decision, delivery, outcome);
-  // Before the others: one reads the answer for all.
-  flight?.takeOff(exchange);
+  // The flight reads the answer for the books as well.
+  if (flight !== null) exchange.answer = flight.answer;
   exchange.passOn();
   if (flight === null) return onHeaders(res, headPasses);
   const inner = attach(flight, delivery, headPasses);

@@ -1,3 +1,4 @@
+import { clientClosedRequest } from '../../shared/exchange.ts';
 import { contentCodings } from '../../shared/format.ts';
 import { decoding, isText } from '../../shared/web/decode.ts';
 import { Passage } from '../../shared/web/passage.ts';
@@ -8,7 +9,7 @@ import { staleReply } from '../replies.ts';
 import { isFailing } from '../response-rules.ts';
 import type { OutcomeName } from '../stats.ts';
 import type { Delivery } from './delivery.ts';
-import { clientClosedRequest, gone, replay, served } from './replay.ts';
+import { gone, replay, served } from './replay.ts';
 
 /** A request that goes on to its handler, and the answer on its way back. */
 export class Call {
@@ -50,8 +51,9 @@ export class Call {
   /** Ties the flight to this call. */
   #takeOff(): void {
     const { flight, fallback, reason } = this.#decision;
+    const { exchange, watch } = this.#delivery;
+    exchange.answer = (flight ?? watch)?.answer ?? null;
     if (flight === null) return;
-    flight.takeOff(this.#delivery.exchange);
     flight.onDeserted = () => this.#abandon();
     flight.onCompany = () => void this.#passage?.drive();
     if (fallback === null) return;
@@ -63,7 +65,7 @@ export class Call {
   async #answer(response: Response): Promise<Response> {
     const { fallback } = this.#decision;
     const { headers, status, body } = response;
-    this.#delivery.answered(status);
+    this.#delivery.exchange.providerStatus = status;
     const mayStandIn = fallback !== null && !this.#left;
     if (mayStandIn && isFailing(status)) {
       body?.cancel().catch(() => {});
@@ -94,13 +96,13 @@ export class Call {
     const marked = this.#marked(response, null, false);
     this.#head(response);
     this.#observer?.end();
-    this.#delivery.delivered();
+    this.#delivery.exchange.over();
     return marked;
   }
 
   #pass(body: ReadableStream<Uint8Array>): Passage {
     const { flight } = this.#decision;
-    const { faults, maxBehind, tally, delivered } = this.#delivery;
+    const { faults, maxBehind, tally, exchange } = this.#delivery;
     const passage = new Passage(body, {
       observer: this.#observer,
       faults,
@@ -108,7 +110,7 @@ export class Call {
       keepsPace: () => flight?.hasCompany ?? false,
       goesOn: () => this.#goesOn(),
       tooSlow: () => tally.countSlowReader(),
-      delivered,
+      delivered: () => exchange.over(),
     });
     this.#passage = passage;
     if (this.#left) passage.leave();
@@ -122,7 +124,7 @@ export class Call {
   #head({ status, headers }: Response): void {
     this.#headPassed = true;
     // Who has left before it has got none.
-    if (!this.#left) this.#delivery.sent(status);
+    if (!this.#left) this.#delivery.exchange.status = status;
     this.#observer?.head(status, (name) => headers.get(name) ?? undefined);
   }
 
@@ -143,28 +145,28 @@ export class Call {
   }
 
   #failed(error: unknown): Response {
-    const { flight, fallback } = this.#decision;
+    const { fallback } = this.#decision;
     if (this.#isOver) return gone(this.#delivery);
     if (fallback !== null && !this.#left) return this.#stale(fallback, null);
-    flight?.abort('aborted');
-    this.#delivery.delivered();
+    this.#observer?.abort('aborted');
+    this.#delivery.exchange.over();
     throw error;
   }
 
   #stale(fallback: CachedResponse, status: number | null): Response {
-    const { flight, key } = this.#decision;
+    const { key } = this.#decision;
     const { exchange, store, now } = this.#delivery;
     served(exchange, 'stale', fallback);
     this.#outcome = 'stale';
     if (key !== null) store.used(key, fallback);
-    flight?.abort(status === null ? 'aborted' : 'status');
+    this.#observer?.abort(status === null ? 'aborted' : 'status');
     return replay(staleReply(fallback, status, now()), this.#delivery);
   }
 
   #leave(): void {
     if (this.#left) return;
     this.#left = true;
-    if (!this.#headPassed) this.#delivery.sent(clientClosedRequest);
+    if (!this.#headPassed) this.#delivery.exchange.status = clientClosedRequest;
     if (this.#passage !== null) this.#passage.leave();
     else if (!this.#goesOn()) this.#abandon();
   }
@@ -181,8 +183,8 @@ export class Call {
   /** Nobody wants the answer. */
   #abandon(): void {
     this.#ended.abort();
-    if (this.#passage === null) this.#decision.flight?.abort('client-left');
+    if (this.#passage === null) this.#observer?.abort('client-left');
     else this.#passage.abandon();
-    this.#delivery.delivered();
+    this.#delivery.exchange.over();
   }
 }

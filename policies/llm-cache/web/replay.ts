@@ -1,4 +1,4 @@
-import type { CacheType } from '../../shared/exchange.ts';
+import { type CacheType, clientClosedRequest } from '../../shared/exchange.ts';
 import type { WebExchange } from '../../shared/web/exchange.ts';
 import type { Following } from '../decision.ts';
 import type { CachedResponse } from '../entry.ts';
@@ -6,13 +6,10 @@ import type { Follower } from '../follower.ts';
 import { followingHead, type Reply } from '../replies.ts';
 import type { Delivery } from './delivery.ts';
 
-/** Nginx's word for a client that left before there was a head to send. */
-export const clientClosedRequest = 499;
-
 /** What nobody will read: the client has left. */
-export function gone({ sent, delivered }: Delivery): Response {
-  sent(clientClosedRequest);
-  delivered();
+export function gone({ exchange }: Delivery): Response {
+  exchange.status = clientClosedRequest;
+  exchange.over();
   return new Response(null, { status: clientClosedRequest });
 }
 
@@ -22,9 +19,9 @@ export function served(exchange: WebExchange, cacheType: CacheType, entry: Cache
 }
 
 /** An answer that the cache gives itself, whole. */
-export function replay({ status, headers, body }: Reply, { sent, delivered }: Delivery): Response {
-  sent(status);
-  delivered();
+export function replay({ status, headers, body }: Reply, { exchange }: Delivery): Response {
+  exchange.status = status;
+  exchange.over();
   // A copy: whoever takes these bytes may take their memory away as well.
   const bytes = new Uint8Array(body);
   return new Response(bytes, {
@@ -36,7 +33,7 @@ export function replay({ status, headers, body }: Reply, { sent, delivered }: De
 /** Lets the client read along with a stream that is under way, at its own pace. */
 export function follow(following: Following, delivery: Delivery): Response {
   const { status, headers } = followingHead(following);
-  delivery.sent(status);
+  delivery.exchange.status = status;
   return new Response(streamOf(following.follower, delivery), { status, headers });
 }
 
@@ -44,7 +41,7 @@ function streamOf(follower: Follower, delivery: Delivery): ReadableStream<Uint8A
   const { left } = delivery.exchange.request;
   const leave = () => {
     follower.leave();
-    delivery.delivered();
+    delivery.exchange.over();
   };
   return new ReadableStream<Uint8Array>(
     {
@@ -64,12 +61,12 @@ function streamOf(follower: Follower, delivery: Delivery): ReadableStream<Uint8A
           },
           end: () => {
             client.close();
-            delivery.delivered();
+            delivery.exchange.over();
           },
           break: () => {
             if (follower.tooSlow) delivery.tally.countSlowReader();
             client.error(new Error('The answer broke off.'));
-            delivery.delivered();
+            delivery.exchange.over();
           },
         });
       },

@@ -14,7 +14,7 @@ type BodySink = Pick<ResponseObserver, 'chunk' | 'end' | 'abort' | 'isDone'>;
  */
 export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   const codings = contentCodings(contentEncoding);
-  if (codings.length === 0) return sink;
+  if (codings.length === 0 || sink.isDone) return sink;
 
   // The coding that was applied last is undone first.
   const decoders = codings.toReversed().slice(0, 4).map(decoderFor);
@@ -30,7 +30,7 @@ export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   const last = whole.at(-1);
   if (whole.length !== codings.length || first === undefined || last === undefined) {
     stop('encoding');
-    return { chunk() {}, end() {}, abort() {} };
+    return { isDone: true, chunk() {}, end() {}, abort() {} };
   }
   const expansion = new Expansion();
   for (const decoder of whole) {
@@ -60,6 +60,9 @@ export function decoding(contentEncoding: string, sink: BodySink): BodySink {
     conclude();
   });
   return {
+    get isDone() {
+      return !open;
+    },
     chunk(bytes) {
       if (!open) return;
       fed += bytes.length;

@@ -1,7 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import type { Answer } from '../answer.ts';
 import type { ByteBudget } from '../budget.ts';
-import type { BodyReason, Exchange, LlmRequest } from '../exchange.ts';
+import {
+  type BodyReason,
+  clientClosedRequest,
+  type Exchange,
+  type LlmRequest,
+} from '../exchange.ts';
 import { findProtocol } from '../protocols/index.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import type { RequestBody } from '../request-body.ts';
@@ -52,6 +57,10 @@ class Passage {
     return (this.#lifeline ??= new Lifeline(this.req, this.#res, this.over));
   }
 
+  get status(): number {
+    return this.#res.headersSent ? this.#res.statusCode : clientClosedRequest;
+  }
+
   get upstreamStatus(): number | null {
     return this.#lifeline?.upstream?.statusCode ?? null;
   }
@@ -77,11 +86,18 @@ class Passage {
     return this.#left.signal;
   }
 
-  async body(maxBytes: number, carrier: Carrier): Promise<RequestBody | BodyReason> {
+  body(
+    maxBytes: number,
+    carrier: Carrier,
+  ): RequestBody | BodyReason | Promise<RequestBody | BodyReason> {
     // A policy that has rewritten the body since has put another one there.
     if (this.#held !== null && carrier.offered === this.#offered) {
       return this.#held.body.length > maxBytes ? 'request-too-large' : this.#held.body;
     }
+    return this.#read(maxBytes, carrier);
+  }
+
+  async #read(maxBytes: number, carrier: Carrier): Promise<RequestBody | BodyReason> {
     const read = await carrier.read(maxBytes, this.#budget);
     if (typeof read === 'string') return read;
     this.#release();
@@ -118,8 +134,12 @@ export class NodeExchange implements Exchange {
     return this.#passage.lifeline;
   }
 
+  get status(): number {
+    return this.#passage.status;
+  }
+
   /** Of the upstream's message; null where none has been passed on. */
-  get upstreamStatus(): number | null {
+  get providerStatus(): number | null {
     return this.#passage.upstreamStatus;
   }
 
@@ -226,6 +246,10 @@ class NodeRequest implements LlmRequest {
     return this.#carrier.apiEndpoint;
   }
 
+  get requestId(): string | null {
+    return this.#carrier.requestId;
+  }
+
   get consumer(): unknown {
     return this.#carrier.consumer;
   }
@@ -243,7 +267,7 @@ class NodeRequest implements LlmRequest {
     return (this.#own ??= headersIn(this.#passage.req.rawHeaders)).get(name) ?? [];
   }
 
-  body(maxBytes: number): Promise<RequestBody | BodyReason> {
+  body(maxBytes: number): RequestBody | BodyReason | Promise<RequestBody | BodyReason> {
     return this.#passage.body(maxBytes, this.#carrier);
   }
 }

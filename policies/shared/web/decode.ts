@@ -21,7 +21,7 @@ const formats: Readonly<Record<string, string>> = {
  */
 export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   const codings = contentCodings(contentEncoding);
-  if (codings.length === 0) return sink;
+  if (codings.length === 0 || sink.isDone) return sink;
   const expansion = new Expansion();
   const decoder = decoderFor(codings, (bytes) => {
     if (!expansion.allows(bytes)) stop('too-large');
@@ -29,7 +29,7 @@ export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   });
   if (decoder === null) {
     sink.abort('encoding');
-    return { chunk() {}, end() {}, abort() {} };
+    return { isDone: true, chunk() {}, end() {}, abort() {} };
   }
   const writer = decoder.writable.getWriter();
   let open = true;
@@ -51,6 +51,9 @@ export function decoding(contentEncoding: string, sink: BodySink): BodySink {
     open = false;
   });
   return {
+    get isDone() {
+      return !open;
+    },
     chunk(bytes) {
       if (!open) return;
       queued += bytes.length;
