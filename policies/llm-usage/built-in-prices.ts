@@ -36,11 +36,6 @@ const factors: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   groq: { 'service_tier flex': 1 },
 };
 
-/** The terms that are known of a provider. */
-export function factorsOf(provider: string): Readonly<Record<string, number>> {
-  return Object.hasOwn(factors, provider) ? (factors[provider] ?? {}) : {};
-}
-
 /** Who is asked for a model that the operator's provider does not have, after those whose names are alike. */
 const wellKnown = ['openai', 'anthropic', 'google', 'mistral', 'cohere', 'openrouter'];
 
@@ -75,7 +70,7 @@ function listed({ model, model_price: prices, provider }: Found): Listed {
   return {
     name: model.id,
     rates: isTiered ? (inputTokens) => ratesOf(prices, inputTokens) : () => rates,
-    factors: factorsOf(provider.id),
+    factors: factors[provider.id] ?? {},
     // It has the highest only of those that a provider may take for a request.
     ...(prices['requests_kcount'] !== undefined && { without: 'the fee of the request' }),
   };

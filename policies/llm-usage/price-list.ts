@@ -1,5 +1,5 @@
 import { Recent } from '../shared/recent.ts';
-import { builtInPrefix, builtInPrice, factorsOf, type Listed } from './built-in-prices.ts';
+import { builtInPrefix, builtInPrice, type Listed } from './built-in-prices.ts';
 import type { Price, Rates } from './rates.ts';
 
 /** Which call is to be priced. */
@@ -55,9 +55,9 @@ export class PriceList {
     const names = either.filter((name) => name !== null);
     for (const name of names) {
       const own = this.#own.get(name);
-      if (own !== undefined) return flat(name, own, provider);
+      if (own !== undefined) return flat(name, own);
     }
-    const ownPrefix = longest(names.map((name) => this.#prefixOf(name, provider)));
+    const ownPrefix = longest(names.map((name) => this.#prefixOf(name)));
     const builtIn = firstOf(names, (name) => builtInPrice(name, provider, at));
     // Of a family that the operator prices, a member that is listed by itself has its own price.
     if (ownPrefix === null) {
@@ -66,14 +66,14 @@ export class PriceList {
     return builtIn !== null && builtIn.name.length > ownPrefix.name.length ? builtIn : ownPrefix;
   }
 
-  #prefixOf(name: string, provider: string): Listed | null {
+  #prefixOf(name: string): Listed | null {
     const found = [...this.#own].filter(([listed]) => name.startsWith(listed));
-    return longest(found.map(([listed, rates]) => flat(listed, rates, provider)));
+    return longest(found.map(([listed, rates]) => flat(listed, rates)));
   }
 }
 
-function flat(name: string, rates: Rates, provider: string): Listed {
-  return { name, rates: () => rates, factors: factorsOf(provider) };
+function flat(name: string, rates: Rates): Listed {
+  return { name, rates: () => rates };
 }
 
 /** Names come from outside; no model has a longer one. */

@@ -11,9 +11,17 @@ const rules: ChoiceRules = {
     return typeof refusal === 'string' && refusal !== '';
   },
   fails: (choice) => isError(messageOf(choice)),
+  cites: (choice) => {
+    const { annotations } = messageOf(choice);
+    return Array.isArray(annotations) && annotations.some(isUrlCitation);
+  },
   // A later request may name the voice by its id.
   expiry: (choice) => expiryOf(messageOf(choice)['audio']),
 };
+
+function isUrlCitation(annotation: unknown): boolean {
+  return isObject(annotation) && annotation['type'] === 'url_citation';
+}
 
 /** The message of a choice or, of a stream's chunk, what is new of it. */
 function messageOf(choice: JsonObject): JsonObject {

@@ -15,6 +15,8 @@ export interface ChoiceRules {
   readonly refuses: (choice: JsonObject) => boolean;
   /** Whether it has an error in a member of the API's own. */
   readonly fails: (choice: JsonObject) => boolean;
+  /** Whether it cites what a search of the web has found. */
+  readonly cites: (choice: JsonObject) => boolean;
   /** When what it names at the provider is gone; null where it names nothing. */
   readonly expiry: (choice: JsonObject) => number | null;
 }
@@ -142,6 +144,8 @@ export class ChoicesReader implements StreamReader {
     if (isObject(choice['usage'])) (state.usage ??= new UsageParts()).add(choice['usage']);
     if (isError(choice) || this.#rules.fails(choice)) this.#error = true;
     if (this.#rules.refuses(choice)) this.#refused = true;
+    // Most do not tell how often they have searched: at least once.
+    if (this.#rules.cites(choice)) this.#usage.calls({ web_search_requests: 1 });
     this.#filter([choice]);
     this.#expiresAt = sooner(this.#expiresAt, this.#rules.expiry(choice));
   }
@@ -169,14 +173,12 @@ export class ChoicesReader implements StreamReader {
 
   /** Each choice tells the input, which is one, and its own output. */
   #usageOfChoices(): Usage | null {
-    const all = Array.from(this.#choices.values(), ({ usage }) => usage?.read() ?? null);
-    const [first = null, ...more] = all.filter((usage) => usage !== null);
-    return more.reduce((sum, { outputTokens }) => {
-      if (sum === null || sum.outputTokens === null) return null;
-      const output = sum.outputTokens + (outputTokens ?? 0);
-      const total = sum.inputTokens === null ? null : sum.inputTokens + output;
-      return { ...sum, outputTokens: output, totalTokens: total };
-    }, first);
+    const told = Array.from(this.#choices.values(), ({ usage }) => usage?.read() ?? null);
+    const all = told.filter((usage) => usage !== null);
+    const [first] = all;
+    if (first === undefined || all.length === 1) return first ?? null;
+    const output = all.reduce((sum, { outputTokens }) => sum + (outputTokens ?? 0), 0);
+    return { ...first, outputTokens: output, totalTokens: (first.inputTokens ?? 0) + output };
   }
 }
 

@@ -6,6 +6,7 @@ const rules: ChoiceRules = {
   speaks: (choice) => typeof choice['text'] === 'string',
   refuses: () => false,
   fails: () => false,
+  cites: () => false,
   expiry: () => null,
 };
 

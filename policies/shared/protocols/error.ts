@@ -5,7 +5,7 @@ import { isObject, type JsonObject } from '../json.ts';
  * of them, have for it. What stands deeper in an answer is for its protocol to find.
  */
 export function carriesError(payload: JsonObject): boolean {
-  const { message, detail, success, error_code: code, base_resp: minimax } = payload;
+  const { detail, success, error_code: code, base_resp: minimax } = payload;
   return (
     isError(payload) ||
     // Groq tells there why a stream stopped early.
@@ -17,7 +17,8 @@ export function carriesError(payload: JsonObject): boolean {
     isErrorCode(code) ||
     (isObject(minimax) && isErrorCode(minimax['status_code'])) ||
     // AWS and many gateways: words, and nothing of an answer beside them.
-    (typeof message === 'string' && !answerMembers.some((name) => isSet(payload[name])))
+    (!answerMembers.some((name) => isSet(payload[name])) &&
+      errorWords.some((name) => typeof payload[name] === 'string'))
   );
 }
 
@@ -42,6 +43,8 @@ export function isErrorList(json: unknown): boolean {
 
 /** At least one of them is in every answer, and in every part of a stream that has words of its own. */
 const answerMembers = ['choices', 'data', 'output', 'content', 'response'];
+
+const errorWords = ['message', 'Message', 'msg', 'error_message', 'errorMessage', 'error_msg'];
 
 function isSet(value: unknown): boolean {
   return value !== undefined && value !== null;
