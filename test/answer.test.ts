@@ -369,7 +369,13 @@ describe('AnswerReader', () => {
     const broken = {
       ...protocolOf('chat'),
       readAnswer: fails,
-      streamReader: () => ({ ended: false, event: fails, done: fails, reading: fails }),
+      streamReader: () => ({
+        ended: false,
+        fault: null,
+        event: fails,
+        done: fails,
+        reading: fails,
+      }),
     };
     for (const contentType of ['application/json', 'text/event-stream']) {
       for (const finish of ['end', 'abort'] as const) {

@@ -8,6 +8,7 @@ const text = 'data: {"choices":[{"delta":{"content":"Grüße"}}]}\n\n'.repeat(50
 
 /** What comes out; `first` resolves at the first bytes, `over` at the ending. */
 class Sink {
+  isDone = false;
   readonly chunks: Uint8Array[] = [];
   readonly endings: string[] = [];
   readonly first: Promise<void>;

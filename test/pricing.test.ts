@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { PriceList } from '../policies/llm-usage/price-list.ts';
-import { costsOf, type Rates } from '../policies/llm-usage/pricing.ts';
+import { costsOf } from '../policies/llm-usage/pricing.ts';
+import type { Rates } from '../policies/llm-usage/rates.ts';
 
 const counts = (
   inputTokens: number | null,

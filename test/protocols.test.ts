@@ -3,7 +3,8 @@ import * as fc from 'fast-check';
 import type { JsonObject } from '../policies/shared/json.ts';
 import { findProtocol, protocolNames, protocols } from '../policies/shared/protocols/index.ts';
 import type { ProtocolName, Reading } from '../policies/shared/protocols/protocol.ts';
-import { detailNames, readUsage } from '../policies/shared/usage.ts';
+import { readUsage } from '../policies/shared/usage.ts';
+import { detailNames } from '../policies/shared/usage-details.ts';
 import { protocolOf } from './fixtures/judge.ts';
 import {
   chatChunk,

@@ -27,6 +27,8 @@ export interface LlmUsageServices {
   readonly faults: FaultLog;
   /** Runs a step when the answers of this turn of the event loop are out. */
   defer(step: () => void): void;
+  /** Is told of a record that waits for the end of its answer. */
+  pending(record: Promise<void>): void;
 }
 
 /** The `llm-usage` policy: one record a request, whoever answers it. */
@@ -97,6 +99,10 @@ class UnreadAnswer implements ResponseObserver {
   constructor(exchange: NodeExchange, watch: AnswerWatch) {
     this.#exchange = exchange;
     this.#watch = watch;
+  }
+
+  get isDone(): boolean {
+    return this.#watch.isDone;
   }
 
   head(status: number, header: (name: string) => string | undefined): void {

@@ -18,6 +18,8 @@ export interface RecorderParts {
   readonly faults: FaultLog;
   /** Runs a step soon, when the answers of this moment are out. */
   readonly defer: (step: () => void) => void;
+  /** Is told of a record that waits for the end of its answer. */
+  readonly pending?: (record: Promise<void>) => void;
 }
 
 /** When and in which trace a request arrived. */
@@ -59,8 +61,9 @@ export class Recorder {
       this.#parts.defer(() => void this.#take(exchange, over, facts).then(then));
     };
     const facts = exchange.served?.facts ?? exchange.answer;
-    if (facts instanceof Promise) void facts.then(take);
-    else take(facts);
+    if (!(facts instanceof Promise)) return take(facts);
+    const made = facts.then(take);
+    this.#parts.pending?.(made);
   }
 
   /** Never rejects. */

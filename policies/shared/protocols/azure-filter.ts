@@ -1,0 +1,20 @@
+import { isObject } from '../json.ts';
+import { isError } from './error.ts';
+
+/**
+ * What Azure's content filter says in a choice or of a prompt: `error` where it was out of order and
+ * let everything pass, true where it took something out.
+ * https://learn.microsoft.com/en-us/azure/ai-services/openai/how-to/content-filters
+ */
+export function isFiltered(part: unknown): boolean | 'error' {
+  if (!isObject(part)) return false;
+  for (const name of ['content_filter_results', 'content_filter_result']) {
+    const results = part[name];
+    if (!isObject(results)) continue;
+    if (isError(results)) return 'error';
+    if (Object.values(results).some((one) => isObject(one) && one['filtered'] === true)) {
+      return true;
+    }
+  }
+  return false;
+}
