@@ -1,4 +1,5 @@
 import type { FetchSettings } from '../../schemas/fetch.ts';
+import { type Decision, isServed } from '../llm-cache/decision.ts';
 import { Engine } from '../llm-cache/engine.ts';
 import { mayBeBehind } from '../llm-cache/flight.ts';
 import { Flights } from '../llm-cache/flights.ts';
@@ -6,6 +7,7 @@ import { CacheStats } from '../llm-cache/stats.ts';
 import { MapStore } from '../llm-cache/stores/map.ts';
 import type { EntryStore } from '../llm-cache/stores/store.ts';
 import { deliver } from '../llm-cache/web/deliver.ts';
+import type { Delivery } from '../llm-cache/web/delivery.ts';
 import { PriceList } from '../llm-usage/price-list.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
 import { ByteBudget } from '../shared/budget.ts';
@@ -82,12 +84,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     });
     const tally = this.#stats.of('fetch', protocol.name);
     const visit = new Visit(exchange, this.#books, { startedAt, body: await this.#read(exchange) });
-    const decision = await this.#engine.decide(exchange, tally);
-    const pending = this.#books === null ? [] : [visit.recorded];
-    if ('concluded' in decision) pending.push(decision.concluded);
-    if (pending.length > 0) void this.#wait(Promise.all(pending), rest);
-
-    const response = await deliver(decision, {
+    const delivery: Delivery = {
       exchange,
       tally,
       maxBehind: mayBeBehind(this.#settings.maxResponseBytes),
@@ -99,11 +96,27 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       answered: (status) => visit.answered(status),
       sent: (status) => visit.sent(status),
       delivered: () => visit.delivered(),
-    });
-    if (this.#settings.debugHeaders && 'key' in decision && decision.key !== null) {
-      response.headers.set('X-Cache-Key', decision.key);
+    };
+    const answer = async (decision: Decision): Promise<Response> => {
+      const pending = this.#books === null ? [] : [visit.recorded];
+      if ('concluded' in decision) pending.push(decision.concluded);
+      if (pending.length > 0) void this.#wait(Promise.all(pending), rest);
+      const response = await deliver(decision, delivery);
+      const key = 'key' in decision ? decision.key : null;
+      // A head of another protocol is not ours to change.
+      if (this.#settings.debugHeaders && key !== null && response.status !== 101) {
+        response.headers.set('X-Cache-Key', key);
+      }
+      return response;
+    };
+    const decision = await this.#engine.decide(exchange, tally);
+    try {
+      return await answer(decision);
+    } catch (error) {
+      if (!isServed(decision)) throw error;
+      this.#faults.report('llm-cache: an answer could not be delivered', error);
+      return answer(await this.#engine.decideAgain(exchange, tally));
     }
-    return response;
   }
 
   #openBooks(digest: Digest): Books | null {

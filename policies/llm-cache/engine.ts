@@ -50,14 +50,27 @@ export class Engine {
   }
 
   /** Never rejects: a fault in here is a bypass, counted and logged. */
-  async decide(exchange: Exchange, tally: Tally): Promise<Decision> {
+  decide(exchange: Exchange, tally: Tally): Promise<Decision> {
+    return this.#decide(exchange, tally, null);
+  }
+
+  /**
+   * What becomes of a request whose answer from the cache could not be delivered: it goes on, and
+   * what the upstream answers takes the place of what is stored. Never rejects.
+   */
+  decideAgain(exchange: Exchange, tally: Tally): Promise<Decision> {
+    return this.#decide(exchange, tally, { kind: 'bypass', reason: 'store-error', fallback: null });
+  }
+
+  /** With a `way` the request goes on in that way, whatever is stored. */
+  async #decide(exchange: Exchange, tally: Tally, way: Way | null): Promise<Decision> {
     const { settings, faults } = this.#parts;
     const controls = settings.clientControls
       ? readControls((name) => exchange.request.header(name))
       : noControls;
     let decision: Decision;
     try {
-      decision = await this.#receive(exchange, tally, controls);
+      decision = await this.#receive(exchange, tally, controls, way);
     } catch (error) {
       faults.report('llm-cache: the cache failed', error);
       decision = aside('store-error');
@@ -69,14 +82,20 @@ export class Engine {
     return decision;
   }
 
-  async #receive(exchange: Exchange, tally: Tally, controls: ClientControls): Promise<Decision> {
+  async #receive(
+    exchange: Exchange,
+    tally: Tally,
+    controls: ClientControls,
+    way: Way | null,
+  ): Promise<Decision> {
     const { settings, digest } = this.#parts;
     const { request } = exchange;
     const known = await recognise(request, controls, settings, digest, this.#remembered);
     if (known === 'gone') return { kind: 'gone' };
     if ('aside' in known) return aside(known.aside);
     const consumer = consumerId(request.consumer, digest);
-    return this.#lookup({ exchange, consumer, tally, controls, ...known });
+    const lookup = { exchange, consumer, tally, controls, ...known };
+    return way === null ? this.#lookup(lookup) : this.#alone(lookup, way);
   }
 
   async #lookup(lookup: Lookup): Promise<Decision> {
@@ -221,12 +240,11 @@ function wayOf(found: CachedResponse | undefined | 'failed', fallback: CachedRes
 function count(decision: Decision, tally: Tally): void {
   switch (decision.kind) {
     case 'gone':
-      return;
     case 'hit':
-      return tally.count('hit', null);
     case 'joined':
     case 'following':
-      return tally.count('coalesced', null);
+      // Counted when it has been delivered.
+      return;
     case 'unavailable':
       return tally.count('miss', 'only-if-cached');
     default:

@@ -7,6 +7,8 @@ import type { FaultLog } from '../shared/faults.ts';
 import { type Carrier, gatewayCarrier } from '../shared/node/carrier.ts';
 import { exchangeOf } from '../shared/node/exchange.ts';
 import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
+import { breakOff } from '../shared/node/response-end.ts';
+import { type Decision, isServed } from './decision.ts';
 import { deliver } from './node/deliver.ts';
 import { Engine } from './engine.ts';
 import type { Flights } from './flights.ts';
@@ -54,7 +56,7 @@ export function cacheMiddleware<R extends AppRequest>(
   const used = store.used.bind(store);
 
   return (req, res, next) => {
-    const exchange = exchangeOf(req, res, services.budget, carrierOf);
+    const exchange = exchangeOf(req, res, services, carrierOf);
     if (exchange === null) return next();
     if (!exchange.claim('llm-cache')) {
       exchange.passOn();
@@ -63,18 +65,30 @@ export function cacheMiddleware<R extends AppRequest>(
     const startedAt = performance.now();
     const { apiEndpoint, protocol } = exchange.request;
     const tally = services.stats.of(services.pipelineOf(apiEndpoint), protocol.name);
-    const answered = async () => {
-      const decision = await engine.decide(exchange, tally);
-      const delivery = { exchange, res, tally, startedAt, settings, timings, faults, used };
+    const delivery = { exchange, res, tally, startedAt, settings, timings, faults, used };
+    /** True when the request has its answer. */
+    const answer = async (decision: Decision): Promise<boolean> => {
       const key = 'key' in decision ? decision.key : null;
       if (settings.debugHeaders && key !== null && !res.headersSent) {
         res.setHeader('X-Cache-Key', key);
       }
-      if (!deliver(decision, delivery)) next();
+      try {
+        return deliver(decision, delivery);
+      } catch (error) {
+        if (res.headersSent || decision.kind === 'unavailable') throw error;
+        faults.report('llm-cache: an answer could not be delivered', error);
+        if ('flight' in decision && 'fallback' in decision) decision.flight?.abort('aborted');
+        if (!isServed(decision)) return false;
+        exchange.served = null;
+        return answer(await engine.decideAgain(exchange, tally));
+      }
     };
-    answered().catch((error: unknown) => {
+    const handle = async () => {
+      if (!(await answer(await engine.decide(exchange, tally)))) next();
+    };
+    handle().catch((error: unknown) => {
       faults.report('llm-cache: an answer could not be delivered', error);
-      res.destroy();
+      breakOff(res);
     });
   };
 }

@@ -10,6 +10,7 @@ import type { FaultLog } from '../shared/faults.ts';
 import { type Carrier, gatewayCarrier } from '../shared/node/carrier.ts';
 import { type NodeExchange, exchangeOf } from '../shared/node/exchange.ts';
 import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
+import { breakOff } from '../shared/node/response-end.ts';
 import { tap } from '../shared/node/tap.ts';
 import { RequestBody } from '../shared/request-body.ts';
 import type { PriceList } from './price-list.ts';
@@ -50,7 +51,7 @@ export function usageMiddleware<R extends AppRequest>(
   carrierOf: (req: R, res: ServerResponse) => Carrier,
 ): Middleware<R> {
   return (req, res, next) => {
-    const exchange = exchangeOf(req, res, services.budget, carrierOf);
+    const exchange = exchangeOf(req, res, services, carrierOf);
     if (exchange === null || !exchange.claim('llm-usage')) return next();
     const startedAt = Date.now();
     exchange.beforeOthers(() => watch(exchange, res, settings, services));
@@ -59,13 +60,18 @@ export function usageMiddleware<R extends AppRequest>(
     exchange.whenOver(() => {
       void record(exchange, { res, body, startedAt, settings, services });
     });
-    void readRequest(exchange, settings, services).then((read) => {
-      // The client has left meanwhile, or somebody else has answered.
+    const goOn = async () => {
+      const read = await readRequest(exchange, settings, services);
+      // The client has left meanwhile, or another handler has answered.
       if (read === 'gone' || res.headersSent) return;
       body = read;
       // Most requests that come to the cache go no further.
       if (!services.isCacheNext(exchange.request.apiEndpoint)) exchange.passOn();
       next();
+    };
+    goOn().catch((error: unknown) => {
+      services.faults.report('llm-usage: a request could not go on', error);
+      breakOff(res);
     });
   };
 }
@@ -79,7 +85,7 @@ function watch(
 ): void {
   if (exchange.answer !== null) return;
   const observer = new AnswerWatch(exchange, { keep: false, maxBytes, budget });
-  tap({ res, lifeline: exchange.lifeline, observer, faults });
+  tap({ res, call: exchange.call, observer, faults });
 }
 
 /** The request's body; null where it could not be held. */
