@@ -1,7 +1,7 @@
-import { IncomingMessage, type ServerResponse } from 'node:http';
-import type { Readable } from 'node:stream';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AppRequest } from './gateway.ts';
-import type { Over } from './over.ts';
+import type { ResponseEnd } from './response-end.ts';
+import type { ResponseGuard, StandIn } from './response-guard.ts';
 
 /** How long an answer that comes from no upstream's message may be silent once its client has left. */
 export interface Patience {
@@ -17,40 +17,52 @@ const usual: Patience = { thinkingMs: 10 * 60_000, silentMs: 15_000 };
 export type Cut = 'aborted' | 'client-left';
 
 /**
- * Ties the upstream's answer and the client's response together where http-proxy does not: whose
- * other side is gone does not go on alone, unless somebody wants the rest.
+ * The call to the upstream and the response to the client, tied together where http-proxy does not:
+ * a call whose client has left ends, unless others want its answer.
  */
-export class Lifeline {
-  /** The upstream's message; null as long as none is being passed on. */
-  upstream: IncomingMessage | null = null;
+export class UpstreamCall {
   /** Asked when the client has left: whether the call goes on without it. */
   goesOn: () => boolean = () => false;
-  /** Asked when the upstream died before its first byte: whether somebody else answers. */
-  isRescued: () => boolean = () => false;
   /** Told, once, when the answer will not come to its end. */
   onCut: ((reason: Cut) => void)[] = [];
   readonly #req: AppRequest;
   readonly #res: ServerResponse;
+  readonly #guard: ResponseGuard;
+  readonly #patience: Patience;
   #isGone = false;
   /** The client has left, and the call goes on. */
   #detached = false;
   /** The client left before its request had been forwarded whole. */
   #requestBroke = false;
-  readonly #patience: Patience;
   #silence: NodeJS.Timeout | undefined;
 
-  constructor(req: AppRequest, res: ServerResponse, over: Over, patience = usual) {
-    this.#patience = patience;
+  constructor(
+    req: AppRequest,
+    res: ServerResponse,
+    parts: { readonly end: ResponseEnd; readonly guard: ResponseGuard },
+    patience = usual,
+  ) {
     this.#req = req;
     this.#res = res;
-    res.on('pipe', (source: Readable) => {
-      if (source instanceof IncomingMessage && source !== req) this.#take(source);
-    });
-    over.first(() => this.#clientLeft());
+    this.#guard = parts.guard;
+    this.#patience = patience;
+    parts.guard.onMessage = (message) => this.#take(message);
+    parts.guard.onFailure = () => this.#cut('aborted');
+    parts.end.first(() => this.#clientLeft());
     req.once('aborted', () => {
       this.#requestBroke = true;
       this.abandon();
     });
+  }
+
+  /** The upstream's message; null as long as none is passed on. */
+  get message(): IncomingMessage | null {
+    return this.#guard.message;
+  }
+
+  /** Lets `standIn` answer for an upstream that fails before its first byte. */
+  replaceFailures(standIn: StandIn): void {
+    this.#guard.replaceFailures(standIn, () => this.#end());
   }
 
   /** Ends a call that went on without its client. */
@@ -62,7 +74,7 @@ export class Lifeline {
 
   /** A sign of life of the answer. */
   stir(): void {
-    if (!this.#detached || this.upstream !== null) return;
+    if (!this.#detached || this.message !== null) return;
     clearTimeout(this.#silence);
     const { thinkingMs, silentMs } = this.#patience;
     const waitMs = this.#res.headersSent ? silentMs : thinkingMs;
@@ -75,64 +87,55 @@ export class Lifeline {
     clearTimeout(this.#silence);
   }
 
-  #take(upstream: IncomingMessage): void {
-    this.upstream = upstream;
+  /** A pipe that waits for the client alone goes on. */
+  resume(): void {
+    this.#res.emit('drain');
+    // A wrapper may keep the listeners of `drain` to itself.
+    if (this.message?.isPaused()) this.message.resume();
+  }
+
+  #take(message: IncomingMessage): void {
     clearTimeout(this.#silence);
-    upstream.once('close', () => {
-      if (!upstream.complete) this.#upstreamDied();
-    });
     if (!this.#isGone) return;
-    if (this.#detached) this.#drive(upstream);
-    else upstream.destroy();
+    if (this.#detached) this.#drive(message);
+    else message.destroy();
   }
 
   #clientLeft(): void {
     if (this.#res.writableEnded) return;
     this.#isGone = true;
-    if (this.upstream?.destroyed && !this.upstream.complete) return this.#cut('aborted');
+    this.#guard.clientLeft();
+    if (this.#guard.hasFailed) return this.#cut('aborted');
     this.#detached = this.goesOn() && !this.#requestBroke;
     if (!this.#detached) return this.#giveUp();
     this.#stayInformed();
-    if (this.upstream !== null) this.#drive(this.upstream);
+    if (this.message !== null) this.#drive(this.message);
     else this.stir();
   }
 
-  /** http-proxy tells nobody of a call that is reset when the client is gone; this one is not that client's any more. */
+  /** http-proxy reports no reset of a call whose client is gone; this call is no longer that client's. */
   #stayInformed(): void {
     const socket: unknown = Object.create(this.#req.socket, { destroyed: { value: false } });
     Object.defineProperty(this.#req, 'socket', { configurable: true, value: socket });
   }
 
   /** Carries the answer through the pipeline's wrappers to a client that is not there, as the proxy's pipe did. */
-  #drive(upstream: IncomingMessage): void {
-    upstream.unpipe(this.#res);
-    upstream.on('data', (bytes: Buffer) => this.#res.write(bytes));
-    upstream.once('end', () => this.#res.end());
-    upstream.resume();
+  #drive(message: IncomingMessage): void {
+    message.unpipe(this.#res);
+    message.on('data', (bytes: Buffer) => this.#res.write(bytes));
+    message.once('end', () => this.#res.end());
+    message.resume();
   }
 
   #giveUp(): void {
-    if (this.upstream !== null) this.upstream.destroy();
-    // Without a head from the upstream yet, this is how http-proxy is told to give up.
-    else this.#req.emit('aborted');
+    this.#end();
     this.#cut('client-left');
   }
 
-  #upstreamDied(): void {
-    const res = this.#res;
-    if (res.writableEnded) return;
-    if (this.#isGone) this.#cut('aborted');
-    else if (res.headersSent) res.destroy();
-    else if (!this.isRescued()) this.#badGateway();
-  }
-
-  #badGateway(): void {
-    const res = this.#res;
-    for (const name of res.getHeaderNames()) res.removeHeader(name);
-    res.statusCode = 502;
-    res.statusMessage = 'Bad Gateway';
-    res.setHeader('content-type', 'text/plain; charset=utf-8');
-    res.end('Bad gateway.');
+  #end(): void {
+    if (this.message !== null) this.message.destroy();
+    // Without a head from the upstream yet, this is how http-proxy is told to give up.
+    else this.#req.emit('aborted');
   }
 
   #cut(reason: Cut): void {
