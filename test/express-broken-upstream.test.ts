@@ -219,6 +219,7 @@ for (const [version, express] of Object.entries(expresses)) {
         asked.write(head(sse, 'Transfer-Encoding: chunked') + chunk(first));
       });
       const piping: Handler = async (req, res) => {
+        req.resume();
         const answer = await fetch(`${upstream.url}${req.url}`, { method: 'POST', body: '{}' });
         res.setHeader('content-type', 'text/event-stream');
         pipeline(Readable.fromWeb(answer.body as ReadableStream), res, () => {});

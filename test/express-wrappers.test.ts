@@ -162,7 +162,7 @@ for (const [version, express] of Object.entries(expresses)) {
         if (req.headers['x-slow'] === undefined) return next();
         const { on, write } = res;
         res.on = (event: string, listener: (...args: never[]) => void) =>
-          event === 'drain' ? res : (on.call(res, event, listener as never) as typeof res);
+          event === 'drain' ? res : on.call(res, event, listener as never);
         res.write = ((...args: unknown[]) => {
           Reflect.apply(write, res, args);
           return false;

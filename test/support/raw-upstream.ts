@@ -55,10 +55,10 @@ export class RawUpstream {
 }
 
 function isWhole(text: string): boolean {
-  const head = text.indexOf('\r\n\r\n');
-  if (head < 0) return false;
+  const headEnd = text.indexOf('\r\n\r\n');
+  if (headEnd < 0) return false;
   const length = /^content-length: (\d+)/im.exec(text)?.[1];
-  if (length !== undefined) return text.length >= head + 4 + Number(length);
+  if (length !== undefined) return text.length >= headEnd + 4 + Number(length);
   return !/^transfer-encoding/im.test(text) || text.endsWith('0\r\n\r\n');
 }
 
