@@ -317,6 +317,32 @@ describe('An upstream that breaks off, behind the gateway,', () => {
     expect(text()).to.contain(answers.chat.sse);
   });
 
+  it('breaks off for a pipelined request: the answer before it is whole, and its own is not', async () => {
+    const asked: net.Socket[] = [];
+    upstream.does((socket) => void asked.push(socket));
+    const { hostname, port, pathname } = new URL(url('both'));
+    const client = net.connect(Number(port), hostname);
+    let text = '';
+    client.on('data', (bytes) => (text += bytes.toString()));
+    client.on('error', () => {});
+    const closed = new Promise((resolve) => client.once('close', resolve));
+    for (const nth of [1, 2]) {
+      const body = JSON.stringify(newQuestion());
+      const fields = `Host: a\r\nContent-Length: ${body.length}`;
+      client.write(`POST ${pathname} HTTP/1.1\r\n${fields}\r\n\r\n${body}`);
+      await eventually(() => asked.length === nth, 'the call');
+    }
+    asked[1]?.write(head(sse, 'Transfer-Encoding: chunked') + chunk(first), () => {
+      setTimeout(() => {
+        asked[1]?.resetAndDestroy();
+        setTimeout(() => asked[0]?.end(whole(answers.chat.json)), 30);
+      }, 30);
+    });
+    await closed;
+    expect(text).to.contain(answers.chat.json);
+    expect(text.split(answers.chat.json)[1]).to.not.match(/0\r\n\r\n$|Bad gateway/);
+  });
+
   it('leaves the client’s connection closed, and the next request of it served on another', async () => {
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
     const ask = () =>
