@@ -9,7 +9,7 @@ import { exchangeOf } from '../shared/node/exchange.ts';
 import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
 import { breakOff } from '../shared/node/response-end.ts';
 import { type Decision, isServed } from './decision.ts';
-import { deliver } from './node/deliver.ts';
+import { deliver, type Delivery } from './node/deliver.ts';
 import { Engine } from './engine.ts';
 import type { Flights } from './flights.ts';
 import type { CacheStats } from './stats.ts';
@@ -66,29 +66,36 @@ export function cacheMiddleware<R extends AppRequest>(
     const { apiEndpoint, protocol } = exchange.request;
     const tally = services.stats.of(services.pipelineOf(apiEndpoint), protocol.name);
     const delivery = { exchange, res, tally, startedAt, settings, timings, faults, used };
-    /** True when the request has its answer. */
-    const answer = async (decision: Decision): Promise<boolean> => {
-      const key = 'key' in decision ? decision.key : null;
-      if (settings.debugHeaders && key !== null && !res.headersSent) {
-        res.setHeader('X-Cache-Key', key);
-      }
-      try {
-        return deliver(decision, delivery);
-      } catch (error) {
-        if (res.headersSent || decision.kind === 'unavailable') throw error;
-        faults.report('llm-cache: an answer could not be delivered', error);
-        if ('flight' in decision && 'fallback' in decision) decision.flight?.abort('aborted');
-        if (!isServed(decision)) return false;
-        exchange.served = null;
-        return answer(await engine.decideAgain(exchange, tally));
-      }
-    };
     const handle = async () => {
-      if (!(await answer(await engine.decide(exchange, tally)))) next();
+      const result = attempt(await engine.decide(exchange, tally), delivery);
+      if (result === 'answered') return;
+      if (result === 'goes-on') return next();
+      const again = attempt(await engine.decideAgain(exchange, tally), delivery);
+      if (again !== 'answered') next();
     };
     handle().catch((error: unknown) => {
       faults.report('llm-cache: an answer could not be delivered', error);
       breakOff(res);
     });
   };
+}
+
+/** Does what was decided. An answer that fails before its head is `undelivered`, and the request has none yet. */
+function attempt(decision: Decision, delivery: Delivery): 'answered' | 'goes-on' | 'undelivered' {
+  const { exchange, res, settings, faults } = delivery;
+  const key = 'key' in decision ? decision.key : null;
+  if (settings.debugHeaders && key !== null && !res.headersSent) {
+    res.setHeader('X-Cache-Key', key);
+  }
+  try {
+    return deliver(decision, delivery) ? 'answered' : 'goes-on';
+  } catch (error) {
+    if (res.headersSent || decision.kind === 'unavailable') throw error;
+    faults.report('llm-cache: an answer could not be delivered', error);
+    exchange.served = null;
+    if (isServed(decision)) return 'undelivered';
+    // Those who wait for its answer call by themselves.
+    if ('fallback' in decision) decision.flight?.abort('aborted');
+    return 'goes-on';
+  }
 }
