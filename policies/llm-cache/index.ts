@@ -9,7 +9,7 @@ import { exchangeOf } from '../shared/node/exchange.ts';
 import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
 import { breakOff } from '../shared/node/response-end.ts';
 import { type Decision, isServed } from './decision.ts';
-import { deliver } from './node/deliver.ts';
+import { deliver, type Delivery } from './node/deliver.ts';
 import { Engine } from './engine.ts';
 import type { Flights } from './flights.ts';
 import type { CacheStats } from './stats.ts';
@@ -67,23 +67,9 @@ export function cacheMiddleware<R extends AppRequest>(
     const tally = services.stats.of(services.pipelineOf(apiEndpoint), protocol.name);
     const delivery = { exchange, res, tally, startedAt, settings, timings, faults, used };
     const act = (decision: Decision): void => {
-      const key = 'key' in decision ? decision.key : null;
-      if (settings.debugHeaders && key !== null && !res.headersSent) {
-        res.setHeader('X-Cache-Key', key);
-      }
-      let isAnswered = false;
-      try {
-        isAnswered = deliver(decision, delivery);
-      } catch (error) {
-        if (res.headersSent || decision.kind === 'unavailable') throw error;
-        faults.report('llm-cache: an answer could not be delivered', error);
-        if ('flight' in decision && 'fallback' in decision) decision.flight?.abort('aborted');
-        if (isServed(decision)) {
-          exchange.served = null;
-          return whenDecided(engine.decideAgain(exchange.request, tally));
-        }
-      }
-      if (!isAnswered) next();
+      const result = attempt(decision, delivery);
+      if (result === 'goes-on') return next();
+      if (result === 'undelivered') whenDecided(engine.decideAgain(exchange.request, tally));
     };
     const failed = (error: unknown) => {
       faults.report('llm-cache: an answer could not be delivered', error);
@@ -103,4 +89,24 @@ export function cacheMiddleware<R extends AppRequest>(
     };
     whenDecided(engine.decide(exchange.request, tally));
   };
+}
+
+/** Does what was decided. An answer that fails before its head is `undelivered`, and the request has none yet. */
+function attempt(decision: Decision, delivery: Delivery): 'answered' | 'goes-on' | 'undelivered' {
+  const { exchange, res, settings, faults } = delivery;
+  const key = 'key' in decision ? decision.key : null;
+  if (settings.debugHeaders && key !== null && !res.headersSent) {
+    res.setHeader('X-Cache-Key', key);
+  }
+  try {
+    return deliver(decision, delivery) ? 'answered' : 'goes-on';
+  } catch (error) {
+    if (res.headersSent || decision.kind === 'unavailable') throw error;
+    faults.report('llm-cache: an answer could not be delivered', error);
+    exchange.served = null;
+    if (isServed(decision)) return 'undelivered';
+    // Those who wait for its answer call by themselves.
+    if ('fallback' in decision) decision.flight?.abort('aborted');
+    return 'goes-on';
+  }
 }

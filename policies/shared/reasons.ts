@@ -20,7 +20,7 @@ export const asideReasons = {
   'layer-off': 'the client sent `X-Cache-Type: semantic`, and there is no semantic layer',
   'only-if-cached':
     'the client sent `Cache-Control: only-if-cached` and nothing stored serves: 504',
-  'store-error': 'the store failed; the log says how',
+  'store-error': 'the store failed, or what it gave cannot be delivered; the log says how',
   'slow-reader':
     'a reader of a shared stream fell more than `maxResponseBytes` behind, and its response was broken off',
 } as const;

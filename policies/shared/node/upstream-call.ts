@@ -1,4 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { IncomingMessage, type ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import type { AppRequest } from './gateway.ts';
 import type { ResponseEnd } from './response-end.ts';
 import type { ResponseGuard, StandIn } from './response-guard.ts';
@@ -29,6 +30,8 @@ export class UpstreamCall {
   readonly #res: ServerResponse;
   readonly #guard: ResponseGuard;
   readonly #patience: Patience;
+  /** What another handler pipes into the response, of its own making. */
+  #source: Readable | null = null;
   #isGone = false;
   /** The client has left, and the call goes on. */
   #detached = false;
@@ -48,6 +51,9 @@ export class UpstreamCall {
     this.#patience = patience;
     parts.guard.onMessage = (message) => this.#take(message);
     parts.guard.onFailure = () => this.#cut('aborted');
+    res.on('pipe', (source: Readable) => {
+      if (!(source instanceof IncomingMessage)) this.#follow(source);
+    });
     parts.end.first(() => this.#clientLeft());
     req.once('aborted', () => {
       this.#requestBroke = true;
@@ -101,11 +107,20 @@ export class UpstreamCall {
     else message.destroy();
   }
 
+  /** A call that goes on without its client ends with the stream that its answer comes from. */
+  #follow(source: Readable): void {
+    this.#source = source;
+    source.once('close', () => {
+      if (!source.readableEnded) this.abandon();
+    });
+  }
+
   #clientLeft(): void {
     if (this.#res.writableEnded) return;
     this.#isGone = true;
     this.#guard.clientLeft();
-    if (this.#guard.hasFailed) return this.#cut('aborted');
+    const hasBroken = this.#source?.destroyed === true && !this.#source.readableEnded;
+    if (this.#guard.hasFailed || hasBroken) return this.#cut('aborted');
     this.#detached = this.goesOn() && !this.#requestBroke;
     if (!this.#detached) return this.#giveUp();
     this.#stayInformed();
