@@ -272,10 +272,10 @@ for (const [host, decode] of [
       ['gzip, gzip, gzip', zlib.gzipSync(zlib.gzipSync(gigabyte))],
     ];
 
-    for (const [codings, body] of bombs) {
-      it(`stops when nobody wants more: ${codings}`, async () => {
+    for (const [chain, body] of bombs) {
+      it(`stops when nobody wants more: ${chain}`, async () => {
         const sink = new FullSink(2 * mebibyte);
-        const decoder = decode(codings, sink);
+        const decoder = decode(chain, sink);
         for (let at = 0; at < body.length; at += 65_536) {
           decoder.chunk(body.subarray(at, at + 65_536));
         }
@@ -288,9 +288,9 @@ for (const [host, decode] of [
         expect(taken).to.be.lessThan(3 * mebibyte);
       });
 
-      it(`stops by itself where it unpacks without end: ${codings}`, async () => {
+      it(`stops by itself where it unpacks without end: ${chain}`, async () => {
         const sink = new FullSink(Infinity);
-        const decoder = decode(codings, sink);
+        const decoder = decode(chain, sink);
         decoder.chunk(body.subarray(0, 65_536));
         decoder.end();
         await sink.over;

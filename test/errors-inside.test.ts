@@ -254,35 +254,33 @@ describe('An answer with a fault somewhere inside', () => {
       ['responses', responseWith({ incomplete_details: { reason: 'x' } }), 'incomplete'],
     ],
     'a tool of the provider that failed within a message': [
-      ...[
-        [
-          {
-            type: 'web_search_tool_result',
-            content: { type: 'web_search_tool_result_error', error_code: 'unavailable' },
-          },
-          'error-in-body',
-        ],
-        [{ type: 'mcp_tool_result', is_error: true, content: [] }, 'error-in-body'],
-        [{ type: 'error' }, 'error-in-body'],
-        [{ type: 'mcp_tool_result', is_error: false, content: [] }, null],
-        [{ type: 'web_search_tool_result', content: [{ type: 'web_search_result' }] }, null],
-      ].flatMap(([block, reason]) => [
-        [
+      [
+        {
+          type: 'web_search_tool_result',
+          content: { type: 'web_search_tool_result_error', error_code: 'unavailable' },
+        },
+        'error-in-body',
+      ],
+      [{ type: 'mcp_tool_result', is_error: true, content: [] }, 'error-in-body'],
+      [{ type: 'error' }, 'error-in-body'],
+      [{ type: 'mcp_tool_result', is_error: false, content: [] }, null],
+      [{ type: 'web_search_tool_result', content: [{ type: 'web_search_result' }] }, null],
+    ].flatMap(([block, reason]) => [
+      [
+        'messages',
+        { type: 'message', content: [block], stop_reason: 'end_turn' },
+        reason as Verdict,
+      ] as const,
+      [
+        'messages',
+        streamWith(
           'messages',
-          { type: 'message', content: [block], stop_reason: 'end_turn' },
-          reason as Verdict,
-        ] as const,
-        [
-          'messages',
-          streamWith(
-            'messages',
-            { type: 'content_block_start', index: 7, content_block: block },
-            { type: 'content_block_stop', index: 7 },
-          ),
-          reason as Verdict,
-        ] as const,
-      ]),
-    ],
+          { type: 'content_block_start', index: 7, content_block: block },
+          { type: 'content_block_stop', index: 7 },
+        ),
+        reason as Verdict,
+      ] as const,
+    ]),
     'two answers that were put together': [
       [
         'chat',

@@ -819,7 +819,7 @@ describe('readUsage', () => {
       'fallback_credit redeemed',
     ]);
     for (const standard of ['standard', 'default', 'auto', 'on_demand', '', null, 7, {}]) {
-      expect(terms({ service_tier: standard, speed: standard }), String(standard)).to.equal(
+      expect(terms({ service_tier: standard, speed: standard }), JSON.stringify(standard)).to.equal(
         undefined,
       );
     }
