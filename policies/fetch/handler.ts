@@ -72,7 +72,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
 
   /** Answers a request of `protocol`. Rejects with what the handler throws. */
   async answer(request: Request, rest: Rest, protocol: Protocol): Promise<Response> {
-    const startedAt = now();
+    const arrival = this.#recorder?.arrive();
     const exchange = new WebExchange(request, {
       protocol,
       budget: this.#budget,
@@ -80,9 +80,9 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       consumer: await this.#consumerOf(request, rest),
     });
     const tally = this.#stats.of('fetch', protocol.name);
-    const recorded = this.#recorded(exchange, { startedAt, body: await this.#read(exchange) });
+    const recorded = arrival && this.#recorded(exchange, arrival, await this.#read(exchange));
     const decision = await this.#engine.decide(exchange.request, tally);
-    const pending = recorded === null ? [] : [recorded];
+    const pending = recorded === undefined ? [] : [recorded];
     if ('concluded' in decision) pending.push(decision.concluded);
     if (pending.length > 0) void this.#wait(Promise.all(pending), rest);
 
@@ -111,12 +111,10 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     return new Recorder({ ...parts, prices: new PriceList(prices), defer });
   }
 
-  /** Resolves when the record of the exchange has been taken; null where there are no books. */
-  #recorded(exchange: WebExchange, arrival: Arrival): Promise<void> | null {
-    const recorder = this.#recorder;
-    if (recorder === null) return null;
+  /** Resolves when the record of the exchange has been taken. */
+  #recorded(exchange: WebExchange, arrival: Arrival, body: RequestBody | null): Promise<void> {
     return new Promise((resolve) => {
-      exchange.whenOver(() => recorder.record(exchange, arrival, resolve));
+      exchange.whenOver(() => this.#recorder?.record(exchange, arrival, body, resolve));
     });
   }
 

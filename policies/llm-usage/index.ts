@@ -54,11 +54,11 @@ export function usageMiddleware<R extends AppRequest>(
   return (req, res, next) => {
     const exchange = exchangeOf(req, res, services.budget, carrierOf);
     if (exchange === null || !exchange.claim('llm-usage')) return next();
-    const startedAt = Date.now();
+    const arrival = recorder.arrive();
     exchange.beforeOthers(() => observe(exchange, res, settings, services));
 
     let body: RequestBody | null = null;
-    exchange.whenOver(() => recorder.record(exchange, { startedAt, body }));
+    exchange.whenOver(() => recorder.record(exchange, arrival, body));
     const goOn = (read: RequestBody | BodyReason) => {
       // The client has left meanwhile, or another policy has answered.
       if (read === 'gone' || res.headersSent) return;
