@@ -44,6 +44,7 @@ export class UsageParts {
   #total: number | null = null;
   readonly #details: Record<string, number> = {};
   readonly #terms = new Map<string, string>();
+  #tier: unknown = null;
   #iterations: Iterations | null = null;
   #calls: Readonly<Partial<Record<DetailName, number>>> = {};
 
@@ -70,6 +71,9 @@ export class UsageParts {
 
   /** The tier that the answer tells beside its usage. */
   tier(serviceTier: unknown): void {
+    // A stream repeats it in every chunk.
+    if (serviceTier === this.#tier) return;
+    this.#tier = serviceTier;
     this.#term('service_tier', serviceTier);
   }
 

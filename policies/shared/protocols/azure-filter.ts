@@ -8,13 +8,8 @@ import { isError } from './error.ts';
  */
 export function isFiltered(part: unknown): boolean | 'error' {
   if (!isObject(part)) return false;
-  for (const name of ['content_filter_results', 'content_filter_result']) {
-    const results = part[name];
-    if (!isObject(results)) continue;
-    if (isError(results)) return 'error';
-    if (Object.values(results).some((one) => isObject(one) && one['filtered'] === true)) {
-      return true;
-    }
-  }
-  return false;
+  const results = part['content_filter_results'] ?? part['content_filter_result'];
+  if (!isObject(results)) return false;
+  if (isError(results)) return 'error';
+  return Object.values(results).some((one) => isObject(one) && one['filtered'] === true);
 }

@@ -2,23 +2,17 @@ import { isObject, type JsonObject, nameOrNull } from '../json.ts';
 import { type Usage, UsageParts } from '../usage.ts';
 import { isFiltered } from './azure-filter.ts';
 import { carriesError, isError, isModerationError } from './error.ts';
-import { sooner } from './expiry.ts';
+import { expiryOf, sooner } from './expiry.ts';
 import type { AnswerFault, Reading, StreamReader } from './protocol.ts';
 
 // What chat completions and completions have in common: answers made of numbered choices.
 
-/** What an API puts into one choice, besides its finish reason; of a JSON answer or of a stream's chunk. */
+/** How an API puts what the model said into a choice; of a JSON answer or of a stream's chunk. */
 export interface ChoiceRules {
-  /** Whether it has what the model said, or some of it. */
-  readonly speaks: (choice: JsonObject) => boolean;
-  /** Whether the model refuses in it. */
-  readonly refuses: (choice: JsonObject) => boolean;
-  /** Whether it has an error in a member of the API's own. */
-  readonly fails: (choice: JsonObject) => boolean;
-  /** Whether it cites what a search of the web has found. */
-  readonly cites: (choice: JsonObject) => boolean;
-  /** When what it names at the provider is gone; null where it names nothing. */
-  readonly expiry: (choice: JsonObject) => number | null;
+  /** The object that has it. */
+  readonly saidIn: (choice: JsonObject) => JsonObject;
+  /** Whether a member of that object holds something that the model said. */
+  readonly isSomething: (name: string, value: unknown) => boolean;
 }
 
 /** How many choices a request asks for, of each prompt. */
@@ -78,10 +72,11 @@ export class ChoicesReader implements StreamReader {
     this.#id ??= nameOrNull(data['id']);
     this.#model ??= nameOrNull(data['model']);
     this.#readUsage(data);
-    this.#filter(data['prompt_filter_results']);
+    const { prompt_filter_results: prompts } = data;
+    if (Array.isArray(prompts)) for (const prompt of prompts) this.#filter(prompt);
     const choices = Array.isArray(data['choices']) ? data['choices'] : [];
     if (choices.length > 0) this.#sameAnswer(nameOrNull(data['id']));
-    for (const [at, choice] of choices.entries()) this.#read(choice, at);
+    for (let at = 0; at < choices.length; at++) this.#read(choices[at], at);
     return true;
   }
 
@@ -140,24 +135,29 @@ export class ChoicesReader implements StreamReader {
     if (known === undefined) this.#choices.set(index, state);
     // Azure's filter may have its say on a choice that had stopped: the last word counts.
     state.finishReason = nameOrNull(choice['finish_reason']) ?? state.finishReason;
-    state.spoken ||= this.#rules.speaks(choice);
+    const said = this.#rules.saidIn(choice);
+    state.spoken ||= this.#speaks(said);
     if (isObject(choice['usage'])) (state.usage ??= new UsageParts()).add(choice['usage']);
-    if (isError(choice) || this.#rules.fails(choice)) this.#error = true;
-    if (this.#rules.refuses(choice)) this.#refused = true;
+    if (isError(choice) || isError(said)) this.#error = true;
+    if (typeof said['refusal'] === 'string' && said['refusal'] !== '') this.#refused = true;
+    this.#filter(choice);
     // Most do not tell how often they have searched: at least once.
-    if (this.#rules.cites(choice)) this.#usage.calls({ web_search_requests: 1 });
-    this.#filter([choice]);
-    this.#expiresAt = sooner(this.#expiresAt, this.#rules.expiry(choice));
+    if (citesPage(said['annotations'])) this.#usage.calls({ web_search_requests: 1 });
+    // A later request may name the voice by its id.
+    if (isObject(said['audio'])) {
+      this.#expiresAt = sooner(this.#expiresAt, expiryOf(said['audio']));
+    }
+  }
+
+  #speaks(said: JsonObject): boolean {
+    return Object.keys(said).some((name) => this.#rules.isSomething(name, said[name]));
   }
 
   /** What Azure's content filter says of the prompt or of a choice. */
-  #filter(results: unknown): void {
-    if (!Array.isArray(results)) return;
-    for (const result of results) {
-      const filtered = isFiltered(result);
-      if (filtered === 'error') this.#error = true;
-      if (filtered === true) this.#filtered = true;
-    }
+  #filter(part: unknown): void {
+    const filtered = isFiltered(part);
+    if (filtered === 'error') this.#error = true;
+    else if (filtered) this.#filtered = true;
   }
 
   /**
@@ -186,4 +186,12 @@ export class ChoicesReader implements StreamReader {
 function indexOf(choice: JsonObject, otherwise: number): number | null {
   const index = choice['index'] ?? otherwise;
   return Number.isSafeInteger(index) && (index as number) >= 0 ? (index as number) : null;
+}
+
+function citesPage(annotations: unknown): boolean {
+  return Array.isArray(annotations) && annotations.some(isUrlCitation);
+}
+
+function isUrlCitation(annotation: unknown): boolean {
+  return isObject(annotation) && annotation['type'] === 'url_citation';
 }

@@ -3,11 +3,8 @@ import { type ChoiceRules, choicesAsked, ChoicesReader, readChoices } from './ch
 import type { Protocol } from './protocol.ts';
 
 const rules: ChoiceRules = {
-  speaks: (choice) => typeof choice['text'] === 'string',
-  refuses: () => false,
-  fails: () => false,
-  cites: () => false,
-  expiry: () => null,
+  saidIn: (choice) => choice,
+  isSomething: (name, value) => name === 'text' && typeof value === 'string',
 };
 
 /** Completions, the older API: https://platform.openai.com/docs/api-reference/completions */

@@ -17,8 +17,8 @@ export function carriesError(payload: JsonObject): boolean {
     isErrorCode(code) ||
     (isObject(minimax) && isErrorCode(minimax['status_code'])) ||
     // AWS and many gateways: words, and nothing of an answer beside them.
-    (!answerMembers.some((name) => isSet(payload[name])) &&
-      errorWords.some((name) => typeof payload[name] === 'string'))
+    (errorWords.some((name) => typeof payload[name] === 'string') &&
+      !answerMembers.some((name) => isSet(payload[name])))
   );
 }
 
