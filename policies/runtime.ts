@@ -32,6 +32,7 @@ interface Configured {
   readonly services: Services;
   readonly pipelines: readonly Pipeline[];
   readonly ledger: Ledger;
+  readonly identify: Configuration['identify'];
 }
 
 /** How long records that wait for the end of an answer may keep the process from its own. */
@@ -71,7 +72,7 @@ export class Runtime {
   }
 
   /** Takes a configuration over. Pipelines that were built before keep the services they have. */
-  configure({ settings, secret, gatewayRedis, pipelines }: Configuration): void {
+  configure({ settings, secret, gatewayRedis, pipelines, identify }: Configuration): void {
     this.#budget.max = settings.limits.bufferedBytes;
     this.#stores.configure(settings.stores, { gatewayRedis, log: this.#log });
     for (const { name, steps } of pipelines) {
@@ -79,7 +80,7 @@ export class Runtime {
     }
     const ledger = this.#openLedger(settings);
     const services = this.#services(settings, pipelines, ledger, nodeDigest(secret));
-    this.#configured = { services, pipelines, ledger };
+    this.#configured = { services, pipelines, ledger, identify };
   }
 
   /** What the policies work with. */
@@ -152,10 +153,14 @@ export class Runtime {
         .filter((pipeline) => isDirectlyBefore(pipeline, 'llm-usage', 'llm-cache'))
         .map(({ name }) => name),
     );
+    const hostless = new Set(
+      pipelines.filter((pipeline) => !pipeline.forwardsHost).map(({ name }) => name),
+    );
     return {
       store: (name) => this.#stores.open(name),
       flights: (store) => this.#flightsOf(store),
       pipelineOf,
+      forwardsHost: (apiEndpoint) => !hostless.has(pipelineOf(apiEndpoint)),
       isCacheNext: (apiEndpoint) => closed.has(pipelineOf(apiEndpoint)),
       record: this.#sinks.open(settings.usage.sinks, [ledger]),
       prices: new PriceList(settings.usage.prices),
@@ -183,7 +188,7 @@ export class Runtime {
   }
 }
 
-function explainServices({ services, pipelines }: Configured): ExplainServices {
+function explainServices({ services, pipelines, identify }: Configured): ExplainServices {
   return {
     apiEndpoints: [...new Set(pipelines.flatMap(({ apiEndpoints }) => apiEndpoints))],
     // Of several pipelines for one apiEndpoint the gateway takes the last.
@@ -196,8 +201,10 @@ function explainServices({ services, pipelines }: Configured): ExplainServices {
       flights: services.flights(settings.store),
       settings,
       digest: services.digest,
+      forwardsHost: (apiEndpoint) => services.forwardsHost(apiEndpoint),
       now: Date.now(),
     }),
+    identify,
   };
 }
 
