@@ -1,15 +1,13 @@
-import type { Step } from './pipelines.ts';
 import { isObject, type JsonObject } from './shared/json.ts';
 
 /**
- * Whether the upstream gets the `Host` that the client sent, as it is or in `X-Forwarded-Host`: by
- * the options of the proxy policy, of which `changeOrigin` replaces it and `xfwd` passes it on. So it
- * is where something else than that policy asks the upstream, for all that is known.
+ * Whether the upstream gets the `Host` that the client sent, as it is or in `X-Forwarded-Host`, by
+ * the actions of a pipeline's proxy policies: `changeOrigin` replaces it, and `xfwd` passes it on.
+ * Where another policy calls the upstream it may get it, for all that is known.
  */
-export function forwardsHost(steps: readonly Step[], serviceEndpoints: unknown): boolean {
-  const proxies = steps.filter(({ policy }) => policy === 'proxy');
+export function forwardsHost(proxies: readonly unknown[], serviceEndpoints: unknown): boolean {
   if (proxies.length === 0) return true;
-  return proxies.some(({ action }) => {
+  return proxies.some((action) => {
     const { changeOrigin, xfwd } = proxyOptions(objectOr(action), serviceEndpoints);
     // The gateway takes these texts for what they say.
     return isOff(changeOrigin) || !isOff(xfwd);

@@ -28,11 +28,15 @@ export function readPipelines(gatewayConfig: JsonObject): readonly Pipeline[] {
     .map(([name, pipeline]) => {
       const entries = listed(pipeline['policies'] ?? pipeline['policy']);
       const steps = entries.flatMap((entry) => stepsOf(name, entry));
+      const proxies = steps.filter(({ policy }) => policy === 'proxy');
       return {
         name,
         apiEndpoints: listed(pipeline['apiEndpoints'] ?? pipeline['apiEndpoint']).map(String),
         steps,
-        forwardsHost: forwardsHost(steps, gatewayConfig['serviceEndpoints']),
+        forwardsHost: forwardsHost(
+          proxies.map(({ action }) => action),
+          gatewayConfig['serviceEndpoints'],
+        ),
       };
     });
 }

@@ -82,7 +82,9 @@ for (const [host, identify] of Object.entries({
     });
 
     it('is another for ids that only look the same', () => {
-      expectApart(1, '1', 1n, '1n', 1.5, new Uuid('1'), new Cuid('1'), new ObjectId('1'));
+      const ids = [1, '1', 1n, '1n', 1.5, new Uuid('1'), new Cuid('1'), new ObjectId('1')];
+      expectApart(...ids.map((id) => ({ id })));
+      expectApart(1, '1', 1n, '1n');
       expectApart({ id: 0 }, { id: '0' }, { id: '' + Number.MAX_SAFE_INTEGER });
     });
 
@@ -141,7 +143,7 @@ for (const [host, identify] of Object.entries({
         circle,
       ]) {
         const consumer = { id, client_id: 'web', username: 'admin' };
-        expect(identify(consumer), String(typeof id)).to.equal('unreadable');
+        expect(identify(consumer), typeof id).to.equal('unreadable');
       }
       expect(identify({ id: 'ok', sub: Number.NaN })).to.equal('unreadable');
       for (const consumer of [thrower, Number.NaN, Symbol('a'), () => 'a', ['alice'], true]) {
@@ -206,9 +208,7 @@ for (const [host, identify] of Object.entries({
       fc.uuid().map((text) => new ObjectId(text)),
       fc.uuid().map((text) => new Uuid(text)),
     );
-    const naming = [
-      ...['id', 'sub', 'iss', 'tid', 'tenant', 'org', 'org_id', 'client_id', 'username'],
-    ] as const;
+    const naming = 'id sub iss tid tenant org org_id client_id username'.split(' ');
 
     it('is never shared by two objects that differ in a member that names somebody', () => {
       fc.assert(
@@ -223,11 +223,9 @@ for (const [host, identify] of Object.entries({
             const isWeak = name === 'client_id' || name === 'username';
             if (isWeak && (id ?? sub) !== undefined) return;
             const [a, b] = [one, other].map((value) => identify({ ...rest, [name]: value }));
-            if (typeof a !== 'object' || typeof b !== 'object') return void expect(a).to.equal(b);
-            if (textOf(identify({ id: one })) === textOf(identify({ id: other }))) {
-              return void expect(a).to.deep.equal(b);
-            }
-            expect(a.text).to.not.equal(b.text);
+            const isSame = textOf(identify({ id: one })) === textOf(identify({ id: other }));
+            if (isSame || typeof a !== 'object') expect(a).to.deep.equal(b);
+            else expect(a).to.not.deep.equal(b);
           },
         ),
       );

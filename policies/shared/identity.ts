@@ -1,4 +1,3 @@
-import type { Digest } from './exchange.ts';
 import { spell } from './spelling.ts';
 import { tenantClaims } from './tenant.ts';
 
@@ -16,7 +15,10 @@ export interface KnownIdentity {
 }
 
 /** What the books call a consumer: its id, or a digest of all that identifies it; null without one. */
-export function consumerId(identity: Identity, digest: Digest): string | null {
+export function consumerId(
+  identity: Identity,
+  digest: { hmac(text: string): string },
+): string | null {
   if (typeof identity === 'string') return null;
   return identity.id ?? digest.hmac(identity.text);
 }

@@ -63,17 +63,18 @@ export class WebRequest implements LlmRequest {
   readonly #request: Request;
   readonly #parts: WebExchangeParts;
   #read: ReadBody | null = null;
+  readonly #host: string;
   #headers: Readonly<Record<string, string>> | null = null;
 
   constructor(request: Request, parts: WebExchangeParts) {
     const { host, pathname, search } = new URL(request.url);
+    this.#host = host;
     this.#request = request;
     this.#parts = parts;
     this.protocol = parts.protocol;
     this.path = pathname;
     this.query = search;
-    // A handler may go by the host: who asks it of another asks for something else.
-    this.forwardedUrl = `//${host}${pathname}${search}`;
+    this.forwardedUrl = `${pathname}${search}`;
     this.apiEndpoint = parts.namespace;
     // Some platforms have none.
     const signal = request.signal as AbortSignal | null | undefined;
@@ -89,11 +90,19 @@ export class WebRequest implements LlmRequest {
   }
 
   get headers(): Readonly<Record<string, string>> {
-    return (this.#headers ??= Object.fromEntries(this.#request.headers));
+    return (this.#headers ??= this.#allHeaders());
   }
 
   get ownHeaders(): readonly string[] {
     return Object.entries(this.headers).flat();
+  }
+
+  /** With the host that the url has: some platforms have no header for it. */
+  #allHeaders(): Record<string, string> {
+    const headers = Object.fromEntries(this.#request.headers);
+    const { host: told } = headers;
+    const host = told === undefined || told === this.#host ? this.#host : `${this.#host}, ${told}`;
+    return { ...headers, host };
   }
 
   async body(maxBytes: number): Promise<RequestBody | BodyReason> {
