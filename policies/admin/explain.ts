@@ -7,6 +7,7 @@ import { pathOf } from '../shared/node/exchange.ts';
 import { holds } from './conditions.ts';
 import { AdminError } from './http.ts';
 import { imagined, imaginedRequest } from './question.ts';
+import type { AskedQuestion } from './question-body.ts';
 
 /** The `llm-cache` steps of a pipeline, as they are configured now. */
 export interface CachePipeline {
@@ -28,10 +29,10 @@ export interface ExplainServices {
 
 /** Answers `POST /llm-cache/explain`. Throws an AdminError for a question that makes no sense. */
 export async function answerQuestion(
-  asked: unknown,
+  { asked, body }: AskedQuestion,
   services: ExplainServices,
 ): Promise<Explanation & { readonly pipeline: string; readonly step: number | null }> {
-  const question = readQuestion(asked);
+  const question = checked(asked);
   const pipeline = services.pipelineAt(question.apiEndpoint);
   if (pipeline === undefined) {
     const known = services.apiEndpoints.join(', ') || 'none';
@@ -56,12 +57,12 @@ export async function answerQuestion(
     };
   }
   const parts = services.parts(step.settings);
-  const explanation = await explain(imaginedRequest(question, protocol), parts);
+  const explanation = await explain(imaginedRequest(question, body ?? new Uint8Array(), protocol), parts);
   const doubt = verdicts[at] === null ? ', if the condition of its step holds' : '';
   return { pipeline: name, step: at, ...explanation, rule: `${explanation.rule}${doubt}` };
 }
 
-function readQuestion(asked: unknown): ExplainQuestion {
+function checked(asked: unknown): ExplainQuestion {
   if (typeof asked !== 'object' || asked === null || Array.isArray(asked)) {
     throw new AdminError(400, 'the body is not a JSON object');
   }

@@ -1,16 +1,22 @@
 import type { ExplainQuestion } from '../../schemas/explain.ts';
 import type { BodyReason, LlmRequest } from '../shared/exchange.ts';
+import { nodeReading } from '../shared/node/body.ts';
 import { pathOf } from '../shared/node/exchange.ts';
 import type { Protocol } from '../shared/protocols/protocol.ts';
 import { RequestBody } from '../shared/request-body.ts';
 import type { Imagined } from './conditions.ts';
 
+/** As the body of a request is read; what is asked about is not remembered. */
+const reading = { ...nodeReading, memory: null };
+
 /** A request that somebody asks about, instead of sending it. */
-export function imaginedRequest(question: ExplainQuestion, protocol: Protocol): LlmRequest {
+export function imaginedRequest(
+  question: ExplainQuestion,
+  bytes: Uint8Array,
+  protocol: Protocol,
+): LlmRequest {
   const path = pathOf(question.path);
   const headers = headersOf(question);
-  const { body } = question;
-  const bytes = new TextEncoder().encode(typeof body === 'string' ? body : JSON.stringify(body));
   return {
     protocol,
     path,
@@ -18,11 +24,12 @@ export function imaginedRequest(question: ExplainQuestion, protocol: Protocol): 
     forwardedUrl: question.path,
     apiEndpoint: question.apiEndpoint,
     consumer: consumerIn(question),
+    account: { take: () => true, give: () => {} },
     left: new AbortController().signal,
     header: (name) => headers.get(name)?.join(', '),
     ownHeader: (name) => headers.get(name) ?? [],
     body: async (maxBytes): Promise<RequestBody | BodyReason> =>
-      bytes.length > maxBytes ? 'request-too-large' : new RequestBody([bytes]),
+      bytes.length > maxBytes ? 'request-too-large' : new RequestBody([bytes], reading),
   };
 }
 

@@ -1,8 +1,7 @@
 import { consumerId } from '../shared/consumer.ts';
 import type { Digest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
-import { nameOrNull } from '../shared/json.ts';
-import type { RequestBody } from '../shared/request-body.ts';
+import type { BodyFacts } from '../shared/request-body.ts';
 import type { WebExchange, WebRequest } from '../shared/web/exchange.ts';
 import type { PriceList } from '../llm-usage/price-list.ts';
 import { usageRecord } from '../llm-usage/record.ts';
@@ -22,7 +21,7 @@ export interface Ending {
   readonly startedAt: number;
   readonly endedAt: number;
   /** Null where it could not be held. */
-  readonly body: RequestBody | null;
+  readonly facts: BodyFacts | null;
   /** What the client got. */
   readonly status: number;
   /** What the handler answered; null where it did not. */
@@ -41,7 +40,6 @@ export class Books {
   async enter({ request, served, answer }: WebExchange, ending: Ending): Promise<void> {
     const { record, provider, prices, faults } = this.#parts;
     const { protocol } = request;
-    const json = ending.body?.json ?? {};
     try {
       const made = usageRecord(
         {
@@ -49,11 +47,11 @@ export class Books {
           id: crypto.randomUUID(),
           requestId: null,
           provider: provider ?? protocol.provider,
-          requestedModel: nameOrNull(json['model']),
+          requestedModel: ending.facts?.model ?? null,
           path: request.path,
           apiEndpoint: request.apiEndpoint,
           consumerId: this.#consumerOf(request),
-          stream: protocol.isStream(json),
+          stream: ending.facts?.isStream ?? false,
           cacheType: served?.cacheType ?? null,
           facts: await (served?.facts ?? answer),
           cacheApart: protocol.cacheApart,

@@ -8,12 +8,12 @@ import type { EntryStore } from '../llm-cache/stores/store.ts';
 import { deliver } from '../llm-cache/web/deliver.ts';
 import { PriceList } from '../llm-usage/price-list.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
-import { ByteBudget } from '../shared/budget.ts';
+import { type ByteBudget, budgetsOf } from '../shared/budget.ts';
 import { consumerId, identified } from '../shared/consumer.ts';
 import type { Digest } from '../shared/exchange.ts';
 import { FaultLog } from '../shared/faults.ts';
 import type { Protocol } from '../shared/protocols/protocol.ts';
-import { RequestBody } from '../shared/request-body.ts';
+import { type BodyFacts, RequestBody } from '../shared/request-body.ts';
 import { webDigest } from '../shared/web/digest.ts';
 import { WebExchange } from '../shared/web/exchange.ts';
 import { Books } from './books.ts';
@@ -41,6 +41,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
   readonly #books: Books | null;
   readonly #digest: Digest;
   readonly #budget: ByteBudget;
+  readonly #reserve: ByteBudget;
   readonly #faults = new FaultLog(console);
   readonly #stats = new CacheStats();
 
@@ -57,14 +58,16 @@ export class CachedHandler<Rest extends readonly unknown[]> {
         ? new MapStore({ maxBytes: settings.maxBytes, now })
         : new GuardedStore(options.store, this.#faults);
     this.#digest = digest;
-    this.#budget = new ByteBudget(settings.bufferedBytes);
+    const { bodies, reserve } = budgetsOf(settings.bufferedBytes);
+    this.#budget = bodies;
+    this.#reserve = reserve;
     this.#books = this.#openBooks(digest);
     this.#engine = new Engine({
       store: this.#store,
       flights: new Flights(),
       settings: { ...settings, store: 'default' },
       digest,
-      budget: this.#budget,
+      reserve,
       timings: { lookup() {}, store() {}, firstByte() {} },
       faults: this.#faults,
       now,
@@ -81,7 +84,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       consumer: await this.#consumerOf(request, rest),
     });
     const tally = this.#stats.of('fetch', protocol.name);
-    const visit = new Visit(exchange, this.#books, { startedAt, body: await this.#read(exchange) });
+    const visit = new Visit(exchange, this.#books, { startedAt, facts: await this.#read(exchange) });
     const decision = await this.#engine.decide(exchange, tally);
     const pending = this.#books === null ? [] : [visit.recorded];
     if ('concluded' in decision) pending.push(decision.concluded);
@@ -114,18 +117,23 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     return new Books({ ...parts, prices: new PriceList(prices) });
   }
 
-  /** The body, for the books; null where it could not be held. */
-  async #read({ request }: WebExchange): Promise<RequestBody | null> {
+  /** What the books go by of the body; null where it could not be held. */
+  async #read({ request }: WebExchange): Promise<BodyFacts | null> {
     if (this.#books === null) return null;
     const body = await request.body(this.#settings.maxRequestBytes);
-    return body instanceof RequestBody ? body : null;
+    return body instanceof RequestBody ? body.facts(request.protocol) : null;
   }
 
   /** Reads an answer that no flight reads, where there are books to write it down. */
   #watch(exchange: WebExchange): AnswerWatch | null {
     if (this.#books === null) return null;
     const { maxResponseBytes: maxBytes } = this.#settings;
-    return new AnswerWatch(exchange, { keep: false, maxBytes, budget: this.#budget });
+    return new AnswerWatch(exchange, {
+      keep: false,
+      maxBytes,
+      budget: exchange.request.account,
+      reserve: this.#reserve,
+    });
   }
 
   async #consumerOf(request: Request, rest: Rest): Promise<() => unknown> {

@@ -1,4 +1,4 @@
-import type { RequestBody } from '../shared/request-body.ts';
+import type { BodyFacts } from '../shared/request-body.ts';
 import type { WebExchange } from '../shared/web/exchange.ts';
 import type { Books } from './books.ts';
 
@@ -13,11 +13,11 @@ export class Visit {
   #providerStatus: number | null = null;
   #deliver: () => void = () => {};
 
-  /** `body` is null where it could not be held. */
+  /** `facts` are null where the body could not be held. */
   constructor(
     exchange: WebExchange,
     books: Books | null,
-    arrival: { readonly startedAt: number; readonly body: RequestBody | null },
+    arrival: { readonly startedAt: number; readonly facts: BodyFacts | null },
   ) {
     const delivered = new Promise<void>((resolve) => {
       this.#deliver = resolve;

@@ -44,12 +44,12 @@ export class Admission {
     const { faults } = this.#parts;
     const { exchange, tally } = lookup;
     const seen = await flight.finished;
-    const reason = refusalOf(seen.status, seen.answer, exchange.request.protocol, lookup.body);
+    const reason = refusalOf(seen.status, seen.answer, exchange.request.protocol, lookup.facts);
     if (reason !== null || seen.answer.body === null) {
       tally.countNotStored(reason ?? 'no-body');
       return { entry: null, outcome: isWholeStream(seen) ? 'whole' : 'failed' };
     }
-    const entry = this.#entry(lookup, seen, seen.answer.body);
+    const entry = await this.#entry(lookup, seen, seen.answer.body);
     const unstored = { entry, outcome: isWholeStream(seen) ? 'whole' : 'failed' } as const;
     try {
       if (await this.#store(lookup.key, entry, flight.startedAt))
@@ -72,7 +72,11 @@ export class Admission {
     }
   }
 
-  #entry(lookup: Lookup, seen: WatchedAnswer, body: Uint8Array): CachedResponse {
+  async #entry(
+    lookup: Lookup,
+    seen: WatchedAnswer,
+    body: Uint8Array,
+  ): Promise<CachedResponse> {
     const { settings, digest } = this.#parts;
     const { controls } = lookup;
     const { request } = lookup.exchange;
@@ -83,12 +87,12 @@ export class Admission {
       namespace: lookup.material.namespace,
       protocol: request.protocol.name,
       model: seen.answer.model,
-      requestedModel: lookup.body.facts(request.protocol).model,
+      requestedModel: lookup.facts.model,
       consumer: lookup.consumer,
       stream: lookup.material.isStream,
       responseId: seen.answer.id,
       usage: seen.answer.usage,
-      fingerprint: fingerprintOf(lookup.material, digest),
+      fingerprint: fingerprintOf(lookup.material, await lookup.material.counting, digest),
       headers: seen.headers,
       storedAt,
       freshUntil,

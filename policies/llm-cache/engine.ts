@@ -1,6 +1,6 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
-import type { ByteBudget } from '../shared/budget.ts';
+import type { ByteAccount } from '../shared/budget.ts';
 import { consumerId } from '../shared/consumer.ts';
 import type { Digest, Exchange } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
@@ -26,7 +26,8 @@ export interface EngineParts {
   readonly flights: Flights;
   readonly settings: LlmCacheSettings;
   readonly digest: Digest;
-  readonly budget: ByteBudget;
+  /** Where there is room for what must be read for the books when a client's account has none. */
+  readonly reserve: ByteAccount;
   readonly timings: Timings;
   readonly faults: FaultLog;
   readonly now: () => number;
@@ -195,11 +196,17 @@ export class Engine {
   }
 
   #flight({ exchange }: Lookup, attempt: number): Flight {
-    const { settings, budget } = this.#parts;
+    const { settings, reserve } = this.#parts;
+    const { request } = exchange;
     const maxBytes = settings.maxResponseBytes;
     // Of its own, as long as it is not known whose call it is.
-    const unbound = { request: exchange.request, served: null, answer: null };
-    const watch = new AnswerWatch(unbound, { keep: true, maxBytes, budget });
+    const unbound = { request, served: null, answer: null };
+    const watch = new AnswerWatch(unbound, {
+      keep: true,
+      maxBytes,
+      budget: request.account,
+      reserve,
+    });
     const finishAlone = settings.finishOnDisconnect;
     const startedAt = this.#parts.now();
     return new Flight({ startedAt, watch, attempt, maxBytes: mayBeBehind(maxBytes), finishAlone });

@@ -1,7 +1,7 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import type { AsideReason } from '../shared/reasons.ts';
-import type { RequestBody } from '../shared/request-body.ts';
+import type { BodyFacts } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
 import { cacheKey, type KeyMaterial, keyMaterial } from './key.ts';
 import type { Recent } from '../shared/recent.ts';
@@ -10,7 +10,7 @@ import { scopeOf } from './scope.ts';
 
 /** What a request is known by; a reason where the cache stands aside; `gone` when its client left. */
 export type Recognition =
-  | { readonly body: RequestBody; readonly material: KeyMaterial; readonly key: string }
+  | { readonly facts: BodyFacts; readonly material: KeyMaterial; readonly key: string }
   | { readonly aside: AsideReason }
   | 'gone';
 
@@ -28,12 +28,13 @@ export async function recognise(
   const body = await request.body(settings.maxRequestBytes);
   if (body === 'gone') return 'gone';
   if (typeof body === 'string') return { aside: body };
-  const byBody = asideByBody(body, request.protocol);
+  const facts = await body.facts(request.protocol);
+  const byBody = asideByBody(facts, settings.maxRequestBytes);
   if (byBody !== null) return { aside: byBody };
 
   const scope = scopeOf(request, settings, digest);
   if (scope === null) return { aside: 'no-scope' };
   const making = { settings, digest, remembered };
-  const material = keyMaterial(request, body, scope, making);
-  return { body, material, key: cacheKey(material, digest) };
+  const material = keyMaterial(request, { body, ...facts }, scope, making);
+  return { facts, material, key: await cacheKey(material, digest) };
 }

@@ -1,6 +1,5 @@
-import type { Protocol } from '../shared/protocols/protocol.ts';
 import type { AsideReason } from '../shared/reasons.ts';
-import type { RequestBody } from '../shared/request-body.ts';
+import type { BodyFacts } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
 import type { CachedResponse } from './entry.ts';
 
@@ -10,8 +9,9 @@ export function asideByControls(controls: ClientControls): AsideReason | null {
 }
 
 /** Why the cache has nothing to do with this request, by its body; null when it has. */
-export function asideByBody(body: RequestBody, protocol: Protocol): AsideReason | null {
-  const { problem, isStateful } = body.facts(protocol);
+export function asideByBody(facts: BodyFacts, maxRequestBytes: number): AsideReason | null {
+  const { problem, length, isStateful } = facts;
+  if (length > maxRequestBytes) return 'request-too-large';
   return problem ?? (isStateful ? 'stateful' : null);
 }
 

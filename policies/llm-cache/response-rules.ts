@@ -1,14 +1,14 @@
 import type { Answer } from '../shared/answer.ts';
 import type { Protocol } from '../shared/protocols/protocol.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
-import type { RequestBody } from '../shared/request-body.ts';
+import type { BodyFacts } from '../shared/request-body.ts';
 
 /** Why an answer may not be stored, the first reason that applies; null when it may. */
 export function refusalOf(
   status: number,
   answer: Answer,
   protocol: Protocol,
-  request: RequestBody,
+  request: Pick<BodyFacts, 'setsLimit'>,
 ): RefusalReason | null {
   // It broke off before there was a status.
   if (status === 0 && answer.fault !== null) return answer.fault;
@@ -19,7 +19,7 @@ export function refusalOf(
     if (reason === null) return 'no-finish-reason';
     if (protocol.complete.includes(reason)) continue;
     if (!protocol.limited.includes(reason)) return 'finish-reason';
-    if (!request.facts(protocol).setsLimit) return 'limit';
+    if (!request.setsLimit) return 'limit';
   }
   return null;
 }

@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { llmUsageSchema, type LlmUsageSettings } from '../../schemas/llm-usage.ts';
 import { validate } from '../../schemas/validate.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
-import type { ByteBudget } from '../shared/budget.ts';
+import type { ByteAccount, ByteBudget } from '../shared/budget.ts';
 import { consumerId } from '../shared/consumer.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
@@ -11,7 +11,7 @@ import { type Carrier, gatewayCarrier } from '../shared/node/carrier.ts';
 import { type NodeExchange, exchangeOf } from '../shared/node/exchange.ts';
 import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
 import { tap } from '../shared/node/tap.ts';
-import { RequestBody } from '../shared/request-body.ts';
+import { type BodyFacts, RequestBody } from '../shared/request-body.ts';
 import type { PriceList } from './price-list.ts';
 import { usageRecord } from './record.ts';
 import type { UsageRecord } from './usage-record.ts';
@@ -25,6 +25,8 @@ export interface LlmUsageServices {
   readonly prices: PriceList;
   readonly digest: Digest;
   readonly budget: ByteBudget;
+  /** Where there is room for an answer that must be read when its client's account has none. */
+  readonly reserve: ByteAccount;
   readonly faults: FaultLog;
 }
 
@@ -55,14 +57,14 @@ export function usageMiddleware<R extends AppRequest>(
     const startedAt = Date.now();
     exchange.beforeOthers(() => watch(exchange, res, settings, services));
 
-    let body: RequestBody | null = null;
+    let facts: BodyFacts | null = null;
     exchange.whenOver(() => {
-      void record(exchange, { res, body, startedAt, settings, services });
+      void record(exchange, { res, read: facts, startedAt, settings, services });
     });
     void readRequest(exchange, settings, services).then((read) => {
       // The client has left meanwhile, or somebody else has answered.
       if (read === 'gone' || res.headersSent) return;
-      body = read;
+      facts = read;
       // Most requests that come to the cache go no further.
       if (!services.isCacheNext(exchange.request.apiEndpoint)) exchange.passOn();
       next();
@@ -75,22 +77,25 @@ function watch(
   exchange: NodeExchange,
   res: ServerResponse,
   { maxResponseBytes: maxBytes }: LlmUsageSettings,
-  { budget, faults }: LlmUsageServices,
+  { reserve, faults }: LlmUsageServices,
 ): void {
   if (exchange.answer !== null) return;
-  const observer = new AnswerWatch(exchange, { keep: false, maxBytes, budget });
+  const budget = exchange.request.account;
+  const observer = new AnswerWatch(exchange, { keep: false, maxBytes, budget, reserve });
   tap({ res, lifeline: exchange.lifeline, observer, faults });
 }
 
-/** The request's body; null where it could not be held. */
+/** What is known of the request's body; null where it could not be held. */
 async function readRequest(
   exchange: NodeExchange,
   settings: LlmUsageSettings,
   services: LlmUsageServices,
-): Promise<RequestBody | null | 'gone'> {
+): Promise<BodyFacts | null | 'gone'> {
   try {
     const body = await exchange.request.body(settings.maxRequestBytes);
-    return body instanceof RequestBody || body === 'gone' ? body : null;
+    if (!(body instanceof RequestBody)) return body === 'gone' ? body : null;
+    // Now, as long as its bytes are accounted for.
+    return await body.facts(exchange.request.protocol);
   } catch (error) {
     services.faults.report('llm-usage: a request could not be read', error);
     return null;
@@ -99,21 +104,20 @@ async function readRequest(
 
 interface Parts {
   readonly res: ServerResponse;
-  readonly body: RequestBody | null;
+  readonly read: BodyFacts | null;
   readonly startedAt: number;
   readonly settings: LlmUsageSettings;
   readonly services: LlmUsageServices;
 }
 
 async function record(exchange: NodeExchange, parts: Parts): Promise<void> {
-  const { res, settings, services } = parts;
+  const { res, read, settings, services } = parts;
   const endedAt = Date.now();
   try {
     // The client may have left an answer that goes on: what it got is known now, the rest later.
     const status = res.headersSent ? res.statusCode : clientClosedRequest;
     const { request, served, carrier } = exchange;
     const facts = await (served?.facts ?? exchange.answer);
-    const read = parts.body?.facts(request.protocol);
     services.record(
       usageRecord(
         {

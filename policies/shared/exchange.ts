@@ -1,4 +1,5 @@
 import type { Answer } from './answer.ts';
+import type { ByteAccount } from './budget.ts';
 import type { Protocol } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
 import type { RequestBody } from './request-body.ts';
@@ -17,6 +18,8 @@ export interface LlmRequest {
   readonly apiEndpoint: string | null;
   /** Whoever the gateway authenticated; undefined without one. */
   readonly consumer: unknown;
+  /** Where the bytes are accounted for that are held for it. */
+  readonly account: ByteAccount;
   /** Aborted when the client has left before it had its answer. */
   readonly left: AbortSignal;
   /** A header as it will be forwarded, by lower-case name. */

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Answer } from '../answer.ts';
-import type { ByteBudget } from '../budget.ts';
+import { type ByteBudget, ClientAccount } from '../budget.ts';
+import { clientOf } from '../client-of.ts';
 import type { BodyReason, Exchange, LlmRequest } from '../exchange.ts';
 import { findProtocol } from '../protocols/index.ts';
 import type { Protocol } from '../protocols/protocol.ts';
@@ -24,6 +25,7 @@ class Passage {
   answer: Promise<Answer> | null = null;
   readonly #res: ServerResponse;
   readonly #budget: ByteBudget;
+  #account: ClientAccount | null = null;
   #left: AbortController | null = null;
   #held: HeldBody | null = null;
   #isOver = false;
@@ -77,12 +79,27 @@ class Passage {
     return this.#left.signal;
   }
 
-  async body(maxBytes: number, carrier: Carrier): Promise<RequestBody | BodyReason> {
+  /** As the first who asks knows the client. */
+  accountOf(request: LlmRequest): ClientAccount {
+    return (this.#account ??= new ClientAccount(
+      this.#budget,
+      [this.req.socket, clientOf(request)].filter((client) => client !== null),
+    ));
+  }
+
+  async body(
+    maxBytes: number,
+    request: LlmRequest,
+    carrier: Carrier,
+  ): Promise<RequestBody | BodyReason> {
     // A policy that has rewritten the body since has put another one there.
     if (this.#held !== null && carrier.offered === this.#offered) {
-      return this.#held.body.length > maxBytes ? 'request-too-large' : this.#held.body;
+      const { body } = this.#held;
+      return body.length > maxBytes ? 'request-too-large' : body.within(maxBytes);
     }
-    const read = await carrier.read(maxBytes, this.#budget);
+    const account = this.accountOf(request);
+    const whenOver = (then: () => void) => this.over.when(then);
+    const read = await carrier.read({ maxBytes, account, whenOver });
     if (typeof read === 'string') return read;
     this.#release();
     this.#held = read;
@@ -230,6 +247,10 @@ class NodeRequest implements LlmRequest {
     return this.#carrier.consumer;
   }
 
+  get account(): ClientAccount {
+    return this.#passage.accountOf(this);
+  }
+
   get left(): AbortSignal {
     return this.#passage.left;
   }
@@ -244,7 +265,7 @@ class NodeRequest implements LlmRequest {
   }
 
   body(maxBytes: number): Promise<RequestBody | BodyReason> {
-    return this.#passage.body(maxBytes, this.#carrier);
+    return this.#passage.body(maxBytes, this, this.#carrier);
   }
 }
 
