@@ -32,6 +32,7 @@ describe('A response that an earlier policy has ended', () => {
       pipelineOf: () => 'pipeline',
       digest: nodeDigest('secret'),
       budget,
+      reserve: new ByteBudget(0),
       stats: new CacheStats(),
       timings: { lookup() {}, store() {}, firstByte() {} },
       faults: new FaultLog({ info: say, warn: say, error: say }),

@@ -55,14 +55,14 @@ describe('the engine', () => {
       flights: new Flights(),
       settings: validate<LlmCacheSettings>(llmCacheSchema, action, 'test'),
       digest: nodeDigest('secret'),
-      budget,
+      reserve: new ByteBudget(0),
       timings: { lookup() {}, store() {}, firstByte() {} },
       faults: new FaultLog(log),
       now: Date.now,
     });
   }
   const exchange = (parts: RequestParts = {}): Exchange => ({
-    request: makeRequest(parts),
+    request: makeRequest({ account: budget, ...parts }),
     served: null,
     answer: null,
   });

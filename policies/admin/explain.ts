@@ -57,7 +57,10 @@ export async function answerQuestion(
     };
   }
   const parts = services.parts(step.settings);
-  const explanation = await explain(imaginedRequest(question, body ?? new Uint8Array(), protocol), parts);
+  const explanation = await explain(
+    imaginedRequest(question, body ?? new Uint8Array(), protocol),
+    parts,
+  );
   const doubt = verdicts[at] === null ? ', if the condition of its step holds' : '';
   return { pipeline: name, step: at, ...explanation, rule: `${explanation.rule}${doubt}` };
 }

@@ -48,7 +48,10 @@ async function takeBodyOut(bytes: Uint8Array): Promise<AskedQuestion> {
     case 0x7b: // {
       return { asked: restOf(bytes, from, to, '{}'), body: bytes.subarray(from, to) };
     case 0x22: // "
-      return { asked: restOf(bytes, from, to, '""'), body: await unquoted(bytes.subarray(from, to)) };
+      return {
+        asked: restOf(bytes, from, to, '""'),
+        body: await unquoted(bytes.subarray(from, to)),
+      };
     default:
       return { asked: restOf(bytes, 0, 0, ''), body: null };
   }

@@ -84,7 +84,10 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       consumer: await this.#consumerOf(request, rest),
     });
     const tally = this.#stats.of('fetch', protocol.name);
-    const visit = new Visit(exchange, this.#books, { startedAt, facts: await this.#read(exchange) });
+    const visit = new Visit(exchange, this.#books, {
+      startedAt,
+      facts: await this.#read(exchange),
+    });
     const decision = await this.#engine.decide(exchange, tally);
     const pending = this.#books === null ? [] : [visit.recorded];
     if ('concluded' in decision) pending.push(decision.concluded);

@@ -72,11 +72,7 @@ export class Admission {
     }
   }
 
-  async #entry(
-    lookup: Lookup,
-    seen: WatchedAnswer,
-    body: Uint8Array,
-  ): Promise<CachedResponse> {
+  async #entry(lookup: Lookup, seen: WatchedAnswer, body: Uint8Array): Promise<CachedResponse> {
     const { settings, digest } = this.#parts;
     const { controls } = lookup;
     const { request } = lookup.exchange;

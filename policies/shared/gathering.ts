@@ -1,6 +1,5 @@
-import type { ResponseObserver } from './exchange.ts';
-
-type BodySink = Pick<ResponseObserver, 'chunk' | 'end' | 'abort'>;
+import type { BodySink } from './body-sink.ts';
+import type { RefusalReason } from './reasons.ts';
 
 /** Pieces from this size on are worth a step of their own. */
 const minLargeBytes = 4096;
@@ -41,7 +40,7 @@ export class Gathering implements BodySink {
     this.#sink.end();
   }
 
-  abort(reason: Parameters<BodySink['abort']>[0]): void {
+  abort(reason: RefusalReason): void {
     this.#flush();
     this.#sink.abort(reason);
   }

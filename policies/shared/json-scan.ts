@@ -19,7 +19,9 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
 /** Bytes that stand for themselves in a string, and are one character each. */
-const isPlain = tableOf((byte) => byte >= 0x20 && byte < 0x80 && byte !== quote && byte !== backslash);
+const isPlain = tableOf(
+  (byte) => byte >= 0x20 && byte < 0x80 && byte !== quote && byte !== backslash,
+);
 const isSpace = tableOf((byte) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09);
 
 function tableOf(has: (byte: number) => boolean): Uint8Array {
@@ -111,7 +113,8 @@ export class JsonScan {
     const { length } = this.#bytes;
     const { outline } = this.#members;
     const members = this.#writer.isOpen ? this.#members.values : null;
-    if (this.#problem === null) return { problem: null, length, outline, members, digest: this.#digest };
+    if (this.#problem === null)
+      return { problem: null, length, outline, members, digest: this.#digest };
     return { problem: this.#problem, length, outline: {}, members: null, digest: '' };
   }
 
@@ -258,7 +261,10 @@ export class JsonScan {
         if (at >= stop && byte !== undefined) return -1;
         if (byte !== backslash) return this.#fail();
         const unit = this.#escape(at + 1);
-        if (unit < 0) return this.#fail();
+        if (unit < 0) {
+          this.#at = at;
+          return this.#fail();
+        }
         if (isWritten) writer.unit(unit);
         run = at = this.#at;
       } else {

@@ -4,7 +4,7 @@ import { textOf } from './utf8.ts';
 
 /** More than any API has. */
 const maxMembers = 1000;
-const maxNameBytes = 256;
+const maxNameBytes = 1024;
 /** A value up to so many bytes stands for itself. */
 const maxShownBytes = 64;
 /** A value up to so many bytes is hashed at once. */

@@ -5,8 +5,8 @@ import { nameOrNull } from './json.ts';
 import { JsonScan } from './json-scan.ts';
 import type { Protocol } from './protocols/protocol.ts';
 import { Recent } from './recent.ts';
-import type { Slabs } from './slabs.ts';
 import { inTurns } from './turns.ts';
+import type { Decode } from './undo-codings.ts';
 
 /** What the policies go by of a request body. */
 export interface BodyFacts {
@@ -50,22 +50,6 @@ export interface BodyReading {
   /** Null where nothing is remembered. */
   readonly memory: BodyMemory | null;
   readonly decode: Decode;
-}
-
-/**
- * Undoes the content codings of a body, into at most `maxBytes`, which are accounted for until they
- * are released. Resolves to the reason where that cannot be done.
- */
-export type Decode = (
-  body: CodedBytes,
-  maxBytes: number,
-  account: ByteAccount,
-) => Promise<Slabs | 'encoding' | 'request-too-large' | 'buffer-limit'>;
-
-export interface CodedBytes {
-  readonly chunks: readonly Uint8Array[];
-  /** As `Content-Encoding` has it. */
-  readonly coding: string;
 }
 
 /** How a body that has a content coding may be decoded. */
@@ -120,7 +104,9 @@ export class RequestBody {
   facts(protocol: Protocol): Later<BodyFacts> {
     if (this.#facts === null || this.#protocol !== protocol) {
       this.#protocol = protocol;
-      const facts = whenKnown(this.id ?? '', (id) => this.#factsOf(`${protocol.name} ${id}`, protocol));
+      const facts = whenKnown(this.id ?? '', (id) =>
+        this.#factsOf(`${protocol.name} ${id}`, protocol),
+      );
       this.#facts = this.#track(facts, (known) => (this.#facts = known));
     }
     return this.#facts;

@@ -137,29 +137,25 @@ export class Slabs {
     return true;
   }
 
+  /** A piece stays one, so that who reads along gets it in one. */
   #copy(bytes: Uint8Array): boolean {
-    const tail = this.#tail;
-    const fitting = Math.min(tail.bytes.length - tail.used, bytes.length);
-    const rest = bytes.length - fitting;
-    const slab = rest === 0 ? null : this.#slabFor(rest, fitting);
-    if (rest > 0 && slab === null) return false;
-    if (fitting > 0) {
-      tail.bytes.set(bytes.subarray(0, fitting), tail.used);
-      tail.used += fitting;
-    }
-    if (slab !== null) {
-      slab.bytes.set(bytes.subarray(fitting));
-      slab.used = rest;
+    const { length } = bytes;
+    if (this.#tail.bytes.length - this.#tail.used < length) {
+      const slab = this.#slabFor(length);
+      if (slab === null) return false;
       this.#append(slab);
     }
-    this.size += bytes.length;
+    this.#tail.bytes.set(bytes, this.#tail.used);
+    this.#tail.used += length;
+    this.size += length;
     return true;
   }
 
   /** A slab with room for so many bytes, or for more; null where the account has none. */
-  #slabFor(bytes: number, behind: number): Slab | null {
-    const expected = this.#expected - this.size - behind;
-    const wanted = this.size === 0 ? bytes : Math.max(minSlabBytes, Math.min(this.size, maxSlabBytes));
+  #slabFor(bytes: number): Slab | null {
+    const expected = this.#expected - this.size;
+    const wanted =
+      this.size === 0 ? bytes : Math.min(Math.max(minSlabBytes, this.size), maxSlabBytes);
     for (const capacity of [Math.max(bytes, Math.min(wanted, expected)), bytes]) {
       if (this.#account.take(capacity)) return slabOf(new Uint8Array(capacity), 0, capacity);
     }

@@ -1,11 +1,25 @@
 import type { ByteAccount } from './budget.ts';
-import type { ResponseObserver } from './exchange.ts';
+import type { BodySink } from './body-sink.ts';
 import { contentCodings, maxCodings } from './format.ts';
-import type { Decode } from './request-body.ts';
+import type { RefusalReason } from './reasons.ts';
 import { Slabs } from './slabs.ts';
 import { nextTurn } from './turns.ts';
 
-type BodySink = Pick<ResponseObserver, 'chunk' | 'end' | 'abort'>;
+/**
+ * Undoes the content codings of a body, into at most `maxBytes`, which are accounted for until they
+ * are released. Resolves to the reason where that cannot be done.
+ */
+export type Decode = (
+  body: CodedBytes,
+  maxBytes: number,
+  account: ByteAccount,
+) => Promise<Slabs | 'encoding' | 'request-too-large' | 'buffer-limit'>;
+
+export interface CodedBytes {
+  readonly chunks: readonly Uint8Array[];
+  /** As `Content-Encoding` has it. */
+  readonly coding: string;
+}
 
 /** How this platform undoes the content codings of an answer while it passes. */
 type Decoding = (contentEncoding: string, sink: BodySink) => BodySink;
@@ -68,7 +82,7 @@ class Decoded implements BodySink {
     this.#resolve(this.#slabs);
   }
 
-  abort(reason: Parameters<BodySink['abort']>[0]): void {
+  abort(reason: RefusalReason): void {
     this.#fail(reason === 'buffer-limit' ? reason : 'encoding');
   }
 

@@ -2,13 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { BodyReason } from '../exchange.ts';
 import { RequestBody } from '../request-body.ts';
 import { Slabs } from '../slabs.ts';
-import {
-  type Bounds,
-  type HeldBody,
-  holdBody,
-  type Holding,
-  nodeReading,
-} from './body.ts';
+import { type Bounds, type HeldBody, holdBody, type Holding, nodeReading } from './body.ts';
 import type { AppRequest } from './gateway.ts';
 
 /**
