@@ -35,8 +35,7 @@ function materialOf(at: number): KeyMaterial {
     forwardedUrl: '/v1/chat/completions',
     vary: [],
     isStream: false,
-    members,
-    text: '',
+    counting: { names: [...members.keys()], members, digest: '' },
     bodyDigest: '',
   };
 }
@@ -47,7 +46,7 @@ async function fill(store: Store): Promise<void> {
       requestedModel: `model ${at % 1000}`,
       model: `model ${at % 1000}`,
       consumer: `consumer ${at % 500}`,
-      fingerprint: fingerprintOf(materialOf(at), digest),
+      fingerprint: fingerprintOf(materialOf(at), await materialOf(at).counting, digest),
       body: new Uint8Array(500),
     });
     await store.set(`openai:anonymous:${digest.sha256(String(at))}`, entry);

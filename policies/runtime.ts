@@ -17,7 +17,7 @@ import { PrometheusSink } from './llm-usage/sinks/prometheus.ts';
 import { SinkRegistry } from './llm-usage/sinks/registry.ts';
 import { Metrics } from './metrics.ts';
 import { isDirectlyBefore, type Pipeline } from './pipelines.ts';
-import { ByteBudget } from './shared/budget.ts';
+import { budgetsOf } from './shared/budget.ts';
 import type { Digest } from './shared/exchange.ts';
 import { FaultLog } from './shared/faults.ts';
 import type { Log } from './shared/log.ts';
@@ -42,7 +42,7 @@ const patienceMs = 1000;
 export class Runtime {
   readonly faults: FaultLog;
   readonly #log: Log;
-  readonly #budget = new ByteBudget(0);
+  readonly #budgets = budgetsOf(0);
   readonly #stats = new CacheStats();
   readonly #stores = new StoreRegistry();
   readonly #flights = new Map<string, Flights>();
@@ -60,7 +60,7 @@ export class Runtime {
       stores: () => this.#stores.stats(),
       sinks: () => this.#sinks.stats(),
       joiners: () => this.#joiners(),
-      bufferedBytes: () => this.#budget.held,
+      bufferedBytes: () => this.#bufferedBytes,
     });
     this.#sinks = new SinkRegistry({
       log,
@@ -73,7 +73,9 @@ export class Runtime {
 
   /** Takes a configuration over. Pipelines that were built before keep the services they have. */
   configure({ settings, secret, gatewayRedis, pipelines, identify }: Configuration): void {
-    this.#budget.max = settings.limits.bufferedBytes;
+    const { bodies, reserve } = budgetsOf(settings.limits.bufferedBytes);
+    this.#budgets.bodies.max = bodies.max;
+    this.#budgets.reserve.max = reserve.max;
     this.#stores.configure(settings.stores, { gatewayRedis, log: this.#log });
     for (const { name, steps } of pipelines) {
       if (steps.some(({ policy }) => policy === 'llm-cache')) this.#stats.know(name);
@@ -99,7 +101,7 @@ export class Runtime {
       holders: this.#stores.holders(),
       sinks: this.#sinks.stats(),
       joiners: this.#joiners(),
-      bufferedBytes: this.#budget.held,
+      bufferedBytes: this.#bufferedBytes,
       ledger: configured.ledger,
       explain: explainServices(configured),
       metrics: () => this.#metrics.text(),
@@ -134,6 +136,11 @@ export class Runtime {
     await this.#stores.close();
   }
 
+  get #bufferedBytes(): number {
+    const { bodies, reserve } = this.#budgets;
+    return bodies.held + reserve.held;
+  }
+
   #openLedger({ usage }: PluginSettings): Ledger {
     return this.#ledgers.open(usage.ledger, this.#stores.placeOf(usage.ledger.store));
   }
@@ -165,7 +172,8 @@ export class Runtime {
       record: this.#sinks.open(settings.usage.sinks, [ledger]),
       prices: new PriceList(settings.usage.prices),
       digest,
-      budget: this.#budget,
+      budget: this.#budgets.bodies,
+      reserve: this.#budgets.reserve,
       stats: this.#stats,
       timings: this.#metrics,
       faults: this.faults,

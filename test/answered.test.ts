@@ -33,6 +33,7 @@ describe('A response that an earlier policy has ended', () => {
       forwardsHost: () => false,
       digest: nodeDigest('secret'),
       budget,
+      reserve: new ByteBudget(0),
       stats: new CacheStats(),
       timings: { lookup() {}, store() {}, firstByte() {} },
       faults: new FaultLog({ info: say, warn: say, error: say }),

@@ -4,9 +4,12 @@ import type { AddressInfo } from 'node:net';
 import { PassThrough, type Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { expect } from 'chai';
-import { ByteBudget } from '../policies/shared/budget.ts';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { ByteBudget, ClientAccount } from '../policies/shared/budget.ts';
 import { type HeldBody, offerBody, readBody } from '../policies/shared/node/body.ts';
 import type { GatewayRequest } from '../policies/shared/node/gateway.ts';
+import { eventually } from './support/eventually.ts';
+import { now } from './support/llm-request.ts';
 
 const text = '{"model":"gpt-4o","messages":[{"role":"user","content":"Grüße 🎈"}]}';
 const bytes = Buffer.from(text);
@@ -36,6 +39,9 @@ function held(outcome: HeldBody | string): HeldBody {
   return outcome;
 }
 
+const textOf = ({ body }: HeldBody) => Buffer.concat(body.chunks).toString();
+const problemOf = ({ body }: HeldBody) => now(body.content).problem;
+
 /** What `promise` comes to by itself, without anything more happening. */
 async function soon<T>(promise: Promise<T>): Promise<T | 'pending'> {
   const turns = async (): Promise<'pending'> => {
@@ -48,13 +54,17 @@ async function soon<T>(promise: Promise<T>): Promise<T | 'pending'> {
 describe('the body of a request', () => {
   let budget: ByteBudget;
 
+  let over: (() => void)[];
+
   beforeEach(() => {
     budget = new ByteBudget(1_000_000);
+    over = [];
   });
 
   /** Reads it, and gives it on. */
   const read = async (req: GatewayRequest, maxBytes = 100_000) => {
-    const outcome = await readBody(req, maxBytes, budget);
+    const account = new ClientAccount(budget, []);
+    const outcome = await readBody(req, { maxBytes, account, whenOver: (then) => over.push(then) });
     if (typeof outcome !== 'string') offerBody(req, outcome.body);
     return outcome;
   };
@@ -62,9 +72,9 @@ describe('the body of a request', () => {
   describe('that can be held', () => {
     it('is read whole, and offered again as it came', async () => {
       const req = whole(bytes);
-      const { body } = held(await read(req));
-      expect(body.text).to.equal(text);
-      expect(body.problem).to.equal(null);
+      const outcome = held(await read(req));
+      expect(textOf(outcome)).to.equal(text);
+      expect(problemOf(outcome)).to.equal(null);
       expect((await forwarded(req)).equals(bytes)).to.equal(true);
     });
 
@@ -74,8 +84,7 @@ describe('the body of a request', () => {
         const reading = read(req);
         for (const byte of bytes) req.write(Buffer.of(byte));
         req.end();
-        const { body } = held(await reading);
-        expect(body.text).to.equal(text);
+        expect(textOf(held(await reading))).to.equal(text);
         expect((await forwarded(req)).equals(bytes)).to.equal(true);
       });
     }
@@ -83,23 +92,23 @@ describe('the body of a request', () => {
     it('may be empty, declared or not', async () => {
       for (const length of [0, null]) {
         const req = whole(new Uint8Array(), length);
-        const { body } = held(await read(req));
-        expect(body.length).to.equal(0);
-        expect(body.problem).to.equal('not-json');
+        const outcome = held(await read(req));
+        expect(outcome.body.length).to.equal(0);
+        expect(problemOf(outcome)).to.equal('not-json');
         expect(await forwarded(req)).to.have.length(0);
       }
     });
 
     it('may be as large as allowed, to the byte', async () => {
       for (const length of [bytes.length, null]) {
-        expect(held(await read(whole(bytes, length), bytes.length)).body.text).to.equal(text);
+        expect(textOf(held(await read(whole(bytes, length), bytes.length)))).to.equal(text);
       }
     });
 
     it('is the bytes themselves where they are no JSON', async () => {
       const odd = Buffer.from([0xff, 0xfe, 0x00, 0x0d, 0x0a]);
       const req = whole(odd);
-      expect(held(await read(req)).body.problem).to.equal('not-utf8');
+      expect(problemOf(held(await read(req)))).to.equal('not-utf8');
       expect((await forwarded(req)).equals(odd)).to.equal(true);
     });
   });
@@ -117,7 +126,7 @@ describe('the body of a request', () => {
 
     it('is read up to its declared length, for its stream never ends', async () => {
       const req = rewritten();
-      expect(held(await read(req)).body.text).to.equal(text);
+      expect(textOf(held(await read(req)))).to.equal(text);
       expect((await forwarded(req)).equals(bytes)).to.equal(true);
     });
 
@@ -134,7 +143,7 @@ describe('the body of a request', () => {
       req.headers['content-length'] = '7';
       req.egContext.requestStream = new PassThrough();
       (req.egContext.requestStream as PassThrough).write('{"a":2}');
-      expect(held(await read(req)).body.json).to.deep.equal({ a: 2 });
+      expect(textOf(held(await read(req)))).to.equal('{"a":2}');
     });
   });
 
@@ -200,13 +209,61 @@ describe('the body of a request', () => {
       }
     });
 
-    it('are taken before a declared body has come', async () => {
-      const req = incoming({ 'content-length': '500' });
-      const reading = read(req);
-      expect(budget.held).to.equal(500);
-      req.end(Buffer.alloc(500));
-      held(await reading).release();
+    it('are those that have come, whatever length is declared', async () => {
+      const req = incoming({ 'content-length': '500000' });
+      const reading = read(req, 500_000);
+      await soon(new Promise<never>(() => {}));
       expect(budget.held).to.equal(0);
+      req.write('x');
+      await soon(new Promise<never>(() => {}));
+      expect(budget.held).to.be.within(1, 1000);
+      req.destroy();
+      expect(await soon(reading)).to.equal('gone');
+      expect(budget.held).to.equal(0);
+    });
+
+    it('are not more for the pieces that they come in', async () => {
+      for (const declared of [true, false]) {
+        const length = 200_000;
+        const req = incoming(declared ? { 'content-length': String(length) } : {});
+        const reading = read(req, length);
+        for (let at = 0; at < length; at++) {
+          req.write('x');
+          if (at % 1000 === 0) await new Promise((resolve) => setImmediate(resolve));
+        }
+        req.end();
+        const { body, release } = held(await reading);
+        expect(body.chunks.length).to.be.below(20);
+        expect(body.chunks.reduce((sum, chunk) => sum + chunk.buffer.byteLength, 0)).to.equal(
+          budget.held,
+        );
+        expect(budget.held).to.be.within(length, length + 65_536);
+        release();
+        expect(budget.held).to.equal(0);
+      }
+    });
+
+    it('keep no larger buffer in memory that they are a small part of', async () => {
+      const pool = Buffer.alloc(65_536, 'x');
+      const req = incoming();
+      const reading = read(req);
+      for (let at = 0; at < 10; at++) req.write(pool.subarray(at, at + 5000));
+      req.end();
+      const { body } = held(await reading);
+      expect(body.chunks.every((chunk) => chunk.buffer !== pool.buffer)).to.equal(true);
+      expect(budget.held).to.be.within(50_000, 120_000);
+    });
+
+    it('are the very bytes that came where they came in large pieces', async () => {
+      const pieces = [Buffer.alloc(60_000, 'a'), Buffer.alloc(30_000, 'b')];
+      const req = incoming({ 'content-length': '90000' });
+      const reading = read(req);
+      for (const piece of pieces) req.write(piece);
+      const { body } = held(await reading);
+      expect(body.chunks.map((chunk) => chunk.buffer)).to.deep.equal(
+        pieces.map((one) => one.buffer),
+      );
+      expect(budget.held).to.equal(90_000);
     });
 
     it('bound it: a declared body stays where it is', async () => {
@@ -225,14 +282,31 @@ describe('the body of a request', () => {
       req.write(bytes.subarray(0, 10));
       req.write(bytes.subarray(10, 20));
       expect(await reading).to.equal('buffer-limit');
-      expect(budget.held).to.equal(0);
       req.end(bytes.subarray(20));
       expect((await forwarded(req)).equals(bytes)).to.equal(true);
+      expect(budget.held).to.equal(0);
+    });
+
+    it('are accounted for until they have gone on, or nobody wants them any more', async () => {
+      for (const goesOn of [true, false]) {
+        const req = incoming();
+        const reading = read(req, 50_000);
+        for (let at = 0; at < 20; at++) req.write(Buffer.alloc(5000));
+        expect(await reading).to.equal('request-too-large');
+        await soon(new Promise<never>(() => {}));
+        expect(budget.held).to.be.above(20_000);
+        req.end();
+        if (goesOn) expect(await forwarded(req)).to.have.length(100_000);
+        else for (const then of over) then();
+        expect(budget.held).to.equal(0);
+      }
     });
 
     it('are given back when it is too large', async () => {
       expect(await read(whole(bytes), 10)).to.equal('request-too-large');
-      expect(await read(whole(bytes, null), 10)).to.equal('request-too-large');
+      const chunked = whole(bytes, null);
+      expect(await read(chunked, 10)).to.equal('request-too-large');
+      await forwarded(chunked);
       expect(budget.held).to.equal(0);
     });
 
@@ -292,6 +366,82 @@ describe('the body of a request', () => {
     });
   });
 
+  describe('that has a content coding', () => {
+    const packed = gzipSync(bytes);
+    const coded = (coding: string, body: Uint8Array) => {
+      const req = whole(body);
+      req.headers['content-encoding'] = coding;
+      return req;
+    };
+
+    it('goes on as it came, and is read for what it says', async () => {
+      const req = coded('gzip', packed);
+      const { body, release } = held(await read(req));
+      expect((await body.content).outline['model']).to.equal('gpt-4o');
+      expect((await body.content).length).to.equal(bytes.length);
+      expect(req.body).to.deep.equal(JSON.parse(text));
+      expect((await forwarded(req)).equals(packed)).to.equal(true);
+      release();
+      expect(budget.held).to.equal(0);
+    });
+
+    it('may have several', async () => {
+      const { body } = held(
+        await read(coded('deflate, br', brotliCompressSync(deflateSync(bytes)))),
+      );
+      expect((await body.content).problem).to.equal(null);
+      const four = [1, 2, 3, 4].reduce<Buffer>((inner) => gzipSync(inner), bytes);
+      const tooMany = held(await read(coded('gzip, gzip, gzip, gzip', four)));
+      expect((await tooMany.body.content).problem).to.equal('encoding');
+    });
+
+    for (const [what, coding, body] of [
+      ['it does not have', 'gzip', bytes],
+      ['nobody knows', 'compress', packed],
+      ['that breaks off', 'gzip', packed.subarray(0, -5)],
+      ['with something behind it', 'gzip', Buffer.concat([packed, bytes])],
+    ] as const) {
+      it(`${what} cannot be gone by`, async () => {
+        const req = coded(coding, body);
+        const outcome = held(await read(req));
+        expect((await outcome.body.content).problem).to.equal('encoding');
+        expect(req.body).to.deep.equal({});
+        expect((await forwarded(req)).equals(body)).to.equal(true);
+        outcome.release();
+        expect(budget.held).to.equal(0);
+      });
+    }
+
+    it('is decoded within the bounds that it has without one, and no further', async () => {
+      const bomb = gzipSync(Buffer.alloc(50_000_000, ' '));
+      const req = coded('gzip', bomb);
+      const { body, release } = held(await read(req));
+      expect((await body.content).problem).to.equal('request-too-large');
+      expect((await body.within(99_000).content).problem).to.equal('request-too-large');
+      release();
+      budget.max = bomb.length * 2;
+      const full = held(await read(coded('gzip', bomb)));
+      expect((await full.body.content).problem).to.equal('buffer-limit');
+      full.release();
+      await eventually(() => budget.held === 0, 'all is given back');
+    });
+
+    it('is decoded further for a later policy that takes more', async () => {
+      const { body } = held(await read(coded('gzip', gzipSync(Buffer.alloc(5000, ' '))), 1000));
+      expect((await body.content).problem).to.equal('request-too-large');
+      expect((await body.within(5000).content).problem).to.equal('not-json');
+    });
+
+    it('is held until it has been decoded', async () => {
+      const { body, release } = held(await read(coded('gzip', packed)));
+      const reading = body.content;
+      release();
+      expect(budget.held).to.be.above(0);
+      await reading;
+      await eventually(() => budget.held === 0, 'all is given back');
+    });
+  });
+
   it('that somebody else has read to its end does not keep the request waiting', async () => {
     const req = whole(bytes, null);
     await buffer(req);
@@ -315,7 +465,7 @@ describe('the body of a request', () => {
       const theirs = req.body as Record<string, unknown>;
       theirs['model'] = 'another';
       expect(req.body).to.equal(theirs);
-      expect(body.json).to.deep.equal(parsed);
+      expect(Buffer.concat(body.chunks).equals(bytes)).to.equal(true);
       expect((await forwarded(req)).equals(bytes)).to.equal(true);
     });
 
@@ -374,7 +524,7 @@ describe('the body of a request', () => {
         client.end(bytes);
         const [res] = (await once(client, 'response')) as [IncomingMessage];
         expect((await buffer(res)).equals(bytes)).to.equal(true);
-        expect(held(await outcome).body.text).to.equal(text);
+        expect(textOf(held(await outcome))).to.equal(text);
       });
 
       it(`is gone when the client leaves in its middle, ${name}`, async () => {

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { canonicalMembers, joinMembers } from '../policies/llm-cache/canonical.ts';
+import { canonicalMembers } from '../policies/shared/json-scan.ts';
 
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
+/** As one object, its members in order as those of any other. */
 function canonical(text: string): string | null {
-  const members = canonicalMembers(text);
-  return members && joinMembers(members);
+  return canonicalMembers(`{"value":${text}}`)?.get('value') ?? null;
 }
 
 /** The canonical form of one value. */
@@ -72,13 +72,19 @@ function shuffled<T>(items: T[], pick: Pick): T[] {
 }
 
 function stringSpelling(value: string, pick: Pick): string {
-  const units = value.split('').map((one) => {
-    const escape = `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`;
-    if (pick(4) === 0) return pick(2) ? escape : `\\u${escape.slice(2).toUpperCase()}`;
+  const escapes = (text: string) =>
+    text
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .map((escape) => (pick(2) ? escape : `\\u${escape.slice(2).toUpperCase()}`))
+      .join('');
+  // A surrogate that stands alone is in no UTF-8.
+  const characters = Array.from(value, (one) => {
+    if (pick(4) === 0 || /^\p{Cs}$/u.test(one)) return escapes(one);
     if (one === '/' && pick(2)) return '\\/';
-    return /["\\]|[^ -\uffff]/.test(one) ? JSON.stringify(one).slice(1, -1) : one;
+    return /["\\]|[^ -\u{10ffff}]/u.test(one) ? JSON.stringify(one).slice(1, -1) : one;
   });
-  return `"${units.join('')}"`;
+  return `"${characters.join('')}"`;
 }
 
 function numberSpelling(value: number, pick: Pick): string {
@@ -162,9 +168,9 @@ describe('canonical JSON', () => {
     expect(canonical(beyondDoubles ?? '')).to.equal(beyondDoubles);
   });
 
-  it('sorts members by UTF-16 code unit at every level, and keeps the order of arrays', () => {
+  it('sorts members by the bytes of their names at every level, and keeps the order of arrays', () => {
     expect(canonical('{"b":[{"z":1,"Z":2},1],"\ufb01":3,"\ud83d\ude00":4,"a":5}')).to.equal(
-      '{"a":5,"b":[{"Z":2,"z":1},1],"\ud83d\ude00":4,"\ufb01":3}',
+      '{"a":5,"b":[{"Z":2,"z":1},1],"\ufb01":3,"\ud83d\ude00":4}',
     );
     expect(canonicalValue('[1,2]')).not.to.equal(canonicalValue('[2,1]'));
   });
@@ -231,12 +237,13 @@ describe('canonical JSON of numbers', () => {
     fc.assert(property, { numRuns: 5000 });
   });
 
-  it('takes literals of a million digits', () => {
-    const zeros = '0'.repeat(1e6);
-    expect(canonicalValue(`1${zeros}`)).to.equal('1e1000000');
-    expect(canonicalValue(`0.${zeros}1e1000001`)).to.equal('1');
-    expect(canonicalValue(`1e${zeros}1`)).to.equal('10');
-    expect(canonicalValue('7'.repeat(1e6))).to.equal(`${'7'.repeat(1e6)}e0`);
+  it('takes literals of four thousand digits, and none that are longer', () => {
+    const zeros = '0'.repeat(4000);
+    expect(canonicalValue(`1${zeros}`)).to.equal('1e4000');
+    expect(canonicalValue(`0.${zeros}1e4001`)).to.equal('1');
+    expect(canonicalValue(`1e${zeros}1`)).to.equal('1e1');
+    expect(canonicalValue('7'.repeat(4000))).to.equal('7'.repeat(4000));
+    expect(canonicalValue('7'.repeat(5000))).to.equal(undefined);
   });
 
   it('is not there beyond doubles with an exponent that a double does not sum exactly', () => {
@@ -254,11 +261,10 @@ describe('canonical JSON of strings', () => {
     expect(canonicalValue('"\\u00e9"')).not.to.equal(canonicalValue('"e\\u0301"'));
   });
 
-  it('keeps lone surrogates apart, written or escaped', () => {
-    expect(canonicalValue('"\ud800"')).to.equal('"\\ud800"');
+  it('keeps surrogates that stand alone apart', () => {
     expect(canonicalValue('"\\uD800"')).to.equal('"\\ud800"');
-    expect(canonicalValue('"\\ud83d\ude00"')).to.equal('"😀"');
-    const strings = ['"\ud800"', '"\ud801"', '"\udc00"', '"\udc00\ud800"', '"\ufffd"'];
+    expect(canonicalValue('"\\ud83d\\ud83d\\ude00\\ude00"')).to.equal('"\\ud83d😀\\ude00"');
+    const strings = ['"\\ud800"', '"\\ud801"', '"\\udc00"', '"\\udc00\\ud800"', '"\ufffd"'];
     expect(new Set(strings.map(canonicalValue))).to.have.property('size', strings.length);
     expect(canonical('{"\\ud800":1,"\\ud801":2,"\ufffd":3}')).to.be.a('string');
   });
@@ -276,7 +282,8 @@ describe('canonical JSON is not there', () => {
     expect(canonical('{"a":1,"a":1}')).to.equal(null);
     expect(canonical('{"a":1,"b":2,"\\u0061":1}')).to.equal(null);
     expect(canonical('{"a":[0,{"b":{"__proto__":1,"__proto__":2}}]}')).to.equal(null);
-    expect(canonical('{"\ud800":1,"\\ud800":2}')).to.equal(null);
+    expect(canonical('{"\\ud800":1,"\\uD800":2}')).to.equal(null);
+    expect(canonicalMembers('{"a":1,"b":{},"a":2}')).to.equal(null);
     expect(canonical('{"a":{"a":1},"b":{"a":1}}')).to.be.a('string');
   });
 
@@ -284,10 +291,31 @@ describe('canonical JSON is not there', () => {
     const arrays = (depth: number) => `{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`;
     const objects = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
     for (const nested of [arrays, objects]) {
-      expect(canonical(nested(500))).to.equal(nested(500));
-      expect(canonical(nested(501))).to.equal(null);
+      expect(canonical(nested(499))).to.equal(nested(499));
+      expect(canonical(nested(500))).to.equal(null);
       expect(canonical(nested(1000))).to.equal(null);
     }
     expect(canonical(`{"a":[${'[],{},'.repeat(1000)}0]}`)).to.be.a('string');
+  });
+
+  it('of more than 100,000 values', () => {
+    const values = (count: number) => `{"a":[${Array(count).fill('{}').join()}]}`;
+    expect(canonical(values(99_990))).to.be.a('string');
+    expect(canonical(values(100_001))).to.equal(null);
+  });
+
+  it('of an object with more members than are sorted, unless they are in order', () => {
+    const names = Array.from({ length: 5000 }, (_, at) => `"n${String(at).padStart(5, '0')}":0`);
+    expect(canonical(`{${names.join()}}`)).to.equal(`{${names.join()}}`);
+    expect(canonical(`{${names.toReversed().join()}}`)).to.equal(null);
+    const few = names.slice(0, 4000);
+    expect(canonical(`{${few.toReversed().join()}}`)).to.equal(`{${few.join()}}`);
+  });
+
+  it('where sorting would move everything many times over', () => {
+    const nested = (levels: number) =>
+      `${'{"b":0,"a":'.repeat(levels)}"${'x'.repeat(100_000)}"${'}'.repeat(levels)}`;
+    expect(canonical(nested(7))).to.be.a('string');
+    expect(canonical(nested(20))).to.equal(null);
   });
 });

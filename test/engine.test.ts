@@ -55,7 +55,7 @@ describe('the engine', () => {
       settings: validate<LlmCacheSettings>(llmCacheSchema, action, 'test'),
       digest: nodeDigest('secret'),
       forwardsHost: () => false,
-      budget,
+      reserve: new ByteBudget(0),
       timings: { lookup() {}, store() {}, firstByte() {} },
       faults: new FaultLog(log),
       now: Date.now,

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { refusalOf } from '../policies/llm-cache/response-rules.ts';
 import type { ProtocolName } from '../policies/shared/protocols/protocol.ts';
 import type { RefusalReason } from '../policies/shared/reasons.ts';
-import { RequestBody } from '../policies/shared/request-body.ts';
+import { makeBody, now } from './support/llm-request.ts';
 import { asJson, judge, protocolOf } from './fixtures/judge.ts';
 import {
   chatChunk,
@@ -24,7 +24,9 @@ function verdict(name: ProtocolName, body: Body | Uint8Array, request: object = 
   const isStream = typeof body === 'string';
   const bytes = isStream || body instanceof Uint8Array ? body : encode(JSON.stringify(body));
   const answer = judge(name, bytes, isStream ? {} : asJson);
-  const asked = new RequestBody([encode(JSON.stringify({ stream: isStream, ...request }))]);
+  const asked = now(
+    makeBody(encode(JSON.stringify({ stream: isStream, ...request }))).facts(protocolOf(name)),
+  );
   return refusalOf(200, isStream ? 'sse' : 'json', answer, protocolOf(name), asked);
 }
 

@@ -3,7 +3,7 @@ import { holds, type Imagined } from '../policies/admin/conditions.ts';
 import { explain, type Explanation } from '../policies/llm-cache/explain.ts';
 import { differences, fingerprintOf } from '../policies/llm-cache/fingerprint.ts';
 import { Flights } from '../policies/llm-cache/flights.ts';
-import { keyMaterial } from '../policies/llm-cache/key.ts';
+import { type KeyMaterial, keyMaterial } from '../policies/llm-cache/key.ts';
 import { MemoryStore } from '../policies/llm-cache/stores/memory.ts';
 import type { Store } from '../policies/llm-cache/stores/store.ts';
 import { nodeDigest } from '../policies/shared/node/digest.ts';
@@ -20,33 +20,35 @@ const settingsOf = (action: Partial<LlmCacheSettings> = {}) =>
 function materialOf(parts: RequestParts, action: Partial<LlmCacheSettings> = {}) {
   const body = makeBody(parts.body ?? { model: 'gpt-4o', messages: [] });
   const settings = settingsOf(action);
-  return keyMaterial(makeRequest(parts), body, 'anonymous', {
-    settings,
-    digest,
-    forwardsHost: () => false,
-  });
+  const facts = { isStream: JSON.stringify(parts.body ?? '').includes('"stream":true') };
+  const making = { settings, digest, forwardsHost: () => false };
+  return keyMaterial(makeRequest(parts), { body, ...facts }, 'anonymous', making);
+}
+
+async function printOf(material: KeyMaterial, by = digest) {
+  return fingerprintOf(material, await material.counting, by);
 }
 
 describe('a fingerprint', () => {
-  const print = (parts: RequestParts) => fingerprintOf(materialOf(parts), digest);
+  const print = (parts: RequestParts) => printOf(materialOf(parts));
   const base = { model: 'm', messages: [{ role: 'user', content: 'a secret prompt' }] };
 
-  it('tells the members in which two requests differ, and only those', () => {
-    const differ = (one: unknown, other: unknown) =>
-      differences(print({ body: one }), print({ body: other }));
-    expect(differ(base, { ...base })).to.deep.equal([]);
-    expect(differ(base, { ...base, temperature: 0 })).to.deep.equal(['temperature']);
-    expect(differ({ ...base, n: 1 }, { ...base, n: '1' })).to.deep.equal(['n']);
-    expect(differ(base, { ...base, messages: [], model: 'x' })).to.have.members([
+  it('tells the members in which two requests differ, and only those', async () => {
+    const differ = async (one: unknown, other: unknown) =>
+      differences(await print({ body: one }), await print({ body: other }));
+    expect(await differ(base, { ...base })).to.deep.equal([]);
+    expect(await differ(base, { ...base, temperature: 0 })).to.deep.equal(['temperature']);
+    expect(await differ({ ...base, n: 1 }, { ...base, n: '1' })).to.deep.equal(['n']);
+    expect(await differ(base, { ...base, messages: [], model: 'x' })).to.have.members([
       'model',
       'messages',
     ]);
-    expect(differ('{"a":1,"a":2}', '{"a":1,"a":3}')).to.deep.equal(['body']);
-    expect(differ({ ...base, __proto__: 1 }, base)).to.deep.equal([]);
-    expect(differ('{"__proto__":1}', '{}')).to.deep.equal(['__proto__']);
+    expect(await differ('{"a":1,"a":2}', '{"a":1,"a":3}')).to.deep.equal(['body']);
+    expect(await differ({ ...base, __proto__: 1 }, base)).to.deep.equal([]);
+    expect(await differ('{"__proto__":1}', '{}')).to.deep.equal(['__proto__']);
   });
 
-  it('tells paths, queries, headers and modes apart', () => {
+  it('tells paths, queries, headers and modes apart', async () => {
     const parts: [RequestParts, string][] = [
       [{ path: '/v2/chat/completions' }, 'path'],
       [{ query: '?a=1' }, 'query'],
@@ -55,26 +57,25 @@ describe('a fingerprint', () => {
       [{ body: { ...base, stream: true } }, 'stream'],
     ];
     for (const [part, name] of parts) {
-      expect(differences(print({ body: base }), print({ body: base, ...part }))).to.deep.equal([
-        name,
-      ]);
+      const [one, other] = [await print({ body: base }), await print({ body: base, ...part })];
+      expect(differences(one, other)).to.deep.equal([name]);
     }
   });
 
-  it('is small and keyed: nothing of what was said is in it, nor can it be guessed', () => {
-    const text = JSON.stringify(print({ body: base, query: '?key=of-ours' }));
+  it('is small and keyed: nothing of what was said is in it, nor can it be guessed', async () => {
+    const text = JSON.stringify(await print({ body: base, query: '?key=of-ours' }));
     expect(text).to.not.contain('secret').and.to.not.contain('of-ours');
     expect(text.length).to.be.below(150);
-    const elsewhere = fingerprintOf(materialOf({ body: base }), nodeDigest('another'));
-    expect(elsewhere['=model']).to.not.equal(print({ body: base })['=model']);
+    const elsewhere = await printOf(materialOf({ body: base }), nodeDigest('another'));
+    expect(elsewhere['=model']).to.not.equal((await print({ body: base }))['=model']);
   });
 
-  it('is bounded, whatever the body has for members', () => {
+  it('is bounded, whatever the body has for members', async () => {
     const many = (last: number) =>
       Object.fromEntries(
         Array.from({ length: 1000 }, (_, at) => [`m${at}`.padEnd(300, 'x'), at === 999 ? last : 0]),
       );
-    const [one, other] = [print({ body: many(0) }), print({ body: many(1) })];
+    const [one, other] = [await print({ body: many(0) }), await print({ body: many(1) })];
     expect(JSON.stringify(one).length).to.be.below(8000);
     expect(differences(one, other)).to.deep.equal(['…']);
   });
@@ -104,7 +105,7 @@ describe('an explanation', () => {
   async function keep(parts: RequestParts, ageSeconds = 10): Promise<string> {
     const { key } = await ask(parts);
     const at = now - ageSeconds * 1000;
-    const fingerprint = fingerprintOf(materialOf(parts), digest);
+    const fingerprint = await printOf(materialOf(parts));
     await store.set(key ?? '', makeEntry(at, { fingerprint, expiresAt: now + 60_000 }));
     return key ?? '';
   }

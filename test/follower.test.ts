@@ -1,11 +1,14 @@
 import { expect } from 'chai';
 import { Follower, type Outlet } from '../policies/llm-cache/follower.ts';
+import { ByteBudget } from '../policies/shared/budget.ts';
+import { HeldBytes } from '../policies/shared/held-bytes.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** An outlet that takes so many chunks before it asks to wait. */
+/** An outlet that takes so many pieces before it asks to wait. */
 class Slow implements Outlet {
   text = '';
+  writes = 0;
   over: 'end' | 'break' | null = null;
   room: number;
 
@@ -15,6 +18,7 @@ class Slow implements Outlet {
 
   write(chunk: Uint8Array): boolean {
     this.text += new TextDecoder().decode(chunk);
+    this.writes++;
     return --this.room > 0;
   }
 
@@ -33,68 +37,82 @@ class Slow implements Outlet {
 
 describe('a follower', () => {
   let left: number;
-  const follower = (soFar: string[], maxBytes = 100) =>
-    new Follower(soFar.map(bytes), maxBytes, () => left++);
+  let budget: ByteBudget;
+  let held: HeldBytes;
   beforeEach(() => {
     left = 0;
+    budget = new ByteBudget(10_000_000);
+    held = new HeldBytes({ maxBytes: 5_000_000, account: budget, reserve: null });
   });
+  const follower = (maxBytes = 100) => new Follower(held.reader(), maxBytes, () => left++);
+  /** More comes, of which those who read along are told. */
+  const come = (text: string, ...followers: Follower[]) => {
+    held.add(bytes(text));
+    for (const one of followers) one.push();
+  };
+  const large = (letter: string) => letter.repeat(5000);
 
   it('gets what has come so far at once, and the rest as it comes', () => {
-    const one = follower(['a', 'b']);
+    come('a');
+    const one = follower();
     const outlet = new Slow();
-    one.push(bytes('c'));
+    come('b', one);
+    expect(outlet.text).to.equal('');
     one.attach(outlet);
+    expect(outlet.text).to.equal('ab');
+    come('c', one);
     expect(outlet.text).to.equal('abc');
-    one.push(bytes('d'));
-    expect(outlet.text).to.equal('abcd');
     one.end();
     expect(outlet.over).to.equal('end');
   });
 
   it('that asks to wait goes on where it was, and ends when it has all', () => {
-    const one = follower(['a', 'b', 'c']);
+    for (const letter of 'abc') come(large(letter));
+    const one = follower(100_000);
     const outlet = new Slow(2);
     one.attach(outlet);
-    expect(outlet.text).to.equal('ab');
-    one.push(bytes('d'));
+    expect(outlet.text).to.equal(large('a') + large('b'));
+    come(large('d'), one);
     one.end();
-    expect([outlet.text, outlet.over]).to.deep.equal(['ab', null]);
     outlet.room = 1;
     one.resume();
-    expect([outlet.text, outlet.over]).to.deep.equal(['abc', null]);
+    expect(outlet.text).to.equal('abc'.split('').map(large).join(''));
+    expect(outlet.over).to.equal(null);
     outlet.room = Infinity;
     one.resume();
-    expect([outlet.text, outlet.over]).to.deep.equal(['abcd', 'end']);
+    expect(outlet.text).to.equal('abcd'.split('').map(large).join(''));
+    expect(outlet.over).to.equal('end');
   });
 
   it('that falls further behind than it may is broken off, and says why', () => {
-    const one = follower([], 10);
+    const one = follower(10);
     const outlet = new Slow(1);
     one.attach(outlet);
-    one.push(bytes('1'));
-    one.push(bytes('0123456789'));
+    come('1', one);
+    come('0123456789', one);
     expect([outlet.over, one.tooSlow, left]).to.deep.equal([null, false, 0]);
-    one.push(bytes('x'));
+    come('x', one);
     expect([outlet.over, one.tooSlow, left]).to.deep.equal(['break', true, 1]);
-    one.push(bytes('y'));
+    come('y', one);
     one.end();
     expect([outlet.text, outlet.over]).to.deep.equal(['1', 'break']);
   });
 
   it('that keeps up may read any amount', () => {
-    const one = follower([], 10);
+    const one = follower(10);
     const outlet = new Slow();
     one.attach(outlet);
-    for (let count = 0; count < 100; count++) one.push(bytes('0123456789'));
+    for (let count = 0; count < 100; count++) come('0123456789', one);
     one.end();
     expect([outlet.text.length, outlet.over]).to.deep.equal([1000, 'end']);
   });
 
   it('of an answer that breaks off ends broken, and gets nothing more', () => {
-    const one = follower(['a']);
+    come('a');
+    const one = follower();
     const outlet = new Slow(1);
     one.attach(outlet);
-    one.push(bytes('b'));
+    come('b', one);
     one.break();
     outlet.room = Infinity;
     one.resume();
@@ -102,12 +120,51 @@ describe('a follower', () => {
   });
 
   it('that has left gets nothing more', () => {
-    const one = follower(['a']);
+    come('a');
+    const one = follower();
     const outlet = new Slow();
     one.attach(outlet);
     one.leave();
-    one.push(bytes('b'));
+    come('b', one);
     one.end();
     expect([outlet.text, outlet.over, left]).to.deep.equal(['a', null, 1]);
+  });
+
+  it('that is slow gets what has come meanwhile in few pieces, however many it came in', () => {
+    const slow = Array.from({ length: 50 }, () => follower(1_000_000));
+    const outlets = slow.map(() => new Slow(1));
+    for (const [at, one] of slow.entries()) one.attach(outlets[at] as Outlet);
+    for (let count = 0; count < 200_000; count++) come('x', ...(count % 1000 === 0 ? slow : []));
+    // One for all: what is held does not grow with those who wait for it.
+    expect(budget.held).to.be.below(300_000);
+    held.forget();
+    expect(budget.held).to.be.above(150_000);
+    for (const [at, one] of slow.entries()) {
+      const outlet = outlets[at] as Slow;
+      outlet.room = Infinity;
+      const before = outlet.writes;
+      one.resume();
+      expect(outlet.text.length).to.equal(200_000);
+      expect(outlet.writes - before).to.be.below(20);
+      one.end();
+    }
+    expect(budget.held).to.equal(0);
+  });
+
+  it('that is behind is broken off where there is no room for what it has not taken', () => {
+    budget.max = 20_000;
+    const [slow, quick] = [follower(1_000_000), follower(1_000_000)];
+    const [slowly, quickly] = [new Slow(1), new Slow()];
+    slow.attach(slowly);
+    quick.attach(quickly);
+    for (let count = 0; count < 10; count++) {
+      come(large('x'), slow, quick);
+      if (held.isOverdrawn) for (const one of [slow, quick]) one.breakIfBehind();
+    }
+    expect([slow.tooSlow, quick.tooSlow]).to.deep.equal([true, false]);
+    quick.end();
+    expect([quickly.text.length, quickly.over]).to.deep.equal([50_000, 'end']);
+    slow.leave();
+    expect(budget.held).to.equal(0);
   });
 });

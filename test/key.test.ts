@@ -1,11 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { cacheKey, keyMaterial } from '../policies/llm-cache/key.ts';
 import { nodeDigest } from '../policies/shared/node/digest.ts';
 import { llmCacheSchema, type LlmCacheSettings } from '../schemas/llm-cache.ts';
 import { validate } from '../schemas/validate.ts';
-import { makeBody, makeRequest, type RequestParts } from './support/llm-request.ts';
+import { keyOfBody, makeBody, makeRequest, type RequestParts } from './support/llm-request.ts';
 
 const digest = nodeDigest('a secret');
 const chat = '/v1/chat/completions';
@@ -20,7 +19,7 @@ function keyOf(body: unknown, asked: Asked = {}): string {
   const { scope = 'anonymous', action = {}, forwardsHost = false, ...parts } = asked;
   const settings = validate<LlmCacheSettings>(llmCacheSchema, action, 'test');
   const making = { settings, digest, forwardsHost: () => forwardsHost };
-  return cacheKey(keyMaterial(makeRequest(parts), makeBody(body), scope, making), digest);
+  return keyOfBody(makeRequest(parts), makeBody(body), scope, making).key;
 }
 
 /** Fails unless all are one key. */

@@ -7,7 +7,7 @@ import type { Answer } from '../policies/shared/answer.ts';
 import { protocolNames } from '../policies/shared/protocols/index.ts';
 import type { ProtocolName } from '../policies/shared/protocols/protocol.ts';
 import type { RefusalReason } from '../policies/shared/reasons.ts';
-import { RequestBody } from '../policies/shared/request-body.ts';
+import { makeBody, now } from './support/llm-request.ts';
 import type { Usage } from '../policies/shared/usage.ts';
 import { asJson, cutAt, judge, protocolOf, readerOf } from './fixtures/judge.ts';
 
@@ -172,9 +172,8 @@ const settingsOf = (file: string) => (file.endsWith('.json') ? asJson : {});
 
 function verdict({ protocol, file, bytes }: Recording, request = '{}'): RefusalReason | null {
   const answer = judge(protocol, bytes, settingsOf(file));
-  const body = new RequestBody([encode(request)]);
-  const asked = body.facts(protocolOf(protocol)).isStream ? 'sse' : 'json';
-  return refusalOf(200, asked, answer, protocolOf(protocol), body);
+  const facts = now(makeBody(encode(request)).facts(protocolOf(protocol)));
+  return refusalOf(200, facts.isStream ? 'sse' : 'json', answer, protocolOf(protocol), facts);
 }
 
 function withoutBody({ body: _, ...rest }: Answer): Omit<Answer, 'body'> {

@@ -1,14 +1,15 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { cacheKey, keyMaterial } from '../policies/llm-cache/key.ts';
-import { hashBytes, nodeDigest } from '../policies/shared/node/digest.ts';
+import { nodeReading } from '../policies/shared/node/body.ts';
+import { nodeDigest } from '../policies/shared/node/digest.ts';
+import { JsonScan } from '../policies/shared/json-scan.ts';
 import { findProtocol } from '../policies/shared/protocols/index.ts';
 import type { Protocol } from '../policies/shared/protocols/protocol.ts';
 import { Recent } from '../policies/shared/recent.ts';
 import { BodyMemory, RequestBody } from '../policies/shared/request-body.ts';
 import { llmCacheSchema, type LlmCacheSettings } from '../schemas/llm-cache.ts';
 import { validate } from '../schemas/validate.ts';
-import { makeRequest } from './support/llm-request.ts';
+import { keyOfBody, makeBody, makeRequest, now } from './support/llm-request.ts';
 
 const digest = nodeDigest('a secret');
 const settings = validate<LlmCacheSettings>(llmCacheSchema, { ignoreFields: ['user'] }, 'test');
@@ -16,16 +17,16 @@ const chat = findProtocol('/v1/chat/completions') as Protocol;
 const messages = findProtocol('/v1/messages') as Protocol;
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
-/** Runs `run` where nobody can parse JSON. */
-function withoutParsing<T>(run: () => T): T {
-  const { parse } = JSON;
-  JSON.parse = () => {
-    throw new Error('something was parsed');
+/** Runs `run` where no body can be read. */
+function withoutReading<T>(run: () => T): T {
+  const { step } = JsonScan.prototype;
+  JsonScan.prototype.step = () => {
+    throw new Error('something was read');
   };
   try {
     return run();
   } finally {
-    JSON.parse = parse;
+    JsonScan.prototype.step = step;
   }
 }
 
@@ -33,20 +34,23 @@ describe('a request body that was seen before', () => {
   let memory: BodyMemory;
   let remembered: Recent<string>;
   beforeEach(() => {
-    memory = new BodyMemory(hashBytes);
+    memory = new BodyMemory();
     remembered = new Recent(100);
   });
-  const seen = (text: string) => new RequestBody([bytesOf(text)], memory);
+  const seenBytes = (bytes: Uint8Array) => new RequestBody([bytes], { ...nodeReading, memory });
+  const seen = (text: string) => seenBytes(bytesOf(text));
+  const factsOf = (body: RequestBody, protocol = chat) => now(body.facts(protocol));
   function keyOf(body: RequestBody, path = '/v1/chat/completions'): string {
     const making = { settings, digest, remembered, forwardsHost: () => false };
-    return cacheKey(keyMaterial(makeRequest({ path }), body, 'anonymous', making), digest);
+    return keyOfBody(makeRequest({ path }), body, 'anonymous', making).key;
   }
 
   it('is known without being parsed again, facts and key', () => {
     const text = '{"model":"m","stream":true,"max_tokens":5,"messages":[]}';
-    const facts = seen(text).facts(chat);
+    const facts = factsOf(seen(text));
     expect(facts).to.deep.equal({
       problem: null,
+      length: text.length,
       model: 'm',
       isStream: true,
       isStateful: false,
@@ -54,10 +58,10 @@ describe('a request body that was seen before', () => {
       parts: 1,
     });
     const key = keyOf(seen(text));
-    withoutParsing(() => {
-      expect(seen(text).facts(chat)).to.equal(facts);
+    withoutReading(() => {
+      expect(factsOf(seen(text))).to.equal(facts);
       expect(keyOf(seen(text))).to.equal(key);
-      expect(() => seen(`${text} `).facts(chat).problem === null).to.not.throw();
+      expect(() => factsOf(seen(`${text} `))).to.throw('something was read');
     });
   });
 
@@ -67,23 +71,22 @@ describe('a request body that was seen before', () => {
       [Uint8Array.of(0xff, 0x7b), 'not-utf8'],
     ] as const) {
       for (const _ of [1, 2]) {
-        expect(new RequestBody([bytes], memory).facts(chat).problem).to.equal(problem);
+        expect(factsOf(seenBytes(bytes)).problem).to.equal(problem);
       }
     }
   });
 
   it('is another for another protocol', () => {
     const text = '{"model":"m","container":"c","stream":false}';
-    expect(seen(text).facts(chat).isStateful).to.equal(false);
-    expect(seen(text).facts(messages).isStateful).to.equal(true);
+    expect(factsOf(seen(text)).isStateful).to.equal(false);
+    expect(factsOf(seen(text), messages).isStateful).to.equal(true);
     expect(keyOf(seen(text), '/v1/messages')).to.not.equal(keyOf(seen(text)));
   });
 
   it('has the key that it would have without being remembered', () => {
     const fresh = (text: string) => {
       const making = { settings, digest, forwardsHost: () => false };
-      const body = new RequestBody([bytesOf(text)]);
-      return cacheKey(keyMaterial(makeRequest(), body, 'anonymous', making), digest);
+      return keyOfBody(makeRequest(), makeBody(text), 'anonymous', making).key;
     };
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.boolean(), (members, stream) => {

@@ -2,7 +2,8 @@ import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.t
 import { validate } from '../../schemas/validate.ts';
 import { noControls } from '../../policies/llm-cache/client-controls.ts';
 import { recognise, type Recognising } from '../../policies/llm-cache/recognition.ts';
-import { hashBytes, nodeDigest } from '../../policies/shared/node/digest.ts';
+import { nodeDigest, nodeHashing } from '../../policies/shared/node/digest.ts';
+import { nodeReading } from '../../policies/shared/node/body.ts';
 import { Recent } from '../../policies/shared/recent.ts';
 import { BodyMemory, RequestBody } from '../../policies/shared/request-body.ts';
 import { makeRequest } from '../../test/support/llm-request.ts';
@@ -20,13 +21,13 @@ const headers: Readonly<Record<string, string>> = {
 
 /** Makes a key of each of the bodies, as the policy does; and how long one takes, in microseconds. */
 async function keysOf(bodies: readonly Uint8Array[], known: Known) {
-  const { memory, recognising } = known;
+  const { reading, recognising } = known;
   const requests = bodies.map((bytes) => ({
     ...makeRequest(),
     header: (name: string) => headers[name],
     headers,
     ownHeaders: Object.entries(headers).flat(),
-    body: async () => new RequestBody([bytes], memory),
+    body: async () => new RequestBody([bytes], reading),
   }));
   const keys: string[] = [];
   const startedAt = performance.now();
@@ -39,12 +40,12 @@ async function keysOf(bodies: readonly Uint8Array[], known: Known) {
 }
 
 interface Known {
-  readonly memory: BodyMemory;
+  readonly reading: typeof nodeReading;
   readonly recognising: Recognising;
 }
 
 const freshly = (): Known => ({
-  memory: new BodyMemory(hashBytes),
+  reading: { ...nodeReading, hashing: nodeHashing, memory: new BodyMemory() },
   recognising: {
     settings: validate<LlmCacheSettings>(llmCacheSchema, {}, 'llm-cache'),
     digest,

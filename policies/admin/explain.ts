@@ -8,6 +8,7 @@ import { pathOf } from '../shared/node/exchange.ts';
 import { holds } from './conditions.ts';
 import { AdminError } from './http.ts';
 import { imagined, imaginedRequest } from './question.ts';
+import type { AskedQuestion } from './question-body.ts';
 
 /** The `llm-cache` steps of a pipeline, as they are configured now. */
 export interface CachePipeline {
@@ -31,10 +32,10 @@ export interface ExplainServices {
 
 /** Answers `POST /llm-cache/explain`. Throws an AdminError for a question that makes no sense. */
 export async function answerQuestion(
-  asked: unknown,
+  { asked, body }: AskedQuestion,
   services: ExplainServices,
 ): Promise<Explanation & { readonly pipeline: string; readonly step: number | null }> {
-  const question = readQuestion(asked);
+  const question = checked(asked);
   const pipeline = services.pipelineAt(question.apiEndpoint);
   if (pipeline === undefined) {
     const known = services.apiEndpoints.join(', ') || 'none';
@@ -59,13 +60,14 @@ export async function answerQuestion(
     };
   }
   const parts = services.parts(step.settings);
-  const request = imaginedRequest(question, protocol, services.identify);
+  const bytes = body ?? new Uint8Array();
+  const request = imaginedRequest(question, bytes, protocol, services.identify);
   const explanation = await explain(request, parts);
   const doubt = verdicts[at] === null ? ', if the condition of its step holds' : '';
   return { pipeline: name, step: at, ...explanation, rule: `${explanation.rule}${doubt}` };
 }
 
-function readQuestion(asked: unknown): ExplainQuestion {
+function checked(asked: unknown): ExplainQuestion {
   if (typeof asked !== 'object' || asked === null || Array.isArray(asked)) {
     throw new AdminError(400, 'the body is not a JSON object');
   }

@@ -1,4 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ByteBudget } from '../shared/budget.ts';
+import { Slabs } from '../shared/slabs.ts';
 
 /** The gateway's admin app (Express 4), as far as the plugin uses it. */
 export interface AdminApp {
@@ -82,23 +84,31 @@ export function readFlag(name: string, value: string | undefined): boolean {
 }
 
 const maxBodyBytes = 16 * 1024 * 1024;
+/** Of all bodies that are being read. */
+const bodies = new ByteBudget(4 * maxBodyBytes);
 
-/** The body as JSON: what a parser before has made of it, else (another content type, no bound of 100 KB) its text. */
-export async function readJson(req: AdminRequest): Promise<unknown> {
-  // The gateway's admin app leaves an empty object where it has parsed nothing.
-  const isParsed = req.readableEnded && req.body !== undefined;
-  if (isParsed && /^application\/json\b/i.test(req.headers['content-type'] ?? '')) return req.body;
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > maxBodyBytes)
-      throw new AdminError(413, `the body is larger than ${maxBodyBytes} bytes`);
-    chunks.push(chunk);
-  }
+/** The bytes of the body, for `use` of them. Throws an AdminError. */
+export async function withBody<T>(
+  req: AdminRequest,
+  use: (bytes: Uint8Array) => Promise<T>,
+): Promise<T> {
+  const slabs = new Slabs(bodies);
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
-  } catch {
-    throw new AdminError(400, 'the body is not JSON');
+    for await (const chunk of req as AsyncIterable<Buffer>) {
+      if (slabs.size + chunk.length > maxBodyBytes) {
+        throw new AdminError(413, `the body is larger than ${maxBodyBytes} bytes`);
+      }
+      if (!slabs.add(chunk)) throw new AdminError(503, 'too many large bodies at once; ask again');
+    }
+    return await use(slabs.joined());
+  } finally {
+    slabs.release();
   }
+}
+
+/** What a parser before has made of a JSON body; undefined where none has (another content type, a bound of 100 KB). */
+export function parsedBody(req: AdminRequest): unknown {
+  // The gateway's admin app leaves an empty object where it has parsed nothing.
+  const isJson = /^application\/json\b/i.test(req.headers['content-type'] ?? '');
+  return req.readableEnded && isJson ? req.body : undefined;
 }

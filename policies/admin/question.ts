@@ -1,21 +1,24 @@
 import type { ExplainQuestion } from '../../schemas/explain.ts';
 import type { BodyReason, LlmRequest } from '../shared/exchange.ts';
 import type { Identity } from '../shared/identity.ts';
+import { nodeReading } from '../shared/node/body.ts';
 import { pathOf, queryOf } from '../shared/node/exchange.ts';
 import type { Protocol } from '../shared/protocols/protocol.ts';
 import { RequestBody } from '../shared/request-body.ts';
 import type { Imagined } from './conditions.ts';
 
+/** As the body of a request is read; what is asked about is not remembered. */
+const reading = { ...nodeReading, memory: null };
+
 /** A request that is asked about instead of being sent, by the consumer that `identify` knows. */
 export function imaginedRequest(
   question: ExplainQuestion,
+  bytes: Uint8Array,
   protocol: Protocol,
   identify: (consumer: unknown) => Identity,
 ): LlmRequest {
   const path = pathOf(question.path);
   const headers = headersOf(question);
-  const { body } = question;
-  const bytes = new TextEncoder().encode(typeof body === 'string' ? body : JSON.stringify(body));
   return {
     protocol,
     path,
@@ -24,12 +27,13 @@ export function imaginedRequest(
     apiEndpoint: question.apiEndpoint,
     requestId: null,
     identity: identify(question.consumer),
+    account: { take: () => true, give: () => {} },
     left: new AbortController().signal,
     header: (name) => headers.get(name)?.join(', '),
     headers: Object.fromEntries(headers),
     ownHeaders: [...headers].flatMap(([name, values]) => values.flatMap((value) => [name, value])),
     body: async (maxBytes): Promise<RequestBody | BodyReason> =>
-      bytes.length > maxBytes ? 'request-too-large' : new RequestBody([bytes]),
+      bytes.length > maxBytes ? 'request-too-large' : new RequestBody([bytes], reading),
   };
 }
 

@@ -12,12 +12,12 @@ import {
   AdminError,
   type AdminHandler,
   type AdminRequest,
-  readJson,
   readQuery,
   send,
   sendJson,
 } from './http.ts';
 import { sendPage } from './page.ts';
+import { readQuestion } from './question-body.ts';
 import { showUsage } from './usage.ts';
 
 /** What the routes show and steer, as it stands when somebody asks. */
@@ -104,7 +104,7 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
     );
     app.post(
       `${root}/explain`,
-      json(async (req, { explain }) => answerQuestion(await readJson(req), explain)),
+      json((req, { explain }) => readQuestion(req, (asked) => answerQuestion(asked, explain))),
     );
     app.get(`${root}/metrics`, (_req, res) => {
       const sent = async () => {

@@ -11,12 +11,12 @@ import type { Delivery } from '../llm-cache/web/delivery.ts';
 import { PriceList } from '../llm-usage/price-list.ts';
 import { type Arrival, Recorder } from '../llm-usage/recorder.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
-import { ByteBudget } from '../shared/budget.ts';
+import { type ByteBudget, budgetsOf } from '../shared/budget.ts';
 import { applicationIdentity, type Identity } from '../shared/identity.ts';
 import type { Digest } from '../shared/exchange.ts';
 import { FaultLog } from '../shared/faults.ts';
 import type { Protocol } from '../shared/protocols/protocol.ts';
-import { RequestBody } from '../shared/request-body.ts';
+import { type BodyFacts, RequestBody } from '../shared/request-body.ts';
 import { webDigest } from '../shared/web/digest.ts';
 import { WebExchange } from '../shared/web/exchange.ts';
 import { GuardedStore } from './guarded-store.ts';
@@ -41,6 +41,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
   readonly #engine: Engine;
   readonly #recorder: Recorder | null;
   readonly #budget: ByteBudget;
+  readonly #reserve: ByteBudget;
   readonly #faults = new FaultLog(console);
   readonly #stats = new CacheStats();
 
@@ -56,16 +57,18 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       options.store === undefined
         ? new MapStore({ maxBytes: settings.maxBytes, now })
         : new GuardedStore(options.store, this.#faults);
-    this.#budget = new ByteBudget(settings.bufferedBytes);
+    const { bodies, reserve } = budgetsOf(settings.bufferedBytes);
+    this.#budget = bodies;
+    this.#reserve = reserve;
     this.#recorder = this.#openBooks(digest);
     this.#engine = new Engine({
       store: this.#store,
       flights: new Flights(),
       settings: { ...settings, store: 'default' },
       digest,
-      budget: this.#budget,
       // A handler may go by it.
       forwardsHost: () => true,
+      reserve,
       timings: { lookup() {}, store() {}, firstByte() {} },
       faults: this.#faults,
       now,
@@ -126,24 +129,29 @@ export class CachedHandler<Rest extends readonly unknown[]> {
   }
 
   /** Resolves when the record of the exchange has been taken. */
-  #recorded(exchange: WebExchange, arrival: Arrival, body: RequestBody | null): Promise<void> {
+  #recorded(exchange: WebExchange, arrival: Arrival, read: BodyFacts | null): Promise<void> {
     return new Promise((resolve) => {
-      exchange.whenOver(() => this.#recorder?.record(exchange, arrival, body, resolve));
+      exchange.whenOver(() => this.#recorder?.record(exchange, arrival, read, resolve));
     });
   }
 
-  /** The body, for the books; null where it could not be held. */
-  async #read({ request }: WebExchange): Promise<RequestBody | null> {
+  /** What the books go by of the body; null where it could not be held. */
+  async #read({ request }: WebExchange): Promise<BodyFacts | null> {
     if (this.#recorder === null) return null;
     const body = await request.body(this.#settings.maxRequestBytes);
-    return body instanceof RequestBody ? body : null;
+    return body instanceof RequestBody ? body.facts(request.protocol) : null;
   }
 
   /** Reads an answer that no flight reads, where there are books to write it down. */
   #watch({ request }: WebExchange): AnswerWatch | null {
     if (this.#recorder === null) return null;
     const { maxResponseBytes: maxBytes } = this.#settings;
-    return new AnswerWatch(request.protocol, { keep: false, maxBytes, budget: this.#budget });
+    return new AnswerWatch(request.protocol, {
+      keep: false,
+      maxBytes,
+      budget: request.account,
+      reserve: this.#reserve,
+    });
   }
 
   async #identityOf(request: Request, rest: Rest): Promise<() => Identity> {

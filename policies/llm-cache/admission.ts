@@ -47,12 +47,12 @@ export class Admission {
     const outcome = isWholeStream(seen) ? 'whole' : 'failed';
     const { protocol } = request;
     const format = formatOf(seen.headers['content-type']);
-    const reason = refusalOf(seen.status, format, seen.answer, protocol, lookup.body);
+    const reason = refusalOf(seen.status, format, seen.answer, protocol, lookup.facts);
     if (reason !== null || seen.answer.body === null) {
       tally.countNotStored(reason ?? 'no-body');
       return { entry: null, outcome };
     }
-    const entry = this.#entry(lookup, seen, seen.answer.body);
+    const entry = await this.#entry(lookup, seen, seen.answer.body);
     if (entry.freshUntil <= entry.storedAt) {
       tally.countNotStored('expired');
       return { entry: null, outcome };
@@ -78,7 +78,7 @@ export class Admission {
     }
   }
 
-  #entry(lookup: Lookup, seen: WatchedAnswer, body: Uint8Array): CachedResponse {
+  async #entry(lookup: Lookup, seen: WatchedAnswer, body: Uint8Array): Promise<CachedResponse> {
     const { settings, digest } = this.#parts;
     const { controls, request } = lookup;
     const ttl = controls.ttl === null ? settings.ttl : Math.min(controls.ttl, settings.maxTtl);
@@ -88,12 +88,12 @@ export class Admission {
       namespace: lookup.material.namespace,
       protocol: request.protocol.name,
       model: seen.answer.model,
-      requestedModel: lookup.body.facts(request.protocol).model,
+      requestedModel: lookup.facts.model,
       consumer: lookup.consumer,
       stream: lookup.material.isStream,
       responseId: seen.answer.id,
       usage: seen.answer.usage,
-      fingerprint: fingerprintOf(lookup.material, digest),
+      fingerprint: fingerprintOf(lookup.material, await lookup.material.counting, digest),
       headers: seen.headers,
       storedAt,
       freshUntil,

@@ -1,6 +1,6 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
-import type { ByteBudget } from '../shared/budget.ts';
+import type { ByteAccount } from '../shared/budget.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import { consumerId } from '../shared/identity.ts';
@@ -28,7 +28,8 @@ export interface EngineParts {
   readonly digest: Digest;
   /** Whether the upstream behind an apiEndpoint gets the `Host` that the client sent. */
   forwardsHost(apiEndpoint: string | null): boolean;
-  readonly budget: ByteBudget;
+  /** Where there is room for what must be read for the books when a client's account has none. */
+  readonly reserve: ByteAccount;
   readonly timings: Timings;
   readonly faults: FaultLog;
   readonly now: () => number;
@@ -119,8 +120,8 @@ export class Engine {
     if ('aside' in known) return aside(known.aside);
     const { request, tally, controls, way } = asked;
     const consumer = consumerId(request.identity, this.#parts.digest);
-    const { body, key, material } = known;
-    const lookup: Lookup = { request, consumer, tally, controls, body, key, material };
+    const { facts, key, material } = known;
+    const lookup: Lookup = { request, consumer, tally, controls, facts, key, material };
     if (way !== null) return this.#alone(lookup, way);
     const always = freshAlways(controls);
     if (always !== null) return this.#alone(lookup, clientsWay(always));
@@ -278,9 +279,10 @@ export class Engine {
   }
 
   #flight({ request }: Lookup, attempt: number): Flight {
-    const { settings, budget } = this.#parts;
+    const { settings, reserve } = this.#parts;
     const maxBytes = settings.maxResponseBytes;
-    const watch = new AnswerWatch(request.protocol, { keep: true, maxBytes, budget });
+    const budget = request.account;
+    const watch = new AnswerWatch(request.protocol, { keep: true, maxBytes, budget, reserve });
     const finishAlone = settings.finishOnDisconnect;
     const startedAt = this.#parts.now();
     return new Flight({ startedAt, watch, attempt, maxBytes: mayBeBehind(maxBytes), finishAlone });

@@ -71,13 +71,13 @@ export async function explain(request: LlmRequest, parts: ExplainParts): Promise
   if (known === 'gone') return standsAside('not-json', controls);
   if ('aside' in known) return standsAside(known.aside, controls);
 
-  const { key, material, body } = known;
+  const { key, material } = known;
   const verdict = await decide(key, controls, parts);
   const isMiss = verdict.outcome === 'miss';
   return {
     ...verdict,
     key,
-    material: shown(request, material, Object.keys(body.json), parts),
+    material: await shown(request, material, parts),
     nearest: isMiss ? await nearest(material, parts.store, digest, parts.now) : [],
   };
 }
@@ -141,14 +141,13 @@ function missing(entry: EntryHead | undefined, { now, settings }: ExplainParts):
 
 const maxShown = 100;
 
-function shown(
+async function shown(
   request: LlmRequest,
   material: KeyMaterial,
-  names: readonly string[],
   { settings, digest }: ExplainParts,
-): ShownMaterial {
+): Promise<ShownMaterial> {
   const kind = scopeKind(material.scope);
-  const { members } = material;
+  const { members, names } = await material.counting;
   const counts = (name: string) => members === null || members.has(name);
   const isCredential = kind === 'credential';
   return {

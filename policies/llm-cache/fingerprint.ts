@@ -1,5 +1,5 @@
 import type { Digest } from '../shared/exchange.ts';
-import type { KeyMaterial } from './key.ts';
+import type { Counting, KeyMaterial } from './key.ts';
 
 /**
  * What tells two requests apart, part by part, and nothing of what they say: a short keyed digest
@@ -12,7 +12,11 @@ const maxNameLength = 64;
 /** 48 bits: enough to tell parts apart, and little to keep. */
 const digestLength = 8;
 
-export function fingerprintOf(material: KeyMaterial, digest: Digest): Fingerprint {
+export function fingerprintOf(
+  material: KeyMaterial,
+  counting: Counting,
+  digest: Digest,
+): Fingerprint {
   // A digest behind a secret, cut short, is as good as an HMAC, for a third of its time.
   const secret = digest.hmac('llm-cache fingerprint');
   const short = (name: string, text: string) =>
@@ -26,7 +30,7 @@ export function fingerprintOf(material: KeyMaterial, digest: Digest): Fingerprin
     fingerprint['url'] = short('url', material.forwardedUrl);
   }
   for (const [name, value] of material.vary) fingerprint[`header ${name}`] = short(name, value);
-  const members = [...(material.members ?? [['', material.text] as const])].toSorted(
+  const members = [...(counting.members ?? [['', counting.digest] as const])].toSorted(
     ([one], [other]) => (one < other ? -1 : 1),
   );
   for (const [name, value] of members.slice(0, maxMembers)) {

@@ -122,7 +122,11 @@ export class Flight implements ResponseObserver {
     if (this.#isStream) {
       this.lease?.chunk(bytes);
       if (!this.#flowing) this.#flow();
-      for (const follower of this.#followers) follower.push(bytes);
+      for (const follower of this.#followers) follower.push();
+      // There is no room for what the slow ones hold.
+      if (this.#watch.isOverdrawn) {
+        for (const follower of this.#followers) follower.breakIfBehind();
+      }
     }
     this.#deserted();
   }
@@ -162,7 +166,7 @@ export class Flight implements ResponseObserver {
   /** The first bytes are about to be passed on: those who wait get them with everybody else. */
   #flow(): void {
     this.#flowing = true;
-    for (const take of this.#waiting) take(this.#follow([]));
+    for (const take of this.#waiting) take(this.#follow());
   }
 
   #wait(waitMs: number, left: AbortSignal): Promise<Seat> {
@@ -182,8 +186,8 @@ export class Flight implements ResponseObserver {
     });
   }
 
-  #follow(soFar = this.#watch.held ?? []): Seat {
-    const follower = new Follower(soFar, this.#options.maxBytes, () => {
+  #follow(): Seat {
+    const follower = new Follower(this.#watch.follow(), this.#options.maxBytes, () => {
       this.#followers.delete(follower);
       this.#deserted();
     });

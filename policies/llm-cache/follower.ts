@@ -1,3 +1,5 @@
+import type { SlabReader } from '../shared/slabs.ts';
+
 /** Where a follower's bytes go: a response, or whatever stands for one. */
 export interface Outlet {
   /** False when the next bytes shall wait for `Follower.resume`; nothing else asks to wait. */
@@ -11,12 +13,11 @@ export interface Outlet {
 
 type Ending = 'end' | 'break';
 
-/** One reader of a stream under way, at its own pace; what it has not taken yet waits by reference. */
+/** One reader of a stream under way, at its own pace. It holds nothing of its own. */
 export class Follower {
-  readonly #queue: Uint8Array[];
+  readonly #reader: SlabReader;
   readonly #maxBytes: number;
   readonly #left: () => void;
-  #queuedBytes: number;
   #outlet: Outlet | null = null;
   #blocked = false;
   #ending: Ending | null = null;
@@ -24,9 +25,8 @@ export class Follower {
   /** It fell further behind than it may, and was ended for that. */
   tooSlow = false;
 
-  constructor(soFar: readonly Uint8Array[], maxBytes: number, left: () => void) {
-    this.#queue = [...soFar];
-    this.#queuedBytes = soFar.reduce((sum, bytes) => sum + bytes.length, 0);
+  constructor(reader: SlabReader, maxBytes: number, left: () => void) {
+    this.#reader = reader;
     this.#maxBytes = maxBytes;
     this.#left = left;
   }
@@ -37,16 +37,17 @@ export class Follower {
     this.#pump();
   }
 
-  push(bytes: Uint8Array): void {
+  /** More has come. */
+  push(): void {
     if (this.#done || this.#ending !== null) return;
-    this.#queue.push(bytes);
-    this.#queuedBytes += bytes.length;
     this.#flow();
     // Who has not been let read yet is not slow.
-    if (this.#outlet === null || this.#queuedBytes <= this.#maxBytes) return;
-    this.tooSlow = true;
-    this.break();
-    this.#left();
+    if (this.#outlet !== null && this.#reader.behind > this.#maxBytes) this.#breakOff();
+  }
+
+  /** There is no room for what it has not taken. */
+  breakIfBehind(): void {
+    if (!this.#done && this.#ending === null && this.#reader.behind > 0) this.#breakOff();
   }
 
   /** No more will come. */
@@ -57,8 +58,7 @@ export class Follower {
 
   break(): void {
     this.#ending = 'break';
-    this.#queue.length = 0;
-    this.#queuedBytes = 0;
+    this.#reader.close();
     this.#flow();
   }
 
@@ -71,7 +71,13 @@ export class Follower {
   /** The reader is gone. */
   leave(): void {
     this.#done = true;
-    this.#queue.length = 0;
+    this.#reader.close();
+    this.#left();
+  }
+
+  #breakOff(): void {
+    this.tooSlow = true;
+    this.break();
     this.#left();
   }
 
@@ -88,16 +94,14 @@ export class Follower {
   #pump(): void {
     const outlet = this.#outlet;
     if (outlet === null || this.#done) return;
-    let taken = 0;
-    for (const bytes of this.#queue) {
-      if (this.#blocked) break;
-      taken++;
-      this.#queuedBytes -= bytes.length;
+    while (!this.#blocked) {
+      const bytes = this.#reader.next();
+      if (bytes === null) break;
       this.#blocked = outlet.write(bytes) === false;
     }
-    this.#queue.splice(0, taken);
-    if (this.#queue.length > 0 || this.#ending === null) return;
+    if (this.#reader.behind > 0 || this.#ending === null) return;
     this.#done = true;
+    this.#reader.close();
     if (this.#ending === 'end') outlet.end();
     else outlet.break();
   }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { validate } from '../../schemas/validate.ts';
-import type { ByteBudget } from '../shared/budget.ts';
+import type { ByteAccount, ByteBudget } from '../shared/budget.ts';
 import type { Digest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import { type Carrier, gatewayCarrier } from '../shared/node/carrier.ts';
@@ -28,6 +28,7 @@ export interface LlmCacheServices {
   forwardsHost(apiEndpoint: string | null): boolean;
   readonly digest: Digest;
   readonly budget: ByteBudget;
+  readonly reserve: ByteAccount;
   readonly stats: CacheStats;
   readonly timings: Timings;
   readonly faults: FaultLog;

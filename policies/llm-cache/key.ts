@@ -1,8 +1,9 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
-import type { RequestBody } from '../shared/request-body.ts';
+import type { BodyContent } from '../shared/body-content.ts';
+import { canonicalMembers } from '../shared/json-scan.ts';
+import { type Later, type RequestBody, whenKnown } from '../shared/request-body.ts';
 import type { Recent } from '../shared/recent.ts';
-import { canonicalMembers, joinMembers } from './canonical.ts';
 import { headerRules, type HeaderSettings, inOrder } from './header-rules.ts';
 import { unusualAccept, unusualType } from './media-types.ts';
 
@@ -20,11 +21,20 @@ export interface KeyMaterial {
   /** The request's headers that change the answer, by name: each in lower case, with its value. */
   readonly vary: readonly Varying[];
   readonly isStream: boolean;
-  /** The body's members that count, in canonical form; null where it has none, and all of `text` counts. */
-  readonly members: ReadonlyMap<string, string> | null;
-  readonly text: string;
+  /** What counts of the body. */
+  readonly counting: Later<Counting>;
   /** Of what counts of the body. */
-  readonly bodyDigest: string;
+  readonly bodyDigest: Later<string>;
+}
+
+/** What counts of a body. */
+export interface Counting {
+  /** Of all its members, whether they count or not. */
+  readonly names: readonly string[];
+  /** Its members that count, in canonical form or by a digest of that; null where it has none. */
+  readonly members: ReadonlyMap<string, string> | null;
+  /** Of all of it, where it has no canonical form: which of two members the provider reads is its own affair. */
+  readonly digest: string;
 }
 
 export type Varying = readonly [name: string, value: string];
@@ -41,11 +51,17 @@ export interface KeyMaking {
 
 export function keyMaterial(
   request: LlmRequest,
-  body: RequestBody,
+  asked: AskedBody,
   scope: string,
   making: KeyMaking,
 ): KeyMaterial {
-  return new Material(request, body, scope, making);
+  return new Material(request, asked, scope, making);
+}
+
+/** A body, and what is known of it. */
+export interface AskedBody {
+  readonly body: Pick<RequestBody, 'id' | 'content'>;
+  readonly isStream: boolean;
 }
 
 class Material implements KeyMaterial {
@@ -57,11 +73,17 @@ class Material implements KeyMaterial {
   readonly forwardedUrl: string;
   readonly vary: readonly Varying[];
   readonly isStream: boolean;
-  readonly #body: RequestBody;
   readonly #making: KeyMaking;
-  #members: ReadonlyMap<string, string> | null | undefined;
+  /** As long as it may be asked: it is large, and its client's answer may take minutes. */
+  #body: AskedBody['body'] | null;
+  #counting: Later<Counting> | null = null;
 
-  constructor(request: LlmRequest, body: RequestBody, scope: string, making: KeyMaking) {
+  constructor(
+    request: LlmRequest,
+    { body, isStream }: AskedBody,
+    scope: string,
+    making: KeyMaking,
+  ) {
     const { namespace } = making.settings;
     this.namespace = namespace ?? request.apiEndpoint ?? 'default';
     this.scope = scope;
@@ -69,56 +91,59 @@ class Material implements KeyMaterial {
     this.path = request.path;
     this.query = request.query;
     this.forwardedUrl = request.forwardedUrl;
-    this.isStream = body.facts(request.protocol).isStream;
-    this.vary = varyingHeaders(request, this.isStream, making);
+    this.isStream = isStream;
+    this.vary = varyingHeaders(request, isStream, making);
     this.#body = body;
     this.#making = making;
   }
 
   /** Most requests are known, and then nobody asks. */
-  get members(): ReadonlyMap<string, string> | null {
-    if (this.#members === undefined) {
-      const { ignoreFields } = this.#making.settings;
-      this.#members = countingMembers(this.text, this.isStream, ignoreFields);
-    }
-    return this.#members;
+  get counting(): Later<Counting> {
+    if (this.#counting !== null || this.#body === null) return this.#counting ?? nothing;
+    const { ignoreFields } = this.#making.settings;
+    this.#counting = whenKnown(this.#body.content, (content) =>
+      countingOf(content, this.isStream, ignoreFields),
+    );
+    this.#body = null;
+    return this.#counting;
   }
 
-  get text(): string {
-    return this.#body.text;
-  }
-
-  get bodyDigest(): string {
-    const { id } = this.#body;
-    const { digest, remembered } = this.#making;
-    if (id === null || remembered === undefined) return digest.sha256(countingText(this));
-    const name = `${this.protocol} ${id}`;
-    const known = remembered.get(name);
-    if (known !== undefined) return known;
-    const found = digest.sha256(countingText(this));
-    remembered.set(name, found);
-    return found;
+  get bodyDigest(): Later<string> {
+    return whenKnown(this.#body?.id ?? '', (id) => {
+      const { digest, remembered } = this.#making;
+      const name = `${this.protocol} ${id}`;
+      const known = id === '' ? undefined : remembered?.get(name);
+      if (known !== undefined) return known;
+      return whenKnown(this.counting, (counting) => {
+        const found = digest.sha256(countingText(counting));
+        if (id !== '') remembered?.set(name, found);
+        return found;
+      });
+    });
   }
 }
 
-function countingText({ members, text }: Pick<KeyMaterial, 'members' | 'text'>): string {
-  // No canonical form (duplicate members, …): which one the provider reads is its own affair.
-  return members === null ? `raw ${text}` : joinMembers(members);
+const nothing: Counting = { names: [], members: null, digest: '' };
+
+function countingText({ members, digest }: Counting): string {
+  return members === null ? `raw ${digest}` : joinMembers(members);
 }
 
 /** The only maker of a cache key: `namespace:scope:digest`. It tells nothing of prompt or credential. */
-export function cacheKey(material: KeyMaterial, digest: Digest): string {
-  const digested = [
-    version,
-    material.protocol,
-    material.path,
-    ...urlTexts(material, digest),
-    JSON.stringify(material.vary),
-    material.isStream ? 'stream' : 'json',
-    material.bodyDigest,
-  ];
-  const { namespace, scope } = material;
-  return `${encodeURIComponent(namespace)}:${scope}:${digest.sha256(digested.join('\n'))}`;
+export function cacheKey(material: KeyMaterial, digest: Digest): Later<string> {
+  return whenKnown(material.bodyDigest, (bodyDigest) => {
+    const digested = [
+      version,
+      material.protocol,
+      material.path,
+      ...urlTexts(material, digest),
+      JSON.stringify(material.vary),
+      material.isStream ? 'stream' : 'json',
+      bodyDigest,
+    ];
+    const { namespace, scope } = material;
+    return `${encodeURIComponent(namespace)}:${scope}:${digest.sha256(digested.join('\n'))}`;
+  });
 }
 
 /** What may have a credential in it is keyed, so that nobody finds it by trying. */
@@ -154,28 +179,37 @@ function hostsOf(forwarded: string | undefined): string | undefined {
   return hosts?.join().toLowerCase();
 }
 
-function countingMembers(
-  text: string,
+function countingOf(
+  { outline, members: all, digest }: BodyContent,
   isStream: boolean,
   ignored: readonly string[],
-): ReadonlyMap<string, string> | null {
-  const members = canonicalMembers(text);
-  if (members === null) return null;
+): Counting {
+  const names = Object.keys(outline);
+  if (all === null) return { names, members: null, digest };
+  const members = new Map(all);
   for (const name of ignored) members.delete(name);
   // The mode is in the key already; an API without streams may read anything into the member.
   const mode = members.get('stream');
   if (isStream || mode === 'false' || mode === 'null') members.delete('stream');
   if (isStream) normaliseStreamOptions(members);
   else members.delete('stream_options');
-  return members;
+  return { names, members, digest };
 }
 
 /** `include_usage: false` is what a provider does without it, and so are no options at all. */
 function normaliseStreamOptions(members: Map<string, string>): void {
   const text = members.get('stream_options');
   const options = text?.startsWith('{') ? canonicalMembers(text) : null;
-  if (!options) return;
-  if (options.get('include_usage') === 'false') options.delete('include_usage');
-  if (options.size === 0) members.delete('stream_options');
-  else members.set('stream_options', joinMembers(options));
+  if (options === null) return;
+  const counting = [...options].filter(
+    ([name, value]) => name !== 'include_usage' || value !== 'false',
+  );
+  if (counting.length === 0) members.delete('stream_options');
+  // Not JSON, so that no other value is spelt so.
+  else members.set('stream_options', `=${joinMembers(new Map(counting))}`);
+}
+
+/** One text for the same members, in whatever order. */
+export function joinMembers(members: ReadonlyMap<string, string>): string {
+  return JSON.stringify([...members].toSorted(([one], [other]) => (one < other ? -1 : 1)));
 }

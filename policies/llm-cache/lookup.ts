@@ -1,5 +1,5 @@
 import type { LlmRequest } from '../shared/exchange.ts';
-import type { RequestBody } from '../shared/request-body.ts';
+import type { BodyFacts } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
 import type { KeyMaterial } from './key.ts';
 import type { Tally } from './stats.ts';
@@ -11,7 +11,7 @@ export interface Lookup {
   readonly consumer: string | null;
   readonly tally: Tally;
   readonly controls: ClientControls;
-  readonly body: RequestBody;
+  readonly facts: BodyFacts;
   readonly key: string;
   /** What the key was made of. */
   readonly material: KeyMaterial;

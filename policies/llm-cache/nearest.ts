@@ -1,6 +1,7 @@
 import { differences, type Fingerprint, fingerprintOf } from './fingerprint.ts';
 import type { KeyMaterial } from './key.ts';
 import type { Digest } from '../shared/exchange.ts';
+import { nextTurn } from '../shared/turns.ts';
 import type { ListedEntry, Store } from './stores/store.ts';
 
 /** A stored request, and the parts in which it differs from the one that is asked about. */
@@ -23,7 +24,7 @@ export async function nearest(
   digest: Digest,
   now: number,
 ): Promise<readonly Near[]> {
-  const own = fingerprintOf(material, digest);
+  const own = fingerprintOf(material, await material.counting, digest);
   const until = performance.now() + maxMs;
   let best: Near[] = [];
   let looked = 0;
@@ -40,6 +41,8 @@ export async function nearest(
     looked += page.entries.length;
     if (looked >= maxLookedAt || performance.now() > until) break;
     ({ cursor } = page);
+    // A store in this process answers at once, and others are to have their turn.
+    await nextTurn();
     isFirst = false;
   }
   return best;

@@ -1,7 +1,7 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
-import type { BodyReason, LlmRequest } from '../shared/exchange.ts';
+import type { LlmRequest } from '../shared/exchange.ts';
 import type { AsideReason } from '../shared/reasons.ts';
-import type { RequestBody } from '../shared/request-body.ts';
+import { type BodyFacts, type Later, type RequestBody, whenKnown } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
 import { cacheKey, type KeyMaking, type KeyMaterial, keyMaterial } from './key.ts';
 import { asideByBody, asideByControls, asideByHeaders } from './request-rules.ts';
@@ -9,7 +9,7 @@ import { scopeOf } from './scope.ts';
 
 /** What a request is known by; a reason where the cache stands aside; `gone` when its client left. */
 export type Recognition =
-  | { readonly body: RequestBody; readonly material: KeyMaterial; readonly key: string }
+  | { readonly facts: BodyFacts; readonly material: KeyMaterial; readonly key: string }
   | { readonly aside: AsideReason }
   | 'gone';
 
@@ -26,24 +26,27 @@ export function recognise(
 ): Recognition | Promise<Recognition> {
   const byHead = asideByControls(controls) ?? asideByHeaders(request);
   if (byHead !== null) return { aside: byHead };
-  const body = request.body(recognising.settings.maxRequestBytes);
-  if (!(body instanceof Promise)) return byBody(request, body, recognising);
-  return body.then((read) => byBody(request, read, recognising));
+  return whenKnown(request.body(recognising.settings.maxRequestBytes), (body) => {
+    if (body === 'gone') return 'gone';
+    if (typeof body === 'string') return { aside: body };
+    return whenKnown(body.facts(request.protocol), (facts) =>
+      byFacts(request, body, facts, recognising),
+    );
+  });
 }
 
-function byBody(
+function byFacts(
   request: LlmRequest,
-  body: RequestBody | BodyReason,
+  body: RequestBody,
+  facts: BodyFacts,
   recognising: Recognising,
-): Recognition {
-  if (body === 'gone') return 'gone';
-  if (typeof body === 'string') return { aside: body };
+): Later<Recognition> {
   const { settings, digest } = recognising;
-  const problem = asideByBody(body, request.protocol);
+  const problem = asideByBody(facts, settings.maxRequestBytes);
   if (problem !== null) return { aside: problem };
-
   const scope = scopeOf(request, settings, digest);
   if (scope === null) return { aside: 'no-scope' };
-  const material = keyMaterial(request, body, scope, recognising);
-  return { body, material, key: cacheKey(material, digest) };
+  const asked = { body, isStream: facts.isStream };
+  const material = keyMaterial(request, asked, scope, recognising);
+  return whenKnown(cacheKey(material, digest), (key) => ({ facts, material, key }));
 }

@@ -1,7 +1,6 @@
 import type { LlmRequest } from '../shared/exchange.ts';
-import type { Protocol } from '../shared/protocols/protocol.ts';
 import type { AsideReason } from '../shared/reasons.ts';
-import type { RequestBody } from '../shared/request-body.ts';
+import type { BodyFacts } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
 import type { CachedResponse } from './entry.ts';
 import { problemOfType } from './media-types.ts';
@@ -24,8 +23,9 @@ export function asideByHeaders(request: Pick<LlmRequest, 'header'>): AsideReason
 }
 
 /** Why the cache has nothing to do with this request, by its body; null when it has. */
-export function asideByBody(body: RequestBody, protocol: Protocol): AsideReason | null {
-  const { problem, isStateful } = body.facts(protocol);
+export function asideByBody(facts: BodyFacts, maxRequestBytes: number): AsideReason | null {
+  const { problem, length, isStateful } = facts;
+  if (length > maxRequestBytes) return 'request-too-large';
   return problem ?? (isStateful ? 'stateful' : null);
 }
 

@@ -1,7 +1,7 @@
 import type { Answer } from '../shared/answer.ts';
 import type { Protocol } from '../shared/protocols/protocol.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
-import type { RequestBody } from '../shared/request-body.ts';
+import type { BodyFacts } from '../shared/request-body.ts';
 
 /**
  * Why an answer may not be stored, the first reason that applies; null when it may. `format` is how
@@ -12,21 +12,21 @@ export function refusalOf(
   format: 'json' | 'sse' | null,
   answer: Answer,
   protocol: Protocol,
-  request: RequestBody,
+  request: Pick<BodyFacts, 'isStream' | 'parts' | 'setsLimit'>,
 ): RefusalReason | null {
   // It broke off before there was a status.
   if (status === 0 && answer.fault !== null) return answer.fault;
   if (status !== 200) return 'status';
   if (answer.fault !== null) return answer.fault;
   // Events where none were asked for, or JSON in place of a stream: no protocol here answers so.
-  if (format !== (request.facts(protocol).isStream ? 'sse' : 'json')) return 'content-type';
+  if (format !== (request.isStream ? 'sse' : 'json')) return 'content-type';
   if (answer.refused) return 'refusal';
-  if (answer.parts !== null && answer.parts < request.facts(protocol).parts) return 'incomplete';
+  if (answer.parts !== null && answer.parts < request.parts) return 'incomplete';
   for (const reason of answer.finishReasons) {
     if (reason === null) return 'no-finish-reason';
     if (protocol.complete.includes(reason)) continue;
     if (!protocol.limited.includes(reason)) return 'finish-reason';
-    if (!request.facts(protocol).setsLimit) return 'limit';
+    if (!request.setsLimit) return 'limit';
   }
   return null;
 }

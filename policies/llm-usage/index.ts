@@ -2,8 +2,8 @@ import type { ServerResponse } from 'node:http';
 import { llmUsageSchema, type LlmUsageSettings } from '../../schemas/llm-usage.ts';
 import { validate } from '../../schemas/validate.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
-import type { ByteBudget } from '../shared/budget.ts';
-import type { BodyReason, Digest, ResponseObserver } from '../shared/exchange.ts';
+import type { ByteAccount, ByteBudget } from '../shared/budget.ts';
+import type { Digest, ResponseObserver } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import { type Carrier, gatewayCarrier } from '../shared/node/carrier.ts';
 import { type NodeExchange, exchangeOf } from '../shared/node/exchange.ts';
@@ -11,7 +11,7 @@ import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
 import { breakOff } from '../shared/node/response-end.ts';
 import { tap } from '../shared/node/tap.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
-import { RequestBody } from '../shared/request-body.ts';
+import { type BodyFacts, type Later, RequestBody, whenKnown } from '../shared/request-body.ts';
 import type { PriceList } from './price-list.ts';
 import { Recorder } from './recorder.ts';
 import type { UsageRecord } from './usage-record.ts';
@@ -25,6 +25,8 @@ export interface LlmUsageServices {
   readonly prices: PriceList;
   readonly digest: Digest;
   readonly budget: ByteBudget;
+  /** Where there is room for an answer that must be read when its client's account has none. */
+  readonly reserve: ByteAccount;
   readonly faults: FaultLog;
   /** Runs a step when the answers of this turn of the event loop are out. */
   defer(step: () => void): void;
@@ -58,12 +60,12 @@ export function usageMiddleware<R extends AppRequest>(
     const arrival = recorder.arrive();
     exchange.beforeOthers(() => observe(exchange, res, settings, services));
 
-    let body: RequestBody | null = null;
-    exchange.whenOver(() => recorder.record(exchange, arrival, body));
-    const goOn = (read: RequestBody | BodyReason) => {
+    let facts: BodyFacts | null = null;
+    exchange.whenOver(() => recorder.record(exchange, arrival, facts));
+    const goOn = (read: BodyFacts | null | 'gone') => {
       // The client has left meanwhile, or another handler has answered.
       if (read === 'gone' || res.headersSent) return;
-      if (read instanceof RequestBody) body = read;
+      facts = read;
       // Most requests that come to the cache go no further.
       if (!services.isCacheNext(exchange.request.apiEndpoint)) exchange.passOn();
       next();
@@ -72,12 +74,12 @@ export function usageMiddleware<R extends AppRequest>(
       services.faults.report('llm-usage: a request could not go on', error);
       breakOff(res);
     };
-    const read = exchange.request.body(settings.maxRequestBytes);
+    const read = factsOf(exchange, settings.maxRequestBytes);
     if (!(read instanceof Promise)) return goOn(read);
     read
       .catch((error: unknown) => {
         services.faults.report('llm-usage: a request could not be read', error);
-        return 'not-json' as const;
+        return null;
       })
       .then(goOn)
       .catch(broken);
@@ -89,12 +91,22 @@ function observe(
   exchange: NodeExchange,
   res: ServerResponse,
   { maxResponseBytes: maxBytes }: LlmUsageSettings,
-  { budget, faults }: LlmUsageServices,
+  { reserve, faults }: LlmUsageServices,
 ): void {
   if (exchange.answer !== null) return;
-  const watch = new AnswerWatch(exchange.request.protocol, { keep: false, maxBytes, budget });
+  const { protocol, account: budget } = exchange.request;
+  const watch = new AnswerWatch(protocol, { keep: false, maxBytes, budget, reserve });
   const observer = new UnreadAnswer(exchange, watch);
   tap({ res, call: exchange.call, observer, faults });
+}
+
+/** What is known of the request's body; null where it could not be held. */
+function factsOf({ request }: NodeExchange, maxBytes: number): Later<BodyFacts | null | 'gone'> {
+  return whenKnown(request.body(maxBytes), (body) => {
+    if (!(body instanceof RequestBody)) return body === 'gone' ? body : null;
+    // Now, as long as its bytes are accounted for.
+    return body.facts(request.protocol);
+  });
 }
 
 /** Reads the answer of an exchange, unless the cache reads it or has answered itself by the time of its head. */

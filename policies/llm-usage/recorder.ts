@@ -2,7 +2,7 @@ import type { Context } from '@opentelemetry/api';
 import { consumerId } from '../shared/identity.ts';
 import type { AnswerFacts, Digest, Exchange, LlmRequest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
-import type { RequestBody } from '../shared/request-body.ts';
+import type { BodyFacts } from '../shared/request-body.ts';
 import type { PriceList } from './price-list.ts';
 import { usageRecord } from './record.ts';
 import { Telemetry } from './telemetry.ts';
@@ -46,17 +46,18 @@ export class Recorder {
 
   /**
    * Makes the record of an exchange once its answer is known, and calls `then` when it has been
-   * taken. Call it when the response is over. `body` is null where it could not be held. Never throws.
+   * taken. Call it when the response is over. `read` is what is known
+   * of the request's body, null where it could not be held. Never throws.
    */
   record(
     exchange: Exchange,
     arrival: Arrival,
-    body: RequestBody | null,
+    read: BodyFacts | null,
     then: () => void = () => {},
   ): void {
     // A client may leave an answer that goes on: its status is known now, the answer later.
     const { status } = exchange;
-    const over = { ...arrival, body, endedAt: Date.now(), status };
+    const over = { ...arrival, read, endedAt: Date.now(), status };
     const take = (facts: AnswerFacts | null) => {
       this.#parts.defer(() => void this.#take(exchange, over, facts).then(then));
     };
@@ -88,12 +89,11 @@ export class Recorder {
 
   #recordOf(
     { request, served, providerStatus }: Exchange,
-    { body, startedAt, endedAt, status }: Over,
+    { read, startedAt, endedAt, status }: Over,
     facts: AnswerFacts | null,
   ): UsageRecord {
     const { provider, prices } = this.#parts;
     const { protocol } = request;
-    const read = body?.facts(protocol);
     return usageRecord(
       {
         id: crypto.randomUUID(),
@@ -130,7 +130,7 @@ export class Recorder {
 
 /** An exchange whose response is over. */
 interface Over extends Arrival {
-  readonly body: RequestBody | null;
+  readonly read: BodyFacts | null;
   readonly endedAt: number;
   readonly status: number;
 }

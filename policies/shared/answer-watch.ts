@@ -1,15 +1,18 @@
 import { type Answer, AnswerReader, unread } from './answer.ts';
-import type { ByteBudget } from './budget.ts';
+import type { ByteAccount } from './budget.ts';
 import type { ResponseObserver } from './exchange.ts';
 import type { Protocol } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
+import { type SlabReader, Slabs } from './slabs.ts';
 
 export interface WatchOptions {
   /** Keep the bytes of a stream too, so that it can be stored. */
   readonly keep: boolean;
   /** The most bytes of a body to hold, decoded. */
   readonly maxBytes: number;
-  readonly budget: ByteBudget;
+  readonly budget: ByteAccount;
+  /** Where there is room for what must be read for the books when `budget` has none. */
+  readonly reserve?: ByteAccount | null;
 }
 
 /** An answer that has passed: what is known of it, and the head that it had. */
@@ -51,14 +54,19 @@ export class AnswerWatch implements ResponseObserver {
     return this.#headers;
   }
 
-  /** What is held of the body so far; null where it was given up. */
-  get held(): readonly Uint8Array[] | null {
-    return this.#reader?.held ?? null;
+  /** A reader of the body: of what has come, and of what comes. */
+  follow(): SlabReader {
+    return this.#reader?.follow() ?? new Slabs(this.#options.budget).reader();
+  }
+
+  /** Whether readers that are behind hold more than there is room for. */
+  get isOverdrawn(): boolean {
+    return this.#reader?.isOverdrawn ?? false;
   }
 
   /** Whether it may still turn out to be one that can be shared and stored. */
   get isSound(): boolean {
-    return this.#reader !== null && this.held !== null && this.#reader.fault === null;
+    return this.#reader !== null && this.#reader.isHeld && this.#reader.fault === null;
   }
 
   get isDone(): boolean {
@@ -73,10 +81,11 @@ export class AnswerWatch implements ResponseObserver {
     }
     const allowOrigin = header('access-control-allow-origin');
     if (allowOrigin === '*') this.#headers['access-control-allow-origin'] = allowOrigin;
-    const { keep, maxBytes, budget } = this.#options;
+    const { keep, maxBytes, budget, reserve } = this.#options;
     this.#reader = new AnswerReader({
       maxBytes,
       budget,
+      reserve,
       keep: keep && status === 200,
       protocol: this.#protocol,
       contentType: this.#headers['content-type'] ?? '',

@@ -1,10 +1,11 @@
-import type { ByteBudget } from './budget.ts';
+import type { ByteAccount } from './budget.ts';
 import { formatOf } from './format.ts';
 import { HeldBytes } from './held-bytes.ts';
 import { isObject } from './json.ts';
 import { isErrorList } from './protocols/error.ts';
 import type { Protocol } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
+import type { SlabReader } from './slabs.ts';
 import { type Known, StreamJudge } from './stream-judge.ts';
 
 /** What became known of an answer when its last byte had passed; without a fault it is whole and well formed. */
@@ -24,7 +25,9 @@ export interface AnswerReaderOptions {
   /** The most bytes to hold. */
   readonly maxBytes: number;
   /** Where the bytes held are accounted. */
-  readonly budget: ByteBudget;
+  readonly budget: ByteAccount;
+  /** Where there is room for a JSON body that `budget` has none for, so that its usage is read all the same. */
+  readonly reserve?: ByteAccount | null | undefined;
 }
 
 const nothing: Known = {
@@ -57,7 +60,11 @@ export class AnswerReader {
   constructor(options: AnswerReaderOptions) {
     this.#options = options;
     this.#format = formatOf(options.contentType);
-    this.#held = new HeldBytes(options.maxBytes, options.budget);
+    this.#held = new HeldBytes({
+      maxBytes: options.maxBytes,
+      account: options.budget,
+      reserve: (this.#format === 'json' ? options.reserve : null) ?? null,
+    });
     this.#stream =
       this.#format === 'sse'
         ? new StreamJudge(options.protocol.streamReader(), options.maxBytes)
@@ -66,10 +73,13 @@ export class AnswerReader {
   }
 
   chunk(bytes: Uint8Array): void {
-    if (this.#result !== null || bytes.length === 0) return;
+    if (bytes.length === 0) return;
     this.#empty = false;
     try {
-      this.#found(this.#format === null ? 'content-type' : this.#held.add(bytes));
+      // Whatever becomes of it, there may be readers of what is held.
+      const unheld = this.#held.add(bytes);
+      if (this.#result !== null) return;
+      this.#found(this.#format === null ? 'content-type' : unheld);
       this.#stream?.chunk(bytes);
       // What cannot be stored is not held either.
       if (this.#stream !== null && this.fault !== null) this.#held.forget();
@@ -78,9 +88,19 @@ export class AnswerReader {
     }
   }
 
-  /** What is held of the body so far; null where it was given up. */
-  get held(): readonly Uint8Array[] | null {
-    return this.#held.chunks;
+  /** Whether the body is held from its first byte on. */
+  get isHeld(): boolean {
+    return this.#held.isWhole;
+  }
+
+  /** Whether readers that are behind hold more than there is room for. */
+  get isOverdrawn(): boolean {
+    return this.#held.isOverdrawn;
+  }
+
+  /** A reader of the body: of what has come, and of what comes. */
+  follow(): SlabReader {
+    return this.#held.reader();
   }
 
   /** What is wrong with it already; null as long as it may still be whole and well formed. */
@@ -142,7 +162,8 @@ export class AnswerReader {
     // What the stream told before comes first; that it has not ended yet tells nothing.
     const told = this.#stream?.fault ?? 'incomplete';
     this.#fault = told === 'incomplete' ? fault : told;
-    this.#held.forget();
+    // Where there was no room for it, it is given up already, or in the reserve.
+    if (fault !== 'buffer-limit') this.#held.forget();
   }
 }
 

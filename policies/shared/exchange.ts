@@ -1,4 +1,5 @@
 import type { Answer } from './answer.ts';
+import type { ByteAccount } from './budget.ts';
 import type { Identity } from './identity.ts';
 import type { Protocol } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
@@ -20,6 +21,8 @@ export interface LlmRequest {
   readonly requestId: string | null;
   /** Who asks, as the host has authenticated it. Throws where that could not be told. */
   readonly identity: Identity;
+  /** Where the bytes are accounted for that are held for it. */
+  readonly account: ByteAccount;
   /** Aborted when the client has left before it had its answer. */
   readonly left: AbortSignal;
   /** A header as it will be forwarded, by lower-case name. */

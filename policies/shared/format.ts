@@ -8,6 +8,9 @@ export function formatOf(contentType: string | undefined): 'json' | 'sse' | null
   return type === 'application/json' || type.endsWith('+json') ? 'json' : null;
 }
 
+/** More of them than any client applies. */
+export const maxCodings = 3;
+
 /** The codings of a `Content-Encoding`, in the order in which they were applied. */
 export function contentCodings(contentEncoding: string): string[] {
   if (contentEncoding === '') return [];

@@ -11,10 +11,14 @@ export const asideReasons = {
   'max-age': 'the client sent `Cache-Control: max-age=N` and what is stored is older',
   'no-scope':
     'no scope to keep the answer in: `scope: consumer` without a consumer, `scope: credential` without a credential, or a consumer that cannot be told from others for certain',
-  'request-too-large': 'the request body is larger than `maxRequestBytes`',
-  'buffer-limit': 'the bodies held at once would pass `limits.bufferedBytes`',
+  'request-too-large': 'the request body, decoded, is larger than `maxRequestBytes`',
+  'buffer-limit':
+    'the bodies held at once would pass `limits.bufferedBytes`, or those of one client its part of it',
   'not-json': 'the request body is not a JSON object, or its `Content-Type` is another',
   'not-utf8': 'the request body is not valid UTF-8, or its `Content-Type` names another charset',
+  'too-many-members': 'the request body has more than 1,000 members',
+  encoding:
+    'the request’s `Content-Encoding` is unknown to this runtime, or the body does not decode',
   stateful:
     'a replay would lose an effect at the provider (`background: true`, `conversation`, `container`, a method override)',
   'layer-off': 'the client sent `X-Cache-Type: semantic`, and there is no semantic layer',
@@ -30,7 +34,8 @@ export const refusalReasons = {
   status: 'the status is not 200',
   'no-body': 'the body is empty',
   'too-large': 'the body, decoded, is larger than `maxResponseBytes`, or than the store',
-  'buffer-limit': 'the bodies held at once would pass `limits.bufferedBytes`',
+  'buffer-limit':
+    'the bodies held at once would pass `limits.bufferedBytes`, or those of one client its part of it',
   aborted: 'the upstream broke off before the end',
   'client-left': 'the client left before the end',
   encoding: 'the `Content-Encoding` is unknown to this runtime, or the body does not decode',

@@ -1,11 +1,19 @@
-import { isObject, type JsonObject, nameOrNull } from './json.ts';
+import type { ByteAccount } from './budget.ts';
+import type { BodyContent, ContentProblem } from './body-content.ts';
+import type { Hashing } from './hashing.ts';
+import { nameOrNull } from './json.ts';
+import { JsonScan } from './json-scan.ts';
 import type { Protocol } from './protocols/protocol.ts';
 import { Recent } from './recent.ts';
+import { inTurns } from './turns.ts';
+import type { Decode } from './undo-codings.ts';
 
 /** What the policies go by of a request body. */
 export interface BodyFacts {
-  /** Why it is not a JSON object; null when it is. */
-  readonly problem: 'not-utf8' | 'not-json' | null;
+  /** Why it cannot be gone by; null when it is a JSON object that can. */
+  readonly problem: ContentProblem | null;
+  /** In bytes, without a content coding. */
+  readonly length: number;
   readonly model: string | null;
   readonly isStream: boolean;
   /** Whether a replay would lose an effect at the provider. */
@@ -16,21 +24,18 @@ export interface BodyFacts {
   readonly parts: number;
 }
 
+/** What is there already, or comes when it is found out: of a large body, bit by bit. */
+export type Later<T> = T | Promise<T>;
+
+export function whenKnown<T, R>(later: Later<T>, then: (value: T) => Later<R>): Later<R> {
+  return later instanceof Promise ? later.then(then) : then(later);
+}
+
 const maxRemembered = 10_000;
 
 /** What was found in bodies, so that the same bytes are not read again. */
 export class BodyMemory {
-  readonly #hash: (chunks: readonly Uint8Array[]) => string;
   readonly #facts = new Recent<BodyFacts>(maxRemembered);
-
-  /** `hash` tells bytes apart as a cryptographic digest does: tenants' answers hang on it. */
-  constructor(hash: (chunks: readonly Uint8Array[]) => string) {
-    this.#hash = hash;
-  }
-
-  idOf(chunks: readonly Uint8Array[]): string {
-    return this.#hash(chunks);
-  }
 
   facts(name: string): BodyFacts | undefined {
     return this.#facts.get(name);
@@ -41,89 +46,190 @@ export class BodyMemory {
   }
 }
 
-/** A request body as it came. It is read as text and as JSON once, when somebody asks for more than is remembered. */
+/** How bodies are read here. */
+export interface BodyReading {
+  readonly hashing: Hashing;
+  /** Null where nothing is remembered. */
+  readonly memory: BodyMemory | null;
+  readonly decode: Decode;
+}
+
+/** How a body that has a content coding may be decoded. */
+export interface Coded {
+  readonly coding: string;
+  readonly maxBytes: number;
+  readonly account: ByteAccount;
+}
+
+/** A body up to so many bytes is looked at at once; if that takes long, once more and bit by bit. */
+const maxAtOnceBytes = 256 * 1024;
+/** About a millisecond's work. */
+const unitsAtOnce = 1024 * 1024;
+const unitsOfAStep = 64 * 1024;
+
+/** A request body as it came. It is read once, when somebody asks for more than is remembered. */
 export class RequestBody {
   /** As it came. Nobody writes into it. */
   readonly chunks: readonly Uint8Array[];
-  /** In bytes. */
+  /** In bytes, as it came. */
   readonly length: number;
-  readonly #memory: BodyMemory | null;
-  #id: string | null = null;
-  #facts: BodyFacts | null = null;
+  readonly #reading: BodyReading;
+  /** Null where it has no content coding. */
+  readonly coded: Coded | null;
+  #id: Later<string> | null = null;
+  #facts: Later<BodyFacts> | null = null;
   #protocol: Protocol | null = null;
-  #read: { text: string; json: JsonObject; problem: BodyFacts['problem'] } | null = null;
+  #content: Later<BodyContent> | null = null;
+  /** What is being done with its bytes. */
+  readonly #work = new Set<Promise<unknown>>();
 
-  constructor(chunks: readonly Uint8Array[], memory: BodyMemory | null = null) {
+  constructor(chunks: readonly Uint8Array[], reading: BodyReading, coded: Coded | null = null) {
     this.chunks = chunks;
     this.length = chunks.reduce((sum, { length }) => sum + length, 0);
-    this.#memory = memory;
+    this.#reading = reading;
+    this.coded = coded;
   }
 
-  /** The same for the same bytes; null where nothing is remembered. */
-  get id(): string | null {
-    return (this.#id ??= this.#memory?.idOf(this.chunks) ?? null);
+  /** The same body, for one who takes more of a body that has a content coding. */
+  within(maxBytes: number): RequestBody {
+    const coded = this.coded;
+    if (coded === null || maxBytes <= coded.maxBytes) return this;
+    return new RequestBody(this.chunks, this.#reading, { ...coded, maxBytes });
   }
 
-  /** Why it is not a JSON object; null when it is. */
-  get problem(): BodyFacts['problem'] {
-    return this.#parsed.problem;
+  /** The same for the same bytes in the same coding; null where nothing is remembered. */
+  get id(): Later<string> | null {
+    if (this.#reading.memory === null) return null;
+    return (this.#id ??= this.#track(this.#identify(), (id) => (this.#id = id)));
   }
 
-  /** The text that was parsed; empty where the bytes are not UTF-8. */
-  get text(): string {
-    return this.#parsed.text;
-  }
-
-  /** The parsed body; empty where there is a problem. */
-  get json(): JsonObject {
-    return this.#parsed.json;
-  }
-
-  facts(protocol: Protocol): BodyFacts {
+  facts(protocol: Protocol): Later<BodyFacts> {
     if (this.#facts === null || this.#protocol !== protocol) {
-      this.#facts = this.#findFacts(protocol);
       this.#protocol = protocol;
+      const facts = whenKnown(this.id ?? '', (id) =>
+        this.#factsOf(`${protocol.name} ${id}`, protocol),
+      );
+      this.#facts = this.#track(facts, (known) => (this.#facts = known));
     }
     return this.#facts;
   }
 
-  #findFacts(protocol: Protocol): BodyFacts {
-    const name = `${protocol.name} ${this.id}`;
-    const known = this.#memory?.facts(name);
-    if (known !== undefined) return known;
-    const { problem, json } = this;
-    const facts = {
-      problem,
-      model: nameOrNull(json['model']),
-      isStream: protocol.isStream(json),
-      isStateful: protocol.isStateful(json),
-      setsLimit: protocol.setsLimit(json),
-      parts: protocol.parts(json),
-    };
-    this.#memory?.remember(name, facts);
-    return facts;
+  /** What it says. */
+  get content(): Later<BodyContent> {
+    return (this.#content ??= this.#track(this.#read(), (content) => (this.#content = content)));
   }
 
-  get #parsed() {
-    return (this.#read ??= parse(this.chunks));
+  /** Resolves when nothing is being done with its bytes; null where nothing is. */
+  get idle(): Promise<unknown> | null {
+    return this.#work.size === 0 ? null : Promise.allSettled(this.#work);
+  }
+
+  #track<T>(later: Later<T>, settle: (value: T) => void): Later<T> {
+    if (!(later instanceof Promise)) return later;
+    this.#work.add(later);
+    const done = () => this.#work.delete(later);
+    later.then(settle).then(done, done);
+    return later;
+  }
+
+  #identify(): Later<string> {
+    const { hashing } = this.#reading;
+    const { chunks, length } = this;
+    const [first] = chunks;
+    const coding = this.coded === null ? '' : `${this.coded.coding} `;
+    if (chunks.length === 1 && first !== undefined && length <= maxAtOnceBytes) {
+      return coding + hashing.of(first);
+    }
+    const hash = hashing.start();
+    const step = steps(chunks, (bytes) => hash.update(bytes));
+    if (length > maxAtOnceBytes) return inTurns(step).then(() => coding + hash.end());
+    while (!step());
+    return coding + hash.end();
+  }
+
+  #factsOf(name: string, protocol: Protocol): Later<BodyFacts> {
+    const { memory } = this.#reading;
+    const known = memory?.facts(name);
+    if (known !== undefined) return known;
+    return whenKnown(this.content, ({ problem, outline, length }) => {
+      const facts = {
+        problem,
+        length,
+        model: nameOrNull(outline['model']),
+        isStream: protocol.isStream(outline),
+        isStateful: protocol.isStateful(outline),
+        setsLimit: protocol.setsLimit(outline),
+        parts: protocol.parts(outline),
+      };
+      if (!isPassing(problem)) memory?.remember(name, facts);
+      return facts;
+    });
+  }
+
+  #read(): Later<BodyContent> {
+    if (this.coded === null) return this.#scan(this.chunks, this.length);
+    return this.#decode(this.coded);
+  }
+
+  async #decode({ coding, maxBytes, account }: Coded): Promise<BodyContent> {
+    const { chunks } = this;
+    const decoded = await this.#reading.decode({ chunks, coding }, maxBytes, account);
+    if (typeof decoded === 'string') {
+      return { problem: decoded, length: 0, outline: {}, members: null, digest: '' };
+    }
+    try {
+      return await this.#scan(decoded.chunks, decoded.size);
+    } finally {
+      decoded.release();
+    }
+  }
+
+  #scan(chunks: readonly Uint8Array[], length: number): Later<BodyContent> {
+    const { hashing } = this.#reading;
+    if (length <= maxAtOnceBytes) {
+      const scan = new JsonScan(joined(chunks, length), hashing);
+      if (scan.step(unitsAtOnce)) return scan.content;
+    }
+    // Joined when it is its turn, so that there is one copy at a time.
+    let scan: JsonScan | null = null;
+    const step = () => {
+      scan ??= new JsonScan(joined(chunks, length), hashing);
+      return scan.step(unitsOfAStep);
+    };
+    return inTurns(step).then(() => (scan as JsonScan).content);
   }
 }
 
-function parse(chunks: readonly Uint8Array[]) {
-  let text = '';
-  try {
-    // A byte order mark is kept, so that it fails as JSON: RFC 8259 forbids it.
-    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-    for (const chunk of chunks) text += decoder.decode(chunk, { stream: true });
-    text += decoder.decode();
-  } catch {
-    return { text, json: {}, problem: 'not-utf8' as const };
+/** Whether the same body may have no such problem the next time. */
+function isPassing(problem: ContentProblem | null): boolean {
+  return problem === 'buffer-limit' || problem === 'request-too-large';
+}
+
+/** Takes the bytes of `chunks` piece by piece; says true when there are no more. */
+function steps(chunks: readonly Uint8Array[], take: (bytes: Uint8Array) => void): () => boolean {
+  let at = 0;
+  let from = 0;
+  return () => {
+    const chunk = chunks[at];
+    if (chunk === undefined) return true;
+    take(chunk.subarray(from, from + unitsOfAStep));
+    from += unitsOfAStep;
+    if (from >= chunk.length) {
+      at++;
+      from = 0;
+    }
+    return at === chunks.length;
+  };
+}
+
+function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
+  const [first] = chunks;
+  if (chunks.length === 1 && first !== undefined) return first;
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
   }
-  try {
-    const parsed: unknown = JSON.parse(text);
-    if (isObject(parsed)) return { text, json: parsed, problem: null };
-  } catch {
-    // Not JSON, as well as what is JSON and no object.
-  }
-  return { text, json: {}, problem: 'not-json' as const };
+  return bytes;
 }

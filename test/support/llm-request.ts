@@ -1,8 +1,16 @@
+import type { ByteAccount } from '../../policies/shared/budget.ts';
 import type { BodyReason, LlmRequest } from '../../policies/shared/exchange.ts';
 import type { Identity } from '../../policies/shared/identity.ts';
 import { findProtocol } from '../../policies/shared/protocols/index.ts';
 import type { Protocol } from '../../policies/shared/protocols/protocol.ts';
-import { RequestBody } from '../../policies/shared/request-body.ts';
+import { nodeReading } from '../../policies/shared/node/body.ts';
+import {
+  cacheKey,
+  type KeyMaking,
+  type KeyMaterial,
+  keyMaterial,
+} from '../../policies/llm-cache/key.ts';
+import { type Later, RequestBody } from '../../policies/shared/request-body.ts';
 
 /** What a test says of a request; the rest is that of a plain chat completion. */
 export interface RequestParts {
@@ -22,6 +30,8 @@ export interface RequestParts {
   readonly body?: unknown;
   readonly noBody?: BodyReason;
   readonly left?: AbortSignal;
+  /** Where what is held for it is accounted for; there is room for anything otherwise. */
+  readonly account?: ByteAccount;
 }
 
 export function makeRequest(parts: RequestParts = {}): LlmRequest {
@@ -37,6 +47,7 @@ export function makeRequest(parts: RequestParts = {}): LlmRequest {
     apiEndpoint: parts.apiEndpoint === undefined ? 'openai' : parts.apiEndpoint,
     requestId: null,
     identity: parts.identity ?? 'none',
+    account: parts.account ?? { take: () => true, give() {} },
     left: parts.left ?? new AbortController().signal,
     header: (name) => forwarded.get(name) ?? undefined,
     headers,
@@ -45,15 +56,35 @@ export function makeRequest(parts: RequestParts = {}): LlmRequest {
   };
 }
 
+const reading = { ...nodeReading, memory: null };
+
 /** The text or the bytes as they are, anything else as JSON. */
 export function makeBody(body: unknown): RequestBody {
-  if (body instanceof Uint8Array) return new RequestBody([body]);
+  if (body instanceof Uint8Array) return new RequestBody([body], reading);
   const text = typeof body === 'string' ? body : JSON.stringify(body);
-  return new RequestBody([new TextEncoder().encode(text)]);
+  return new RequestBody([new TextEncoder().encode(text)], reading);
 }
 
 function protocolAt(path: string): Protocol {
   const protocol = findProtocol(path);
   if (protocol === null) throw new Error(`no protocol is served at ${path}`);
   return protocol;
+}
+
+/** The key of a body's request, and what it is made of. */
+export function keyOfBody(
+  request: LlmRequest,
+  body: RequestBody,
+  scope: string,
+  making: KeyMaking,
+): { readonly key: string; readonly material: KeyMaterial } {
+  const facts = now(body.facts(request.protocol));
+  const material = keyMaterial(request, { body, ...facts }, scope, making);
+  return { key: now(cacheKey(material, making.digest)), material };
+}
+
+/** What must be known at once. */
+export function now<T>(later: Later<T>): T {
+  if (later instanceof Promise) throw new Error('it is not known yet');
+  return later;
 }

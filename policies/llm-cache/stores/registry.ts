@@ -1,7 +1,8 @@
 import type { RedisSettings, StoreSettings } from '../../../schemas/plugin.ts';
 import { ConfigurationError } from '../../../schemas/validate.ts';
 import type { Log } from '../../shared/log.ts';
-import { canonicalMembers, joinMembers } from '../canonical.ts';
+import { canonicalMembers } from '../../shared/json-scan.ts';
+import { joinMembers } from '../key.ts';
 import { Encryption } from './encryption.ts';
 import { MemoryStore } from './memory.ts';
 import { RedisConnection } from '../../shared/redis/connection.ts';

@@ -1,13 +1,22 @@
 import { PassThrough, pipeline, Readable } from 'node:stream';
-import type { ByteBudget } from '../budget.ts';
+import type { ClientAccount } from '../budget.ts';
 import type { BodyReason } from '../exchange.ts';
-import { BodyMemory, RequestBody } from '../request-body.ts';
-import { hashBytes } from './digest.ts';
+import { contentCodings } from '../format.ts';
+import { isObject, type JsonObject } from '../json.ts';
+import { BodyMemory, type BodyReading, RequestBody } from '../request-body.ts';
+import { Slabs } from '../slabs.ts';
+import { undoing } from '../undo-codings.ts';
+import { decodeNow, decoding } from './decode.ts';
+import { nodeHashing } from './digest.ts';
 import type { AppRequest, GatewayRequest } from './gateway.ts';
 import { inTurn } from './turn.ts';
 
 /** Of this process: clients send the same bodies again, to whichever pipeline. */
-const memory = new BodyMemory(hashBytes);
+export const nodeReading: BodyReading = {
+  hashing: nodeHashing,
+  memory: new BodyMemory(),
+  decode: undoing(decoding),
+};
 
 /** A body that was read whole. Its bytes are held, and accounted for, until `release`. */
 export interface HeldBody {
@@ -15,51 +24,70 @@ export interface HeldBody {
   readonly release: () => void;
 }
 
+export interface Bounds {
+  /** The largest body that is held. */
+  readonly maxBytes: number;
+  readonly account: ClientAccount;
+  /** Calls `then` once, when nobody will read the body any more. */
+  readonly whenOver: (then: () => void) => void;
+}
+
 /** Reads the body that will be forwarded. What cannot be held flows on as it is. */
 export async function readBody(
   req: GatewayRequest,
-  maxBytes: number,
-  budget: ByteBudget,
+  bounds: Bounds,
 ): Promise<HeldBody | BodyReason> {
   const source = req.egContext.requestStream ?? req;
   // Read by an earlier policy, and offered to nobody: there is nothing to know it by.
   if (source.readableEnded) return 'not-json';
   if (source.destroyed) return 'gone';
-  return holdBody(req, { maxBytes, budget }, (declared, judge) =>
-    collect(req, source, declared, judge),
-  );
+  return holdBody(req, bounds, (holding) => collect(req, source, holding, bounds.whenOver));
 }
 
-export interface Bounds {
-  /** The largest body that is held. */
-  readonly maxBytes: number;
-  readonly budget: ByteBudget;
+/** A body that is being read. */
+export class Holding {
+  /** In bytes; null where the client did not say. */
+  readonly declared: number | null;
+  readonly slabs: Slabs;
+  readonly #maxBytes: number;
+
+  constructor(declared: number | null, { maxBytes, account }: Bounds) {
+    this.declared = declared;
+    this.slabs = new Slabs(account, declared);
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Holds `chunk` too, or says why it cannot be held. */
+  add(chunk: Uint8Array): 'request-too-large' | 'buffer-limit' | null {
+    if (this.slabs.size + chunk.length > this.#maxBytes) return 'request-too-large';
+    return this.slabs.add(chunk) ? null : 'buffer-limit';
+  }
+
+  /** Whether all of it is there that the client declared. */
+  get isWhole(): boolean {
+    return this.declared !== null && this.slabs.size >= this.declared;
+  }
 }
 
-/** Asked with every chunk: why the body cannot be held, if it cannot. */
-export type Judge = (size: number, added: number) => BodyReason | null;
-
-/** Holds what `read` brings, within the bounds. */
+/** Holds what `read` brings, within the bounds; it says why where that is not the whole body. */
 export async function holdBody(
   req: AppRequest,
-  { maxBytes, budget }: Bounds,
-  read: (declared: number | null, judge: Judge) => Promise<Collected>,
+  bounds: Bounds,
+  read: (holding: Holding) => Promise<BodyReason | null>,
 ): Promise<HeldBody | BodyReason> {
+  const { maxBytes, account } = bounds;
   const declared = declaredLength(req);
   if (declared !== null && declared > maxBytes) return 'request-too-large';
-  if (!budget.take(declared ?? 0)) return 'buffer-limit';
-
-  const collected = await read(declared, (size, added) => {
-    if (size > maxBytes) return 'request-too-large';
-    return declared !== null || budget.take(added) ? null : 'buffer-limit';
-  });
-  const { chunks, accepted } = collected;
-  if (collected.reason !== null) {
-    budget.give(declared ?? accepted);
-    return collected.reason;
-  }
-  const body = new RequestBody(chunks, memory);
-  return { body, release: () => budget.give(declared ?? body.length) };
+  if (declared !== null && !account.hasRoom(declared)) return 'buffer-limit';
+  const holding = new Holding(declared, bounds);
+  const reason = await read(holding);
+  if (reason !== null) return reason;
+  const { slabs } = holding;
+  const coding = req.headers['content-encoding'] ?? '';
+  const isCoded = contentCodings(coding).length > 0 && slabs.size > 0;
+  const coded = isCoded ? { coding, maxBytes, account } : null;
+  const body = new RequestBody(slabs.chunks, nodeReading, coded);
+  return { body, release: () => slabs.releaseBehind(body.idle) };
 }
 
 /** In bytes; null where the client did not say. */
@@ -68,45 +96,31 @@ function declaredLength(req: AppRequest): number | null {
   return text === undefined ? null : Number(text);
 }
 
-export interface Collected {
-  /** The whole body; of no use where there is a reason. */
-  readonly chunks: readonly Uint8Array[];
-  /** The bytes that `judge` let in. */
-  readonly accepted: number;
-  readonly reason: BodyReason | null;
-}
-
-/** Reads until the end, the declared length (a stream put there by request-transformer never ends) or a word of `judge`. */
+/** Reads until the end, the declared length (a stream put there by request-transformer never ends) or a bound. */
 function collect(
   req: GatewayRequest,
   source: Readable,
-  declared: number | null,
-  judge: Judge,
-): Promise<Collected> {
+  holding: Holding,
+  whenOver: Bounds['whenOver'],
+): Promise<BodyReason | null> {
   return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    let accepted = 0;
-
     const finish = (reason: BodyReason | null) => {
       source.off('data', onData);
       source.off('end', onEnd);
       source.off('error', onGone);
       source.off('close', onGone);
-      if (reason === 'request-too-large' || reason === 'buffer-limit') passOn(req, source, chunks);
-      inTurn(() => resolve({ chunks, accepted, reason }));
+      if (reason === 'gone') holding.slabs.release();
+      inTurn(() => resolve(reason));
     };
     const onData = (chunk: Buffer) => {
-      chunks.push(chunk);
-      size += chunk.length;
-      const reason = judge(size, chunk.length);
-      if (reason === null) accepted = size;
-      if (reason !== null || (declared !== null && size >= declared)) finish(reason);
+      const reason = holding.add(chunk);
+      if (reason !== null) passOn(req, source, { slabs: holding.slabs, chunk, whenOver });
+      if (reason !== null || holding.isWhole) finish(reason);
     };
     const onEnd = () => finish(null);
     const onGone = () => finish('gone');
 
-    if (declared === 0) {
+    if (holding.declared === 0) {
       source.resume();
       finish(null);
       return;
@@ -118,11 +132,27 @@ function collect(
   });
 }
 
-/** What was read already, and then the rest. */
-function passOn(req: GatewayRequest, source: Readable, chunks: readonly Buffer[]): void {
+/** What was read already, and then the rest. What was read is held until it has gone on. */
+function passOn(
+  req: GatewayRequest,
+  source: Readable,
+  read: { readonly slabs: Slabs; readonly chunk: Buffer; readonly whenOver: Bounds['whenOver'] },
+): void {
+  const { slabs, chunk, whenOver } = read;
   source.pause();
   const rest = new PassThrough();
-  for (const chunk of chunks) rest.write(chunk);
+  const pieces = slabs.chunks;
+  const reader = slabs.reader();
+  slabs.release();
+  // When one has been taken the next is asked for, and the one before is let go of.
+  const taken = () => {
+    if (reader.next() === null) reader.close();
+  };
+  taken();
+  for (const piece of pieces) rest.write(piece, taken);
+  rest.write(chunk);
+  rest.once('close', () => reader.close());
+  whenOver(() => reader.close());
   // A source that breaks off breaks what follows it.
   pipeline(source, rest, () => {});
   req.egContext.requestStream = rest;
@@ -130,7 +160,7 @@ function passOn(req: GatewayRequest, source: Readable, chunks: readonly Buffer[]
 
 /** Bytes that were read before; nothing happens as long as nobody reads them. */
 class Again extends Readable {
-  readonly #chunks: readonly Uint8Array[];
+  #chunks: readonly Uint8Array[];
 
   constructor(chunks: readonly Uint8Array[]) {
     super();
@@ -138,7 +168,9 @@ class Again extends Readable {
   }
 
   override _read(): void {
-    for (const chunk of this.#chunks) if (chunk.length > 0) this.push(chunk);
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    for (const chunk of chunks) if (chunk.length > 0) this.push(chunk);
     this.push(null);
   }
 }
@@ -152,7 +184,7 @@ export function offerBody(req: GatewayRequest, body: RequestBody): void {
     configurable: true,
     enumerable: true,
     get() {
-      const value: unknown = body.problem === null ? JSON.parse(body.text) : {};
+      const value: unknown = parsed(body);
       this.body = value;
       return value;
     },
@@ -162,4 +194,19 @@ export function offerBody(req: GatewayRequest, body: RequestBody): void {
     },
   });
   req._body = true;
+}
+
+/** Its JSON object; an empty one where it is none. */
+function parsed({ chunks, coded }: RequestBody): JsonObject {
+  const bytes = Buffer.concat(chunks);
+  const plain = coded === null ? bytes : decodeNow(coded.coding, bytes, coded.maxBytes);
+  if (plain === null) return {};
+  try {
+    // A byte order mark is kept, so that it fails as JSON: RFC 8259 forbids it.
+    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+    const value: unknown = JSON.parse(decoder.decode(plain));
+    return isObject(value) ? value : {};
+  } catch {
+    return {};
+  }
 }

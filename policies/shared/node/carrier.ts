@@ -1,8 +1,7 @@
-import type { ByteBudget } from '../budget.ts';
 import type { BodyReason } from '../exchange.ts';
 import { gatewayIdentity, type Identity } from '../identity.ts';
 import type { RequestBody } from '../request-body.ts';
-import { type HeldBody, offerBody, readBody } from './body.ts';
+import { type Bounds, type HeldBody, offerBody, readBody } from './body.ts';
 import type { GatewayRequest } from './gateway.ts';
 
 /** What a request is known by beside HTTP, and how its body goes on: in the gateway, or in an app. */
@@ -16,7 +15,7 @@ export interface Carrier {
   /** Another value than the last time when somebody has put another body there since. */
   readonly offered: unknown;
   /** The body that will be forwarded. */
-  read(maxBytes: number, budget: ByteBudget): Promise<HeldBody | BodyReason>;
+  read(bounds: Bounds): Promise<HeldBody | BodyReason>;
   /** Gives a body that was read to whoever comes next, as though nobody had read it. */
   offer(body: RequestBody): void;
   /** Whether an answer that comes from no upstream tells that the upstream cannot be reached. */
@@ -55,8 +54,8 @@ class GatewayCarrier implements Carrier {
     return this.#req.egContext.requestStream;
   }
 
-  read(maxBytes: number, budget: ByteBudget): Promise<HeldBody | BodyReason> {
-    return readBody(this.#req, maxBytes, budget);
+  read(bounds: Bounds): Promise<HeldBody | BodyReason> {
+    return readBody(this.#req, bounds);
   }
 
   offer(body: RequestBody): void {

@@ -80,6 +80,34 @@ export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   };
 }
 
+/** The same of a whole body, at once; null where it cannot be undone, or not within `maxBytes`. */
+export function decodeNow(
+  contentEncoding: string,
+  bytes: Uint8Array,
+  maxBytes: number,
+): Uint8Array | null {
+  const bound = { maxOutputLength: maxBytes };
+  try {
+    return contentCodings(contentEncoding)
+      .toReversed()
+      .reduce((coded, coding) => {
+        switch (coding) {
+          case 'gzip':
+          case 'x-gzip':
+            return zlib.gunzipSync(coded, bound);
+          case 'deflate':
+            return zlib.inflateSync(coded, bound);
+          case 'br':
+            return zlib.brotliDecompressSync(coded, bound);
+          default:
+            throw new Error('unknown');
+        }
+      }, bytes);
+  } catch {
+    return null;
+  }
+}
+
 type Decoder = Transform & zlib.Zlib;
 
 function decoderFor(coding: string): Decoder | null {

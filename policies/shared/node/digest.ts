@@ -1,5 +1,6 @@
 import { createHash, createHmac, hash } from 'node:crypto';
 import type { Digest } from '../exchange.ts';
+import type { Hashing } from '../hashing.ts';
 import { Recent } from '../recent.ts';
 
 const maxRemembered = 10_000;
@@ -22,11 +23,13 @@ export function nodeDigest(secret: string): Digest {
   };
 }
 
-/** Tells bytes apart, in whatever pieces they came. */
-export function hashBytes(chunks: readonly Uint8Array[]): string {
-  const [first] = chunks;
-  if (chunks.length === 1 && first !== undefined) return hash('sha256', first, 'base64url');
-  const digest = createHash('sha256');
-  for (const chunk of chunks) digest.update(chunk);
-  return digest.digest('base64url');
-}
+export const nodeHashing: Hashing = {
+  of: (bytes) => hash('sha256', bytes, 'base64url'),
+  start() {
+    const running = createHash('sha256');
+    return {
+      update: (bytes) => void running.update(bytes),
+      end: () => running.digest('base64url'),
+    };
+  },
+};

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Answer } from '../answer.ts';
-import type { ByteBudget } from '../budget.ts';
+import { type ByteBudget, ClientAccount } from '../budget.ts';
+import { clientOf } from '../client-of.ts';
 import {
   type BodyReason,
   clientClosedRequest,
@@ -38,6 +39,7 @@ class Passage {
   answer: Promise<Answer> | null = null;
   readonly #res: ServerResponse;
   readonly #services: ExchangeServices;
+  #account: ClientAccount | null = null;
   #left: AbortController | null = null;
   #held: HeldBody | null = null;
   #isOver = false;
@@ -106,19 +108,35 @@ class Passage {
     return this.#left.signal;
   }
 
+  /** As the first who asks knows the client. */
+  accountOf(request: LlmRequest): ClientAccount {
+    return (this.#account ??= new ClientAccount(
+      this.#services.budget,
+      [this.req.socket, clientOf(request)].filter((client) => client !== null),
+    ));
+  }
+
   body(
     maxBytes: number,
+    request: LlmRequest,
     carrier: Carrier,
   ): RequestBody | BodyReason | Promise<RequestBody | BodyReason> {
     // A policy that has rewritten the body since has put another one there.
     if (this.#held !== null && carrier.offered === this.#offered) {
-      return this.#held.body.length > maxBytes ? 'request-too-large' : this.#held.body;
+      const { body } = this.#held;
+      return body.length > maxBytes ? 'request-too-large' : body.within(maxBytes);
     }
-    return this.#read(maxBytes, carrier);
+    return this.#read(maxBytes, request, carrier);
   }
 
-  async #read(maxBytes: number, carrier: Carrier): Promise<RequestBody | BodyReason> {
-    const read = await carrier.read(maxBytes, this.#services.budget);
+  async #read(
+    maxBytes: number,
+    request: LlmRequest,
+    carrier: Carrier,
+  ): Promise<RequestBody | BodyReason> {
+    const account = this.accountOf(request);
+    const whenOver = (then: () => void) => this.end.when(then);
+    const read = await carrier.read({ maxBytes, account, whenOver });
     if (typeof read === 'string') return read;
     this.#release();
     this.#held = read;
@@ -295,6 +313,10 @@ class NodeRequest implements LlmRequest {
     return this.#carrier.identity;
   }
 
+  get account(): ClientAccount {
+    return this.#passage.accountOf(this);
+  }
+
   get left(): AbortSignal {
     return this.#passage.left;
   }
@@ -313,6 +335,6 @@ class NodeRequest implements LlmRequest {
   }
 
   body(maxBytes: number): RequestBody | BodyReason | Promise<RequestBody | BodyReason> {
-    return this.#passage.body(maxBytes, this.#carrier);
+    return this.#passage.body(maxBytes, this, this.#carrier);
   }
 }

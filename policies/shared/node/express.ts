@@ -32,7 +32,7 @@ export function expressCarrier(
       get offered() {
         return req.body;
       },
-      read: (maxBytes, budget) => rereadBody(req, res, { maxBytes, budget }),
+      read: (bounds) => rereadBody(req, res, bounds),
       // It was put back as soon as it was read.
       offer: () => {},
       isFailure: (status) => status === 500 || (status >= 502 && status <= 504),

@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { BodyReason } from '../exchange.ts';
 import { RequestBody } from '../request-body.ts';
-import { type Bounds, type Collected, type HeldBody, holdBody, type Judge } from './body.ts';
+import { Slabs } from '../slabs.ts';
+import { type Bounds, type HeldBody, holdBody, type Holding, nodeReading } from './body.ts';
 import type { AppRequest } from './gateway.ts';
 
 /**
@@ -15,7 +16,7 @@ export async function rereadBody(
 ): Promise<HeldBody | BodyReason> {
   if (req.readableEnded) return parsedBody(req, bounds);
   if (req.destroyed) return 'gone';
-  const held = await holdBody(req, bounds, (declared, judge) => collect(req, declared, judge));
+  const held = await holdBody(req, bounds, (holding) => collect(req, holding, bounds));
   // What nobody has read until the end would stay in memory as long as the connection.
   res.once('close', () => {
     if (req.readableFlowing === null) req.resume();
@@ -27,32 +28,32 @@ export async function rereadBody(
  * Reads while `req` is paused, and not beyond its last byte: a stream takes bytes back as long as it
  * has not ended.
  */
-function collect(req: AppRequest, declared: number | null, judge: Judge): Promise<Collected> {
+function collect(
+  req: AppRequest,
+  holding: Holding,
+  { whenOver }: Bounds,
+): Promise<BodyReason | null> {
+  const { declared, slabs } = holding;
   return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    let accepted = 0;
-
-    const finish = (reason: BodyReason | null) => {
+    const finish = (reason: BodyReason | null, last: Uint8Array | null = null) => {
       req.off('readable', onReadable);
       req.off('end', onEnd);
       req.off('error', onGone);
       req.off('close', onGone);
-      const bytes = Buffer.concat(chunks);
-      if (bytes.length > 0 && reason !== 'gone') putBack(req, bytes);
-      resolve({ chunks: [bytes], accepted, reason });
+      if (reason === 'gone') slabs.release();
+      else putBack(req, last === null ? slabs.chunks : [...slabs.chunks, last]);
+      // The bytes are in the request again, and with them in memory.
+      if (reason !== null && reason !== 'gone') whenOver(() => slabs.release());
+      resolve(reason);
     };
     const onReadable = () => {
       while (req.readableLength > 0) {
         const read: unknown = req.read();
         const chunk = Buffer.isBuffer(read) ? read : Buffer.from(String(read), encodingOf(req));
-        chunks.push(chunk);
-        size += chunk.length;
-        const reason = judge(size, chunk.length);
-        if (reason !== null) return finish(reason);
-        accepted = size;
+        const reason = holding.add(chunk);
+        if (reason !== null) return finish(reason, chunk);
       }
-      if (req.complete || (declared !== null && size >= declared)) finish(null);
+      if (req.complete || holding.isWhole) finish(null);
     };
     const onEnd = () => finish(null);
     const onGone = () => finish('gone');
@@ -67,10 +68,15 @@ function collect(req: AppRequest, declared: number | null, judge: Judge): Promis
   });
 }
 
-function putBack(req: AppRequest, bytes: Buffer): void {
+function putBack(req: AppRequest, chunks: readonly Uint8Array[]): void {
+  const { readableEncoding: encoding } = req;
+  if (encoding === null) {
+    for (const chunk of chunks.toReversed()) req.unshift(chunk);
+    return;
+  }
   // To a stream of text, which somebody asked for, only text can be given back.
-  if (req.readableEncoding === null) req.unshift(bytes);
-  else req.unshift(bytes.toString(req.readableEncoding), req.readableEncoding);
+  const bytes = Buffer.concat(chunks);
+  if (bytes.length > 0) req.unshift(bytes.toString(encoding), encoding);
 }
 
 function encodingOf(req: AppRequest): BufferEncoding {
@@ -78,12 +84,14 @@ function encodingOf(req: AppRequest): BufferEncoding {
 }
 
 /** What a body parser has made of the body: text as it was, JSON as `JSON.stringify` writes it. */
-function parsedBody(req: AppRequest, { maxBytes, budget }: Bounds): HeldBody | BodyReason {
+function parsedBody(req: AppRequest, { maxBytes, account }: Bounds): HeldBody | BodyReason {
   const bytes = bytesOf(req);
   if (bytes === null) return 'not-json';
   if (bytes.length > maxBytes) return 'request-too-large';
-  if (!budget.take(bytes.length)) return 'buffer-limit';
-  return { body: new RequestBody([bytes]), release: () => budget.give(bytes.length) };
+  const slabs = new Slabs(account);
+  if (!slabs.add(bytes)) return 'buffer-limit';
+  const body = new RequestBody(slabs.chunks, nodeReading);
+  return { body, release: () => slabs.releaseBehind(body.idle) };
 }
 
 function bytesOf({ body, headers }: AppRequest): Uint8Array | null {

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import onHeaders from 'on-headers';
 import type { ResponseObserver } from '../exchange.ts';
 import type { FaultLog } from '../faults.ts';
+import { Gathering } from '../gathering.ts';
 import { decoding } from './decode.ts';
 import type { UpstreamCall } from './upstream-call.ts';
 
@@ -66,7 +67,7 @@ export function tap(options: TapOptions): InnerResponse {
       headSeen = true;
       const header = (name: string) => headerText(res, name);
       observer.head(res.statusCode, header);
-      body = decoding(header('content-encoding') ?? '', observer);
+      body = new Gathering(decoding(header('content-encoding') ?? '', observer), guarded);
     });
     headPasses?.();
   });

@@ -1,6 +1,14 @@
-import type { ByteBudget } from '../budget.ts';
+import type { ClientAccount } from '../budget.ts';
 import type { BodyReason } from '../exchange.ts';
-import { RequestBody } from '../request-body.ts';
+import { contentCodings } from '../format.ts';
+import { type BodyReading, RequestBody } from '../request-body.ts';
+import { type SlabReader, Slabs } from '../slabs.ts';
+import { nextTurn } from '../turns.ts';
+import { undoing } from '../undo-codings.ts';
+import { decoding } from './decode.ts';
+import { webHashing } from './digest.ts';
+
+const webReading: BodyReading = { hashing: webHashing, memory: null, decode: undoing(decoding) };
 
 /** What was made of a request's body, and what takes its place. */
 export interface ReadBody {
@@ -11,52 +19,50 @@ export interface ReadBody {
   readonly release: () => void;
 }
 
+/** Pieces that are read in one turn of the event loop: a stream may have them all at once. */
+const piecesATurn = 256;
+
 /** Reads the body of a request. What cannot be held flows on as it is. */
 export async function readBody(
   request: Request,
   maxBytes: number,
-  budget: ByteBudget,
+  account: ClientAccount,
 ): Promise<ReadBody> {
   // Read by somebody else, and offered to nobody: there is nothing to know it by.
   if (request.bodyUsed || request.body?.locked) return untouched('not-json');
-  if (request.body === null) return untouched(new RequestBody([]));
-  if (declaredLength(request) > maxBytes) return untouched('request-too-large');
+  if (request.body === null) return untouched(new RequestBody([], webReading));
+  const declared = declaredLength(request);
+  if (declared > maxBytes) return untouched('request-too-large');
+  if (!account.hasRoom(declared)) return untouched('buffer-limit');
 
   const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for (;;) {
+  const slabs = new Slabs(account, declared === 0 ? null : declared);
+  for (let pieces = 1; ; pieces++) {
+    if (pieces % piecesATurn === 0) await nextTurn();
     let read: ReadableStreamReadResult<Uint8Array>;
     try {
       read = await reader.read();
     } catch {
-      budget.give(size);
+      slabs.release();
       return untouched('gone');
     }
     if (read.done) break;
-    chunks.push(read.value);
-    const reason = hold(read.value, size, maxBytes, budget);
-    if (reason !== null) {
-      budget.give(size);
-      return { ...untouched(reason), again: passOn(chunks, reader) };
-    }
-    size += read.value.length;
+    const reason = hold(read.value, slabs, maxBytes);
+    if (reason !== null) return passedOn(reason, slabs, read.value, reader);
   }
-  const bytes = joined(chunks, size);
-  return { body: new RequestBody([bytes]), again: bytes, release: () => budget.give(size) };
+  const bytes = slabs.joined();
+  const coding = request.headers.get('content-encoding') ?? '';
+  const isCoded = contentCodings(coding).length > 0 && bytes.length > 0;
+  const body = new RequestBody([bytes], webReading, isCoded ? { coding, maxBytes, account } : null);
+  return { body, again: bytes, release: () => slabs.releaseBehind(body.idle) };
 }
 
-/** Takes `chunk` on the budget, or says why it cannot be held behind `size` bytes. */
-function hold(
-  chunk: unknown,
-  size: number,
-  maxBytes: number,
-  budget: ByteBudget,
-): BodyReason | null {
+/** Holds `chunk`, too, or says why it cannot be held. */
+function hold(chunk: unknown, slabs: Slabs, maxBytes: number): BodyReason | null {
   // A stream of the application's own has whatever was put into it.
   if (!(chunk instanceof Uint8Array)) return 'not-json';
-  if (size + chunk.length > maxBytes) return 'request-too-large';
-  return budget.take(chunk.length) ? null : 'buffer-limit';
+  if (slabs.size + chunk.length > maxBytes) return 'request-too-large';
+  return slabs.add(chunk) ? null : 'buffer-limit';
 }
 
 function untouched(body: RequestBody | BodyReason): ReadBody {
@@ -69,31 +75,46 @@ function declaredLength(request: Request): number {
   return /^\d+$/.test(text) ? Number(text) : 0;
 }
 
-/** What was read already, and then the rest, no faster than it is read. */
-function passOn(
-  chunks: readonly Uint8Array[],
-  reader: ReadableStreamDefaultReader<Uint8Array>,
+/** A body that goes on as it is: what was read already, and `chunk`, and then the rest. */
+function passedOn(
+  reason: BodyReason,
+  slabs: Slabs,
+  chunk: Uint8Array,
+  rest: ReadableStreamDefaultReader<Uint8Array>,
+): ReadBody {
+  const held = slabs.reader();
+  slabs.release();
+  return { body: reason, again: streamOf(held, chunk, rest), release: () => held.close() };
+}
+
+/** No faster than it is read. */
+function streamOf(
+  held: SlabReader,
+  chunk: Uint8Array,
+  rest: ReadableStreamDefaultReader<Uint8Array>,
 ): ReadableStream<Uint8Array> {
-  const waiting = [...chunks];
+  let last: Uint8Array | null = chunk;
+  const next = async () => {
+    const piece = held.next();
+    // It is the client's from now on, and what others read is not.
+    if (piece !== null) return new Uint8Array(piece);
+    held.close();
+    const waiting = last;
+    last = null;
+    return waiting ?? (await rest.read()).value;
+  };
   return new ReadableStream<Uint8Array>(
     {
       async pull(client) {
-        const chunk = waiting.shift() ?? (await reader.read()).value;
-        if (chunk === undefined) client.close();
-        else client.enqueue(chunk);
+        const piece = await next();
+        if (piece === undefined) client.close();
+        else client.enqueue(piece);
       },
-      cancel: (reason) => reader.cancel(reason),
+      cancel(reason) {
+        held.close();
+        return rest.cancel(reason);
+      },
     },
     { highWaterMark: 0 },
   );
-}
-
-function joined(chunks: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }

@@ -1,6 +1,7 @@
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { Digest } from '../exchange.ts';
+import type { Hashing } from '../hashing.ts';
 
 /**
  * The digests of `nodeDigest`, without Node. Without a secret they are keyed with a random one,
@@ -16,6 +17,17 @@ export function webDigest(secret: string | null): Digest {
     },
   };
 }
+
+export const webHashing: Hashing = {
+  of: (bytes) => base64url(sha256(bytes)),
+  start() {
+    const running = sha256.create();
+    return {
+      update: (bytes) => void running.update(bytes),
+      end: () => base64url(running.digest()),
+    };
+  },
+};
 
 function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);

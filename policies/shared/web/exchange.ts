@@ -1,5 +1,6 @@
 import type { Answer } from '../answer.ts';
-import type { ByteBudget } from '../budget.ts';
+import { type ByteBudget, ClientAccount } from '../budget.ts';
+import { clientOf } from '../client-of.ts';
 import type { BodyReason, Exchange, LlmRequest } from '../exchange.ts';
 import type { Identity } from '../identity.ts';
 import { findProtocol } from '../protocols/index.ts';
@@ -59,6 +60,7 @@ export class WebRequest implements LlmRequest {
   /** A fetch handler's request has none. */
   readonly requestId = null;
   readonly forwardedUrl: string;
+  readonly account: ClientAccount;
   readonly left: AbortSignal;
   readonly #request: Request;
   readonly #parts: WebExchangeParts;
@@ -76,6 +78,9 @@ export class WebRequest implements LlmRequest {
     this.query = search;
     this.forwardedUrl = `${pathname}${search}`;
     this.apiEndpoint = parts.namespace;
+    const client = clientOf(this);
+    // Nobody knows the connection.
+    this.account = new ClientAccount(parts.budget, client === null ? [this] : [this, client]);
     // Some platforms have none.
     const signal = request.signal as AbortSignal | null | undefined;
     this.left = signal ?? new AbortController().signal;
@@ -106,8 +111,10 @@ export class WebRequest implements LlmRequest {
   }
 
   async body(maxBytes: number): Promise<RequestBody | BodyReason> {
-    this.#read ??= await readBody(this.#request, maxBytes, this.#parts.budget);
-    return this.#read.body;
+    this.#read ??= await readBody(this.#request, maxBytes, this.account);
+    const { body } = this.#read;
+    if (typeof body === 'string') return body;
+    return body.length > maxBytes ? 'request-too-large' : body.within(maxBytes);
   }
 
   /**

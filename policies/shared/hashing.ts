@@ -1,0 +1,10 @@
+/** SHA-256, in base64url without padding, of bytes that come in one piece or in many. */
+export interface Hashing {
+  of(bytes: Uint8Array): string;
+  start(): RunningHash;
+}
+
+export interface RunningHash {
+  update(bytes: Uint8Array): void;
+  end(): string;
+}
