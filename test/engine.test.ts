@@ -148,7 +148,7 @@ describe('the engine', () => {
   it('lets no answer be stored when there is no room to hold it meanwhile', async () => {
     budget.max = 100;
     const engine = engineOn(new MemoryStore({ maxBytes: 100_000 }));
-    await answer(await engine.decide(makeRequest(), tally));
+    await answer(await engine.decide(makeRequest({ account: budget }), tally));
     expect(stats.pipelines()['p']?.notStored).to.deep.equal({ 'buffer-limit': 1 });
     expect(budget.held).to.equal(0);
   });

@@ -199,7 +199,13 @@ describe('On workerd, the runtime of Cloudflare', function () {
   });
 
   const ask = (body: object) =>
-    read(fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify(body) }));
+    read(
+      fetch(`${url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      }),
+    );
   const state = async () =>
     (await (await fetch(`${url}/calls`)).json()) as { calls: number; records: UsageRecord[] };
 
@@ -275,7 +281,14 @@ describe('examples/deno', function () {
       upstream.answer(answer);
       const before = upstream.requests.length;
       const body = JSON.stringify({ model: 'gpt-4o', messages, stream });
-      const ask = () => read(fetch(`${url}/v1/chat/completions`, { method: 'POST', body }));
+      const ask = () =>
+        read(
+          fetch(`${url}/v1/chat/completions`, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body,
+          }),
+        );
       expect((await ask()).text).to.equal(text);
       const hit = await ask();
       expect([hit.text, hit.headers['x-cache']]).to.deep.equal([text, 'HIT (exact)']);

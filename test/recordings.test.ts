@@ -172,8 +172,8 @@ const settingsOf = (file: string) => (file.endsWith('.json') ? asJson : {});
 
 function verdict({ protocol, file, bytes }: Recording, request = '{}'): RefusalReason | null {
   const answer = judge(protocol, bytes, settingsOf(file));
-  const facts = now(makeBody(encode(request)).facts(protocolOf(protocol)));
-  return refusalOf(200, facts.isStream ? 'sse' : 'json', answer, protocolOf(protocol), facts);
+  const known = now(makeBody(encode(request)).known(protocolOf(protocol)));
+  return refusalOf(200, known.isStream ? 'sse' : 'json', answer, protocolOf(protocol), known);
 }
 
 function withoutBody({ body: _, ...rest }: Answer): Omit<Answer, 'body'> {

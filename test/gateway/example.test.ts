@@ -79,7 +79,11 @@ async function run(line: string): Promise<Reply> {
 }
 
 async function post(url: string, body: object): Promise<Reply> {
-  const res = await fetch(url, { method: 'POST', body: JSON.stringify(body) });
+  const res = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
   return {
     status: res.status,
     headers: res.headers,
