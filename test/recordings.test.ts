@@ -172,7 +172,7 @@ const settingsOf = (file: string) => (file.endsWith('.json') ? asJson : {});
 
 function verdict({ protocol, file, bytes }: Recording, request = '{}'): RefusalReason | null {
   const answer = judge(protocol, bytes, settingsOf(file));
-  const known = now(makeBody(encode(request)).known(protocolOf(protocol)));
+  const known = now(makeBody(encode(request)).facts(protocolOf(protocol)));
   return refusalOf(200, known.isStream ? 'sse' : 'json', answer, protocolOf(protocol), known);
 }
 
