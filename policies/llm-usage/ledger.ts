@@ -1,3 +1,4 @@
+import { countOf } from '../shared/count.ts';
 import type { CacheType } from '../shared/exchange.ts';
 import type { UsageSink } from './sinks/sink.ts';
 import type { UsageRecord } from './usage-record.ts';
@@ -150,13 +151,16 @@ function addSide(
   to[`${side}_priced` as const] += 1n;
 }
 
-function picoOf(cost: number | null): bigint | null {
-  const pico = Math.round((cost ?? Number.NaN) * 1e12);
-  return Number.isFinite(pico) ? BigInt(pico) : null;
+/** Beyond it a price or a count is wrong: what costs as much is not priced. */
+const maxCost = 1e6;
+
+/** USD in millionths of a millionth, in which sums are exact; null where there is no cost that can be true. */
+export function picoOf(cost: number | null): bigint | null {
+  return cost !== null && cost >= 0 && cost <= maxCost ? BigInt(Math.round(cost * 1e12)) : null;
 }
 
 function whole(count: number | null): bigint {
-  return count !== null && Number.isFinite(count) ? BigInt(Math.round(count)) : 0n;
+  return BigInt(countOf(count) ?? 0);
 }
 
 /** Sums the lines up by `groupBy`. */
@@ -220,7 +224,7 @@ function figuresOf(sums: Sums): Figures {
 }
 
 /** The nearest number: by way of its decimals, for a large sum is not exact as a number. */
-function usdOf(pico: bigint): number {
+export function usdOf(pico: bigint): number {
   return Number(`${pico}e-12`);
 }
 

@@ -1,4 +1,5 @@
 import type { AnswerFacts, CacheType } from '../shared/exchange.ts';
+import { soundUsage } from '../shared/usage.ts';
 import type { Priced } from './price-list.ts';
 import { type Costs, costsOf, type Price, unknownCosts } from './pricing.ts';
 import type { UsageRecord } from './usage-record.ts';
@@ -29,9 +30,10 @@ export interface RecordParts {
 
 /** `priceOf` knows what a model costs; null where it does not. */
 export function usageRecord(
-  parts: RecordParts,
+  given: RecordParts,
   priceOf: (priced: Priced) => Price | null,
 ): UsageRecord {
+  const parts = { ...given, facts: given.facts && soundFacts(given.facts) };
   const { facts, status } = parts;
   const usage = facts?.usage ?? null;
   const billed = parts.cacheType === null && isBilled(parts);
@@ -61,6 +63,12 @@ export function usageRecord(
     costs_calculation_caveat: costs.caveat,
     duration_ms: Math.max(0, Math.round(parts.endedAt - parts.startedAt)),
   };
+}
+
+/** A sum that one answer has spoilt stays spoilt, so no count that cannot be true comes into a record. */
+function soundFacts(facts: AnswerFacts): AnswerFacts {
+  const usage = soundUsage(facts.usage);
+  return usage === facts.usage ? facts : { ...facts, usage };
 }
 
 let isoSecond = { at: Number.NaN, text: '' };

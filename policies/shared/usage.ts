@@ -1,3 +1,4 @@
+import { countOf, isNoCount } from './count.ts';
 import { isObject, type JsonObject } from './json.ts';
 
 /** Tokens as a provider counts them; null where it said nothing. */
@@ -100,6 +101,28 @@ function pathsOf(
   return Object.entries(paths).map(([name, some]) => [name, some.map((path) => path.split('.'))]);
 }
 
+/** The names that providers give the main counts. */
+const countNames = [
+  'prompt_tokens',
+  'input_tokens',
+  'completion_tokens',
+  'output_tokens',
+  'total_tokens',
+] as const;
+
+/**
+ * `usage` where all that it counts can be true, without the details that cannot; else null. For
+ * usage that comes from a store, where another version, or another program, may have put it.
+ */
+export function soundUsage(usage: Usage | null): Usage | null {
+  if (usage === null) return null;
+  const { inputTokens, outputTokens, totalTokens, details } = usage;
+  if ([inputTokens, outputTokens, totalTokens].some(isNoCount)) return null;
+  const entries = Object.entries(details);
+  const sound = entries.filter(([, count]) => !isNoCount(count));
+  return sound.length === entries.length ? usage : { ...usage, details: Object.fromEntries(sound) };
+}
+
 /** The usage object of an answer, whichever provider's; null where it tells no count. */
 export function readUsage(raw: unknown): Usage | null {
   const parts = new UsageParts();
@@ -113,12 +136,16 @@ export class UsageParts {
   #output: number | null = null;
   #total: number | null = null;
   readonly #details: Record<string, number> = {};
+  /** One count that cannot be true discredits the others: half of a usage has a wrong price. */
+  #isSpoiled = false;
 
   add(raw: unknown): void {
     if (!isObject(raw)) return;
-    this.#input = count(raw['prompt_tokens']) ?? count(raw['input_tokens']) ?? this.#input;
-    this.#output = count(raw['completion_tokens']) ?? count(raw['output_tokens']) ?? this.#output;
-    this.#total = count(raw['total_tokens']) ?? this.#total;
+    this.#isSpoiled ||= countNames.some((name) => isNoCount(raw[name]));
+    this.#input = countOf(raw['prompt_tokens']) ?? countOf(raw['input_tokens']) ?? this.#input;
+    this.#output =
+      countOf(raw['completion_tokens']) ?? countOf(raw['output_tokens']) ?? this.#output;
+    this.#total = countOf(raw['total_tokens']) ?? this.#total;
     for (const [name, paths] of detailPaths) {
       const value = firstCount(raw, paths);
       if (value !== null) this.#details[name] = value;
@@ -127,6 +154,7 @@ export class UsageParts {
 
   /** What was told until now; null where no count was. */
   read(): Usage | null {
+    if (this.#isSpoiled) return null;
     if (this.#input === null && this.#output === null && this.#total === null) return null;
     const sum = this.#input !== null && this.#output !== null ? this.#input + this.#output : null;
     return {
@@ -140,15 +168,10 @@ export class UsageParts {
 
 function firstCount(raw: JsonObject, paths: readonly (readonly string[])[]): number | null {
   for (const path of paths) {
-    const value = count(
+    const value = countOf(
       path.reduce<unknown>((inner, name) => (isObject(inner) ? inner[name] : null), raw),
     );
     if (value !== null) return value;
   }
   return null;
-}
-
-/** Providers' numbers come from outside: only a count is one. */
-function count(value: unknown): number | null {
-  return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : null;
 }
