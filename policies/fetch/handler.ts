@@ -72,7 +72,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
 
   /** Answers a request of `protocol`. Rejects with what the handler throws. */
   async answer(request: Request, rest: Rest, protocol: Protocol): Promise<Response> {
-    const startedAt = now();
+    const [startedAt, startedRunning] = [now(), performance.now()];
     const exchange = new WebExchange(request, {
       protocol,
       budget: this.#budget,
@@ -80,7 +80,8 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       consumer: await this.#consumerOf(request, rest),
     });
     const tally = this.#stats.of('fetch', protocol.name);
-    const recorded = this.#recorded(exchange, { startedAt, body: await this.#read(exchange) });
+    const body = await this.#read(exchange);
+    const recorded = this.#recorded(exchange, { startedAt, startedRunning, body });
     const decision = await this.#engine.decide(exchange.request, tally);
     const pending = recorded === null ? [] : [recorded];
     if ('concluded' in decision) pending.push(decision.concluded);

@@ -52,11 +52,11 @@ export function usageMiddleware<R extends AppRequest>(
   return (req, res, next) => {
     const exchange = exchangeOf(req, res, services.budget, carrierOf);
     if (exchange === null || !exchange.claim('llm-usage')) return next();
-    const startedAt = Date.now();
+    const [startedAt, startedRunning] = [Date.now(), performance.now()];
     exchange.beforeOthers(() => observe(exchange, res, settings, services));
 
     let body: RequestBody | null = null;
-    exchange.whenOver(() => recorder.record(exchange, { startedAt, body }));
+    exchange.whenOver(() => recorder.record(exchange, { startedAt, startedRunning, body }));
     const goOn = (read: RequestBody | BodyReason) => {
       // The client has left meanwhile, or another policy has answered.
       if (read === 'gone' || res.headersSent) return;

@@ -17,7 +17,7 @@ export type GroupField = (typeof groupFields)[number];
 
 /** What the records of one sum have in common. */
 export interface Group {
-  /** `YYYY-MM-DD`, UTC, of the record's timestamp. */
+  /** `YYYY-MM-DD`, UTC, when the request came, by the ledger's own clock. */
   readonly day: string;
   readonly model: string | null;
   readonly requested_model: string | null;
@@ -79,7 +79,7 @@ export interface Ledger extends UsageSink {
   configure(bounds: LedgerBounds): void;
 }
 
-const sumNames = [
+export const sumNames = [
   'requests',
   'exact',
   'semantic',
@@ -107,10 +107,6 @@ export type Sums = Record<SumName, bigint>;
 export interface Line {
   readonly group: Group;
   readonly sums: Sums;
-}
-
-export function isSumName(name: string): name is SumName {
-  return sumNames.some((one) => one === name);
 }
 
 export function noSums(): Sums {
@@ -230,14 +226,20 @@ export function usdOf(pico: bigint): number {
 
 export const dayMs = 86_400_000;
 
-export function dayOf({ timestamp }: UsageRecord): string {
-  return timestamp.slice(0, 10);
+let knownDay = { number: Number.NaN, text: '' };
+
+/** `YYYY-MM-DD`, UTC, of a time in milliseconds since the epoch. */
+export function dayOf(time: number): string {
+  const number = Math.floor(time / dayMs);
+  if (number !== knownDay.number) {
+    knownDay = { number, text: new Date(number * dayMs).toISOString().slice(0, 10) };
+  }
+  return knownDay.text;
 }
 
-/** The first of the days that are kept; `now` in milliseconds since the epoch. */
+/** The first of the days that are kept. */
 export function oldestDay(now: number, { retentionDays }: LedgerBounds): string {
-  const oldest = Math.max(0, now - (retentionDays - 1) * dayMs);
-  return new Date(oldest).toISOString().slice(0, 10);
+  return new Date(Math.max(0, now - (retentionDays - 1) * dayMs)).toISOString().slice(0, 10);
 }
 
 /** Whether the query asks for that day. */

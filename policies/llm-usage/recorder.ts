@@ -22,6 +22,8 @@ export interface RecorderParts {
 export interface Arrival {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
+  /** The same moment by `performance.now()`: a clock that is set meanwhile changes no duration. */
+  readonly startedRunning: number;
   /** Null where it could not be held. */
   readonly body: RequestBody | null;
 }
@@ -40,7 +42,8 @@ export class Recorder {
    */
   record(exchange: Exchange, arrival: Arrival, then: () => void = () => {}): void {
     // A client may leave an answer that goes on: its status is known now, the answer later.
-    const over = { ...arrival, endedAt: Date.now(), status: exchange.status };
+    const endedAt = arrival.startedAt + performance.now() - arrival.startedRunning;
+    const over = { ...arrival, endedAt, status: exchange.status };
     const take = (facts: AnswerFacts | null) => {
       this.#parts.defer(() => void this.#take(exchange, over, facts).then(then));
     };
