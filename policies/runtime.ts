@@ -34,6 +34,9 @@ interface Configured {
   readonly ledger: Ledger;
 }
 
+/** How long records that wait for the end of an answer may keep the process from its own. */
+const patienceMs = 1000;
+
 /** What outlives every reload of the configuration in this process. */
 export class Runtime {
   readonly faults: FaultLog;
@@ -45,6 +48,7 @@ export class Runtime {
   readonly #sinks: SinkRegistry;
   readonly #ledgers: LedgerRegistry;
   readonly #metrics: Metrics;
+  readonly #pending = new Set<Promise<void>>();
   #configured: Configured | null = null;
 
   constructor(log: Log) {
@@ -101,6 +105,13 @@ export class Runtime {
     };
   }
 
+  /** The same, and first lets the answers whose clients have all of them be read to their end. */
+  async finish(): Promise<void> {
+    const patience = new Promise<void>((resolve) => setTimeout(resolve, patienceMs).unref());
+    await Promise.race([Promise.all(this.#pending), patience]);
+    await this.flush();
+  }
+
   /** Resolves when all that the books have taken so far is out, or was given up with a word in the log. */
   async flush(): Promise<void> {
     runTurn();
@@ -116,7 +127,7 @@ export class Runtime {
 
   /** Flushes, and lets go of every connection, file and entry. */
   async close(): Promise<void> {
-    await this.flush();
+    await this.finish();
     await Promise.all([this.#sinks.close(), this.#ledgers.close()]);
     // The books may use the connections of stores.
     await this.#stores.close();
@@ -154,6 +165,10 @@ export class Runtime {
       timings: this.#metrics,
       faults: this.faults,
       defer: inTurn,
+      pending: (record) => {
+        this.#pending.add(record);
+        void record.finally(() => this.#pending.delete(record));
+      },
     };
   }
 

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { LlmCacheSettings } from '../schemas/llm-cache.ts';
 import { llmCacheSchema } from '../schemas/llm-cache.ts';
 import { validate } from '../schemas/validate.ts';
-import type { Decision, Forward } from '../policies/llm-cache/decision.ts';
+import { countServed, type Decision, type Forward } from '../policies/llm-cache/decision.ts';
 import { Engine } from '../policies/llm-cache/engine.ts';
 import { Flights } from '../policies/llm-cache/flights.ts';
 import { CacheStats, type Tally } from '../policies/llm-cache/stats.ts';
@@ -136,11 +136,9 @@ describe('the engine', () => {
       '{"error":{}}',
       500,
     );
-    expect(await engine.decide(makeRequest(), tally)).to.include({
-      kind: 'hit',
-      age: 0,
-      ttl: 3600,
-    });
+    const hit = await engine.decide(makeRequest(), tally);
+    expect(hit).to.include({ kind: 'hit', age: 0, ttl: 3600 });
+    countServed(hit, tally);
     expect(budget.held).to.equal(0);
     expect(stats.pipelines()['p']).to.deep.equal({
       requests: 3,

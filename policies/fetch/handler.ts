@@ -1,4 +1,5 @@
 import type { FetchSettings } from '../../schemas/fetch.ts';
+import { type Decision, isServed } from '../llm-cache/decision.ts';
 import { Engine } from '../llm-cache/engine.ts';
 import { mayBeBehind } from '../llm-cache/flight.ts';
 import { Flights } from '../llm-cache/flights.ts';
@@ -6,6 +7,7 @@ import { CacheStats } from '../llm-cache/stats.ts';
 import { MapStore } from '../llm-cache/stores/map.ts';
 import type { EntryStore } from '../llm-cache/stores/store.ts';
 import { deliver } from '../llm-cache/web/deliver.ts';
+import type { Delivery } from '../llm-cache/web/delivery.ts';
 import { PriceList } from '../llm-usage/price-list.ts';
 import { type Arrival, Recorder } from '../llm-usage/recorder.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
@@ -72,7 +74,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
 
   /** Answers a request of `protocol`. Rejects with what the handler throws. */
   async answer(request: Request, rest: Rest, protocol: Protocol): Promise<Response> {
-    const [startedAt, startedRunning] = [now(), performance.now()];
+    const arrival = this.#recorder?.arrive();
     const exchange = new WebExchange(request, {
       protocol,
       budget: this.#budget,
@@ -80,14 +82,8 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       consumer: await this.#consumerOf(request, rest),
     });
     const tally = this.#stats.of('fetch', protocol.name);
-    const body = await this.#read(exchange);
-    const recorded = this.#recorded(exchange, { startedAt, startedRunning, body });
-    const decision = await this.#engine.decide(exchange.request, tally);
-    const pending = recorded === null ? [] : [recorded];
-    if ('concluded' in decision) pending.push(decision.concluded);
-    if (pending.length > 0) void this.#wait(Promise.all(pending), rest);
-
-    const response = await deliver(decision, {
+    const recorded = arrival && this.#recorded(exchange, arrival, await this.#read(exchange));
+    const delivery: Delivery = {
       exchange,
       tally,
       maxBehind: mayBeBehind(this.#settings.maxResponseBytes),
@@ -96,11 +92,28 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       now,
       watch: this.#watch(exchange),
       handle: async (forwarded) => this.#handler(forwarded, ...rest),
-    });
-    if (this.#settings.debugHeaders && 'key' in decision && decision.key !== null) {
-      response.headers.set('X-Cache-Key', decision.key);
+    };
+    const answer = async (decision: Decision): Promise<Response> => {
+      const pending = recorded === undefined ? [] : [recorded];
+      if ('concluded' in decision) pending.push(decision.concluded);
+      if (pending.length > 0) void this.#wait(Promise.all(pending), rest);
+      const response = await deliver(decision, delivery);
+      const key = 'key' in decision ? decision.key : null;
+      // A head of another protocol is not ours to change.
+      if (this.#settings.debugHeaders && key !== null && response.status !== 101) {
+        response.headers.set('X-Cache-Key', key);
+      }
+      return response;
+    };
+    const decision = await this.#engine.decide(exchange.request, tally);
+    try {
+      return await answer(decision);
+    } catch (error) {
+      if (!isServed(decision)) throw error;
+      this.#faults.report('llm-cache: an answer could not be delivered', error);
+      exchange.served = null;
+      return answer(await this.#engine.decideAgain(exchange.request, tally));
     }
-    return response;
   }
 
   #openBooks(digest: Digest): Recorder | null {
@@ -112,12 +125,10 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     return new Recorder({ ...parts, prices: new PriceList(prices), defer });
   }
 
-  /** Resolves when the record of the exchange has been taken; null where there are no books. */
-  #recorded(exchange: WebExchange, arrival: Arrival): Promise<void> | null {
-    const recorder = this.#recorder;
-    if (recorder === null) return null;
+  /** Resolves when the record of the exchange has been taken. */
+  #recorded(exchange: WebExchange, arrival: Arrival, body: RequestBody | null): Promise<void> {
     return new Promise((resolve) => {
-      exchange.whenOver(() => recorder.record(exchange, arrival, resolve));
+      exchange.whenOver(() => this.#recorder?.record(exchange, arrival, body, resolve));
     });
   }
 

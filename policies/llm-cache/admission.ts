@@ -44,13 +44,17 @@ export class Admission {
     const { faults } = this.#parts;
     const { request, tally } = lookup;
     const seen = await flight.finished;
+    const outcome = isWholeStream(seen) ? 'whole' : 'failed';
     const reason = refusalOf(seen.status, seen.answer, request.protocol, lookup.body);
     if (reason !== null || seen.answer.body === null) {
       tally.countNotStored(reason ?? 'no-body');
-      return { entry: null, outcome: isWholeStream(seen) ? 'whole' : 'failed' };
+      return { entry: null, outcome };
     }
     const entry = this.#entry(lookup, seen, seen.answer.body);
-    const unstored = { entry, outcome: isWholeStream(seen) ? 'whole' : 'failed' } as const;
+    if (entry.freshUntil <= entry.storedAt) {
+      tally.countNotStored('expired');
+      return { entry: null, outcome };
+    }
     try {
       if (await this.#store(lookup.key, entry, flight.startedAt))
         return { entry, outcome: 'stored' };
@@ -59,7 +63,7 @@ export class Admission {
       tally.countNotStored('store-error');
       faults.report('llm-cache: an answer could not be stored', error);
     }
-    return unstored;
+    return { entry, outcome };
   }
 
   async #store(key: string, entry: CachedResponse, askedAt: number): Promise<boolean> {
@@ -77,7 +81,7 @@ export class Admission {
     const { controls, request } = lookup;
     const ttl = controls.ttl === null ? settings.ttl : Math.min(controls.ttl, settings.maxTtl);
     const storedAt = this.#parts.now();
-    const freshUntil = storedAt + ttl * 1000;
+    const freshUntil = Math.min(storedAt + ttl * 1000, seen.answer.expiresAt ?? Infinity);
     return {
       namespace: lookup.material.namespace,
       protocol: request.protocol.name,

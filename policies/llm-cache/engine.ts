@@ -54,12 +54,24 @@ export class Engine {
    * rejects: a fault in here is a bypass, counted and logged.
    */
   decide(request: LlmRequest, tally: Tally): Decision | Promise<Decision> {
+    return this.#decide(request, tally, null);
+  }
+
+  /**
+   * What becomes of a request whose answer from the cache could not be delivered: it goes on, and
+   * what the upstream answers takes the place of what is stored. Never throws or rejects.
+   */
+  decideAgain(request: LlmRequest, tally: Tally): Decision | Promise<Decision> {
+    return this.#decide(request, tally, { kind: 'bypass', reason: 'store-error', fallback: null });
+  }
+
+  #decide(request: LlmRequest, tally: Tally, way: Way | null): Decision | Promise<Decision> {
     const { settings } = this.#parts;
     const controls = settings.clientControls
       ? readControls((name) => request.header(name))
       : noControls;
     try {
-      const decision = this.#receive(request, tally, controls);
+      const decision = this.#receive({ request, tally, controls, way });
       if (decision instanceof Promise) return this.#later(decision, controls, tally);
       return this.#decided(decision, controls, tally);
     } catch (error) {
@@ -93,31 +105,24 @@ export class Engine {
     return made;
   }
 
-  #receive(
-    request: LlmRequest,
-    tally: Tally,
-    controls: ClientControls,
-  ): Decision | Promise<Decision> {
+  #receive(asked: Asked): Decision | Promise<Decision> {
     const { settings, digest } = this.#parts;
     const parts = { settings, digest, remembered: this.#remembered };
-    const known = recognise(request, controls, parts);
-    if (!(known instanceof Promise)) return this.#recognised(known, request, tally, controls);
-    return known.then((one) => this.#recognised(one, request, tally, controls));
+    const known = recognise(asked.request, asked.controls, parts);
+    if (!(known instanceof Promise)) return this.#recognised(known, asked);
+    return known.then((one) => this.#recognised(one, asked));
   }
 
-  #recognised(
-    known: Recognition,
-    request: LlmRequest,
-    tally: Tally,
-    controls: ClientControls,
-  ): Decision | Promise<Decision> {
+  #recognised(known: Recognition, asked: Asked): Decision | Promise<Decision> {
     if (known === 'gone') return { kind: 'gone' };
     if ('aside' in known) return aside(known.aside);
+    const { request, tally, controls, way } = asked;
     const consumer = consumerId(request.consumer, this.#parts.digest);
     const { body, key, material } = known;
     const lookup: Lookup = { request, consumer, tally, controls, body, key, material };
+    if (way !== null) return this.#alone(lookup, way);
     const always = freshAlways(controls);
-    if (always !== null) return this.#alone(lookup, asked(always));
+    if (always !== null) return this.#alone(lookup, clientsWay(always));
     const found = this.#joinable(lookup, 1) === undefined ? this.#storedNow(key) : null;
     const decision = found === null ? null : this.#byStored(lookup, found, 1);
     if (decision instanceof Promise) return decision.then((one) => one ?? this.#lookup(lookup));
@@ -155,7 +160,7 @@ export class Engine {
     const entry = found === 'failed' ? undefined : found;
     const standing = standingOf(entry, lookup.controls, this.#parts.now());
     if (standing === 'fresh' && entry !== undefined) return this.#hit(lookup.key, entry);
-    if (standing === 'too-old') return this.#alone(lookup, asked('max-age'));
+    if (standing === 'too-old') return this.#alone(lookup, clientsWay('max-age'));
     if (this.#joinable(lookup, attempt) !== undefined) return null;
     const way = wayOf(found, this.#fallback(entry));
     if (!this.#mayShare(lookup, attempt)) return this.#alone(lookup, way);
@@ -282,10 +287,19 @@ export class Engine {
   }
 }
 
+/** A request to decide on; with a `way` it goes on in that way, whatever is stored. */
+interface Asked {
+  readonly request: LlmRequest;
+  readonly tally: Tally;
+  readonly controls: ClientControls;
+  readonly way: Way | null;
+}
+
 /** Why and how a request goes on, whoever makes the call. */
 type Way = Pick<Forward, 'kind' | 'reason' | 'fallback'>;
 
-function asked(reason: AsideReason): Way {
+/** The client asked for a fresh answer. */
+function clientsWay(reason: AsideReason): Way {
   return { kind: 'request', reason, fallback: null };
 }
 
@@ -297,12 +311,11 @@ function wayOf(found: CachedResponse | undefined | 'failed', fallback: CachedRes
 function count(decision: Decision, tally: Tally): void {
   switch (decision.kind) {
     case 'gone':
-      return;
     case 'hit':
-      return tally.count('hit', null);
     case 'joined':
     case 'following':
-      return tally.count('coalesced', null);
+      // Counted when it has been delivered.
+      return;
     case 'unavailable':
       return tally.count('miss', 'only-if-cached');
     default:

@@ -100,6 +100,10 @@ export class Flight implements ResponseObserver {
     return !this.#flowing || (!this.#over && this.#watch.isSound);
   }
 
+  get isDone(): boolean {
+    return this.#watch.isDone;
+  }
+
   head(status: number, header: (name: string) => string | undefined): void {
     this.#watch.head(status, header);
     this.#headSeen = true;

@@ -15,6 +15,7 @@ export function refusalOf(
   if (status !== 200) return 'status';
   if (answer.fault !== null) return answer.fault;
   if (answer.refused) return 'refusal';
+  if (answer.parts !== null && answer.parts < request.facts(protocol).parts) return 'incomplete';
   for (const reason of answer.finishReasons) {
     if (reason === null) return 'no-finish-reason';
     if (protocol.complete.includes(reason)) continue;

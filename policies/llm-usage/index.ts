@@ -8,6 +8,7 @@ import type { FaultLog } from '../shared/faults.ts';
 import { type Carrier, gatewayCarrier } from '../shared/node/carrier.ts';
 import { type NodeExchange, exchangeOf } from '../shared/node/exchange.ts';
 import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
+import { breakOff } from '../shared/node/response-end.ts';
 import { tap } from '../shared/node/tap.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
 import { RequestBody } from '../shared/request-body.ts';
@@ -27,6 +28,8 @@ export interface LlmUsageServices {
   readonly faults: FaultLog;
   /** Runs a step when the answers of this turn of the event loop are out. */
   defer(step: () => void): void;
+  /** Is told of a record that waits for the end of its answer. */
+  pending(record: Promise<void>): void;
 }
 
 /** The `llm-usage` policy: one record a request, whoever answers it. */
@@ -50,29 +53,34 @@ export function usageMiddleware<R extends AppRequest>(
   const recorder = new Recorder({ ...services, provider: settings.provider ?? null });
 
   return (req, res, next) => {
-    const exchange = exchangeOf(req, res, services.budget, carrierOf);
+    const exchange = exchangeOf(req, res, services, carrierOf);
     if (exchange === null || !exchange.claim('llm-usage')) return next();
-    const [startedAt, startedRunning] = [Date.now(), performance.now()];
+    const arrival = recorder.arrive();
     exchange.beforeOthers(() => observe(exchange, res, settings, services));
 
     let body: RequestBody | null = null;
-    exchange.whenOver(() => recorder.record(exchange, { startedAt, startedRunning, body }));
+    exchange.whenOver(() => recorder.record(exchange, arrival, body));
     const goOn = (read: RequestBody | BodyReason) => {
-      // The client has left meanwhile, or another policy has answered.
+      // The client has left meanwhile, or another handler has answered.
       if (read === 'gone' || res.headersSent) return;
       if (read instanceof RequestBody) body = read;
       // Most requests that come to the cache go no further.
       if (!services.isCacheNext(exchange.request.apiEndpoint)) exchange.passOn();
       next();
     };
+    const broken = (error: unknown) => {
+      services.faults.report('llm-usage: a request could not go on', error);
+      breakOff(res);
+    };
     const read = exchange.request.body(settings.maxRequestBytes);
     if (!(read instanceof Promise)) return goOn(read);
-    void read
+    read
       .catch((error: unknown) => {
         services.faults.report('llm-usage: a request could not be read', error);
         return 'not-json' as const;
       })
-      .then(goOn);
+      .then(goOn)
+      .catch(broken);
   };
 }
 
@@ -86,7 +94,7 @@ function observe(
   if (exchange.answer !== null) return;
   const watch = new AnswerWatch(exchange.request.protocol, { keep: false, maxBytes, budget });
   const observer = new UnreadAnswer(exchange, watch);
-  tap({ res, lifeline: exchange.lifeline, observer, faults });
+  tap({ res, call: exchange.call, observer, faults });
 }
 
 /** Reads the answer of an exchange, unless the cache reads it or has answered itself by the time of its head. */
@@ -97,6 +105,10 @@ class UnreadAnswer implements ResponseObserver {
   constructor(exchange: NodeExchange, watch: AnswerWatch) {
     this.#exchange = exchange;
     this.#watch = watch;
+  }
+
+  get isDone(): boolean {
+    return this.#watch.isDone;
   }
 
   head(status: number, header: (name: string) => string | undefined): void {

@@ -1,9 +1,11 @@
+import type { Context } from '@opentelemetry/api';
 import { consumerId } from '../shared/consumer.ts';
 import type { AnswerFacts, Digest, Exchange, LlmRequest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import type { RequestBody } from '../shared/request-body.ts';
 import type { PriceList } from './price-list.ts';
 import { usageRecord } from './record.ts';
+import { Telemetry } from './telemetry.ts';
 import type { UsageRecord } from './usage-record.ts';
 
 export interface RecorderParts {
@@ -16,48 +18,75 @@ export interface RecorderParts {
   readonly faults: FaultLog;
   /** Runs a step soon, when the answers of this moment are out. */
   readonly defer: (step: () => void) => void;
+  /** Is told of a record that waits for the end of its answer. */
+  readonly pending?: (record: Promise<void>) => void;
 }
 
-/** A request as it arrived at the books. */
+/** When and in which trace a request arrived. */
 export interface Arrival {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   /** The same moment by `performance.now()`: a clock that is set meanwhile changes no duration. */
   readonly startedRunning: number;
-  /** Null where it could not be held. */
-  readonly body: RequestBody | null;
+  /** The OpenTelemetry context. */
+  readonly parent: Context;
 }
 
 /** Makes one record per request, including cache hits: the one place where records are made. */
 export class Recorder {
   readonly #parts: RecorderParts;
+  readonly #telemetry = new Telemetry();
 
   constructor(parts: RecorderParts) {
     this.#parts = parts;
   }
 
+  /** Call it when a request arrives. */
+  arrive(): Arrival {
+    const parent = this.#telemetry.parent();
+    return { startedAt: Date.now(), startedRunning: performance.now(), parent };
+  }
+
   /**
    * Makes the record of an exchange once its answer is known, and calls `then` when it has been
-   * taken. Call it when the response is over. Never throws.
+   * taken. Call it when the response is over. `body` is null where it could not be held. Never throws.
    */
-  record(exchange: Exchange, arrival: Arrival, then: () => void = () => {}): void {
+  record(
+    exchange: Exchange,
+    arrival: Arrival,
+    body: RequestBody | null,
+    then: () => void = () => {},
+  ): void {
     // A client may leave an answer that goes on: its status is known now, the answer later.
+    const { status } = exchange;
     const endedAt = arrival.startedAt + performance.now() - arrival.startedRunning;
-    const over = { ...arrival, endedAt, status: exchange.status };
+    const over = { ...arrival, body, endedAt, status };
     const take = (facts: AnswerFacts | null) => {
       this.#parts.defer(() => void this.#take(exchange, over, facts).then(then));
     };
     const facts = exchange.served?.facts ?? exchange.answer;
-    if (facts instanceof Promise) void facts.then(take);
-    else take(facts);
+    if (!(facts instanceof Promise)) return take(facts);
+    const made = facts.then(take);
+    this.#parts.pending?.(made);
   }
 
   /** Never rejects. */
   async #take(exchange: Exchange, over: Over, facts: AnswerFacts | null): Promise<void> {
     try {
-      await this.#parts.record(this.#recordOf(exchange, over, facts));
+      const record = this.#recordOf(exchange, over, facts);
+      this.#trace(record, exchange, over);
+      await this.#parts.record(record);
     } catch (error) {
       this.#parts.faults.report('llm-usage: a request could not be recorded', error);
+    }
+  }
+
+  /** An SDK that fails costs its span, and no record. */
+  #trace(record: UsageRecord, { request }: Exchange, over: Over): void {
+    try {
+      this.#telemetry.report(record, { ...over, protocol: request.protocol.name });
+    } catch (error) {
+      this.#parts.faults.report('llm-usage: a span could not be made', error);
     }
   }
 
@@ -105,6 +134,7 @@ export class Recorder {
 
 /** An exchange whose response is over. */
 interface Over extends Arrival {
+  readonly body: RequestBody | null;
   readonly endedAt: number;
   readonly status: number;
 }

@@ -61,6 +61,10 @@ export class AnswerWatch implements ResponseObserver {
     return this.#reader !== null && this.held !== null && this.#reader.fault === null;
   }
 
+  get isDone(): boolean {
+    return this.#reader?.isDone ?? true;
+  }
+
   head(status: number, header: (name: string) => string | undefined): void {
     this.#status = status;
     for (const name of answerHeaders) {

@@ -43,6 +43,9 @@ export interface AnswerFacts {
   readonly id: string | null;
   readonly model: string | null;
   readonly usage: Usage | null;
+  /** What is wrong with the answer, and why it was not read to its end; of a stored one, nothing. */
+  readonly fault?: RefusalReason | null;
+  readonly cut?: RefusalReason | null;
 }
 
 /** One request and its answer, as both policies see it. */
@@ -68,6 +71,8 @@ export const clientClosedRequest = 499;
 
 /** Watches a response on its way to the client. None of its methods throws or waits. */
 export interface ResponseObserver {
+  /** True once nothing that comes tells it more, so that it need not be decoded. */
+  readonly isDone: boolean;
   /** The head is about to go out. */
   head(status: number, header: (name: string) => string | undefined): void;
   /** The next bytes of the body, decoded. */

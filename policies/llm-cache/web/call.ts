@@ -11,6 +11,8 @@ import type { OutcomeName } from '../stats.ts';
 import type { Delivery } from './delivery.ts';
 import { gone, replay, served } from './replay.ts';
 
+const switchingProtocols = 101;
+
 /** A request that goes on to its handler, and the answer on its way back. */
 export class Call {
   readonly #decision: Forward;
@@ -64,18 +66,23 @@ export class Call {
   /** What the client gets of the handler's answer. */
   async #answer(response: Response): Promise<Response> {
     const { fallback } = this.#decision;
-    const { headers, status, body } = response;
+    const { headers, status } = response;
     this.#delivery.exchange.providerStatus = status;
+    // Another protocol takes over: there is no answer that could be marked, or read.
+    if (status === switchingProtocols) return this.#untouched(response);
     const mayStandIn = fallback !== null && !this.#left;
     if (mayStandIn && isFailing(status)) {
-      body?.cancel().catch(() => {});
+      response.body?.cancel().catch(() => {});
       return this.#stale(fallback, status);
     }
-    if (body === null) return this.#withoutBody(response);
-
-    const passage = this.#pass(body);
     const coding = headers.get('content-encoding') ?? '';
     const isCoded = contentCodings(coding).length > 0;
+    // fetch() leaves the length of a coded body as it was, and has checked it.
+    const declared = isCoded ? null : lengthIn(headers);
+    const body = response.body ?? emptyBody(status, declared);
+    if (body === null) return this.#withoutBody(response);
+
+    const passage = this.#pass(body, declared);
     let isDecoded = false;
     if (mayStandIn || isCoded) {
       try {
@@ -100,11 +107,19 @@ export class Call {
     return marked;
   }
 
-  #pass(body: ReadableStream<Uint8Array>): Passage {
+  #untouched(response: Response): Response {
+    this.#delivery.exchange.status = response.status;
+    this.#observer?.abort('aborted');
+    this.#delivery.exchange.over();
+    return response;
+  }
+
+  #pass(body: ReadableStream<Uint8Array>, declared: number | null): Passage {
     const { flight } = this.#decision;
     const { faults, maxBehind, tally, exchange } = this.#delivery;
     const passage = new Passage(body, {
       observer: this.#observer,
+      declared,
       faults,
       maxBehind,
       keepsPace: () => flight?.hasCompany ?? false,
@@ -187,4 +202,16 @@ export class Call {
     else this.#passage.abandon();
     this.#delivery.exchange.over();
   }
+}
+
+/** The length that the head declares; null where it declares none. */
+function lengthIn(headers: Headers): number | null {
+  const text = headers.get('content-length');
+  return text !== null && /^\d+$/.test(text) ? Number(text) : null;
+}
+
+/** A body where the head declares one that the handler has left out; null where there is to be none. */
+function emptyBody(status: number, declared: number | null): ReadableStream<Uint8Array> | null {
+  const mayHaveBody = status !== 204 && status !== 205 && status !== 304;
+  return mayHaveBody && declared !== null && declared > 0 ? new Response('').body : null;
 }

@@ -20,21 +20,29 @@ export function served(exchange: WebExchange, cacheType: CacheType, entry: Cache
 
 /** An answer that the cache gives itself, whole. */
 export function replay({ status, headers, body }: Reply, { exchange }: Delivery): Response {
-  exchange.status = status;
-  exchange.over();
   // A copy: whoever takes these bytes may take their memory away as well.
   const bytes = new Uint8Array(body);
-  return new Response(bytes, {
+  const response = new Response(bytes, {
     status,
     headers: { ...headers, 'Content-Length': String(bytes.length) },
   });
+  exchange.status = status;
+  exchange.over();
+  return response;
 }
 
 /** Lets the client read along with a stream that is under way, at its own pace. */
 export function follow(following: Following, delivery: Delivery): Response {
+  const { follower } = following;
   const { status, headers } = followingHead(following);
-  delivery.exchange.status = status;
-  return new Response(streamOf(following.follower, delivery), { status, headers });
+  try {
+    const response = new Response(streamOf(follower, delivery), { status, headers });
+    delivery.exchange.status = status;
+    return response;
+  } catch (error) {
+    follower.leave();
+    throw error;
+  }
 }
 
 function streamOf(follower: Follower, delivery: Delivery): ReadableStream<Uint8Array> {
@@ -65,6 +73,11 @@ function streamOf(follower: Follower, delivery: Delivery): ReadableStream<Uint8A
           },
           break: () => {
             if (follower.tooSlow) delivery.tally.countSlowReader();
+            client.error(new Error('The answer broke off.'));
+            delivery.exchange.over();
+          },
+          fail: (error) => {
+            delivery.faults.report('llm-cache: a response could not be written', error);
             client.error(new Error('The answer broke off.'));
             delivery.exchange.over();
           },
