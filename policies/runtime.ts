@@ -2,6 +2,7 @@ import { llmCacheSchema, type LlmCacheSettings } from '../schemas/llm-cache.ts';
 import type { PluginSettings } from '../schemas/plugin.ts';
 import { validate } from '../schemas/validate.ts';
 import type { CachePipeline, ExplainServices } from './admin/explain.ts';
+import type { AdminHosts } from './admin/guard.ts';
 import { AdminError } from './admin/http.ts';
 import type { AdminServices } from './admin/routes.ts';
 import type { Configuration } from './configuration.ts';
@@ -32,6 +33,7 @@ interface Configured {
   readonly services: Services;
   readonly pipelines: readonly Pipeline[];
   readonly ledger: Ledger;
+  readonly adminHosts: AdminHosts;
 }
 
 /** How long records that wait for the end of an answer may keep the process from its own. */
@@ -71,7 +73,7 @@ export class Runtime {
   }
 
   /** Takes a configuration over. Pipelines that were built before keep the services they have. */
-  configure({ settings, secret, gatewayRedis, pipelines }: Configuration): void {
+  configure({ settings, secret, gatewayRedis, pipelines, adminHosts }: Configuration): void {
     this.#budget.max = settings.limits.bufferedBytes;
     this.#stores.configure(settings.stores, { gatewayRedis, log: this.#log });
     for (const { name, steps } of pipelines) {
@@ -79,13 +81,18 @@ export class Runtime {
     }
     const ledger = this.#openLedger(settings);
     const services = this.#services(settings, pipelines, ledger, nodeDigest(secret));
-    this.#configured = { services, pipelines, ledger };
+    this.#configured = { services, pipelines, ledger, adminHosts };
   }
 
   /** What the policies work with. */
   services(): Services {
     if (this.#configured === null) throw new Error('llm-cache: the plugin was not configured');
     return this.#configured.services;
+  }
+
+  /** The hosts that the admin API answers to. */
+  adminHosts(): AdminHosts {
+    return this.#configured?.adminHosts ?? { names: [], setting: 'admin.hosts' };
   }
 
   /** What the admin API shows and steers. */

@@ -39,16 +39,28 @@ export function sendJson(res: ServerResponse, status: number, value: unknown): v
   send(res, status, 'application/json; charset=utf-8', JSON.stringify(value));
 }
 
+/** No answer is kept, taken for another type, framed, or shown to another site. */
+const protection: Readonly<Record<string, string>> = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+};
+
 export function send(
   res: ServerResponse,
   status: number,
   contentType: string,
   body: string | Uint8Array,
+  more: Readonly<Record<string, string>> = {},
 ): void {
   res.statusCode = status;
   res.setHeader('Content-Type', contentType);
-  res.setHeader('Cache-Control', 'no-store');
-  res.setHeader('X-Content-Type-Options', 'nosniff');
+  for (const [name, value] of Object.entries({ ...protection, ...more })) {
+    res.setHeader(name, value);
+  }
   res.end(body);
 }
 
@@ -74,6 +86,15 @@ export function readQuery<N extends string>(
   return found;
 }
 
+/** What percent escapes stand for; null where they are malformed, or not UTF-8. */
+export function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
 /** A flag as `name=1`; absent is false. Throws an AdminError. */
 export function readFlag(name: string, value: string | undefined): boolean {
   if (value === undefined || value === '0' || value === 'false') return false;
@@ -83,8 +104,17 @@ export function readFlag(name: string, value: string | undefined): boolean {
 
 const maxBodyBytes = 16 * 1024 * 1024;
 
+/** What a form of any site can send, and no program needs to. */
+const formTypes = /^(application\/x-www-form-urlencoded|multipart\/form-data)\b/i;
+
 /** The body as JSON: what a parser before has made of it, else (another content type, no bound of 100 KB) its text. */
 export async function readJson(req: AdminRequest): Promise<unknown> {
+  if (formTypes.test(req.headers['content-type'] ?? '')) {
+    throw new AdminError(
+      415,
+      'the body must be JSON: send it as application/json, or as text/plain where it is larger than 100 KB',
+    );
+  }
   // The gateway's admin app leaves an empty object where it has parsed nothing.
   const isParsed = req.readableEnded && req.body !== undefined;
   if (isParsed && /^application\/json\b/i.test(req.headers['content-type'] ?? '')) return req.body;
