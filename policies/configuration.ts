@@ -15,6 +15,7 @@ import type { AdminHosts } from './admin/guard.ts';
 import { isPlaced, redisStores, storeSettings, unknownStore } from './llm-cache/stores/registry.ts';
 import { conditionsIn, type Pipeline, type Step } from './pipelines.ts';
 import type { PluginContext } from './shared/node/gateway.ts';
+import { applicationIdentity, gatewayIdentity, type Identity } from './shared/identity.ts';
 import { isObject, type JsonObject } from './shared/json.ts';
 
 /** What a runtime is made of. */
@@ -26,6 +27,8 @@ export interface Configuration {
   readonly gatewayRedis: Readonly<Record<string, unknown>>;
   readonly pipelines: readonly Pipeline[];
   readonly adminHosts: AdminHosts;
+  /** Who a consumer is to the host, for questions about requests that never came. */
+  identify(consumer: unknown): Identity;
 }
 
 /** Settings and pipelines of the gateway. Throws a ConfigurationError that says what is wrong. */
@@ -43,7 +46,14 @@ export function gatewayConfiguration(
     names: hostNames([...settings.admin.hosts, ...adminHostsOfGateway(gatewayConfig)]),
     setting: 'admin.hosts (system.config.yml, plugins.llm-cache)',
   };
-  return { settings, secret, gatewayRedis: redisOfGateway(systemConfig), pipelines, adminHosts };
+  return {
+    settings,
+    secret,
+    gatewayRedis: redisOfGateway(systemConfig),
+    pipelines,
+    adminHosts,
+    identify: gatewayIdentity,
+  };
 }
 
 /**
@@ -70,7 +80,8 @@ export function hostConfiguration(
     names: hostNames(settings.admin.hosts),
     setting: `admin.hosts of ${where}`,
   };
-  return { settings, secret, gatewayRedis: {}, pipelines, adminHosts };
+  const identify = applicationIdentity;
+  return { settings, secret, gatewayRedis: {}, pipelines, adminHosts, identify };
 }
 
 const gatewaysWhere = 'system.config.yml, plugins.llm-cache';

@@ -34,6 +34,7 @@ interface Configured {
   readonly pipelines: readonly Pipeline[];
   readonly ledger: Ledger;
   readonly adminHosts: AdminHosts;
+  readonly identify: Configuration['identify'];
 }
 
 /** How long records that wait for the end of an answer may keep the process from its own. */
@@ -73,7 +74,8 @@ export class Runtime {
   }
 
   /** Takes a configuration over. Pipelines that were built before keep the services they have. */
-  configure({ settings, secret, gatewayRedis, pipelines, adminHosts }: Configuration): void {
+  configure(configuration: Configuration): void {
+    const { settings, secret, gatewayRedis, pipelines, adminHosts, identify } = configuration;
     this.#budget.max = settings.limits.bufferedBytes;
     this.#stores.configure(settings.stores, { gatewayRedis, log: this.#log });
     for (const { name, steps } of pipelines) {
@@ -81,7 +83,7 @@ export class Runtime {
     }
     const ledger = this.#openLedger(settings);
     const services = this.#services(settings, pipelines, ledger, nodeDigest(secret));
-    this.#configured = { services, pipelines, ledger, adminHosts };
+    this.#configured = { services, pipelines, ledger, adminHosts, identify };
   }
 
   /** What the policies work with. */
@@ -159,10 +161,14 @@ export class Runtime {
         .filter((pipeline) => isDirectlyBefore(pipeline, 'llm-usage', 'llm-cache'))
         .map(({ name }) => name),
     );
+    const hostless = new Set(
+      pipelines.filter((pipeline) => !pipeline.forwardsHost).map(({ name }) => name),
+    );
     return {
       store: (name) => this.#stores.open(name),
       flights: (store) => this.#flightsOf(store),
       pipelineOf,
+      forwardsHost: (apiEndpoint) => !hostless.has(pipelineOf(apiEndpoint)),
       isCacheNext: (apiEndpoint) => closed.has(pipelineOf(apiEndpoint)),
       record: this.#sinks.open(settings.usage.sinks, [ledger]),
       prices: new PriceList(settings.usage.prices),
@@ -190,7 +196,7 @@ export class Runtime {
   }
 }
 
-function explainServices({ services, pipelines }: Configured): ExplainServices {
+function explainServices({ services, pipelines, identify }: Configured): ExplainServices {
   return {
     apiEndpoints: [...new Set(pipelines.flatMap(({ apiEndpoints }) => apiEndpoints))],
     // Of several pipelines for one apiEndpoint the gateway takes the last.
@@ -203,8 +209,10 @@ function explainServices({ services, pipelines }: Configured): ExplainServices {
       flights: services.flights(settings.store),
       settings,
       digest: services.digest,
+      forwardsHost: (apiEndpoint) => services.forwardsHost(apiEndpoint),
       now: Date.now(),
     }),
+    identify,
   };
 }
 

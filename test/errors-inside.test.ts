@@ -24,8 +24,8 @@ function verdict(name: ProtocolName, body: Body | Uint8Array, request: object = 
   const isStream = typeof body === 'string';
   const bytes = isStream || body instanceof Uint8Array ? body : encode(JSON.stringify(body));
   const answer = judge(name, bytes, isStream ? {} : asJson);
-  const asked = new RequestBody([encode(JSON.stringify(request))]);
-  return refusalOf(200, answer, protocolOf(name), asked);
+  const asked = new RequestBody([encode(JSON.stringify({ stream: isStream, ...request }))]);
+  return refusalOf(200, isStream ? 'sse' : 'json', answer, protocolOf(name), asked);
 }
 
 /** A stream with a payload more, before its ending. */

@@ -45,7 +45,9 @@ export class Admission {
     const { request, tally } = lookup;
     const seen = await flight.finished;
     const outcome = isWholeStream(seen) ? 'whole' : 'failed';
-    const reason = refusalOf(seen.status, seen.answer, request.protocol, lookup.body);
+    const { protocol } = request;
+    const format = formatOf(seen.headers['content-type']);
+    const reason = refusalOf(seen.status, format, seen.answer, protocol, lookup.body);
     if (reason !== null || seen.answer.body === null) {
       tally.countNotStored(reason ?? 'no-body');
       return { entry: null, outcome };

@@ -1,9 +1,9 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
 import type { ByteBudget } from '../shared/budget.ts';
-import { consumerId } from '../shared/consumer.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
+import { consumerId } from '../shared/identity.ts';
 import type { AsideReason } from '../shared/reasons.ts';
 import { Recent } from '../shared/recent.ts';
 import { Admission } from './admission.ts';
@@ -14,7 +14,7 @@ import { Flight, mayBeBehind } from './flight.ts';
 import type { Flights } from './flights.ts';
 import type { Lookup } from './lookup.ts';
 import { readAlong } from './read-along.ts';
-import { recognise, type Recognition } from './recognition.ts';
+import { recognise, type Recognising, type Recognition } from './recognition.ts';
 import { freshAlways, isClientsWish, isOfTheFuture, standingOf } from './request-rules.ts';
 import type { Tally } from './stats.ts';
 import type { Lease, Relay } from './stores/relay.ts';
@@ -26,6 +26,8 @@ export interface EngineParts {
   readonly flights: Flights;
   readonly settings: LlmCacheSettings;
   readonly digest: Digest;
+  /** Whether the upstream behind an apiEndpoint gets the `Host` that the client sent. */
+  forwardsHost(apiEndpoint: string | null): boolean;
   readonly budget: ByteBudget;
   readonly timings: Timings;
   readonly faults: FaultLog;
@@ -42,10 +44,11 @@ const maxAttempts = 2;
 export class Engine {
   readonly #parts: EngineParts;
   readonly #admission: Admission;
-  readonly #remembered = new Recent<string>(maxRemembered);
+  readonly #recognising: Recognising;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
+    this.#recognising = { ...parts, remembered: new Recent<string>(maxRemembered) };
     this.#admission = new Admission(parts);
   }
 
@@ -106,9 +109,7 @@ export class Engine {
   }
 
   #receive(asked: Asked): Decision | Promise<Decision> {
-    const { settings, digest } = this.#parts;
-    const parts = { settings, digest, remembered: this.#remembered };
-    const known = recognise(asked.request, asked.controls, parts);
+    const known = recognise(asked.request, asked.controls, this.#recognising);
     if (!(known instanceof Promise)) return this.#recognised(known, asked);
     return known.then((one) => this.#recognised(one, asked));
   }
@@ -117,7 +118,7 @@ export class Engine {
     if (known === 'gone') return { kind: 'gone' };
     if ('aside' in known) return aside(known.aside);
     const { request, tally, controls, way } = asked;
-    const consumer = consumerId(request.consumer, this.#parts.digest);
+    const consumer = consumerId(request.identity, this.#parts.digest);
     const { body, key, material } = known;
     const lookup: Lookup = { request, consumer, tally, controls, body, key, material };
     if (way !== null) return this.#alone(lookup, way);

@@ -1,11 +1,10 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
-import type { BodyReason, Digest, LlmRequest } from '../shared/exchange.ts';
+import type { BodyReason, LlmRequest } from '../shared/exchange.ts';
 import type { AsideReason } from '../shared/reasons.ts';
 import type { RequestBody } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
-import { cacheKey, type KeyMaterial, keyMaterial } from './key.ts';
-import type { Recent } from '../shared/recent.ts';
-import { asideByBody, asideByControls } from './request-rules.ts';
+import { cacheKey, type KeyMaking, type KeyMaterial, keyMaterial } from './key.ts';
+import { asideByBody, asideByControls, asideByHeaders } from './request-rules.ts';
 import { scopeOf } from './scope.ts';
 
 /** What a request is known by; a reason where the cache stands aside; `gone` when its client left. */
@@ -14,39 +13,37 @@ export type Recognition =
   | { readonly aside: AsideReason }
   | 'gone';
 
-/** What requests are recognised with. `remembered` is one for each step of a pipeline. */
-export interface Recognising {
+/** What one step of a pipeline recognises requests with. */
+export interface Recognising extends KeyMaking {
   readonly settings: LlmCacheSettings;
-  readonly digest: Digest;
-  readonly remembered?: Recent<string>;
 }
 
 /** The first steps of the story: recv, key. At once where the request's body has been read already. */
 export function recognise(
   request: LlmRequest,
   controls: ClientControls,
-  parts: Recognising,
+  recognising: Recognising,
 ): Recognition | Promise<Recognition> {
-  const byControls = asideByControls(controls);
-  if (byControls !== null) return { aside: byControls };
-  const body = request.body(parts.settings.maxRequestBytes);
-  if (!(body instanceof Promise)) return byBody(request, body, parts);
-  return body.then((read) => byBody(request, read, parts));
+  const byHead = asideByControls(controls) ?? asideByHeaders(request);
+  if (byHead !== null) return { aside: byHead };
+  const body = request.body(recognising.settings.maxRequestBytes);
+  if (!(body instanceof Promise)) return byBody(request, body, recognising);
+  return body.then((read) => byBody(request, read, recognising));
 }
 
 function byBody(
   request: LlmRequest,
   body: RequestBody | BodyReason,
-  { settings, digest, remembered }: Recognising,
+  recognising: Recognising,
 ): Recognition {
   if (body === 'gone') return 'gone';
   if (typeof body === 'string') return { aside: body };
+  const { settings, digest } = recognising;
   const problem = asideByBody(body, request.protocol);
   if (problem !== null) return { aside: problem };
 
   const scope = scopeOf(request, settings, digest);
   if (scope === null) return { aside: 'no-scope' };
-  const making = { settings, digest, remembered };
-  const material = keyMaterial(request, body, scope, making);
+  const material = keyMaterial(request, body, scope, recognising);
   return { body, material, key: cacheKey(material, digest) };
 }

@@ -1,5 +1,5 @@
 import type { Context } from '@opentelemetry/api';
-import { consumerId } from '../shared/consumer.ts';
+import { consumerId } from '../shared/identity.ts';
 import type { AnswerFacts, Digest, Exchange, LlmRequest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import type { RequestBody } from '../shared/request-body.ts';
@@ -124,7 +124,7 @@ export class Recorder {
   #consumerOf(request: LlmRequest): string | null {
     const { digest, faults } = this.#parts;
     try {
-      return consumerId(request.consumer, digest);
+      return consumerId(request.identity, digest);
     } catch (error) {
       faults.report('llm-usage: a consumer could not be told', error);
       return null;
