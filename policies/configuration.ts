@@ -11,6 +11,7 @@ import {
   type StoreSettings,
 } from '../schemas/plugin.ts';
 import { ConfigurationError, validate } from '../schemas/validate.ts';
+import type { AdminHosts } from './admin/guard.ts';
 import { isPlaced, redisStores, storeSettings, unknownStore } from './llm-cache/stores/registry.ts';
 import { conditionsIn, type Pipeline, type Step } from './pipelines.ts';
 import type { PluginContext } from './shared/node/gateway.ts';
@@ -25,6 +26,7 @@ export interface Configuration {
   /** What a redis store that does not say where its Redis is reaches it with. */
   readonly gatewayRedis: Readonly<Record<string, unknown>>;
   readonly pipelines: readonly Pipeline[];
+  readonly adminHosts: AdminHosts;
   /** Who a consumer is to the host, for questions about requests that never came. */
   identify(consumer: unknown): Identity;
 }
@@ -34,17 +36,22 @@ export function gatewayConfiguration(
   context: Pick<PluginContext, 'settings' | 'config'>,
   pipelines: readonly Pipeline[],
 ): Configuration {
-  const { systemConfig } = context.config;
+  const { systemConfig, gatewayConfig } = context.config;
   const settings = readSettings(context);
   const secret = scopeSecret(settings, systemConfig);
   checkStores(settings, systemConfig);
   checkUsage(settings);
   checkPipelines(pipelines, settings);
+  const adminHosts = {
+    names: hostNames([...settings.admin.hosts, ...adminHostsOfGateway(gatewayConfig)]),
+    setting: 'admin.hosts (system.config.yml, plugins.llm-cache)',
+  };
   return {
     settings,
     secret,
     gatewayRedis: redisOfGateway(systemConfig),
     pipelines,
+    adminHosts,
     identify: gatewayIdentity,
   };
 }
@@ -69,7 +76,12 @@ export function hostConfiguration(
   }
   // Entries in memory are nobody else's to find.
   const secret = settings.scopeSecret ?? randomBytes(32).toString('base64');
-  return { settings, secret, gatewayRedis: {}, pipelines, identify: applicationIdentity };
+  const adminHosts = {
+    names: hostNames(settings.admin.hosts),
+    setting: `admin.hosts of ${where}`,
+  };
+  const identify = applicationIdentity;
+  return { settings, secret, gatewayRedis: {}, pipelines, adminHosts, identify };
 }
 
 const gatewaysWhere = 'system.config.yml, plugins.llm-cache';
@@ -224,6 +236,16 @@ function withFiles(tls: JsonObject): JsonObject {
     if (typeof file === 'string' && file !== '') read[name] ??= readFileSync(file);
   }
   return read;
+}
+
+/** The name that the gateway's admin port listens on, where it is one. */
+function adminHostsOfGateway({ admin }: JsonObject): readonly string[] {
+  if (!isObject(admin)) return [];
+  return [admin['host'], admin['hostname']].filter((name) => typeof name === 'string');
+}
+
+function hostNames(names: readonly string[]): readonly string[] {
+  return names.map((name) => name.toLowerCase().replace(/\.$/, ''));
 }
 
 function isEmulated(systemConfig: Readonly<Record<string, unknown>>): boolean {

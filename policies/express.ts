@@ -76,6 +76,7 @@ export interface LlmCacheConfig {
     readonly sinks?: readonly SinkSettings[];
     readonly prices?: Readonly<Record<string, RateSettings>>;
   };
+  readonly admin?: { readonly hosts?: readonly string[] };
 }
 
 /** A cache of its own, with its stores and books. */
@@ -146,6 +147,7 @@ export function createLlmCache(
       pageFolder: join(root ?? '', 'dist', 'policies', 'admin', 'page'),
       version: versionIn(root),
       faults: runtime.faults,
+      hosts: () => runtime.adminHosts(),
     }) as ExpressMiddleware,
     flush: () => runtime.flush(),
     close: () => runtime.close(),

@@ -33,6 +33,7 @@ export function init(context: PluginContext, root: string): void {
       pageFolder: join(root, 'dist/policies/admin/page'),
       version: versionIn(root),
       faults: current.faults,
+      hosts: () => current.adminHosts(),
     }),
   );
   try {

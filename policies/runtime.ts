@@ -2,6 +2,7 @@ import { llmCacheSchema, type LlmCacheSettings } from '../schemas/llm-cache.ts';
 import type { PluginSettings } from '../schemas/plugin.ts';
 import { validate } from '../schemas/validate.ts';
 import type { CachePipeline, ExplainServices } from './admin/explain.ts';
+import type { AdminHosts } from './admin/guard.ts';
 import { AdminError } from './admin/http.ts';
 import type { AdminServices } from './admin/routes.ts';
 import type { Configuration } from './configuration.ts';
@@ -32,6 +33,7 @@ interface Configured {
   readonly services: Services;
   readonly pipelines: readonly Pipeline[];
   readonly ledger: Ledger;
+  readonly adminHosts: AdminHosts;
   readonly identify: Configuration['identify'];
 }
 
@@ -72,7 +74,8 @@ export class Runtime {
   }
 
   /** Takes a configuration over. Pipelines that were built before keep the services they have. */
-  configure({ settings, secret, gatewayRedis, pipelines, identify }: Configuration): void {
+  configure(configuration: Configuration): void {
+    const { settings, secret, gatewayRedis, pipelines, adminHosts, identify } = configuration;
     const { bodies, reserve } = budgetsOf(settings.limits.bufferedBytes);
     this.#budgets.bodies.max = bodies.max;
     this.#budgets.reserve.max = reserve.max;
@@ -82,13 +85,18 @@ export class Runtime {
     }
     const ledger = this.#openLedger(settings);
     const services = this.#services(settings, pipelines, ledger, nodeDigest(secret));
-    this.#configured = { services, pipelines, ledger, identify };
+    this.#configured = { services, pipelines, ledger, adminHosts, identify };
   }
 
   /** What the policies work with. */
   services(): Services {
     if (this.#configured === null) throw new Error('llm-cache: the plugin was not configured');
     return this.#configured.services;
+  }
+
+  /** The hosts that the admin API answers to. */
+  adminHosts(): AdminHosts {
+    return this.#configured?.adminHosts ?? { names: [], setting: 'admin.hosts' };
   }
 
   /** What the admin API shows and steers. */

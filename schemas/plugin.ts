@@ -232,6 +232,16 @@ const usageProperties = {
   },
 } as const;
 
+const adminProperties = {
+  hosts: {
+    type: 'array',
+    items: { type: 'string', pattern: '^(\\*\\.)?[^\\s/:@*?#\\[\\]]+$', maxLength: 255 },
+    default: [],
+    description:
+      'host names, without a port, under which the admin routes answer beside IP addresses and `localhost`; `*.` stands for any beginning',
+  },
+} as const;
+
 const properties = {
   scopeSecret: {
     type: 'string',
@@ -247,6 +257,11 @@ const properties = {
     description: 'named stores; `memory` exists even when nothing is said',
   },
   usage: { ...closed(usageProperties), default: {}, description: 'the books' },
+  admin: {
+    ...closed(adminProperties),
+    default: {},
+    description: 'the admin API and the dashboard',
+  },
 } as const;
 
 /** The plugin's settings in `system.config.yml`. */
@@ -288,4 +303,5 @@ export interface PluginSettings {
     readonly sinks: readonly SinkSettings[];
     readonly prices: Readonly<Record<string, RateSettings>>;
   };
+  readonly admin: { readonly hosts: readonly string[] };
 }

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import {
   checkPipelines,
+  gatewayConfiguration,
+  hostConfiguration,
   checkUsage,
   readSettings,
   scopeSecret,
@@ -38,6 +40,7 @@ describe('the settings in system.config.yml', () => {
       sinks: [{ type: 'log' }],
       prices: {},
     },
+    admin: { hosts: [] },
   };
 
   it('have a default for everything', () => {
@@ -71,7 +74,7 @@ describe('the settings in system.config.yml', () => {
   const wrong: readonly (readonly [object, string])[] = [
     [
       { store: {} },
-      'unknown parameter "store", expected one of scopeSecret, limits, stores, usage',
+      'unknown parameter "store", expected one of scopeSecret, limits, stores, usage, admin',
     ],
     [{ limits: { bytes: 1 } }, 'unknown parameter "limits.bytes", expected one of bufferedBytes'],
     [{ limits: { bufferedBytes: '1' } }, '"limits.bufferedBytes" must be integer, got "1"'],
@@ -178,6 +181,45 @@ describe('where the books are kept', () => {
     const sinks = [{ type: 'prometheus' }, { type: 'prometheus' }];
     expect(refusal(() => keep({ usage: { sinks } }))).to.contain('sinks.1');
   });
+});
+
+describe('the hosts of the admin routes', () => {
+  const hostsOf = (settings: object, admin: object = {}) => {
+    const context = {
+      settings: { scopeSecret: 's', ...settings },
+      config: { systemConfig: {}, gatewayConfig: { admin } },
+    };
+    return gatewayConfiguration(context, []).adminHosts;
+  };
+
+  it('are those that are named, and the one that the gateway listens on', () => {
+    expect(hostsOf({})).to.deep.equal({
+      names: [],
+      setting: 'admin.hosts (system.config.yml, plugins.llm-cache)',
+    });
+    const admin = { hosts: ['Gateway', '*.Example.com', 'other.'] };
+    expect(hostsOf({ admin }, { host: 'ops.internal' }).names).to.deep.equal([
+      'gateway',
+      '*.example.com',
+      'other',
+      'ops.internal',
+    ]);
+    expect(hostsOf({}, { hostname: 'ops.internal' }).names).to.deep.equal(['ops.internal']);
+  });
+
+  it('are named at createLlmCache where there is no gateway', () => {
+    const { adminHosts } = hostConfiguration({ admin: { hosts: ['a'] } }, [], 'createLlmCache');
+    expect(adminHosts).to.deep.equal({
+      names: ['a'],
+      setting: 'admin.hosts of createLlmCache',
+    });
+  });
+
+  for (const host of ['', 'http://a', 'a:9876', '*', 'a/b', 'a b', '[::1]', '*.*.a', 'me@a']) {
+    it(`are names alone, not ${JSON.stringify(host)}`, () => {
+      expect(refusal(() => read({ admin: { hosts: [host] } }))).to.contain('"admin.hosts.0"');
+    });
+  }
 });
 
 describe('the secret of the scopes', () => {

@@ -47,7 +47,11 @@ describe('the engine', () => {
     budget = new ByteBudget(1_000_000);
   });
 
-  function engineOn(store: Store, action: Partial<LlmCacheSettings> = {}): Engine {
+  function engineOn(
+    store: Store,
+    action: Partial<LlmCacheSettings> = {},
+    now: () => number = Date.now,
+  ): Engine {
     const log = { info: () => {}, warn: () => {}, error: (text: string) => void said.push(text) };
     return new Engine({
       store,
@@ -58,7 +62,7 @@ describe('the engine', () => {
       reserve: new ByteBudget(0),
       timings: { lookup() {}, store() {}, firstByte() {} },
       faults: new FaultLog(log),
-      now: Date.now,
+      now,
     });
   }
   /** The upstream's answer to a request that was forwarded. */
@@ -151,5 +155,71 @@ describe('the engine', () => {
     await answer(await engine.decide(makeRequest({ account: budget }), tally));
     expect(stats.pipelines()['p']?.notStored).to.deep.equal({ 'buffer-limit': 1 });
     expect(budget.held).to.equal(0);
+  });
+
+  describe('on a machine whose clock is set', () => {
+    const hour = 3_600_000;
+    let time: number;
+    let engine: Engine;
+    let store: MemoryStore;
+    beforeEach(() => {
+      time = Date.parse('2026-01-31T12:00:00Z');
+      store = new MemoryStore({ maxBytes: 100_000, now: () => time });
+      engine = engineOn(store, { ttl: 3600 }, () => time);
+    });
+    const decide = async () => (await engine.decide(makeRequest(), tally)).kind;
+    const ask = async () => {
+      const decision = await engine.decide(makeRequest(), tally);
+      if (decision.kind !== 'hit') await answer(decision);
+      return decision.kind;
+    };
+
+    it('asks anew where the entry is of the future, and keeps the fresh answer instead', async () => {
+      await ask();
+      time -= hour;
+      expect(await ask()).to.equal('stale');
+      expect(await engine.decide(makeRequest(), tally)).to.include({
+        kind: 'hit',
+        age: 0,
+        ttl: 3600,
+      });
+      time += hour;
+      expect(await decide()).to.equal('stale');
+    });
+
+    it('takes an entry of a clock that is a little ahead for one that is new', async () => {
+      await ask();
+      time -= 50_000;
+      expect(await engine.decide(makeRequest(), tally)).to.include({
+        kind: 'hit',
+        age: 0,
+        ttl: 3600,
+      });
+    });
+
+    it('lets no entry of the future answer for an upstream that fails', async () => {
+      await ask();
+      time -= hour;
+      expect(await engine.decide(makeRequest(), tally)).to.include({
+        kind: 'stale',
+        fallback: null,
+      });
+    });
+
+    it('stores again after a purge, however far the clock goes back', async () => {
+      await ask();
+      await store.purge({});
+      time -= hour;
+      await ask();
+      expect(await decide()).to.equal('hit');
+    });
+
+    it('stores no answer that was asked for before a purge, however far the clock goes on', async () => {
+      const underWay = await engine.decide(makeRequest(), tally);
+      await store.purge({});
+      time += hour;
+      await answer(underWay);
+      expect(await decide()).to.equal('miss');
+    });
   });
 });

@@ -699,6 +699,25 @@ for (const [version, express] of Object.entries(expresses)) {
         await own.close();
       });
 
+      it('to who asks by an address or a name that is configured, and to no foreign page', async () => {
+        const own = createLlmCache({ admin: { hosts: ['ops.example.com'] } }, { log: memoryLog() });
+        const url = await start(own.adminRoutes);
+        const statusFor = async (headers: Record<string, string>, path = '/stats') =>
+          (await post(`${url}/llm-cache${path}`, '', { method: 'GET', headers })).status;
+        expect(await statusFor({})).to.equal(200);
+        expect(await statusFor({ host: 'ops.example.com' })).to.equal(200);
+        expect(await statusFor({ host: 'rebound.attacker.test' })).to.equal(421);
+        expect(await statusFor({ origin: 'https://attacker.test' })).to.equal(403);
+        expect(await statusFor({ 'sec-fetch-site': 'cross-site' })).to.equal(403);
+        expect(await statusFor({}, '/entries/%E0%A4%A')).to.equal(400);
+        const refused = await post(`${url}/llm-cache/stats`, '', {
+          method: 'DELETE',
+          headers: { host: 'rebound.attacker.test' },
+        });
+        expect(refused.text).to.contain('admin.hosts of createLlmCache').and.not.contain('.yml');
+        await own.close();
+      });
+
       it('takes a question that a parser has read as well as one that it has not', async () => {
         const own = createLlmCache({}, { log: memoryLog() });
         own.llmCache({ apiEndpoint: 'mine', namespace: 'n' });

@@ -1,18 +1,20 @@
 import { MemoryLedger } from '../policies/llm-usage/ledgers/memory.ts';
 import { RedisLedger } from '../policies/llm-usage/ledgers/redis.ts';
-import { RedisConnection } from '../policies/shared/redis/connection.ts';
 import { quietLog } from './sinks-records.ts';
 import { describeLedger, noon } from './support/ledger-contract.ts';
+import { ClockedConnection } from './support/redis-clock.ts';
 import { hasRedis, RedisServer } from './support/redis-server.ts';
 
 describeLedger('the memory ledger', (bounds) => {
   const clock = { now: noon };
-  return { ledger: new MemoryLedger({ ...bounds, now: () => clock.now }), clock };
+  const now = () => clock.now;
+  return { ledger: new MemoryLedger({ ...bounds, now, running: now }), clock };
 });
 
 describe('with a real Redis', () => {
   let server: RedisServer;
-  let connection: RedisConnection;
+  let connection: ClockedConnection;
+  let redisClock = { now: noon };
   let opened = 0;
 
   before(async function () {
@@ -20,13 +22,14 @@ describe('with a real Redis', () => {
     server = await RedisServer.start();
     const subject = 'llm-usage: the ledger';
     const { url } = server;
-    connection = new RedisConnection({
-      subject,
-      url,
-      options: {},
-      timeoutMs: 1000,
-      log: quietLog,
-    });
+    connection = new ClockedConnection(
+      { subject, url, options: {}, timeoutMs: 1000, log: quietLog },
+      {
+        get now() {
+          return redisClock.now;
+        },
+      },
+    );
   });
   after(async () => {
     connection?.close();
@@ -37,6 +40,8 @@ describe('with a real Redis', () => {
     const clock = { now: noon };
     const keyPrefix = `test ${opened++}:`;
     const now = () => clock.now;
-    return { ledger: new RedisLedger({ ...bounds, connection, keyPrefix, now }), clock };
+    redisClock = clock;
+    const clocks = { now, running: now };
+    return { ledger: new RedisLedger({ ...bounds, ...clocks, connection, keyPrefix }), clock };
   });
 });

@@ -9,13 +9,16 @@ import {
 } from '../policies/shared/redis/connection.ts';
 import { keptLog } from './sinks-records.ts';
 import { eventually } from './support/eventually.ts';
+import { ClockedConnection, onClock } from './support/redis-clock.ts';
 import { noon, usage } from './support/ledger-contract.ts';
 import { hasRedis, RedisServer } from './support/redis-server.ts';
 
 type Command = Parameters<RedisConnection['run']>[0];
 
+const noonClock = { now: noon };
+
 /** Loses answers on their way, and keeps the commands. */
-class LossyConnection extends RedisConnection {
+class LossyConnection extends ClockedConnection {
   losing = false;
   readonly commands: Command[] = [];
 
@@ -60,10 +63,18 @@ describe('the redis ledger, which gateways share,', () => {
 
   function open(
     bounds: Partial<LedgerBounds> = {},
-    connection = new RedisConnection(connectionOptions({})),
+    connection: RedisConnection = new ClockedConnection(connectionOptions({}), noonClock),
   ): RedisLedger {
     const now = () => noon;
-    const all = { retentionDays: 90, maxGroups: 1000, keyPrefix: 'test:', log, now, ...bounds };
+    const clocks = { now, running: now };
+    const all = {
+      retentionDays: 90,
+      maxGroups: 1000,
+      keyPrefix: 'test:',
+      log,
+      ...clocks,
+      ...bounds,
+    };
     const ledger = new RedisLedger({ ...all, connection });
     opened.push(ledger);
     return ledger;
@@ -138,8 +149,10 @@ describe('the redis ledger, which gateways share,', () => {
     for (let n = 0; n < 3; n++) ledger.record(usage({ total_cost: large }));
     ledger.record(usage({ total_cost: 1e-12 }));
     await ledger.flush();
-    const sum = await client.hget('test:{ledger}:day:2026-01-31', '1:billed_pico');
-    expect(sum).to.equal(String(3n * BigInt(Math.round(large * 1e12)) + 1n));
+    const day = await client.hgetall('test:{ledger}:day:2026-01-31');
+    const pico = 3n * BigInt(Math.round(large * 1e12)) + 1n;
+    expect(day['1:billed_usd']).to.equal(String(pico / 10n ** 12n));
+    expect(day['1:billed_pico']).to.equal(String(pico % 10n ** 12n));
   });
 
   it('goes on beside a sum that is full', async () => {
@@ -166,7 +179,7 @@ describe('the redis ledger, which gateways share,', () => {
     expect(await client.pttl('test:{ledger}:day:2026-01-31')).to.be.within(59 * hour, 60 * hour);
     expect(await client.pttl('test:{ledger}:days')).to.be.within(71 * hour, 72 * hour);
     const gateway = keys.find((key) => key.includes('from:')) ?? '';
-    expect(await client.pttl(gateway)).to.be.within(23 * hour, 24 * hour);
+    expect(await client.pttl(gateway)).to.be.within(167 * hour, 168 * hour);
   });
 
   it('works on a cluster', async () => {
@@ -179,7 +192,7 @@ describe('the redis ledger, which gateways share,', () => {
         String(await admin.call('CLUSTER', 'INFO')).includes('cluster_state:ok');
       await eventually(isUp, 'the cluster is up', 10_000);
       const cluster = [{ host: '127.0.0.1', port: node.port }];
-      const ledger = open({}, new RedisConnection(connectionOptions({ cluster })));
+      const ledger = open({}, new ClockedConnection(connectionOptions({ cluster }), noonClock));
       add(ledger, 3);
       await eventually(async () => (await requests(ledger).catch(() => -1)) === 3, 'it counts');
       await ledger.close();
@@ -189,9 +202,162 @@ describe('the redis ledger, which gateways share,', () => {
     }
   });
 
+  it('carries what comes together below a dollar, whatever is there already', async () => {
+    const ledger = open();
+    const cents = async (count: number) => {
+      for (let n = 0; n < count; n++) {
+        ledger.record(usage({ total_cost: 0.3 }));
+        await ledger.flush();
+      }
+    };
+    await cents(5);
+    const key = 'test:{ledger}:day:2026-01-31';
+    expect(await client.hmget(key, '1:billed_usd', '1:billed_pico')) //
+      .to.deep.equal(['1', '500000000000']);
+    // As one has it that came to be before dollars stood apart.
+    await client.hset(key, '1:billed_pico', String(7_654_321n * 10n ** 12n));
+    await cents(1);
+    expect((await ledger.query({ groupBy: [] })).total.billed_cost).to.equal(7_654_322.3);
+  });
+
+  describe('whose gateways have clocks of their own', () => {
+    const dayMs = 86_400_000;
+    const today = new Date().toISOString().slice(0, 10);
+
+    /** On Redis's real clock, of a gateway whose own is so many days off. */
+    function gateway(daysOff: number, bounds: Partial<LedgerBounds> = {}): RedisLedger {
+      const connection = new RedisConnection(connectionOptions({}));
+      const all = { retentionDays: 90, maxGroups: 1000, keyPrefix: 'test:', log, ...bounds };
+      const now = () => Date.now() + daysOff * dayMs;
+      const ledger = new RedisLedger({ ...all, connection, now });
+      opened.push(ledger);
+      return ledger;
+    }
+    const byDay = async (ledger: RedisLedger) => {
+      const { rows } = await ledger.query({ groupBy: ['day'] });
+      return Object.fromEntries(rows.map((row) => [row.day, row.requests]));
+    };
+
+    for (const daysOff of [200, -200, 2, -2]) {
+      it(`counts today, by Redis, what one counts that is ${daysOff} days off, and loses nothing`, async () => {
+        const [right, wrong] = [gateway(0), gateway(daysOff)];
+        add(right, 3);
+        await right.flush();
+        const before = new Date(Date.now() - 5 * dayMs).toISOString().slice(0, 10);
+        await client.hset('test:{ledger}:days', before, 1);
+        await client.hset(`test:{ledger}:day:${before}`, { groups: 1, '0:requests': 4 });
+        add(wrong, 2);
+        await wrong.flush();
+        expect(await byDay(right)).to.deep.equal({ [before]: 4, [today]: 5 });
+        expect(await byDay(wrong)).to.deep.equal({ [before]: 4, [today]: 5 });
+        expect(wrong.stats().failures).to.equal(0);
+        expect(await client.pttl(`test:{ledger}:day:${today}`)).to.be.within(
+          90 * dayMs,
+          91 * dayMs,
+        );
+      });
+    }
+
+    it('reports by Redis’s days to one that has counted nothing', async () => {
+      add(gateway(0), 3);
+      await opened.at(-1)?.flush();
+      expect(await byDay(gateway(200))).to.deep.equal({ [today]: 3 });
+    });
+
+    it('dates a request by when it came, though Redis was away for a day', async () => {
+      let running = 0;
+      const clock = { now: noon };
+      const connection = new ClockedConnection(connectionOptions({}), clock);
+      const bounds = { retentionDays: 90, maxGroups: 1000, keyPrefix: 'test:', log };
+      const now = () => noon + 200 * dayMs;
+      const ledger = new RedisLedger({ ...bounds, connection, now, running: () => running });
+      opened.push(ledger);
+      ledger.record(usage({ duration_ms: 13 * 3_600_000 }));
+      await server.kill();
+      ledger.record(usage());
+      await ledger.flush();
+      running += dayMs;
+      clock.now += dayMs;
+      ledger.record(usage());
+      await server.run();
+      await eventually(async () => {
+        const rows = await byDay(ledger).catch(() => ({}));
+        return Object.keys(rows).length === 3;
+      }, 'all are counted');
+      const expected = { '2026-01-30': 1, '2026-01-31': 1, '2026-02-01': 1 };
+      expect(await byDay(ledger)).to.deep.equal(expected);
+    });
+
+    it('counts once what was refused by the clock, and what Redis answered too late', async () => {
+      const ledger = gateway(200);
+      server.freeze();
+      add(ledger, 3);
+      await ledger.flush();
+      server.thaw();
+      await eventually(
+        async () => (await byDay(ledger).catch(() => ({}) as never))[today] === 3,
+        'ok',
+      );
+    });
+  });
+
+  describe('in a Redis where others write as well', () => {
+    const day = 'test:{ledger}:day:2026-01-31';
+
+    it('counts in place of keys that are no hashes', async () => {
+      await client.set('test:{ledger}:days', 'nonsense');
+      await client.lpush(day, 'nonsense');
+      const ledger = open();
+      expect(await requests(ledger)).to.equal(0);
+      add(ledger, 2);
+      expect(await requests(ledger)).to.equal(2);
+      expect(ledger.stats().failures).to.equal(0);
+    });
+
+    it('reports nothing of a day that is no hash', async () => {
+      const ledger = open();
+      add(ledger, 2);
+      await ledger.flush();
+      await client.set(day, 'nonsense');
+      expect(await requests(ledger)).to.equal(0);
+    });
+
+    it('counts beside fields that are no numbers, names that are none and days that are none', async () => {
+      const ledger = open();
+      add(ledger, 2);
+      await ledger.flush();
+      await client.hset(day, {
+        groups: 'many',
+        '1:billed_tokens': 'x',
+        '1:saved_tokens': '-3',
+        'group:nonsense': '7',
+        '7:requests': '5',
+        'group:["a"]': '8',
+        '8:requests': '1',
+        nonsense: 'nonsense',
+      });
+      await client.hset('test:{ledger}:days', 'nonsense', 'x');
+      const gateway = (await client.keys('*from:*'))[0] ?? '';
+      await client.hset(gateway, 'sequence', 'x');
+      add(ledger, 1);
+      add(ledger, 1, 'claude');
+      expect(await byModel(ledger)).to.deep.equal({ gpt: 3, claude: 1, other: 6 });
+      const { total } = await ledger.query({ groupBy: [] });
+      expect(total).to.include({ requests: 10, billed_tokens: 32, saved_tokens: 0 });
+      expect(ledger.stats().failures).to.equal(0);
+    });
+
+    it('leaves its groups to the days that are kept, whatever a day to come says', async () => {
+      await client.hset('test:{ledger}:days', '2099-01-01', '1000000');
+      const ledger = open();
+      add(ledger, 1);
+      expect(await byModel(ledger)).to.deep.equal({ gpt: 1 });
+    });
+  });
+
   describe('with answers that are lost', () => {
     it('counts each request once, and what came meanwhile as well', async () => {
-      const connection = new LossyConnection(connectionOptions({}));
+      const connection = new LossyConnection(connectionOptions({}), noonClock);
       const ledger = open({}, connection);
       connection.losing = true;
       add(ledger, 3);
@@ -205,14 +371,14 @@ describe('the redis ledger, which gateways share,', () => {
     });
 
     it('counts nothing by a copy of an old call that arrives late', async () => {
-      const connection = new LossyConnection(connectionOptions({}));
+      const connection = new LossyConnection(connectionOptions({}), noonClock);
       const ledger = open({}, connection);
       add(ledger, 3);
       await ledger.flush();
       const [old] = connection.commands;
       add(ledger, 2);
       await ledger.flush();
-      await old?.(client);
+      await old?.(onClock(client, noonClock));
       expect(await requests(ledger)).to.equal(5);
     });
   });
@@ -333,9 +499,10 @@ describe('the redis ledger, which gateways share,', () => {
 
     it('counts the groups of every day that is kept', async () => {
       const ledger = open({ maxGroups: 2, retentionDays: 2 });
-      for (const day of ['2026-01-30', '2026-01-31', '2026-01-31']) {
-        ledger.record(usage({ timestamp: `${day}T00:00:00.000Z`, model: 'a' }));
-        ledger.record(usage({ timestamp: `${day}T00:00:00.000Z`, model: 'b' }));
+      for (const hoursAgo of [13, 0, 0]) {
+        const came = { duration_ms: hoursAgo * 3_600_000 };
+        ledger.record(usage({ ...came, model: 'a' }));
+        ledger.record(usage({ ...came, model: 'b' }));
         await ledger.flush();
       }
       expect(await byModel(ledger)).to.deep.equal({ a: 1, b: 1, other: 4 });

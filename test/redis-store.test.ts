@@ -42,6 +42,10 @@ describe('with a real Redis', () => {
   });
 
   describe('the redis store', () => {
+    const written = async (store: Store) => {
+      await store.list({}, { limit: 1, cursor: null });
+    };
+
     it('writes the body as it is, under prefix, namespace and scope, with its time to live', async () => {
       const body = randomBytes(500);
       await stores.redis().set('openai:anonymous:digest', entry({ body }));
@@ -145,6 +149,88 @@ describe('with a real Redis', () => {
         expect((await stores.client().keys('*entry:*')).length).to.equal(500);
       });
     }
+
+    for (const [what, aheadMs] of [
+      ['ahead', 600_000],
+      ['behind', -600_000],
+    ] as const) {
+      const other = { now: () => Date.now() + aheadMs };
+      it(`stores no answer that was asked for before a purge by a gateway whose clock is ${what}`, async () => {
+        const [here, there] = [stores.redis(), stores.redis(other)];
+        const askedAt = performance.now();
+        await sleep(5);
+        await there.purge({ model: 'bad' });
+        await there.delete('by:key');
+        await here.set('bad:1', entry({ model: 'bad' }), askedAt);
+        await here.set('by:key', entry(), askedAt);
+        await written(here);
+        expect(await here.get('bad:1')).to.equal(undefined);
+        expect(await here.get('by:key')).to.equal(undefined);
+      });
+
+      it(`stores what was asked for after a purge by a gateway whose clock is ${what}`, async () => {
+        const [here, there] = [stores.redis(), stores.redis(other)];
+        await there.purge({});
+        await sleep(20);
+        await here.set('a', entry());
+        await written(here);
+        expect(await there.get('a')).to.not.equal(undefined);
+      });
+
+      it(`keeps the newer of two answers though a clock is ${what}`, async () => {
+        const [here, there] = [stores.redis(), stores.redis(other)];
+        const askedAt = performance.now();
+        await sleep(20);
+        await there.set('a', makeEntry(other.now(), { responseId: 'newer' }));
+        await written(there);
+        await here.set('a', entry({ responseId: 'older' }), askedAt);
+        await written(here);
+        expect((await here.get('a'))?.responseId).to.equal('newer');
+        await sleep(5);
+        await here.set('a', entry({ responseId: 'newest' }));
+        await written(here);
+        expect((await here.get('a'))?.responseId).to.equal('newest');
+      });
+    }
+
+    it('takes back what it wrote while another gateway purged', async () => {
+      const [here, there] = [stores.redis(), stores.redis()];
+      const client = stores.client();
+      const askedAt = performance.now();
+      await sleep(5);
+      // Another gateway's purge that has found nothing: its note alone is left.
+      const covers = here.purges.covers.bind(here.purges);
+      let isFirst = true;
+      here.purges.covers = async (...args) => {
+        const found = await covers(...args);
+        if (isFirst) await there.purge({});
+        isFirst = false;
+        return found;
+      };
+      await here.set('a', entry(), askedAt);
+      await written(here);
+      await eventually(async () => (await client.exists('test:entry:a')) === 0, 'it is gone');
+      expect(await here.get('a')).to.equal(undefined);
+    });
+
+    it('purges over a log of purges that something else has overwritten', async () => {
+      const store = stores.redis();
+      await stores.client().set('test:purges', 'nonsense');
+      await store.set('a', entry());
+      await written(store);
+      expect(await store.purge({})).to.equal(1);
+      expect(await stores.client().type('test:purges')).to.equal('stream');
+    });
+
+    it('stores nothing that a purge it does not understand may cover', async () => {
+      const store = stores.redis();
+      const askedAt = performance.now();
+      await sleep(5);
+      await stores.client().xadd('test:purges', '*', 'purge', '{"filter":{"colour":"red"}}');
+      await store.set('a', entry(), askedAt);
+      await written(store);
+      expect(await store.get('a')).to.equal(undefined);
+    });
 
     it('purges its own entries and nobody else’s, whatever is in a namespace’s name', async () => {
       const store = stores.redis();

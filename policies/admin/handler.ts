@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { AdminErrorHandler, AdminHandler, AdminRequest } from './http.ts';
+import { type AdminErrorHandler, type AdminHandler, type AdminRequest, decoded } from './http.ts';
 import { adminRoutes, type AdminOptions } from './routes.ts';
 
 interface Route {
@@ -66,17 +66,8 @@ function paramsOf(
   for (const [at, name] of path.entries()) {
     const segment = segments[at];
     if (segment === undefined) return null;
-    if (name.startsWith(':')) params[name.slice(1)] = decoded(segment);
+    if (name.startsWith(':')) params[name.slice(1)] = decoded(segment) ?? segment;
     else if (name !== segment) return null;
   }
   return params;
-}
-
-/** As it is where it does not decode: nothing has such a name. */
-function decoded(segment: string): string {
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    return segment;
-  }
 }

@@ -41,16 +41,28 @@ export function sendJson(res: ServerResponse, status: number, value: unknown): v
   send(res, status, 'application/json; charset=utf-8', JSON.stringify(value));
 }
 
+/** No answer is kept, taken for another type, framed, or shown to another site. */
+const protection: Readonly<Record<string, string>> = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+};
+
 export function send(
   res: ServerResponse,
   status: number,
   contentType: string,
   body: string | Uint8Array,
+  more: Readonly<Record<string, string>> = {},
 ): void {
   res.statusCode = status;
   res.setHeader('Content-Type', contentType);
-  res.setHeader('Cache-Control', 'no-store');
-  res.setHeader('X-Content-Type-Options', 'nosniff');
+  for (const [name, value] of Object.entries({ ...protection, ...more })) {
+    res.setHeader(name, value);
+  }
   res.end(body);
 }
 
@@ -76,6 +88,15 @@ export function readQuery<N extends string>(
   return found;
 }
 
+/** What percent escapes stand for; null where they are malformed, or not UTF-8. */
+export function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
 /** A flag as `name=1`; absent is false. Throws an AdminError. */
 export function readFlag(name: string, value: string | undefined): boolean {
   if (value === undefined || value === '0' || value === 'false') return false;
@@ -87,11 +108,20 @@ const maxBodyBytes = 16 * 1024 * 1024;
 /** Of all bodies that are being read. */
 const bodies = new ByteBudget(4 * maxBodyBytes);
 
+/** What a form of any site can send, and no program needs to. */
+const formTypes = /^(application\/x-www-form-urlencoded|multipart\/form-data)\b/i;
+
 /** The bytes of the body, for `use` of them. Throws an AdminError. */
 export async function withBody<T>(
   req: AdminRequest,
   use: (bytes: Uint8Array) => Promise<T>,
 ): Promise<T> {
+  if (formTypes.test(req.headers['content-type'] ?? '')) {
+    throw new AdminError(
+      415,
+      'the body must be JSON: send it as application/json, or as text/plain where it is larger than 100 KB',
+    );
+  }
   const slabs = new Slabs(bodies);
   try {
     for await (const chunk of req as AsyncIterable<Buffer>) {

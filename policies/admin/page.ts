@@ -25,8 +25,8 @@ const policy = [
 /** Sends one of the dashboard's files from `folder`, where the build has put them. */
 export async function sendPage(res: ServerResponse, folder: string, name: string): Promise<void> {
   const body = await readFile(join(folder, name));
-  res.setHeader('Content-Security-Policy', policy);
-  res.setHeader('Referrer-Policy', 'no-referrer');
-  res.setHeader('X-Frame-Options', 'DENY');
-  send(res, 200, files[name] ?? 'application/octet-stream', body);
+  send(res, 200, files[name] ?? 'application/octet-stream', body, {
+    'Content-Security-Policy': policy,
+    'Cross-Origin-Opener-Policy': 'same-origin',
+  });
 }

@@ -7,11 +7,13 @@ import type { SinkStats } from '../llm-usage/sinks/sink.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import { deleteEntry, type Holders, listEntries, purgeEntries, showEntry } from './entries.ts';
 import { answerQuestion, type ExplainServices } from './explain.ts';
+import { type AdminHosts, foreignRequest } from './guard.ts';
 import {
   type AdminApp,
   AdminError,
   type AdminHandler,
   type AdminRequest,
+  decoded,
   readQuery,
   send,
   sendJson,
@@ -44,6 +46,8 @@ export interface AdminOptions {
   /** Of this package. */
   readonly version: string;
   readonly faults: FaultLog;
+  /** The hosts that they answer to at the moment. */
+  readonly hosts: () => AdminHosts;
 }
 
 type Answer = (req: AdminRequest, services: AdminServices) => Promise<object> | object;
@@ -52,31 +56,37 @@ const root = '/llm-cache';
 
 /** The routes under `/llm-cache` on the gateway's admin port. */
 export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
-  const { current, pageFolder, version, faults } = options;
-  const failed = (error: unknown, res: ServerResponse) => fail(error, res, faults);
-  const json =
-    (answer: Answer): AdminHandler =>
+  const { current, hosts, pageFolder, version, faults } = options;
+  /** The one way to an answer: whatever is thrown, here or in what is waited for, is an error in JSON. */
+  const guarded =
+    (answer: (req: AdminRequest, res: ServerResponse) => Promise<void> | void): AdminHandler =>
     (req, res) => {
-      const answered = async () => sendJson(res, 200, await answer(req, current()));
-      answered().catch((error: unknown) => failed(error, res));
-    };
-  const file =
-    (name: string): AdminHandler =>
-    (req, res) => {
-      const sent = async () => {
-        readQuery(req, []);
-        await sendPage(res, pageFolder, name);
+      const answered = async () => {
+        const refused = foreignRequest(req, hosts());
+        if (refused !== null) throw refused;
+        if (decoded(req.originalUrl) === null) {
+          throw new AdminError(
+            400,
+            'the address has a percent sign that begins no escape, or escapes that are not UTF-8',
+          );
+        }
+        await answer(req, res);
       };
-      sent().catch((error: unknown) => failed(error, res));
+      answered().catch((error: unknown) => fail(error, res, faults));
     };
+  const json = (answer: Answer): AdminHandler =>
+    guarded(async (req, res) => sendJson(res, 200, await answer(req, current())));
+  const file = (name: string): AdminHandler =>
+    guarded(async (req, res) => {
+      // Express takes both; the page's relative addresses are those of the one without.
+      const hasSlash = /\/(\?|$)/.test(req.originalUrl);
+      if (name === 'index.html' && hasSlash) return redirect(res, '../llm-cache');
+      readQuery(req, []);
+      await sendPage(res, pageFolder, name);
+    });
 
   return (app) => {
-    const page = file('index.html');
-    app.get(root, (req, res) => {
-      // Express takes both; the page's relative addresses are those of the one without.
-      if (/\/(\?|$)/.test(req.originalUrl)) redirect(res, '../llm-cache');
-      else page(req, res);
-    });
+    app.get(root, file('index.html'));
     for (const name of ['dashboard.js', 'dashboard.css']) app.get(`${root}/${name}`, file(name));
     app.get(
       `${root}/stats`,
@@ -106,26 +116,28 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
       `${root}/explain`,
       json((req, { explain }) => readQuestion(req, (asked) => answerQuestion(asked, explain))),
     );
-    app.get(`${root}/metrics`, (_req, res) => {
-      const sent = async () => {
+    app.get(
+      `${root}/metrics`,
+      guarded(async (_req, res) => {
         const { text, contentType } = await current().metrics();
         send(res, 200, contentType, text);
-      };
-      sent().catch((error: unknown) => failed(error, res));
+      }),
+    );
+    const nothing = guarded(({ method }) => {
+      throw new AdminError(404, `nothing answers ${method} here`);
     });
-    app.use(root, (req: AdminRequest, res: ServerResponse) => {
-      failed(new AdminError(404, `nothing answers ${req.method} here`), res);
-    });
-    // The admin app's own answer to a body that it cannot parse would be a 500 in plain text.
-    app.use(root, (error: unknown, _req: AdminRequest, res: ServerResponse, _next: () => void) =>
-      failed(error, res),
+    app.use(root, nothing);
+    // The admin app's own answer to what it cannot parse would be a 500 in plain text.
+    app.use(root, (error: unknown, req: AdminRequest, res: ServerResponse, _next: () => void) =>
+      guarded(() => {
+        throw error;
+      })(req, res),
     );
   };
 }
 
 function redirect(res: ServerResponse, location: string): void {
-  res.setHeader('Location', location);
-  send(res, 308, 'text/plain', '');
+  send(res, 308, 'text/plain', '', { Location: location });
 }
 
 function showStats(req: AdminRequest, services: AdminServices): object {

@@ -15,7 +15,7 @@ import type { Flights } from './flights.ts';
 import type { Lookup } from './lookup.ts';
 import { readAlong } from './read-along.ts';
 import { recognise, type Recognising, type Recognition } from './recognition.ts';
-import { freshAlways, isClientsWish, standingOf } from './request-rules.ts';
+import { freshAlways, isClientsWish, isOfTheFuture, standingOf } from './request-rules.ts';
 import type { Tally } from './stats.ts';
 import type { Lease, Relay } from './stores/relay.ts';
 import type { EntryStore } from './stores/store.ts';
@@ -217,8 +217,9 @@ export class Engine {
 
   #fallback(expired: CachedResponse | undefined): CachedResponse | null {
     if (expired === undefined) return null;
-    const until = expired.freshUntil + this.#parts.settings.staleIfError * 1000;
-    return this.#parts.now() < until ? expired : null;
+    const { settings, now } = this.#parts;
+    const until = expired.freshUntil + settings.staleIfError * 1000;
+    return now() < until && !isOfTheFuture(expired, now()) ? expired : null;
   }
 
   /** A call that identical requests may join; null where another gateway makes it, and this one reads along. */
@@ -284,7 +285,7 @@ export class Engine {
     const budget = request.account;
     const watch = new AnswerWatch(request.protocol, { keep: true, maxBytes, budget, reserve });
     const finishAlone = settings.finishOnDisconnect;
-    const startedAt = this.#parts.now();
+    const startedAt = performance.now();
     return new Flight({ startedAt, watch, attempt, maxBytes: mayBeBehind(maxBytes), finishAlone });
   }
 }

@@ -21,7 +21,7 @@ export type Seat =
   | { readonly kind: 'left' };
 
 export interface FlightOptions {
-  /** Milliseconds since the epoch. */
+  /** By `performance.now()`. */
   readonly startedAt: number;
   readonly watch: AnswerWatch;
   /** 1 for a first call, 2 for the one that follows when that fails. */

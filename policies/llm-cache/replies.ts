@@ -31,7 +31,7 @@ export function joinedReply(joined: Joined): Reply {
 /** An expired entry, where the upstream has failed; `status` is null where it gave none. */
 export function staleReply(entry: CachedResponse, status: number | null, now: number): Reply {
   const ttl = Math.floor((entry.freshUntil - now) / 1000);
-  const age = Math.floor((now - entry.storedAt) / 1000);
+  const age = Math.max(0, Math.floor((now - entry.storedAt) / 1000));
   const reply = whole(entry, 'HIT (stale)', staleStatus(status, ttl));
   reply.headers['Age'] = String(age);
   return reply;

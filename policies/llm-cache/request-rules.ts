@@ -35,6 +35,9 @@ export function freshAlways(controls: ClientControls): AsideReason | null {
   return controls.maxAge === 0 ? 'max-age' : null;
 }
 
+/** How far the clocks of gateways that share a store may be apart. */
+const maxSkewMs = 60_000;
+
 /** What an entry is worth to this request: `fresh` serves; one that is `too-old` does for others. */
 export type Standing = 'absent' | 'expired' | 'too-old' | 'fresh';
 
@@ -45,8 +48,17 @@ export function standingOf(
 ): Standing {
   if (entry === undefined) return 'absent';
   if (now >= entry.freshUntil) return 'expired';
+  if (isOfTheFuture(entry, now)) return 'expired';
   const { maxAge } = controls;
   return maxAge !== null && now - entry.storedAt > maxAge * 1000 ? 'too-old' : 'fresh';
+}
+
+/** Whether a clock was wrong, then or now, so that nothing tells how old the entry is. */
+export function isOfTheFuture(
+  { storedAt }: Pick<CachedResponse, 'storedAt'>,
+  now: number,
+): boolean {
+  return storedAt > now + maxSkewMs;
 }
 
 const clientReasons: ReadonlySet<AsideReason> = new Set<AsideReason>([

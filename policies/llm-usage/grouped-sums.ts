@@ -1,4 +1,4 @@
-import { addRecord, dayOf, type Group, isPaid, type Line, noSums } from './ledger.ts';
+import { addRecord, dayMs, dayOf, type Group, isPaid, type Line, noSums } from './ledger.ts';
 import type { UsageRecord } from './usage-record.ts';
 
 const maxNameLength = 256;
@@ -27,15 +27,11 @@ export function nameOf(group: Group): string {
   ]);
 }
 
-/** The group of that name. Throws where it is none. */
+/** The group of that name, which others could have written; the `other` one where it is none. */
 export function groupNamed(name: string, day: string): Group {
-  const [model, requested, provider, consumer, endpoint] = JSON.parse(name) as [
-    string | null,
-    string | null,
-    string,
-    string | null,
-    string | null,
-  ];
+  const parts = partsOf(name);
+  if (parts === null) return otherGroup(day);
+  const [model, requested, provider, consumer, endpoint] = parts;
   return {
     day,
     model,
@@ -46,11 +42,27 @@ export function groupNamed(name: string, day: string): Group {
   };
 }
 
+type Names = [string | null, string | null, string, string | null, string | null];
+
+function partsOf(name: string): Names | null {
+  try {
+    const parts: unknown = JSON.parse(name);
+    const isNames =
+      Array.isArray(parts) &&
+      parts.length === 5 &&
+      parts.every((part) => part === null || typeof part === 'string') &&
+      parts[2] !== null;
+    return isNames ? (parts as Names) : null;
+  } catch {
+    return null;
+  }
+}
+
 export const otherName = nameOf(otherGroup(''));
 
-function groupOf(record: UsageRecord): Group {
+function groupOf(record: UsageRecord, day: string): Group {
   return {
-    day: dayOf(record),
+    day,
     model: cut(record.model),
     requested_model: cut(record.requested_model),
     provider: cut(record.provider),
@@ -61,6 +73,11 @@ function groupOf(record: UsageRecord): Group {
 
 function cut<T extends string | null>(name: T): T | string {
   return name !== null && name.length > maxNameLength ? name.slice(0, maxNameLength) : name;
+}
+
+/** The same sums, so many days later. */
+export function movedBy({ group, sums }: Line, days: number): Line {
+  return { group: { ...group, day: dayOf(Date.parse(group.day) + days * dayMs) }, sums };
 }
 
 /** Sums by group, bounded in groups. */
@@ -77,10 +94,10 @@ export class GroupedSums {
     return [...this.#days.values()].reduce((size, lines) => size + lines.size, 0);
   }
 
-  add(record: UsageRecord, maxGroups: number): void {
+  add(record: UsageRecord, day: string, maxGroups: number): void {
     // Failing requests cost nothing, so they leave half of the groups to those that do.
     const room = isPaid(record) ? maxGroups : maxGroups / 2;
-    const group = groupOf(record);
+    const group = groupOf(record, day);
     const lines = this.#linesOf(group.day);
     const name = nameOf(group);
     const line =
@@ -108,6 +125,16 @@ export class GroupedSums {
       this.#days.delete(day);
     }
     return taken;
+  }
+
+  /** Moves all of them so many days later. */
+  move(days: number): void {
+    const all = [...this.#days.values()];
+    this.#days.clear();
+    for (const lines of all) {
+      const moved = new Map([...lines].map(([name, line]) => [name, movedBy(line, days)] as const));
+      for (const { group } of moved.values()) this.#days.set(group.day, moved);
+    }
   }
 
   dropBefore(oldest: string): void {

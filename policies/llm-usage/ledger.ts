@@ -1,3 +1,4 @@
+import { countOf } from '../shared/count.ts';
 import type { CacheType } from '../shared/exchange.ts';
 import type { UsageSink } from './sinks/sink.ts';
 import type { UsageRecord } from './usage-record.ts';
@@ -16,7 +17,7 @@ export type GroupField = (typeof groupFields)[number];
 
 /** What the records of one sum have in common. */
 export interface Group {
-  /** `YYYY-MM-DD`, UTC, of the record's timestamp. */
+  /** `YYYY-MM-DD`, UTC, when the request came, by the ledger's own clock. */
   readonly day: string;
   readonly model: string | null;
   readonly requested_model: string | null;
@@ -78,7 +79,7 @@ export interface Ledger extends UsageSink {
   configure(bounds: LedgerBounds): void;
 }
 
-const sumNames = [
+export const sumNames = [
   'requests',
   'exact',
   'semantic',
@@ -106,10 +107,6 @@ export type Sums = Record<SumName, bigint>;
 export interface Line {
   readonly group: Group;
   readonly sums: Sums;
-}
-
-export function isSumName(name: string): name is SumName {
-  return sumNames.some((one) => one === name);
 }
 
 export function noSums(): Sums {
@@ -150,13 +147,16 @@ function addSide(
   to[`${side}_priced` as const] += 1n;
 }
 
-function picoOf(cost: number | null): bigint | null {
-  const pico = Math.round((cost ?? Number.NaN) * 1e12);
-  return Number.isFinite(pico) ? BigInt(pico) : null;
+/** Beyond it a price or a count is wrong: what costs as much is not priced. */
+const maxCost = 1e6;
+
+/** USD in millionths of a millionth, in which sums are exact; null where there is no cost that can be true. */
+export function picoOf(cost: number | null): bigint | null {
+  return cost !== null && cost >= 0 && cost <= maxCost ? BigInt(Math.round(cost * 1e12)) : null;
 }
 
 function whole(count: number | null): bigint {
-  return count !== null && Number.isFinite(count) ? BigInt(Math.round(count)) : 0n;
+  return BigInt(countOf(count) ?? 0);
 }
 
 /** Sums the lines up by `groupBy`. */
@@ -220,20 +220,26 @@ function figuresOf(sums: Sums): Figures {
 }
 
 /** The nearest number: by way of its decimals, for a large sum is not exact as a number. */
-function usdOf(pico: bigint): number {
+export function usdOf(pico: bigint): number {
   return Number(`${pico}e-12`);
 }
 
 export const dayMs = 86_400_000;
 
-export function dayOf({ timestamp }: UsageRecord): string {
-  return timestamp.slice(0, 10);
+let knownDay = { number: Number.NaN, text: '' };
+
+/** `YYYY-MM-DD`, UTC, of a time in milliseconds since the epoch. */
+export function dayOf(time: number): string {
+  const number = Math.floor(time / dayMs);
+  if (number !== knownDay.number) {
+    knownDay = { number, text: new Date(number * dayMs).toISOString().slice(0, 10) };
+  }
+  return knownDay.text;
 }
 
-/** The first of the days that are kept; `now` in milliseconds since the epoch. */
+/** The first of the days that are kept. */
 export function oldestDay(now: number, { retentionDays }: LedgerBounds): string {
-  const oldest = Math.max(0, now - (retentionDays - 1) * dayMs);
-  return new Date(oldest).toISOString().slice(0, 10);
+  return new Date(Math.max(0, now - (retentionDays - 1) * dayMs)).toISOString().slice(0, 10);
 }
 
 /** Whether the query asks for that day. */

@@ -1,5 +1,6 @@
 import { type AnswerFacts, type CacheType, clientClosedRequest } from '../shared/exchange.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
+import { soundUsage } from '../shared/usage.ts';
 import type { Priced } from './price-list.ts';
 import { type Costs, costsOf, unknownCosts } from './pricing.ts';
 import type { Price } from './rates.ts';
@@ -31,9 +32,10 @@ export interface RecordParts {
 
 /** `priceOf` knows what a model costs; null where it does not. */
 export function usageRecord(
-  parts: RecordParts,
+  given: RecordParts,
   priceOf: (priced: Priced) => Price | null,
 ): UsageRecord {
+  const parts = { ...given, facts: given.facts && soundFacts(given.facts) };
   const { facts, status } = parts;
   const usage = facts?.usage ?? null;
   const billed = parts.cacheType === null && isBilled(parts);
@@ -63,6 +65,12 @@ export function usageRecord(
     costs_calculation_caveat: costs.caveat,
     duration_ms: Math.max(0, Math.round(parts.endedAt - parts.startedAt)),
   };
+}
+
+/** A sum that one answer has spoilt stays spoilt, so no count that cannot be true comes into a record. */
+function soundFacts(facts: AnswerFacts): AnswerFacts {
+  const usage = soundUsage(facts.usage);
+  return usage === facts.usage ? facts : { ...facts, usage };
 }
 
 let isoSecond = { at: Number.NaN, text: '' };

@@ -26,6 +26,8 @@ export interface RecorderParts {
 export interface Arrival {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
+  /** The same moment by `performance.now()`: a clock that is set meanwhile changes no duration. */
+  readonly startedRunning: number;
   /** The OpenTelemetry context. */
   readonly parent: Context;
 }
@@ -41,7 +43,8 @@ export class Recorder {
 
   /** Call it when a request arrives. */
   arrive(): Arrival {
-    return { startedAt: Date.now(), parent: this.#telemetry.parent() };
+    const parent = this.#telemetry.parent();
+    return { startedAt: Date.now(), startedRunning: performance.now(), parent };
   }
 
   /**
@@ -57,7 +60,8 @@ export class Recorder {
   ): void {
     // A client may leave an answer that goes on: its status is known now, the answer later.
     const { status } = exchange;
-    const over = { ...arrival, read, endedAt: Date.now(), status };
+    const endedAt = arrival.startedAt + performance.now() - arrival.startedRunning;
+    const over = { ...arrival, read, endedAt, status };
     const take = (facts: AnswerFacts | null) => {
       this.#parts.defer(() => void this.#take(exchange, over, facts).then(then));
     };

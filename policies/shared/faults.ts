@@ -8,7 +8,7 @@ export class FaultLog {
   readonly #now: () => number;
   readonly #seen = new Map<string, { saidAt: number; unsaid: number }>();
 
-  constructor(log: Log, now: () => number = Date.now) {
+  constructor(log: Log, now: () => number = () => performance.now()) {
     this.#log = log;
     this.#now = now;
   }

@@ -1,4 +1,5 @@
-import { countOf, isObject, type JsonObject } from './json.ts';
+import { countOf } from './count.ts';
+import { isObject, type JsonObject } from './json.ts';
 import { type DetailName, readDetails } from './usage-details.ts';
 
 /** What a request took beside the counts of its usage. */

@@ -1,4 +1,5 @@
-import { countOf, isObject, type JsonObject } from './json.ts';
+import { countOf } from './count.ts';
+import { isObject, type JsonObject } from './json.ts';
 
 /** The one set of names for what providers tell beside the counts; the README's table is made from it. */
 export const detailNames = {

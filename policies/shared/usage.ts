@@ -1,5 +1,6 @@
+import { countOf, isNoCount } from './count.ts';
 import { type Iterations, readIterations } from './iterations.ts';
-import { countOf, isObject } from './json.ts';
+import { isObject } from './json.ts';
 import { type DetailName, readDetails } from './usage-details.ts';
 
 /** Tokens as a provider counts them; null where it said nothing. */
@@ -12,6 +13,28 @@ export interface Usage {
   readonly details: Readonly<Record<string, number>>;
   /** What sets its price apart from the standard one, in the provider's words: `service_tier flex`. */
   readonly terms?: readonly string[];
+}
+
+/** The names that providers give the main counts. */
+const countNames = [
+  'prompt_tokens',
+  'input_tokens',
+  'completion_tokens',
+  'output_tokens',
+  'total_tokens',
+] as const;
+
+/**
+ * `usage` where all that it counts can be true, without the details that cannot; else null. For
+ * usage that comes from a store, where another version, or another program, may have put it.
+ */
+export function soundUsage(usage: Usage | null): Usage | null {
+  if (usage === null) return null;
+  const { inputTokens, outputTokens, totalTokens, details } = usage;
+  if ([inputTokens, outputTokens, totalTokens].some(isNoCount)) return null;
+  const entries = Object.entries(details);
+  const sound = entries.filter(([, count]) => !isNoCount(count));
+  return sound.length === entries.length ? usage : { ...usage, details: Object.fromEntries(sound) };
 }
 
 /** The usage object of an answer, whichever provider's; null where it tells no count. */
@@ -47,9 +70,12 @@ export class UsageParts {
   #tier: unknown = null;
   #iterations: Iterations | null = null;
   #calls: Readonly<Partial<Record<DetailName, number>>> = {};
+  #isSpoiled = false;
 
   add(raw: unknown): void {
     if (!isObject(raw)) return;
+    // Half of a usage has a wrong price, so where one count cannot be true all of it goes.
+    this.#isSpoiled ||= countNames.some((name) => isNoCount(raw[name]));
     const input = countOf(raw['prompt_tokens']) ?? countOf(raw['input_tokens']);
     const output = countOf(raw['completion_tokens']) ?? countOf(raw['output_tokens']);
     const total = countOf(raw['total_tokens']);
@@ -84,6 +110,7 @@ export class UsageParts {
 
   /** What was told until now; null where no count was. */
   read(): Usage | null {
+    if (this.#isSpoiled) return null;
     if (this.#input === null && this.#output === null && this.#total === null) return null;
     const beside = this.#iterations;
     const input = plus(this.#input, beside?.input);

@@ -56,7 +56,7 @@ describe('A wrong configuration stops the start and says what is wrong', () => {
       'an unknown setting',
       { store: {} },
       both(),
-      'plugins.llm-cache: unknown parameter "store", expected one of scopeSecret, limits, stores, usage',
+      'plugins.llm-cache: unknown parameter "store", expected one of scopeSecret, limits, stores, usage, admin',
     ],
     [
       'an unknown kind of store',

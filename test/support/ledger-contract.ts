@@ -124,8 +124,14 @@ function fieldOf(one: UsageRecord, field: GroupField): string | null {
 
 /** What every ledger does. */
 export function describeLedger(title: string, open: OpenLedger): void {
-  const start = (bounds: Partial<LedgerBounds> = {}) =>
-    open({ retentionDays: 90, maxGroups: 1000, ...bounds });
+  const start = (bounds: Partial<LedgerBounds> = {}) => {
+    const test = open({ retentionDays: 90, maxGroups: 1000, ...bounds });
+    const { ledger, clock } = test;
+    const take = ledger.record.bind(ledger);
+    // Each is recorded now, and says by its duration when its request came.
+    ledger.record = (one) => take({ ...one, duration_ms: clock.now - Date.parse(one.timestamp) });
+    return test;
+  };
   const add = (ledger: Ledger, ...all: readonly UsageRecord[]) => {
     for (const one of all) ledger.record(one);
   };
@@ -247,12 +253,26 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect(await requests(ledger)).to.deep.equal({ [long]: 3 });
     });
 
+    it('counts on past every number that a machine has', async () => {
+      const { ledger } = start();
+      for (let n = 0; n < 30; n++) {
+        add(ledger, usage({ total_tokens: 1e9, total_cost: 999_999.5 }));
+        await ledger.flush();
+      }
+      const { total } = await ledger.query({ groupBy: [] });
+      expect(total).to.include({ billed_tokens: 30e9, billed_cost: 29_999_985 });
+    });
+
     it('takes what is no count for nothing', async () => {
       const { ledger } = start();
-      const odd = [Number.NaN, Infinity, -Infinity];
+      const odd = [Number.NaN, Infinity, -Infinity, -5, 1e15, 2 ** 53, 1e308];
       add(ledger, ...odd.map((count) => usage({ total_tokens: count, total_cost: count })));
-      const { total } = await ledger.query({ groupBy: [] });
-      expect(total).to.include({ requests: 3, billed_tokens: 0, billed_cost: null });
+      const before = await ledger.query({ groupBy: [] });
+      expect(before.total).to.include({ requests: 7, billed_tokens: 0, billed_cost: null });
+      expect(before.total).to.include({ unpriced_requests: 7 });
+      add(ledger, usage({ total_cost: 0.25 }));
+      const after = await ledger.query({ groupBy: [] });
+      expect(after.total).to.include({ billed_tokens: 16, billed_cost: 0.25 });
     });
 
     describe('past its groups', () => {
@@ -335,6 +355,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect(await days(ledger)).to.deep.equal(['2026-01-30']);
         clock.now += dayMs;
         add(ledger, on('2026-01-30'));
+        await ledger.flush();
         clock.now -= dayMs;
         expect((await ledger.query({ groupBy: [] })).total.requests).to.be.at.most(1);
       });

@@ -12,6 +12,8 @@ interface Choices {
   readonly options?: Readonly<Record<string, unknown>>;
   readonly timeoutMs?: number;
   readonly encryption?: Encryption | null;
+  /** Of this gateway's clock. */
+  readonly now?: () => number;
 }
 
 /** Opens stores and clients on a Redis, keeps what their log says, and closes them all. */
@@ -25,7 +27,7 @@ export class RedisStores {
   }
 
   redis(choices: Choices = {}): RedisStore {
-    const { url = this.#url, options = {}, timeoutMs = 100, encryption = null } = choices;
+    const { url = this.#url, options = {}, timeoutMs = 100, encryption = null, now } = choices;
     const say = (text: string) => void this.said.push(text);
     const log = { info: say, warn: say, error: say };
     const connection = new RedisConnection({
@@ -35,13 +37,19 @@ export class RedisStores {
       timeoutMs,
       log,
     });
-    const store = new RedisStore({ connection, keyPrefix, encryption, coalesceAcross: true });
+    const store = new RedisStore({
+      connection,
+      keyPrefix,
+      encryption,
+      coalesceAcross: true,
+      ...(now && { now }),
+    });
     this.#opened.push(() => store.close());
     return store;
   }
 
   /** As on a gateway of its own. */
-  tiered(choices: Choices & { nearTtl?: number; near?: MemoryStore; now?: () => number } = {}) {
+  tiered(choices: Choices & { nearTtl?: number; near?: MemoryStore } = {}) {
     const { near = new MemoryStore({ maxBytes: 1_000_000 }), nearTtl = 30, now } = choices;
     const far = this.redis(choices);
     const clock = now === undefined ? {} : { now };

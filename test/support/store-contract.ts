@@ -127,7 +127,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     }
 
     it('does not keep what was thrown out, or replaced, since it was asked for', async () => {
-      const askedAt = test.now();
+      const askedAt = performance.now();
       await test.advance(5);
       await store.purge({ model: 'bad' });
       await store.delete('by:key');
@@ -142,6 +142,16 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       await test.advance(5);
       await store.set('bad:1', entry({ model: 'bad' }));
       expect(await store.get('bad:1')).to.not.equal(undefined);
+    });
+
+    it('keeps nothing that was asked for before purges that are too many to remember', async () => {
+      const askedAt = performance.now();
+      await test.advance(5);
+      await store.delete('the:first');
+      for (let n = 0; n < 1200; n++) await store.delete(`later:${n}`);
+      await store.set('the:first', entry(), askedAt);
+      await store.list({}, { limit: 1, cursor: null });
+      expect(await store.get('the:first')).to.equal(undefined);
     });
 
     it('counts what a purge would throw out, and leaves it there', async () => {

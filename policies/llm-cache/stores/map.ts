@@ -29,6 +29,8 @@ interface Slot {
   readonly encoded: Uint8Array;
   readonly bytes: number;
   readonly expiresAt: number;
+  /** When it was put in, by `performance.now()`. */
+  readonly putAt: number;
   /** In the order of their coming. */
   readonly sequence: number;
   hits: number;
@@ -43,7 +45,7 @@ export class MapStore implements Store {
   readonly #now: () => number;
   /** Least recently used first. */
   readonly #slots = new Map<string, Slot>();
-  readonly #purges: PurgeLog;
+  readonly #purges = new PurgeLog();
   #sweeping: Iterator<Slot> | null = null;
   #bytes = 0;
   #sequence = 0;
@@ -53,7 +55,6 @@ export class MapStore implements Store {
   constructor({ maxBytes, now = Date.now }: MapStoreOptions) {
     this.#maxBytes = maxBytes;
     this.#now = now;
-    this.#purges = new PurgeLog(now);
   }
 
   async get(key: string): Promise<CachedResponse | undefined> {
@@ -73,11 +74,10 @@ export class MapStore implements Store {
     return entry;
   }
 
-  async set(key: string, entry: CachedResponse, askedAt = this.#now()): Promise<boolean> {
+  async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {
     if (this.#purges.covers(key, entry, askedAt)) return true;
     const before = this.#slots.get(key);
-    const head = before && decodeHead(before.encoded)?.head;
-    if (head !== undefined && head.storedAt > askedAt) return true;
+    if (before !== undefined && before.putAt > askedAt) return true;
     const encoded = encodeEntry(entry);
     const bytes = encoded.length + key.length + overheadBytes;
     if (bytes > this.#maxBytes) {
@@ -89,7 +89,8 @@ export class MapStore implements Store {
     this.#makeRoom(bytes);
     const sequence = this.#sequence++;
     const { expiresAt } = entry;
-    this.#slots.set(key, { key, encoded, bytes, expiresAt, sequence, hits: 0 });
+    const putAt = performance.now();
+    this.#slots.set(key, { key, encoded, bytes, expiresAt, putAt, sequence, hits: 0 });
     this.#bytes += bytes;
     return true;
   }

@@ -44,6 +44,8 @@ interface Slot {
   readonly encoded: Uint8Array;
   readonly bytes: number;
   readonly expiresAt: number;
+  /** When it was put in, by `performance.now()`. */
+  readonly putAt: number;
   /** In the order of their coming, which within a shard is the order of its keys. */
   readonly sequence: number;
   /** Numbers that tell most entries apart from what a filter asks for, without reading them. */
@@ -64,7 +66,7 @@ export class MemoryStore implements Store {
   readonly #maxBytes: number;
   readonly #now: () => number;
   readonly #shards: readonly NodeCache[];
-  readonly #purges: PurgeLog;
+  readonly #purges = new PurgeLog();
   #oldest: Slot | null = null;
   #newest: Slot | null = null;
   #entries = 0;
@@ -78,7 +80,6 @@ export class MemoryStore implements Store {
   constructor(options: MemoryStoreOptions) {
     this.#maxBytes = options.maxBytes;
     this.#now = options.now ?? Date.now;
-    this.#purges = new PurgeLog(this.#now);
     const length = Math.min(Math.ceil(options.maxBytes / bytesPerShard), maxShards);
     this.#shards = Array.from(
       { length },
@@ -103,11 +104,10 @@ export class MemoryStore implements Store {
     return entry;
   }
 
-  async set(key: string, entry: CachedResponse, askedAt = this.#now()): Promise<boolean> {
+  async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {
     if (this.#purges.covers(key, entry, askedAt)) return true;
     const before = this.#find(key);
-    const head = before && decodeHead(before.encoded)?.head;
-    if (head !== undefined && head.storedAt > askedAt) return true;
+    if (before !== undefined && before.putAt > askedAt) return true;
     return this.#put(key, entry, entry.expiresAt, before);
   }
 
@@ -133,6 +133,7 @@ export class MemoryStore implements Store {
       encoded,
       bytes,
       expiresAt,
+      putAt: performance.now(),
       sequence: this.#sequence++,
       owner: pairOf(markOf(entry.namespace), markOf(entry.consumer)),
       models: pairOf(markOf(entry.model), markOf(entry.requestedModel)),

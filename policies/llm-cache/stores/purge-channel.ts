@@ -19,11 +19,38 @@ export interface PurgeListening {
 /** Purges that are remembered, and for how long: longer than any call takes. */
 const maxNoted = 100;
 const notedMs = 3_600_000;
+/** More than a call to Redis and its clock's steps can take. */
+const slackMs = 5000;
 const retryMs = 500;
 /** How often a silent connection is asked whether it lives. */
 const pingMs = 1000;
 
-/** Tells every gateway what one of them throws out. */
+// KEYS: the log. ARGV: how many are remembered, for how many milliseconds, the purge.
+const noteScript = `
+local type = redis.call('TYPE', KEYS[1]).ok
+if type ~= 'stream' and type ~= 'none' then redis.call('DEL', KEYS[1]) end
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'purge', ARGV[3])
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
+
+// KEYS: the log. ARGV: of how many milliseconds, how many are remembered. Returns the time, the
+// oldest id where some may be forgotten, and the purges of those milliseconds.
+const sinceScript = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if redis.call('TYPE', KEYS[1]).ok ~= 'stream' then return {now, '', {}} end
+local oldest = ''
+if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[2]) then
+  oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1]
+end
+local since = string.format('%.0f', math.max(0, now - ARGV[1]))
+return {now, oldest, redis.call('XRANGE', KEYS[1], since, '+')}`;
+
+type Noted = [now: number, oldest: string, purges: [id: string, fields: string[]][]];
+
+/**
+ * Tells every gateway what one of them throws out. When a purge was made is by Redis's own clock,
+ * for those of the gateways differ.
+ */
 export class PurgeChannel {
   readonly #connection: RedisConnection;
   readonly #name: string;
@@ -41,22 +68,27 @@ export class PurgeChannel {
   }
 
   /** Before it is carried out, for who stores meanwhile what was asked for earlier. */
-  async note(purge: Purge, now: number): Promise<void> {
+  async note(purge: Purge): Promise<void> {
     const text = JSON.stringify(purge);
     await this.#connection.run((client) =>
-      Promise.all([
-        client.xadd(this.#log, 'MAXLEN', '~', maxNoted, '*', 'at', now, 'purge', text),
-        client.pexpire(this.#log, notedMs),
-      ]),
+      client.call('EVAL', noteScript, 1, this.#log, maxNoted, notedMs, text),
     );
   }
 
-  /** Whether the entry was thrown out after `since`, in milliseconds since the epoch. */
-  async covers(key: string, head: EntryHead, since: number): Promise<boolean> {
-    const noted = await this.#connection.run((client) => client.xrange(this.#log, '-', '+'));
-    return noted.some(([, [, at, , text]]) => {
-      const purge = parsePurge(text ?? '');
-      return Number(at) > since && purge !== null && isIn(purge, key, head);
+  /** Whether the entry was thrown out after `askedAt`, by `performance.now()`. */
+  async covers(key: string, head: EntryHead, askedAt: number): Promise<boolean> {
+    const lookBackMs = Math.ceil(performance.now() - askedAt) + slackMs;
+    const [now, oldest, purges] = (await this.#connection.run((client) =>
+      client.call('EVAL', sinceScript, 1, this.#log, lookBackMs, maxNoted),
+    )) as Noted;
+    // As early as it can be: what the call to Redis took may have been before its answer, or after.
+    const askedAtRedis = Math.floor(now - (performance.now() - askedAt));
+    if (oldest !== '' && timeOf(oldest) >= askedAtRedis) return true;
+    return purges.some(([id, fields]) => {
+      if (timeOf(id) < askedAtRedis) return false;
+      const purge = parsePurge(fields[fields.indexOf('purge') + 1] ?? '');
+      // A newer gateway may have thrown out what this one does not understand.
+      return purge === null || isIn(purge, key, head);
     });
   }
 
@@ -146,6 +178,11 @@ class Listening implements PurgeListening {
     if (purge === null) this.#listener.missed();
     else this.#listener.purged(purge);
   }
+}
+
+/** Of a stream's entry: by Redis's clock, in milliseconds since the epoch. */
+function timeOf(id: string): number {
+  return Number.parseInt(id, 10);
 }
 
 const filterMembers = new Set(['namespace', 'model', 'consumer']);

@@ -2,6 +2,7 @@ import { type CachedResponse, decodeEntry, decodeHead, encodeEntry } from '../en
 import type { Encryption } from './encryption.ts';
 import { EntryCount } from './entry-count.ts';
 import { PurgeChannel } from './purge-channel.ts';
+import { wasStoredWithin } from './purge-log.ts';
 import { type RedisConnection, StoreUnavailable } from '../../shared/redis/connection.ts';
 import { RedisRelay } from './redis-relay.ts';
 import { RedisScan } from './redis-scan.ts';
@@ -81,7 +82,7 @@ export class RedisStore implements Store {
   }
 
   /** Resolves when the entry is on its way, rejects when too much is; nobody waits for its arrival. */
-  async set(key: string, entry: CachedResponse, askedAt = this.#now()): Promise<boolean> {
+  async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {
     const bytes = encodeEntry(entry);
     if (bytes.length > maxQueuedBytes) return false;
     const write = { name: this.#nameOf(key), bytes, expiresAt: entry.expiresAt, askedAt };
@@ -92,7 +93,7 @@ export class RedisStore implements Store {
   async delete(key: string): Promise<boolean> {
     const name = this.#nameOf(key);
     const wasOnItsWay = await this.#writes.withdraw(name);
-    await this.#counted(this.purges.note({ key }, this.#now()));
+    await this.#counted(this.purges.note({ key }));
     const wasThere = await this.#counted(this.#scan.unlink(name));
     await this.#counted(this.purges.tell({ key }));
     return wasOnItsWay || wasThere;
@@ -101,7 +102,7 @@ export class RedisStore implements Store {
   async purge(filter: EntryFilter, dryRun = false): Promise<number> {
     await this.#writes.flushed();
     if (!dryRun) {
-      await this.#counted(this.purges.note({ filter }, this.#now()));
+      await this.#counted(this.purges.note({ filter }));
       // What had been found in order before the note.
       await this.#writes.flushed();
     }
@@ -158,18 +159,25 @@ export class RedisStore implements Store {
       this.#options.encryption?.encrypt(name, bytes) ??
       Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     await this.#connection.run((client) => client.set(name, stored, 'PX', lifeMs));
+    // A purge by another gateway may have come between, and not have found it.
+    if (await this.#isThrownOut(name, bytes, askedAt)) await this.#scan.unlink(name);
   }
 
   /** Whether it was thrown out, or replaced by one that is newer, since it was asked for. */
   async #isOutdated(name: string, bytes: Uint8Array, askedAt: number): Promise<boolean> {
-    const head = decodeHead(bytes)?.head;
-    if (head === undefined) return false;
-    const key = name.slice(this.#nameOf('').length);
-    const [isPurged, there] = await Promise.all([
-      this.purges.covers(key, head, askedAt),
+    const agoMs = performance.now() - askedAt;
+    const [isThrownOut, there, leftMs] = await Promise.all([
+      this.#isThrownOut(name, bytes, askedAt),
       this.#scan.headOf(name),
+      this.#connection.run((client) => client.pttl(name)),
     ]);
-    return isPurged || (there?.storedAt ?? 0) > askedAt;
+    return isThrownOut || (there !== undefined && wasStoredWithin(there, leftMs, agoMs));
+  }
+
+  async #isThrownOut(name: string, bytes: Uint8Array, askedAt: number): Promise<boolean> {
+    const head = decodeHead(bytes)?.head;
+    const key = name.slice(this.#nameOf('').length);
+    return head !== undefined && (await this.purges.covers(key, head, askedAt));
   }
 
   async #counted<T>(result: Promise<T>): Promise<T> {

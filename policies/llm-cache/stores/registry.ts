@@ -49,7 +49,7 @@ export class StoreRegistry {
   #settings: Readonly<Record<string, StoreSettings>> = {};
   #surroundings: Surroundings = { gatewayRedis: {}, log: silent };
 
-  constructor(now: () => number = Date.now) {
+  constructor(now: () => number = () => performance.now()) {
     this.#now = now;
     this.#sweeping = setInterval(() => void this.sweep(), sweepMs).unref();
   }

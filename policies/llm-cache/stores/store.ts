@@ -65,8 +65,8 @@ export interface Store {
   getNow?(key: string): CachedResponse | undefined | null;
   /**
    * Keeps the entry until its `expiresAt`, unless it has been thrown out, or replaced by one that is
-   * newer, since it was asked for: `askedAt`, in milliseconds since the epoch; now, where it is not
-   * said. False when it is too large to be kept; rejects on a failure.
+   * newer, since it was asked for: `askedAt`, by `performance.now()`, which no clock that is set
+   * puts back; now, where it is not said. False when it is too large to be kept; rejects on a failure.
    */
   set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean>;
   /** Throws the entry out, everywhere. Whether there was one. */

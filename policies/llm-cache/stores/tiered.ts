@@ -26,7 +26,7 @@ export interface TieredStoreOptions {
 export class TieredStore implements Store {
   readonly #options: TieredStoreOptions;
   readonly #now: () => number;
-  readonly #thrownOut: PurgeLog;
+  readonly #thrownOut = new PurgeLog();
   #listening: PurgeListening | null = null;
   /** What is kept near under an older prefix is out of reach. */
   #emptied = 0;
@@ -36,7 +36,6 @@ export class TieredStore implements Store {
   constructor(options: TieredStoreOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#thrownOut = new PurgeLog(this.#now);
     this.#listen();
   }
 
@@ -64,7 +63,7 @@ export class TieredStore implements Store {
     return entry;
   }
 
-  async set(key: string, entry: CachedResponse, askedAt = this.#now()): Promise<boolean> {
+  async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {
     const purges = this.#purges;
     const isFar = await this.#options.far.set(key, entry, askedAt);
     if (!this.#thrownOut.covers(key, entry, askedAt)) await this.#keepNear(key, entry, purges);

@@ -4,7 +4,7 @@ export interface QueuedWrite {
   readonly bytes: Uint8Array;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
-  /** When it was asked for. */
+  /** When it was asked for, by `performance.now()`. */
   readonly askedAt?: number;
 }
 

@@ -1,7 +1,6 @@
 import { GroupedSums } from '../grouped-sums.ts';
 import {
   asksFor,
-  dayMs,
   dayOf,
   type Ledger,
   type LedgerBounds,
@@ -12,29 +11,32 @@ import {
 } from '../ledger.ts';
 import type { SinkStats } from '../sinks/sink.ts';
 import type { UsageRecord } from '../usage-record.ts';
+import { SteadyClock } from './steady-clock.ts';
 
 export interface MemoryLedgerOptions extends LedgerBounds {
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
+  /** Milliseconds by a clock that nothing sets. */
+  readonly running?: () => number;
 }
 
 /** The sums of this process, which end with it. */
 export class MemoryLedger implements Ledger {
-  readonly #now: () => number;
+  readonly #clock: SteadyClock;
   readonly #sums = new GroupedSums();
   #bounds: LedgerBounds;
+  #today = '';
   #oldest = '';
-  /** In days since the epoch. */
-  #today = Number.NaN;
 
   constructor(options: MemoryLedgerOptions) {
+    const { now = Date.now, running = () => performance.now() } = options;
     this.#bounds = options;
-    this.#now = options.now ?? Date.now;
+    this.#clock = new SteadyClock(now, running);
   }
 
   record(record: UsageRecord): void {
-    this.#dropOld();
-    if (dayOf(record) >= this.#oldest) this.#sums.add(record, this.#bounds.maxGroups);
+    const day = dayOf(this.#dropOld() - record.duration_ms);
+    if (day >= this.#oldest) this.#sums.add(record, day, this.#bounds.maxGroups);
   }
 
   async query(query: LedgerQuery): Promise<LedgerReport> {
@@ -46,7 +48,7 @@ export class MemoryLedger implements Ledger {
   /** Fewer groups than are in use: those stay, and no new ones come. */
   configure(bounds: LedgerBounds): void {
     this.#bounds = bounds;
-    this.#today = Number.NaN;
+    this.#today = '';
   }
 
   stats(): SinkStats {
@@ -59,13 +61,14 @@ export class MemoryLedger implements Ledger {
 
   async close(): Promise<void> {}
 
-  #dropOld(): void {
-    const today = Math.floor(this.#now() / dayMs);
-    if (today === this.#today) return;
+  /** Returns the time. */
+  #dropOld(): number {
+    const now = this.#clock.now();
+    const today = dayOf(now);
+    if (today === this.#today) return now;
     this.#today = today;
-    const oldest = oldestDay(this.#now(), this.#bounds);
-    if (oldest === this.#oldest) return;
-    this.#oldest = oldest;
-    this.#sums.dropBefore(oldest);
+    this.#oldest = oldestDay(now, this.#bounds);
+    this.#sums.dropBefore(this.#oldest);
+    return now;
   }
 }

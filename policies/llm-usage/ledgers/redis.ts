@@ -1,25 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import type { Log } from '../../shared/log.ts';
 import type { RedisConnection } from '../../shared/redis/connection.ts';
-import { GroupedSums, groupNamed, nameOf, otherGroup, otherName } from '../grouped-sums.ts';
+import { GroupedSums, groupNamed, movedBy, nameOf, otherGroup } from '../grouped-sums.ts';
 import {
   asksFor,
   dayMs,
   dayOf,
   type Group,
-  isSumName,
   type Ledger,
   type LedgerBounds,
   type LedgerQuery,
   type LedgerReport,
   type Line,
-  noSums,
   oldestDay,
   reportOf,
-  type Sums,
 } from '../ledger.ts';
+import { Drain } from '../sinks/drain.ts';
 import type { SinkStats } from '../sinks/sink.ts';
 import type { UsageRecord } from '../usage-record.ts';
+import { addScript, daysScript, toleranceMs } from './redis-scripts.ts';
+import { RedisSums } from './redis-sums.ts';
+import { RedisTime } from './redis-time.ts';
 
 export interface RedisLedgerOptions extends LedgerBounds {
   /** `close` disconnects it as well; a later use connects anew. */
@@ -28,6 +29,8 @@ export interface RedisLedgerOptions extends LedgerBounds {
   readonly log?: Log;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
+  /** Milliseconds by a clock that nothing sets. */
+  readonly running?: () => number;
 }
 
 const gatherMs = 200;
@@ -38,65 +41,6 @@ const groupsAtOnce = 250;
 /** Fields that one step of a report asks for. */
 const scanStep = 1000;
 
-// KEYS: this gateway, the days, then each day of the batch.
-// ARGV: sequence, oldest day, groups in all, milliseconds that the days live, number of days,
-// a day and the milliseconds it lives for each of them, then the lines: which of the days, name,
-// 1 where a request of it cost something, number of sums, name and value of each.
-// A day has its groups ("group:NAME" is a number, "groups" their count) and their sums ("NUMBER:SUM").
-const addScript = `
-local last = tonumber(redis.call('HGET', KEYS[1], 'sequence') or '0')
-local sequence = tonumber(ARGV[1])
-if sequence <= last then return 0 end
-
--- What can be refused and does no harm twice comes before anything is counted, and first what
--- a full Redis refuses, for it lets a script go on that has written.
-local known = redis.call('HGETALL', KEYS[2])
-local counts = {}
-for i = 1, #known, 2 do
-  if known[i] >= ARGV[2] then counts[known[i]] = tonumber(known[i + 1]) end
-end
-local days = tonumber(ARGV[5])
-for i = 1, days do
-  local day = ARGV[4 + 2 * i]
-  counts[day] = tonumber(redis.call('HGET', KEYS[2 + i], 'groups') or '0')
-  redis.call('HSET', KEYS[2], day, counts[day])
-end
-for i = 1, #known, 2 do
-  if known[i] < ARGV[2] then redis.call('HDEL', KEYS[2], known[i]) end
-end
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
-local inUse = 0
-for _, count in pairs(counts) do inUse = inUse + count end
-
-redis.call('HINCRBY', KEYS[1], 'sequence', sequence - last)
-redis.call('PEXPIRE', KEYS[1], 86400000)
-local at = 6 + 2 * days
-while at <= #ARGV do
-  local key, name, paid, sums = KEYS[2 + ARGV[at]], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-  local id = '0'
-  if name ~= '${otherName}' then
-    id = redis.call('HGET', key, 'group:' .. name)
-    local room = tonumber(ARGV[3])
-    if paid == '0' then room = room / 2 end
-    if not id and inUse < room then
-      inUse = inUse + 1
-      id = tostring(redis.call('HINCRBY', key, 'groups', 1))
-      redis.call('HSET', key, 'group:' .. name, id)
-    end
-    id = id or '0'
-  end
-  for i = at + 4, at + 2 + 2 * sums, 2 do
-    -- A sum that is full stays as it is; the others go on.
-    redis.pcall('HINCRBY', key, id .. ':' .. ARGV[i], ARGV[i + 1])
-  end
-  at = at + 4 + 2 * sums
-end
-for i = 1, days do
-  redis.call('HSET', KEYS[2], ARGV[4 + 2 * i], redis.call('HGET', KEYS[2 + i], 'groups') or '0')
-  redis.call('PEXPIRE', KEYS[2 + i], ARGV[5 + 2 * i])
-end
-return 1`;
-
 /** What Redis gets in one call; whether it has got it is not known until it says so. */
 interface Batch {
   readonly sequence: number;
@@ -104,47 +48,54 @@ interface Batch {
 }
 
 /**
- * The sums of all gateways that share a Redis, kept there. Each request is counted once, also where
- * an answer of Redis was lost; while Redis fails the sums wait here, bounded, and are tried again.
+ * The sums of all gateways that share a Redis, kept there, by days of Redis's own clock. Each request
+ * is counted once, also where an answer of Redis was lost; while Redis fails the sums wait here,
+ * bounded, and are tried again.
  */
 export class RedisLedger implements Ledger {
   readonly #connection: RedisConnection;
   readonly #prefix: string;
   readonly #log: Log | undefined;
-  readonly #now: () => number;
+  readonly #time: RedisTime;
   readonly #instance = randomUUID();
   readonly #pending = new GroupedSums();
+  readonly #drain: Drain;
   #bounds: LedgerBounds;
   #batch: Batch | null = null;
   #sequence = 0;
-  #draining: Promise<void> | null = null;
-  #timer: NodeJS.Timeout | null = null;
   #failures = 0;
   #saidLost = 0n;
 
   constructor(options: RedisLedgerOptions) {
+    const { now = Date.now, running = () => performance.now() } = options;
     this.#connection = options.connection;
     // One cluster slot for all, for the script has them all.
     this.#prefix = `${options.keyPrefix}{ledger}:`;
     this.#log = options.log;
-    this.#now = options.now ?? Date.now;
+    this.#time = new RedisTime(now(), running);
     this.#bounds = options;
+    this.#drain = new Drain({
+      gatherMs,
+      retryMs,
+      handOver: () => this.#sendAll(),
+      isEmpty: () => this.#batch === null && this.#pending.isEmpty,
+    });
   }
 
   record(record: UsageRecord): void {
-    if (dayOf(record) < this.#oldest) return;
-    this.#pending.add(record, this.#bounds.maxGroups);
-    this.#schedule(gatherMs);
+    const day = dayOf(this.#time.now() - record.duration_ms);
+    this.#pending.add(record, day, this.#bounds.maxGroups);
+    this.#drain.schedule();
   }
 
   /** First sends what waits, as far as it can. Rejects where Redis cannot be asked. */
   async query(query: LedgerQuery): Promise<LedgerReport> {
     await this.flush();
+    const days = await this.#days();
     const oldest = this.#oldest;
-    const days = await this.#connection.run((client) => client.hkeys(this.#daysKey), timeoutMs);
     const lines: Line[] = [];
     for (const day of days) {
-      if (day < oldest || !asksFor(query, day)) continue;
+      if (!isDay(day) || day < oldest || !asksFor(query, day)) continue;
       for (const line of await this.#linesOf(day)) lines.push(line);
     }
     return reportOf(lines, query.groupBy);
@@ -160,10 +111,8 @@ export class RedisLedger implements Ledger {
   }
 
   /** Tries once: where Redis fails the sums stay and are tried again. */
-  async flush(): Promise<void> {
-    // What is being sent may have left without the newest records.
-    await this.#draining;
-    await this.#drain();
+  flush(): Promise<void> {
+    return this.#drain.flush();
   }
 
   /** Nothing can be sent any more; says how many requests that leaves out. */
@@ -181,30 +130,13 @@ export class RedisLedger implements Ledger {
 
   async close(): Promise<void> {
     await this.flush();
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#drain.stop();
     this.flushSync();
     this.#connection.close();
   }
 
-  #schedule(ms: number): void {
-    // Who drains looks for newer records when it is done.
-    if (this.#draining !== null) return;
-    this.#timer ??= setTimeout(() => void this.#drain(), ms).unref();
-  }
-
-  #drain(): Promise<void> {
-    this.#draining ??= this.#sendAll().then((wait) => {
-      this.#draining = null;
-      if (this.#batch !== null || !this.#pending.isEmpty) this.#schedule(wait);
-    });
-    return this.#draining;
-  }
-
-  /** Sends what waits now; returns in how many milliseconds to come again. */
-  async #sendAll(): Promise<number> {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+  /** Sends what waits now. Rejects where Redis does not take it. */
+  async #sendAll(): Promise<void> {
     let left = this.#pending.size + (this.#batch?.lines.length ?? 0);
     try {
       while (left > 0) {
@@ -212,19 +144,23 @@ export class RedisLedger implements Ledger {
           sequence: ++this.#sequence,
           lines: this.#pending.take(Math.min(left, groupsAtOnce)),
         };
-        await this.#send(this.#batch);
         left -= this.#batch.lines.length;
+        // Where the days were by a wrong clock they are put right, and sent again.
+        if (!(await this.#send(this.#batch)) && !(await this.#send(this.#batch))) {
+          throw new Error('the clock of Redis does not stand');
+        }
         this.#batch = null;
       }
-      return gatherMs;
-    } catch {
+    } catch (error) {
       // The connection has said why.
       this.#failures++;
-      return retryMs;
+      throw error;
     }
   }
 
-  async #send({ sequence, lines }: Batch): Promise<void> {
+  /** Whether it is counted: not where this gateway was wrong about Redis's clock. */
+  async #send({ sequence, lines }: Batch): Promise<boolean> {
+    const now = this.#time.now();
     const oldest = this.#oldest;
     const kept = lines.filter(({ group }) => group.day >= oldest);
     const days = [...new Set(kept.map(({ group }) => group.day))];
@@ -236,26 +172,54 @@ export class RedisLedger implements Ledger {
     const { retentionDays, maxGroups } = this.#bounds;
     const keptMs = (retentionDays + 1) * dayMs;
     const args = [
+      now,
       sequence,
       oldest,
+      dayOf(now),
       maxGroups,
       keptMs,
       days.length,
-      ...days.flatMap((day) => [day, Math.ceil(Date.parse(day) + keptMs - this.#now())]),
+      ...days.flatMap((day) => [day, Math.ceil(Date.parse(day) + keptMs - now)]),
       ...kept.flatMap((line) => argumentsOf(line, days)),
     ];
-    await this.#connection.run(
+    const [isCounted, time] = (await this.#connection.run(
       (client) => client.call('EVAL', addScript, keys.length, ...keys, ...args),
       timeoutMs,
-    );
+    )) as [isCounted: 0 | 1, time: number];
+    this.#show(time);
+    return isCounted === 1;
+  }
+
+  async #days(): Promise<readonly string[]> {
+    const [time, days] = (await this.#connection.run(
+      (client) => client.call('EVAL', daysScript, 1, this.#daysKey),
+      timeoutMs,
+    )) as [time: number, days: string[]];
+    this.#show(time);
+    return days;
+  }
+
+  /** Redis's clock shows `time`: what waits was dated by what was thought of it. */
+  #show(time: number): void {
+    const aheadMs = this.#time.show(time);
+    if (Math.abs(aheadMs) <= toleranceMs) return;
+    const days = Math.round(aheadMs / dayMs);
+    if (days === 0) return;
+    this.#pending.move(days);
+    if (this.#batch === null) return;
+    const { sequence, lines } = this.#batch;
+    this.#batch = { sequence, lines: lines.map((line) => movedBy(line, days)) };
   }
 
   async #linesOf(day: string): Promise<Line[]> {
+    const key = this.#keyOf(day);
+    const type = await this.#connection.run((client) => client.type(key), timeoutMs);
+    if (type !== 'hash') return [];
     const groups = new Map<string, Group>([['0', otherGroup(day)]]);
-    const sums = new Map<string, Sums>();
+    const sums = new Map<string, RedisSums>();
     for (let cursor = '0', isFirst = true; isFirst || cursor !== '0'; isFirst = false) {
       const [next, fields] = await this.#connection.run(
-        (client) => client.hscan(this.#keyOf(day), cursor, 'COUNT', scanStep),
+        (client) => client.hscan(key, cursor, 'COUNT', scanStep),
         timeoutMs,
       );
       cursor = next;
@@ -268,7 +232,7 @@ export class RedisLedger implements Ledger {
     // A group that came during the scan may have sums without a name.
     return [...sums].flatMap(([id, sum]) => {
       const group = groups.get(id);
-      return group === undefined ? [] : [{ group, sums: sum }];
+      return group === undefined ? [] : [{ group, sums: sum.read() }];
     });
   }
 
@@ -279,7 +243,7 @@ export class RedisLedger implements Ledger {
   }
 
   get #oldest(): string {
-    return oldestDay(this.#now(), this.#bounds);
+    return oldestDay(this.#time.now(), this.#bounds);
   }
 
   get #daysKey(): string {
@@ -291,27 +255,27 @@ export class RedisLedger implements Ledger {
   }
 }
 
+function isDay(name: string): boolean {
+  return /^\d{4}-\d{2}-\d{2}$/.test(name);
+}
+
 function argumentsOf({ group, sums }: Line, days: readonly string[]): (string | number)[] {
-  const some = Object.entries(sums).filter(([, sum]) => sum !== 0n);
+  const fields = RedisSums.fieldsOf(sums);
   return [
     days.indexOf(group.day) + 1,
     nameOf(group),
-    hasPaid(sums) ? 1 : 0,
-    some.length,
-    ...some.flatMap(([name, sum]) => [name, String(sum)]),
+    // Whether one of the requests in them cost something, or would have.
+    sums.billed_requests + sums.exact + sums.semantic + sums.coalesced + sums.stale > 0n ? 1 : 0,
+    fields.length,
+    ...fields.flatMap(([name, sum]) => [name, String(sum)]),
   ];
 }
 
-/** Whether one of the requests in them cost something, or would have. */
-function hasPaid(sums: Sums): boolean {
-  const { billed_requests: billed, exact, semantic, coalesced, stale } = sums;
-  return billed + exact + semantic + coalesced + stale > 0n;
-}
-
-function readSum(sums: Map<string, Sums>, field: string, value: string): void {
+/** A field is "NUMBER:SUM". */
+function readSum(all: Map<string, RedisSums>, field: string, value: string): void {
   const [id = '', name = ''] = field.split(':');
-  if (!isSumName(name)) return;
-  let sum = sums.get(id);
-  if (sum === undefined) sums.set(id, (sum = noSums()));
-  sum[name] = BigInt(value);
+  if (name === '') return;
+  let sums = all.get(id);
+  if (sums === undefined) all.set(id, (sums = new RedisSums()));
+  sums.set(name, value);
 }

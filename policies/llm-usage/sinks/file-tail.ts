@@ -46,11 +46,11 @@ export function endsInLine(path: string, at: fs.Stats): boolean {
 
 /** How much of the batch is in the file once it is all there, or no more may be waited for. */
 export function settledBytes(path: string, batch: Batch): number {
-  const deadline = Date.now() + settleMs;
+  const deadline = performance.now() + settleMs;
   while (true) {
     // What cannot be looked at (a pipe, a file that was moved) is taken as written.
     const landed = landedBytes(path, batch) ?? batch.bytes.length;
-    if (landed === batch.bytes.length || Date.now() > deadline) return landed;
+    if (landed === batch.bytes.length || performance.now() > deadline) return landed;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
   }
 }

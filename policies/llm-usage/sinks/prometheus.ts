@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client';
 import { counter } from '../../shared/prometheus/metric.ts';
+import { picoOf, usdOf } from '../ledger.ts';
 import type { UsageRecord } from '../usage-record.ts';
 import type { SinkStats, UsageSink } from './sink.ts';
 
@@ -16,8 +17,8 @@ interface GroupSums {
   readonly labels: Readonly<Record<(typeof common)[number], string>>;
   input: number;
   output: number;
-  /** Null where nothing is priced. */
-  cost: number | null;
+  /** As the ledger counts it, so that both come to the same; null where nothing is priced. */
+  pico: bigint | null;
   unpriced: number;
 }
 
@@ -56,7 +57,7 @@ export class PrometheusSink implements UsageSink {
         labelNames: common,
       },
       function* () {
-        for (const { labels, cost } of all()) if (cost !== null) yield [labels, cost];
+        for (const { labels, pico } of all()) if (pico !== null) yield [labels, usdOf(pico)];
       },
     );
     counter(
@@ -83,8 +84,9 @@ export class PrometheusSink implements UsageSink {
     const sums = this.#sumsOf(record, account);
     sums.input += record.input_tokens ?? 0;
     sums.output += record.output_tokens ?? 0;
-    if (record.total_cost === null) sums.unpriced++;
-    else sums.cost = (sums.cost ?? 0) + record.total_cost;
+    const pico = picoOf(record.total_cost);
+    if (pico === null) sums.unpriced++;
+    else sums.pico = (sums.pico ?? 0n) + pico;
   }
 
   #sumsOf(record: UsageRecord, account: 'billed' | 'saved'): GroupSums {
@@ -112,7 +114,7 @@ export class PrometheusSink implements UsageSink {
       labels: labels as GroupSums['labels'],
       input: 0,
       output: 0,
-      cost: null,
+      pico: null,
       unpriced: 0,
     };
     this.#groups.set(key, sums);

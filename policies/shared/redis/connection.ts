@@ -152,8 +152,8 @@ export class RedisConnection {
   #refused(error: Error): void {
     const reason = reasonOf(error);
     const saidAt = this.#refusals.get(reason);
-    if (saidAt !== undefined && Date.now() - saidAt < quietMs) return;
-    this.#refusals.set(reason, Date.now());
+    if (saidAt !== undefined && performance.now() - saidAt < quietMs) return;
+    this.#refusals.set(reason, performance.now());
     this.#options.log.warn(`${this.#options.subject} refuses commands (${reason})`);
   }
 }
