@@ -75,7 +75,7 @@ function stringSpelling(value: string, pick: Pick): string {
   const escapes = (text: string) =>
     text
       .split('')
-      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .map((one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
       .map((escape) => (pick(2) ? escape : `\\u${escape.slice(2).toUpperCase()}`))
       .join('');
   // A surrogate that stands alone is in no UTF-8.

@@ -41,7 +41,16 @@ const jsonish = fc.oneof(
     .array(
       fc.constantFrom(
         ...'{}[],:"\\-+.eE0123456789 \t\n/bfnrtu'.split(''),
-        ...['true', 'false', 'null', '"a":', '"\\u00e9"', '\\ud83d', 'é', '😀', '\u0000', '\ufeff'],
+        'true',
+        'false',
+        'null',
+        '"a":',
+        '"\\u00e9"',
+        '\\ud83d',
+        'é',
+        '😀',
+        '\u0000',
+        '\ufeff',
       ),
       { maxLength: 12 },
     )

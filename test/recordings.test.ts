@@ -172,8 +172,8 @@ const settingsOf = (file: string) => (file.endsWith('.json') ? asJson : {});
 
 function verdict({ protocol, file, bytes }: Recording, request = '{}'): RefusalReason | null {
   const answer = judge(protocol, bytes, settingsOf(file));
-  const facts = now(makeBody(encode(request)).facts(protocolOf(protocol)));
-  return refusalOf(200, answer, protocolOf(protocol), facts);
+  const asked = now(makeBody(encode(request)).facts(protocolOf(protocol)));
+  return refusalOf(200, answer, protocolOf(protocol), asked);
 }
 
 function withoutBody({ body: _, ...rest }: Answer): Omit<Answer, 'body'> {
