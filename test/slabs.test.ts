@@ -28,6 +28,15 @@ describe('slabs', () => {
     expect(budget.held).to.equal(1000);
   });
 
+  it('hold little for small pieces among large ones', () => {
+    const slabs = new Slabs(budget);
+    for (let count = 0; count < 100; count++) {
+      slabs.add(bytes(5000));
+      slabs.add(bytes(1));
+    }
+    expect(budget.held).to.be.below(600_000);
+  });
+
   it('use the last byte that there is room for', () => {
     budget.max = 1000;
     const slabs = new Slabs(budget);

@@ -38,6 +38,8 @@ export class Slabs {
   #isKept = true;
   #readers = 0;
   #charged = 0;
+  /** What the next slab for small pieces shall have room for. */
+  #slabBytes = 0;
 
   constructor(account: ByteAccount, expected: number | null = null) {
     this.#account = account;
@@ -132,6 +134,8 @@ export class Slabs {
   #keep(bytes: Uint8Array): boolean {
     const charge = bytes.buffer.byteLength;
     if (!this.#account.take(charge)) return false;
+    // Where small and large ones take turns, a slab is not for many.
+    this.#slabBytes = Math.min(this.#slabBytes, Math.max(minSlabBytes, this.#tail.used));
     this.#append(slabOf(bytes, bytes.length, charge));
     this.size += bytes.length;
     return true;
@@ -153,10 +157,10 @@ export class Slabs {
 
   /** A slab with room for so many bytes, or for more; null where the account has none. */
   #slabFor(bytes: number): Slab | null {
-    const expected = this.#expected - this.size;
-    const wanted =
-      this.size === 0 ? bytes : Math.min(Math.max(minSlabBytes, this.size), maxSlabBytes);
-    for (const capacity of [Math.max(bytes, Math.min(wanted, expected)), bytes]) {
+    const wanted = Math.min(this.#slabBytes, this.#expected - this.size);
+    // The first is often all there is.
+    this.#slabBytes = Math.min(Math.max(minSlabBytes, this.#slabBytes * 2), maxSlabBytes);
+    for (const capacity of [Math.max(bytes, wanted), bytes]) {
       if (this.#account.take(capacity)) return slabOf(new Uint8Array(capacity), 0, capacity);
     }
     return null;
