@@ -14,6 +14,7 @@ import { ConfigurationError, validate } from '../schemas/validate.ts';
 import { isPlaced, redisStores, storeSettings, unknownStore } from './llm-cache/stores/registry.ts';
 import { conditionsIn, type Pipeline, type Step } from './pipelines.ts';
 import type { PluginContext } from './shared/node/gateway.ts';
+import { applicationIdentity, gatewayIdentity, type Identity } from './shared/identity.ts';
 import { isObject, type JsonObject } from './shared/json.ts';
 
 /** What a runtime is made of. */
@@ -24,6 +25,8 @@ export interface Configuration {
   /** What a redis store that does not say where its Redis is reaches it with. */
   readonly gatewayRedis: Readonly<Record<string, unknown>>;
   readonly pipelines: readonly Pipeline[];
+  /** Who a consumer is to the host, for questions about requests that never came. */
+  identify(consumer: unknown): Identity;
 }
 
 /** Settings and pipelines of the gateway. Throws a ConfigurationError that says what is wrong. */
@@ -37,7 +40,13 @@ export function gatewayConfiguration(
   checkStores(settings, systemConfig);
   checkUsage(settings);
   checkPipelines(pipelines, settings);
-  return { settings, secret, gatewayRedis: redisOfGateway(systemConfig), pipelines };
+  return {
+    settings,
+    secret,
+    gatewayRedis: redisOfGateway(systemConfig),
+    pipelines,
+    identify: gatewayIdentity,
+  };
 }
 
 /**
@@ -60,7 +69,7 @@ export function hostConfiguration(
   }
   // Entries in memory are nobody else's to find.
   const secret = settings.scopeSecret ?? randomBytes(32).toString('base64');
-  return { settings, secret, gatewayRedis: {}, pipelines };
+  return { settings, secret, gatewayRedis: {}, pipelines, identify: applicationIdentity };
 }
 
 const gatewaysWhere = 'system.config.yml, plugins.llm-cache';

@@ -44,8 +44,10 @@ export interface ExpressRequest extends IncomingMessage {
 /** What both middlewares are told beside the policies' own parameters. */
 export interface RequestOptions {
   /**
-   * Whoever was authenticated: an id, or an object with `id`, `sub`, `client_id` or `username`;
-   * nothing (undefined, null, false) without one. Default: `req.user`. Must not be asynchronous.
+   * Who was authenticated: an id, or an object, which is known by its `id` or `sub`, the issuer and
+   * the tenants that it names, and without an `id` and a `sub` by all that is in it; nothing
+   * (undefined, null, false) without one. Default: `req.user`. Must not be asynchronous. For a
+   * consumer that cannot be told from others for certain the cache stands aside.
    */
   consumer?(req: ExpressRequest): unknown;
   /** A name for these requests in stats and records, and their namespace. Default: none. */
@@ -175,7 +177,7 @@ function stepsOf(pipelines: WritablePipeline[], name: string, apiEndpoint: strin
   const known = pipelines.find((pipeline) => pipeline.name === name);
   if (known !== undefined) return known.steps;
   const steps: Step[] = [];
-  pipelines.push({ name, apiEndpoints: [apiEndpoint], steps });
+  pipelines.push({ name, apiEndpoints: [apiEndpoint], steps, forwardsHost: true });
   return steps;
 }
 

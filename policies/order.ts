@@ -4,6 +4,17 @@ import { conditionsIn, type Pipeline, type Step } from './pipelines.ts';
 const ours = new Set(['llm-usage', 'llm-cache']);
 const auth = new Set(['key-auth', 'basic-auth', 'jwt', 'oauth2', 'oauth2-introspect']);
 const ends = new Set(['proxy', 'terminate']);
+/** The gateway's policies that let nobody in. */
+const plain = new Set([
+  ...ends,
+  'cors',
+  'expression',
+  'headers',
+  'log',
+  'rate-limit',
+  'request-transformer',
+  'response-transformer',
+]);
 
 /** What in the order of a pipeline's policies is likely a mistake, a sentence each. */
 export function orderWarnings(pipeline: Pipeline): string[] {
@@ -45,7 +56,31 @@ export function orderWarnings(pipeline: Pipeline): string[] {
       }
     }
   });
+  const open = steps.slice(0, cacheAt).every(({ policy }) => !mayAuthenticate(policy));
+  if (open && steps.some(sharesAnonymously)) {
+    warn(
+      'no policy authenticates before llm-cache, so callers without a credential share one scope and get one another’s answers; put one before (key-auth, jwt, …), or say who may share with scope: credential or scope: shared',
+    );
+  }
   return [...new Set(warnings)];
+}
+
+/** What another plugin brings may do so; the gateway's own other policies do not. */
+function mayAuthenticate(policy: string): boolean {
+  return !ours.has(policy) && !plain.has(policy);
+}
+
+/** Under a condition that asks for a consumer, none is anonymous. */
+function sharesAnonymously({ policy, action, condition }: Step): boolean {
+  if (policy !== 'llm-cache' || isAuthenticated(condition)) return false;
+  return !isObject(action) || action['scope'] === undefined || action['scope'] === 'auto';
+}
+
+function isAuthenticated(condition: unknown): boolean {
+  if (!isObject(condition)) return false;
+  const { name, conditions } = condition;
+  if (name === 'authenticated') return true;
+  return name === 'allOf' && Array.isArray(conditions) && conditions.some(isAuthenticated);
 }
 
 function rewritesBody(step: Step): boolean {

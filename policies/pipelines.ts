@@ -1,3 +1,4 @@
+import { forwardsHost } from './forwarding.ts';
 import { isObject, type JsonObject } from './shared/json.ts';
 
 /** One step of a pipeline, as the operator wrote it. */
@@ -14,6 +15,8 @@ export interface Pipeline {
   readonly name: string;
   readonly apiEndpoints: readonly string[];
   readonly steps: readonly Step[];
+  /** Whether the upstream gets the `Host` that the client sent. */
+  readonly forwardsHost: boolean;
 }
 
 /** The pipelines in `gateway.config.yml`, in every spelling that the gateway takes. */
@@ -22,13 +25,20 @@ export function readPipelines(gatewayConfig: JsonObject): readonly Pipeline[] {
   if (typeof pipelines !== 'object' || pipelines === null) return [];
   return Object.entries(pipelines)
     .filter((pair): pair is [string, JsonObject] => isObject(pair[1]))
-    .map(([name, pipeline]) => ({
-      name,
-      apiEndpoints: listed(pipeline['apiEndpoints'] ?? pipeline['apiEndpoint']).map(String),
-      steps: listed(pipeline['policies'] ?? pipeline['policy']).flatMap((entry) =>
-        stepsOf(name, entry),
-      ),
-    }));
+    .map(([name, pipeline]) => {
+      const entries = listed(pipeline['policies'] ?? pipeline['policy']);
+      const steps = entries.flatMap((entry) => stepsOf(name, entry));
+      const proxies = steps.filter(({ policy }) => policy === 'proxy');
+      return {
+        name,
+        apiEndpoints: listed(pipeline['apiEndpoints'] ?? pipeline['apiEndpoint']).map(String),
+        steps,
+        forwardsHost: forwardsHost(
+          proxies.map(({ action }) => action),
+          gatewayConfig['serviceEndpoints'],
+        ),
+      };
+    });
 }
 
 function stepsOf(pipeline: string, entry: unknown): Step[] {

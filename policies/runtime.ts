@@ -31,6 +31,7 @@ interface Configured {
   readonly services: Services;
   readonly pipelines: readonly Pipeline[];
   readonly ledger: Ledger;
+  readonly identify: Configuration['identify'];
 }
 
 /** What outlives every reload of the configuration in this process. */
@@ -66,7 +67,7 @@ export class Runtime {
   }
 
   /** Takes a configuration over. Pipelines that were built before keep the services they have. */
-  configure({ settings, secret, gatewayRedis, pipelines }: Configuration): void {
+  configure({ settings, secret, gatewayRedis, pipelines, identify }: Configuration): void {
     this.#budget.max = settings.limits.bufferedBytes;
     this.#stores.configure(settings.stores, { gatewayRedis, log: this.#log });
     for (const { name, steps } of pipelines) {
@@ -74,7 +75,7 @@ export class Runtime {
     }
     const ledger = this.#openLedger(settings);
     const services = this.#services(settings, pipelines, ledger, nodeDigest(secret));
-    this.#configured = { services, pipelines, ledger };
+    this.#configured = { services, pipelines, ledger, identify };
   }
 
   /** What the policies work with. */
@@ -138,10 +139,14 @@ export class Runtime {
         .filter((pipeline) => isDirectlyBefore(pipeline, 'llm-usage', 'llm-cache'))
         .map(({ name }) => name),
     );
+    const hostless = new Set(
+      pipelines.filter((pipeline) => !pipeline.forwardsHost).map(({ name }) => name),
+    );
     return {
       store: (name) => this.#stores.open(name),
       flights: (store) => this.#flightsOf(store),
       pipelineOf,
+      forwardsHost: (apiEndpoint) => !hostless.has(pipelineOf(apiEndpoint)),
       isCacheNext: (apiEndpoint) => closed.has(pipelineOf(apiEndpoint)),
       record: this.#sinks.open(settings.usage.sinks, [ledger]),
       prices: new PriceList(settings.usage.prices),
@@ -164,7 +169,7 @@ export class Runtime {
   }
 }
 
-function explainServices({ services, pipelines }: Configured): ExplainServices {
+function explainServices({ services, pipelines, identify }: Configured): ExplainServices {
   return {
     apiEndpoints: [...new Set(pipelines.flatMap(({ apiEndpoints }) => apiEndpoints))],
     // Of several pipelines for one apiEndpoint the gateway takes the last.
@@ -177,8 +182,10 @@ function explainServices({ services, pipelines }: Configured): ExplainServices {
       flights: services.flights(settings.store),
       settings,
       digest: services.digest,
+      forwardsHost: (apiEndpoint) => services.forwardsHost(apiEndpoint),
       now: Date.now(),
     }),
+    identify,
   };
 }
 

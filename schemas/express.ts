@@ -9,18 +9,13 @@ const apiEndpoint = {
   description: 'a name for these requests in stats and records, and for the namespace',
 } as const;
 
-const { varyHeaders } = llmCacheSchema.properties;
-
-/** An app may be another for each of its host names; a gateway's apiEndpoint says which it takes. */
-const varyWithHost = { ...varyHeaders, default: [...varyHeaders.default, 'host'] } as const;
-
 // A function is nothing that a schema can judge: `consumer` is looked at by itself.
 const allowed = ['consumer'] as const;
 
 /** The options of the `llmCache` middleware: those of the policy's action, and two more. */
 export const expressCacheSchema = {
   $id: 'http://express-gateway.io/schemas/express/llm-cache.json',
-  ...closed({ ...llmCacheSchema.properties, varyHeaders: varyWithHost, apiEndpoint }, { allowed }),
+  ...closed({ ...llmCacheSchema.properties, apiEndpoint }, { allowed }),
 } as const;
 
 /** The options of the `llmUsage` middleware. */

@@ -38,7 +38,8 @@ const properties = {
       'proxy-authorization',
       'cookie',
     ],
-    description: 'what counts as a credential',
+    description:
+      'what counts as a credential; under `scope: auto` so does every header whose name says that it tells who asks',
   },
   varyHeaders: {
     type: 'array',
@@ -50,7 +51,15 @@ const properties = {
       'openai-organization',
       'openai-project',
     ],
-    description: 'request headers that are part of the key',
+    description:
+      'request headers that are part of the key, beside those that tell an upstream where a request goes (`x-portkey-*`, `x-forwarded-host`, …)',
+  },
+  ignoreHeaders: {
+    type: 'array',
+    items: { type: 'string', minLength: 1 },
+    default: [],
+    description:
+      'request headers that neither tell who asks nor are part of the key, whatever their name says (`session_id`, `x-portkey-*`, …)',
   },
   ignoreFields: {
     type: 'array',

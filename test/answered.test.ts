@@ -30,6 +30,7 @@ describe('A response that an earlier policy has ended', () => {
       store: () => store,
       flights: () => flights,
       pipelineOf: () => 'pipeline',
+      forwardsHost: () => false,
       digest: nodeDigest('secret'),
       budget,
       stats: new CacheStats(),

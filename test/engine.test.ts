@@ -55,6 +55,7 @@ describe('the engine', () => {
       flights: new Flights(),
       settings: validate<LlmCacheSettings>(llmCacheSchema, action, 'test'),
       digest: nodeDigest('secret'),
+      forwardsHost: () => false,
       budget,
       timings: { lookup() {}, store() {}, firstByte() {} },
       faults: new FaultLog(log),

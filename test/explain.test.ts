@@ -20,7 +20,11 @@ const settingsOf = (action: Partial<LlmCacheSettings> = {}) =>
 function materialOf(parts: RequestParts, action: Partial<LlmCacheSettings> = {}) {
   const body = makeBody(parts.body ?? { model: 'gpt-4o', messages: [] });
   const settings = settingsOf(action);
-  return keyMaterial(makeRequest(parts), body, 'anonymous', { settings, digest });
+  return keyMaterial(makeRequest(parts), body, 'anonymous', {
+    settings,
+    digest,
+    forwardsHost: () => false,
+  });
 }
 
 describe('a fingerprint', () => {
@@ -93,6 +97,7 @@ describe('an explanation', () => {
       flights,
       settings: settingsOf(action),
       digest,
+      forwardsHost: () => false,
       now,
     });
 

@@ -18,7 +18,7 @@ const layers: readonly (readonly [string, RegExp])[] = [
   ['rules, key, entry, record', /^policies\/llm-(cache|usage)\//],
   [
     'exchange',
-    /^policies\/shared\/(exchange|answer|answer-watch|request-body|stream-judge|consumer)\.ts$/,
+    /^policies\/shared\/(exchange|answer|answer-watch|request-body|stream-judge|identity)\.ts$/,
   ],
   ['protocols', /^policies\/shared\/protocols\//],
   ['leaves', /^policies\/shared\/[^/]+$/],

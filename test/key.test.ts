@@ -12,15 +12,15 @@ const chat = '/v1/chat/completions';
 
 interface Asked extends RequestParts {
   readonly scope?: string;
+  readonly forwardsHost?: boolean;
   readonly action?: Partial<LlmCacheSettings>;
 }
 
-function keyOf(body: unknown, { scope = 'anonymous', action = {}, ...parts }: Asked = {}): string {
+function keyOf(body: unknown, asked: Asked = {}): string {
+  const { scope = 'anonymous', action = {}, forwardsHost = false, ...parts } = asked;
   const settings = validate<LlmCacheSettings>(llmCacheSchema, action, 'test');
-  return cacheKey(
-    keyMaterial(makeRequest(parts), makeBody(body), scope, { settings, digest }),
-    digest,
-  );
+  const making = { settings, digest, forwardsHost: () => forwardsHost };
+  return cacheKey(keyMaterial(makeRequest(parts), makeBody(body), scope, making), digest);
 }
 
 /** Fails unless all are one key. */

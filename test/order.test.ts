@@ -7,7 +7,8 @@ function warnings(...policies: unknown[]): string[] {
 }
 
 const usage = { 'llm-usage': {} };
-const cache = { 'llm-cache': {} };
+const closed = { action: { scope: 'consumer' } };
+const cache = { 'llm-cache': closed };
 const proxy = { proxy: { action: { serviceEndpoint: 'openai' } } };
 const keyAuth = { 'key-auth': null };
 const rewrite = { 'request-transformer': { action: { body: { add: { user: "'u'" } } } } };
@@ -34,7 +35,10 @@ describe('the order of policies', () => {
       'a terminate that stands in front under a condition',
       [{ terminate: { condition: { name: 'never' } } }, cache, proxy],
     ],
-    ['an llm-request condition', [{ 'llm-cache': { condition: { name: 'llm-request' } } }, proxy]],
+    [
+      'an llm-request condition',
+      [{ 'llm-cache': { ...closed, condition: { name: 'llm-request' } } }, proxy],
+    ],
   ];
   for (const [name, policies] of fine) {
     it(`has nothing against ${name}`, () => expect(warnings(...policies)).to.deep.equal([]));
@@ -67,7 +71,7 @@ describe('the order of policies', () => {
     ],
     [
       'a json-schema condition',
-      [{ 'llm-cache': { condition: { name: 'json-schema', schema: {} } } }, proxy],
+      [{ 'llm-cache': { ...closed, condition: { name: 'json-schema', schema: {} } } }, proxy],
       /json-schema condition on llm-cache/,
     ],
     [
@@ -80,6 +84,7 @@ describe('the order of policies', () => {
       [
         {
           'llm-cache': {
+            ...closed,
             condition: {
               name: 'not',
               condition: {
@@ -114,6 +119,83 @@ describe('the order of policies', () => {
   });
 });
 
+describe('a pipeline in which callers may be anonymous', () => {
+  const open = { 'llm-cache': {} };
+  const custom = { 'llm-cache': { action: { scope: 'auto', ttl: 5 } } };
+  const under = (...conditions: object[]) => ({
+    'llm-cache': { condition: { name: 'allOf', conditions } },
+  });
+  const said =
+    /"openai": no policy authenticates before llm-cache, so callers without a credential share one scope .* scope: credential or scope: shared$/;
+
+  it('is warned of once, with the ways out of it', () => {
+    for (const policies of [
+      [open, proxy],
+      [rewrite, usage, { 'rate-limit': {} }, { cors: {} }, custom, proxy],
+      [{ 'llm-cache': [{ condition: { name: 'llm-request' } }, {}] }, proxy],
+      [
+        under({ name: 'llm-request' }, { name: 'not', condition: { name: 'authenticated' } }),
+        proxy,
+      ],
+    ]) {
+      const found = warnings(...policies);
+      expect(found, JSON.stringify(policies)).to.have.length(1);
+      expect(found[0]).to.match(said);
+    }
+  });
+
+  it('is not warned of where a policy authenticates, or may, or the scope or the condition shuts them out', () => {
+    const scoped = (scope: string) => ({ 'llm-cache': { action: { scope } } });
+    for (const policies of [
+      [keyAuth, open, proxy],
+      [{ jwt: {} }, usage, open, proxy],
+      [{ 'our-own-auth': {} }, open, proxy],
+      [scoped('shared'), proxy],
+      [scoped('consumer'), proxy],
+      [scoped('credential'), proxy],
+      [under({ name: 'llm-request' }, { name: 'authenticated' }), proxy],
+      [usage, proxy],
+    ]) {
+      expect(warnings(...policies), JSON.stringify(policies)).to.deep.equal([]);
+    }
+  });
+});
+
+describe('the Host that a client sent', () => {
+  const forwards = (policies: unknown[], serviceEndpoints?: unknown) =>
+    readPipelines({ serviceEndpoints, pipelines: { p: { policies } } })[0]?.forwardsHost;
+  const by = (action: object) => [{ proxy: { action: { serviceEndpoint: 'up', ...action } } }];
+
+  it('is replaced by the proxy policy, unless it is told to pass it on', () => {
+    expect(forwards(by({}))).to.equal(false);
+    expect(forwards(by({ changeOrigin: true, xfwd: false }))).to.equal(false);
+    expect(forwards(by({ xfwd: 'false' }))).to.equal(false);
+    for (const action of [
+      { changeOrigin: false },
+      { changeOrigin: 'false' },
+      { changeOrigin: null },
+      { xfwd: true },
+      { xfwd: 'true' },
+      { proxyOptions: { changeOrigin: false } },
+      { proxyOptions: { xfwd: true } },
+    ]) {
+      expect(forwards(by(action)), JSON.stringify(action)).to.equal(true);
+    }
+  });
+
+  it('is passed on where a serviceEndpoint says so, or one of several proxies does', () => {
+    const up = { up: { url: 'http://a', proxyOptions: { changeOrigin: false } } };
+    expect(forwards(by({}), up)).to.equal(true);
+    expect(forwards(by({ serviceEndpoint: 'other' }), up)).to.equal(false);
+    expect(forwards([...by({}), ...by({ xfwd: true })])).to.equal(true);
+  });
+
+  it('may be passed on where another policy calls the upstream', () => {
+    expect(forwards([{ 'our-own-proxy': {} }])).to.equal(true);
+    expect(forwards([{ proxy: null }])).to.equal(false);
+  });
+});
+
 describe('the pipelines of gateway.config.yml', () => {
   const step = { policy: 'llm-cache', action: undefined, condition: undefined };
 
@@ -136,6 +218,7 @@ describe('the pipelines of gateway.config.yml', () => {
         { pipeline: 'openai', policy: 'llm-cache', action, condition },
         { ...step, pipeline: 'openai' },
       ],
+      forwardsHost: true,
     });
   });
 
@@ -161,14 +244,20 @@ describe('the pipelines of gateway.config.yml', () => {
   for (const [name, pipelines] of spellings) {
     it(`may have ${name}`, () => {
       expect(readPipelines({ pipelines })).to.deep.equal([
-        { name: 'p', apiEndpoints: ['a'], steps: [{ ...step, pipeline: 'p' }] },
+        {
+          name: 'p',
+          apiEndpoints: ['a'],
+          steps: [{ ...step, pipeline: 'p' }],
+          forwardsHost: true,
+        },
       ]);
     });
   }
 
   it('may be a list, or one unnamed pipeline', () => {
     const pipeline = { apiEndpoint: 'a', policies: [{ 'llm-cache': {} }] };
-    const expected = [{ name: '0', apiEndpoints: ['a'], steps: [{ ...step, pipeline: '0' }] }];
+    const steps = [{ ...step, pipeline: '0' }];
+    const expected = [{ name: '0', apiEndpoints: ['a'], steps, forwardsHost: true }];
     expect(readPipelines({ pipelines: [pipeline] })).to.deep.equal(expected);
     expect(readPipelines({ pipeline })).to.deep.equal(expected);
   });

@@ -172,7 +172,9 @@ const settingsOf = (file: string) => (file.endsWith('.json') ? asJson : {});
 
 function verdict({ protocol, file, bytes }: Recording, request = '{}'): RefusalReason | null {
   const answer = judge(protocol, bytes, settingsOf(file));
-  return refusalOf(200, answer, protocolOf(protocol), new RequestBody([encode(request)]));
+  const body = new RequestBody([encode(request)]);
+  const asked = body.facts(protocolOf(protocol)).isStream ? 'sse' : 'json';
+  return refusalOf(200, asked, answer, protocolOf(protocol), body);
 }
 
 function withoutBody({ body: _, ...rest }: Answer): Omit<Answer, 'body'> {

@@ -38,7 +38,7 @@ describe('a request body that was seen before', () => {
   });
   const seen = (text: string) => new RequestBody([bytesOf(text)], memory);
   function keyOf(body: RequestBody, path = '/v1/chat/completions'): string {
-    const making = { settings, digest, remembered };
+    const making = { settings, digest, remembered, forwardsHost: () => false };
     return cacheKey(keyMaterial(makeRequest({ path }), body, 'anonymous', making), digest);
   }
 
@@ -80,7 +80,7 @@ describe('a request body that was seen before', () => {
 
   it('has the key that it would have without being remembered', () => {
     const fresh = (text: string) => {
-      const making = { settings, digest };
+      const making = { settings, digest, forwardsHost: () => false };
       const body = new RequestBody([bytesOf(text)]);
       return cacheKey(keyMaterial(makeRequest(), body, 'anonymous', making), digest);
     };

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
-import { consumerId } from '../policies/shared/consumer.ts';
+import { gatewayIdentity } from '../policies/shared/identity.ts';
 import { nodeDigest } from '../policies/shared/node/digest.ts';
 import { scopeOf } from '../policies/llm-cache/scope.ts';
 import { llmCacheSchema, type LlmCacheSettings } from '../schemas/llm-cache.ts';
+import { validate } from '../schemas/validate.ts';
 import { makeRequest, type RequestParts } from './support/llm-request.ts';
 
 type Scope = LlmCacheSettings['scope'];
@@ -10,15 +11,13 @@ type Scope = LlmCacheSettings['scope'];
 const digest = nodeDigest('a secret');
 const credentialHeaders = llmCacheSchema.properties.credentialHeaders.default;
 
-function scope(
-  kind: Scope,
-  parts: RequestParts = {},
-  headers: readonly string[] = credentialHeaders,
-) {
-  return scopeOf(makeRequest(parts), { scope: kind, credentialHeaders: [...headers] }, digest);
+function scope(kind: Scope, parts: RequestParts = {}, action: Partial<LlmCacheSettings> = {}) {
+  const settings = validate<LlmCacheSettings>(llmCacheSchema, { ...action, scope: kind }, 'test');
+  return scopeOf(makeRequest(parts), settings, digest);
 }
 
-const alice = { consumer: { id: 'alice' } };
+const asked = (consumer: unknown) => ({ identity: gatewayIdentity(consumer) });
+const alice = asked({ id: 'alice' });
 const key1 = { headers: { authorization: 'Bearer sk-1' } };
 const key2 = { headers: { authorization: 'Bearer sk-2' } };
 
@@ -28,7 +27,7 @@ describe('the scope of an entry', () => {
       const own = scope('auto', alice);
       expect(own).to.match(/^u[\w-]{22}$/);
       expect(scope('auto', { ...alice, ...key1 })).to.equal(own);
-      expect(scope('auto', { consumer: { id: 'bob' } })).to.not.equal(own);
+      expect(scope('auto', asked({ id: 'bob' }))).to.not.equal(own);
     });
 
     it('is the credential where there is no consumer', () => {
@@ -42,12 +41,163 @@ describe('the scope of an entry', () => {
       expect(scope('auto', { headers: { 'x-other': '1' } })).to.equal('anonymous');
     });
 
-    for (const consumer of [null, undefined, {}, { id: '' }, { id: null }, 'alice', ['alice']]) {
-      it(`takes ${JSON.stringify(consumer)} for no consumer`, () => {
-        expect(scope('auto', { consumer })).to.equal('anonymous');
-        expect(scope('auto', { consumer, ...key1 })).to.equal(scope('auto', key1));
+    it('goes by the credential where a token names nobody', () => {
+      const consumer = asked({ scope: 'read' });
+      expect(scope('auto', consumer)).to.equal('anonymous');
+      expect(scope('auto', { ...consumer, ...key1 })).to.equal(scope('auto', key1));
+    });
+
+    for (const kind of ['auto', 'consumer'] as const) {
+      it(`is none under ${kind} for a consumer that cannot be told from others, whatever credential came with it`, () => {
+        for (const id of ['', Number.NaN, 2 ** 53, {}, [], true]) {
+          expect(scope(kind, { ...asked({ id, client_id: 'web' }), ...key1 })).to.equal(null);
+        }
       });
     }
+
+    // What public gateways, providers, identity-aware proxies and load balancers call it.
+    const identities = [
+      'x-litellm-api-key',
+      'x-portkey-api-key',
+      'x-portkey-virtual-key',
+      'x-bf-vk',
+      'cf-aig-authorization',
+      'helicone-auth',
+      'apikey',
+      'x-apikey',
+      'x-auth-token',
+      'x-access-token',
+      'x-accesstoken',
+      'private-token',
+      'x-amz-security-token',
+      'x-functions-key',
+      'x-auth-request-access-token',
+      'x-auth-request-email',
+      'x-forwarded-access-token',
+      'x-forwarded-user',
+      'x-forwarded-email',
+      'x-forwarded-client-cert',
+      'x-goog-iap-jwt-assertion',
+      'x-goog-authenticated-user-email',
+      'x-goog-user-project',
+      'cf-access-jwt-assertion',
+      'cf-access-client-id',
+      'x-consumer-id',
+      'x-consumer-custom-id',
+      'x-authenticated-userid',
+      'x-credential-identifier',
+      'x-ms-client-principal',
+      'x-ms-token-aad-id-token',
+      'x-amzn-oidc-identity',
+      'x-amzn-oidc-data',
+      'x-rapidapi-proxy-secret',
+      'x-remote-user',
+      'remote_user',
+      'x-user-id',
+      'x_user_id',
+      'x-userid',
+      'x-username',
+      'x-tenant-id',
+      'x-org-id',
+      'x-organization',
+      'x-account-id',
+      'x-customer-id',
+      'x-workspace-id',
+      'x-client-id',
+      'x-session-id',
+      'session_id',
+      'mcp-session-id',
+      'x-session-affinity',
+      'x-signature',
+      'x-jwt-payload',
+      'x-ssl-client-dn',
+      'client-cert',
+      'tailscale-user-login',
+      'from',
+    ];
+    for (const name of identities) {
+      it(`counts ${name}, whose name says that it tells who asks`, () => {
+        const of = (value: string) => scope('auto', { headers: { [name]: value } });
+        expect(of('ann')).to.match(/^c/);
+        expect(of('ann')).to.not.equal(of('bob'));
+        const both = { headers: { authorization: 'Bearer shared', [name]: 'ann' } };
+        expect(scope('auto', both)).to.not.equal(of('ann'));
+      });
+    }
+
+    const others = [
+      'user-agent',
+      'x-amz-user-agent',
+      'idempotency-key',
+      'x-idempotency-key',
+      'sec-websocket-key',
+      'sec-fetch-user',
+      'sec-ch-ua',
+      'x-stainless-lang',
+      'x-stainless-retry-count',
+      'x-request-id',
+      'x-client-request-id',
+      'x-correlation-id',
+      'x-amzn-trace-id',
+      'traceparent',
+      'tracestate',
+      'baggage',
+      'x-forwarded-for',
+      'x-real-ip',
+      'accept',
+      'accept-language',
+      'content-type',
+      'content-length',
+      'origin',
+      'referer',
+      'x-title',
+      'keep-alive',
+      'connection',
+      'date',
+      'dnt',
+      'te',
+      'x-monkey',
+      'x-author',
+      'anthropic-version',
+      'openai-organization',
+      'anthropic-dangerous-direct-browser-access',
+    ];
+    for (const name of others) {
+      it(`does not count ${name}`, () => {
+        expect(scope('auto', { headers: { [name]: 'a' } })).to.equal('anonymous');
+      });
+    }
+
+    it('does not count what the operator says is no identity, by name or by its beginning', () => {
+      const headers = { Session_Id: 's', 'x-user-agent-id': 'u', authorization: 'Bearer sk-1' };
+      const action = { ignoreHeaders: ['session_id', 'X-User-*'] };
+      expect(scope('auto', { headers }, action)).to.equal(scope('auto', key1));
+      const all = { ignoreHeaders: ['*'] };
+      expect(scope('auto', { headers }, all)).to.equal('anonymous');
+    });
+
+    it('counts what a policy tells the upstream of who asks, in any spelling', () => {
+      const of = (headers: Record<string, string>, ownHeaders = {}) =>
+        scope('auto', { headers, ownHeaders });
+      expect(of({ 'x-user-id': 'ann' }))
+        .to.match(/^c/)
+        .and.to.not.equal(of({ 'x-user-id': 'bob' }));
+      expect(of({ 'X-User-Id': 'ann' })).to.equal(of({ 'x-user-id': 'ann' }));
+      const spoofed = of({ 'x-user-id': 'bob' }, { 'x-user-id': 'ann' });
+      expect(spoofed).to.not.equal(of({ 'x-user-id': 'ann' }, { 'x-user-id': 'ann' }));
+      expect(spoofed).to.not.equal(of({ 'x-user-id': 'bob' }));
+    });
+
+    it('does not depend on the order of headers', () => {
+      const headers = { authorization: 'a', 'x-user-id': 'u', cookie: 'c' };
+      const turned = Object.fromEntries(Object.entries(headers).toReversed());
+      expect(scope('auto', { headers })).to.equal(scope('auto', { headers: turned }));
+    });
+
+    it('takes a name of any length, and many names, in little time', () => {
+      const long = { headers: { [`x-${'user'.repeat(4000)}!`]: 'a', ['a-'.repeat(8000)]: 'b' } };
+      expect(scope('auto', long)).to.equal('anonymous');
+    });
   });
 
   describe('consumer', () => {
@@ -58,7 +208,7 @@ describe('the scope of an entry', () => {
     it('is none without a consumer, even with a credential', () => {
       expect(scope('consumer')).to.equal(null);
       expect(scope('consumer', key1)).to.equal(null);
-      expect(scope('consumer', { consumer: { scope: 'read' }, ...key1 })).to.equal(null);
+      expect(scope('consumer', { ...asked({ scope: 'read' }), ...key1 })).to.equal(null);
     });
   });
 
@@ -109,11 +259,19 @@ describe('the scope of an entry', () => {
 
     it('finds the headers that the operator named, in any case and named twice', () => {
       const parts = { ownHeaders: { 'X-Team-Token': 't' } };
-      const once = scope('credential', parts, ['x-team-token']);
-      expect(once).to.match(/^c/);
-      expect(scope('credential', parts, ['X-Team-Token'])).to.equal(once);
-      expect(scope('credential', parts, ['X-Team-Token', 'x-team-token'])).to.equal(once);
-      expect(scope('credential', parts)).to.equal(null);
+      const of = (...headers: string[]) =>
+        scope('credential', parts, { credentialHeaders: headers });
+      expect(of('x-team-token')).to.match(/^c/);
+      expect(of('X-Team-Token')).to.equal(of('x-team-token'));
+      expect(of('X-Team-Token', 'x-team-token')).to.equal(of('x-team-token'));
+      expect(of('x-team-*')).to.equal(of('x-team-token'));
+      expect(of('x-other')).to.equal(null);
+    });
+
+    it('goes by names as under auto, unless the operator says which headers count', () => {
+      const headers = { 'x-litellm-api-key': 'k' };
+      expect(scope('credential', { headers })).to.equal(scope('auto', { headers }));
+      expect(scope('credential', { headers }, { credentialHeaders: ['x-tenant'] })).to.equal(null);
     });
   });
 
@@ -123,7 +281,7 @@ describe('the scope of an entry', () => {
 
   it('depends on the secret, and shows neither consumer nor credential', () => {
     for (const parts of [alice, key1]) {
-      const settings = { scope: 'auto' as const, credentialHeaders: [...credentialHeaders] };
+      const settings = validate<LlmCacheSettings>(llmCacheSchema, {}, 'test');
       const own = scopeOf(makeRequest(parts), settings, digest);
       expect(own).to.not.match(/alice|sk-1/);
       expect(scopeOf(makeRequest(parts), settings, nodeDigest('another'))).to.not.equal(own);
@@ -131,45 +289,7 @@ describe('the scope of an entry', () => {
   });
 
   it('keeps a consumer apart from a credential of the same text', () => {
-    const consumer = scope('auto', { consumer: { id: 'x' } });
+    const consumer = scope('auto', asked({ id: 'x' }));
     expect(consumer?.slice(1)).to.not.equal(scope('auto', { headers: { cookie: 'x' } })?.slice(1));
-  });
-});
-
-describe('the id of a consumer', () => {
-  const id = (consumer: unknown) => consumerId(consumer, digest);
-
-  it('is its own, a number as its digits', () => {
-    expect(id({ id: 'alice', sub: 'other', username: 'other' })).to.equal('alice');
-    expect(id({ id: 7 })).to.equal('7');
-    expect(id({ id: 0 })).to.equal('0');
-  });
-
-  it('is for a bare token a digest of issuer and subject, whatever else it says', () => {
-    const token = { iss: 'https://a', sub: 's', client_id: 'c', username: 'u', exp: 1 };
-    const own = id(token);
-    expect(own).to.match(/^[\w-]{22}$/);
-    expect(id({ ...token, client_id: 'd', username: 'v', exp: 2 })).to.equal(own);
-    expect(id({ ...token, iss: 'https://b' })).to.not.equal(own);
-    expect(id({ ...token, sub: 't' })).to.not.equal(own);
-  });
-
-  it('falls back to client_id, then to username, each apart from the others', () => {
-    const bySub = id({ sub: 'x' });
-    const byClient = id({ client_id: 'x', username: 'u' });
-    const byName = id({ username: 'x' });
-    expect(byClient).to.equal(id({ client_id: 'x' }));
-    expect(new Set([bySub, byClient, byName, null])).to.have.length(4);
-  });
-
-  it('cannot be forged by shifting text between issuer and subject', () => {
-    expect(id({ iss: 'a', sub: 'bc' })).to.not.equal(id({ iss: 'ab', sub: 'c' }));
-    expect(id({ iss: 'a","b', sub: 'c' })).to.not.equal(id({ iss: 'a', sub: 'b","c' }));
-  });
-
-  it('is null where nothing identifies anybody', () => {
-    for (const nobody of [undefined, null, 'alice', 7, [], {}, { id: '', sub: '' }, { sub: {} }]) {
-      expect(id(nobody), JSON.stringify(nobody)).to.equal(null);
-    }
   });
 });

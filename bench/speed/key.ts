@@ -1,7 +1,7 @@
 import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { validate } from '../../schemas/validate.ts';
 import { noControls } from '../../policies/llm-cache/client-controls.ts';
-import { recognise } from '../../policies/llm-cache/recognition.ts';
+import { recognise, type Recognising } from '../../policies/llm-cache/recognition.ts';
 import { hashBytes, nodeDigest } from '../../policies/shared/node/digest.ts';
 import { Recent } from '../../policies/shared/recent.ts';
 import { BodyMemory, RequestBody } from '../../policies/shared/request-body.ts';
@@ -20,29 +20,38 @@ const headers: Readonly<Record<string, string>> = {
 
 /** Makes a key of each of the bodies, as the policy does; and how long one takes, in microseconds. */
 async function keysOf(bodies: readonly Uint8Array[], known: Known) {
-  const { settings, memory, remembered } = known;
+  const { memory, recognising } = known;
   const requests = bodies.map((bytes) => ({
     ...makeRequest(),
     header: (name: string) => headers[name],
-    ownHeader: (name: string) => (headers[name] === undefined ? [] : [headers[name]]),
+    headers,
+    ownHeaders: Object.entries(headers).flat(),
     body: async () => new RequestBody([bytes], memory),
   }));
   const keys: string[] = [];
   const startedAt = performance.now();
   for (const request of requests) {
-    const found = await recognise(request, noControls, settings, digest, remembered);
+    const found = await recognise(request, noControls, recognising);
     if (typeof found === 'object' && 'key' in found) keys.push(found.key);
   }
   const each = ((performance.now() - startedAt) / bodies.length) * 1000;
   return { keys, each };
 }
 
-const freshly = () => ({
-  settings: validate<LlmCacheSettings>(llmCacheSchema, {}, 'llm-cache'),
+interface Known {
+  readonly memory: BodyMemory;
+  readonly recognising: Recognising;
+}
+
+const freshly = (): Known => ({
   memory: new BodyMemory(hashBytes),
-  remembered: new Recent<string>(10_000),
+  recognising: {
+    settings: validate<LlmCacheSettings>(llmCacheSchema, {}, 'llm-cache'),
+    digest,
+    forwardsHost: () => false,
+    remembered: new Recent<string>(10_000),
+  },
 });
-type Known = ReturnType<typeof freshly>;
 
 /** What it takes to know a request, at first sight and when the same bytes were seen before. */
 export async function key(): Promise<Table> {

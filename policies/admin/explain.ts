@@ -2,6 +2,7 @@ import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { explainSchema, type ExplainQuestion } from '../../schemas/explain.ts';
 import { ConfigurationError, validate } from '../../schemas/validate.ts';
 import { explain, type ExplainParts, type Explanation } from '../llm-cache/explain.ts';
+import type { Identity } from '../shared/identity.ts';
 import { findProtocol } from '../shared/protocols/index.ts';
 import { pathOf } from '../shared/node/exchange.ts';
 import { holds } from './conditions.ts';
@@ -24,6 +25,8 @@ export interface ExplainServices {
   pipelineAt(apiEndpoint: string): CachePipeline | undefined;
   readonly apiEndpoints: readonly string[];
   parts(settings: LlmCacheSettings): ExplainParts;
+  /** Who a consumer of that description is to the host. */
+  identify(consumer: unknown): Identity;
 }
 
 /** Answers `POST /llm-cache/explain`. Throws an AdminError for a question that makes no sense. */
@@ -56,7 +59,8 @@ export async function answerQuestion(
     };
   }
   const parts = services.parts(step.settings);
-  const explanation = await explain(imaginedRequest(question, protocol), parts);
+  const request = imaginedRequest(question, protocol, services.identify);
+  const explanation = await explain(request, parts);
   const doubt = verdicts[at] === null ? ', if the condition of its step holds' : '';
   return { pipeline: name, step: at, ...explanation, rule: `${explanation.rule}${doubt}` };
 }

@@ -1,12 +1,17 @@
 import type { ExplainQuestion } from '../../schemas/explain.ts';
 import type { BodyReason, LlmRequest } from '../shared/exchange.ts';
-import { pathOf } from '../shared/node/exchange.ts';
+import type { Identity } from '../shared/identity.ts';
+import { pathOf, queryOf } from '../shared/node/exchange.ts';
 import type { Protocol } from '../shared/protocols/protocol.ts';
 import { RequestBody } from '../shared/request-body.ts';
 import type { Imagined } from './conditions.ts';
 
-/** A request that somebody asks about, instead of sending it. */
-export function imaginedRequest(question: ExplainQuestion, protocol: Protocol): LlmRequest {
+/** A request that is asked about instead of being sent, by the consumer that `identify` knows. */
+export function imaginedRequest(
+  question: ExplainQuestion,
+  protocol: Protocol,
+  identify: (consumer: unknown) => Identity,
+): LlmRequest {
   const path = pathOf(question.path);
   const headers = headersOf(question);
   const { body } = question;
@@ -14,13 +19,14 @@ export function imaginedRequest(question: ExplainQuestion, protocol: Protocol): 
   return {
     protocol,
     path,
-    query: question.path.slice(path.length),
+    query: queryOf(question.path),
     forwardedUrl: question.path,
     apiEndpoint: question.apiEndpoint,
-    consumer: consumerIn(question),
+    identity: identify(question.consumer),
     left: new AbortController().signal,
     header: (name) => headers.get(name)?.join(', '),
-    ownHeader: (name) => headers.get(name) ?? [],
+    headers: Object.fromEntries(headers),
+    ownHeaders: [...headers].flatMap(([name, values]) => values.flatMap((value) => [name, value])),
     body: async (maxBytes): Promise<RequestBody | BodyReason> =>
       bytes.length > maxBytes ? 'request-too-large' : new RequestBody([bytes]),
   };
@@ -38,12 +44,12 @@ export function imagined(question: ExplainQuestion): Imagined {
   };
 }
 
-function consumerIn({ consumer }: ExplainQuestion): unknown {
-  return typeof consumer === 'string' ? { id: consumer } : consumer;
-}
-
+/** What is asked about is JSON, unless it is said to be something else. */
 function headersOf({ headers }: ExplainQuestion): Map<string, readonly string[]> {
-  return new Map(
-    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), [value].flat()]),
-  );
+  return new Map([
+    ['content-type', ['application/json']],
+    ...Object.entries(headers).map(
+      ([name, value]) => [name.toLowerCase(), [value].flat()] as const,
+    ),
+  ]);
 }

@@ -1,6 +1,6 @@
-import { consumerId } from '../shared/consumer.ts';
 import type { Digest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
+import { consumerId } from '../shared/identity.ts';
 import { nameOrNull } from '../shared/json.ts';
 import type { RequestBody } from '../shared/request-body.ts';
 import type { WebExchange, WebRequest } from '../shared/web/exchange.ts';
@@ -68,7 +68,7 @@ export class Books {
 
   #consumerOf(request: WebRequest): string | null {
     try {
-      return consumerId(request.consumer, this.#parts.digest);
+      return consumerId(request.identity, this.#parts.digest);
     } catch {
       // Whoever could not tell has said so.
       return null;

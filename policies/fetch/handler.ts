@@ -9,7 +9,7 @@ import { deliver } from '../llm-cache/web/deliver.ts';
 import { PriceList } from '../llm-usage/price-list.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
 import { ByteBudget } from '../shared/budget.ts';
-import { consumerId, identified } from '../shared/consumer.ts';
+import { applicationIdentity, type Identity } from '../shared/identity.ts';
 import type { Digest } from '../shared/exchange.ts';
 import { FaultLog } from '../shared/faults.ts';
 import type { Protocol } from '../shared/protocols/protocol.ts';
@@ -39,7 +39,6 @@ export class CachedHandler<Rest extends readonly unknown[]> {
   readonly #store: EntryStore;
   readonly #engine: Engine;
   readonly #books: Books | null;
-  readonly #digest: Digest;
   readonly #budget: ByteBudget;
   readonly #faults = new FaultLog(console);
   readonly #stats = new CacheStats();
@@ -56,7 +55,6 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       options.store === undefined
         ? new MapStore({ maxBytes: settings.maxBytes, now })
         : new GuardedStore(options.store, this.#faults);
-    this.#digest = digest;
     this.#budget = new ByteBudget(settings.bufferedBytes);
     this.#books = this.#openBooks(digest);
     this.#engine = new Engine({
@@ -65,6 +63,8 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       settings: { ...settings, store: 'default' },
       digest,
       budget: this.#budget,
+      // A handler may go by it.
+      forwardsHost: () => true,
       timings: { lookup() {}, store() {}, firstByte() {} },
       faults: this.#faults,
       now,
@@ -78,7 +78,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       protocol,
       budget: this.#budget,
       namespace: this.#settings.namespace ?? null,
-      consumer: await this.#consumerOf(request, rest),
+      identity: await this.#identityOf(request, rest),
     });
     const tally = this.#stats.of('fetch', protocol.name);
     const visit = new Visit(exchange, this.#books, { startedAt, body: await this.#read(exchange) });
@@ -128,14 +128,13 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     return new AnswerWatch(exchange, { keep: false, maxBytes, budget: this.#budget });
   }
 
-  async #consumerOf(request: Request, rest: Rest): Promise<() => unknown> {
+  async #identityOf(request: Request, rest: Rest): Promise<() => Identity> {
     const { consumer } = this.#options;
-    if (consumer === undefined) return () => undefined;
+    if (consumer === undefined) return () => 'none';
     try {
-      const known = identified(await consumer(request, ...rest), crypto.randomUUID());
-      // Looked at once: nobody becomes somebody else before the answer is stored.
-      const id = consumerId(known, this.#digest);
-      return () => (id === null ? undefined : { id });
+      // Looked at once: no consumer becomes another before the answer is stored.
+      const identity = applicationIdentity(await consumer(request, ...rest));
+      return () => identity;
     } catch (error) {
       return () => {
         throw error;

@@ -19,9 +19,10 @@ export interface LlmCacheOptions<
   /** The key of the digests that stand for consumers and credentials; default: a random one. */
   readonly scopeSecret?: string;
   /**
-   * Who asks, where the platform or the application has found out: an id, or an object as the
-   * gateway knows them (`id`, or a token's claims). Called with what the handler is called with.
-   * Where it fails the cache stands aside.
+   * Who asks, where the platform or the application has found out: an id, or an object, which is
+   * known by its `id` or `sub`, the issuer and the tenants that it names, and without an `id` and a
+   * `sub` by all that is in it. Called with what the handler is called with. Where it fails, and for
+   * a consumer that cannot be told from others for certain, the cache stands aside.
    */
   readonly consumer?: (request: Request, ...rest: Rest) => unknown;
   /** Given the usage record of every request on a path that the cache serves, whoever answered. */

@@ -44,7 +44,9 @@ export class Admission {
     const { faults } = this.#parts;
     const { exchange, tally } = lookup;
     const seen = await flight.finished;
-    const reason = refusalOf(seen.status, seen.answer, exchange.request.protocol, lookup.body);
+    const { protocol } = exchange.request;
+    const format = formatOf(seen.headers['content-type']);
+    const reason = refusalOf(seen.status, format, seen.answer, protocol, lookup.body);
     if (reason !== null || seen.answer.body === null) {
       tally.countNotStored(reason ?? 'no-body');
       return { entry: null, outcome: isWholeStream(seen) ? 'whole' : 'failed' };

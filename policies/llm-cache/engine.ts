@@ -1,9 +1,9 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
 import type { ByteBudget } from '../shared/budget.ts';
-import { consumerId } from '../shared/consumer.ts';
 import type { Digest, Exchange } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
+import { consumerId } from '../shared/identity.ts';
 import type { AsideReason } from '../shared/reasons.ts';
 import { Recent } from '../shared/recent.ts';
 import { Admission } from './admission.ts';
@@ -14,7 +14,7 @@ import { Flight, mayBeBehind } from './flight.ts';
 import type { Flights } from './flights.ts';
 import type { Lookup } from './lookup.ts';
 import { readAlong } from './read-along.ts';
-import { recognise } from './recognition.ts';
+import { recognise, type Recognising } from './recognition.ts';
 import { freshAlways, isClientsWish, standingOf } from './request-rules.ts';
 import type { Tally } from './stats.ts';
 import type { Lease } from './stores/relay.ts';
@@ -26,6 +26,8 @@ export interface EngineParts {
   readonly flights: Flights;
   readonly settings: LlmCacheSettings;
   readonly digest: Digest;
+  /** Whether the upstream behind an apiEndpoint gets the `Host` that the client sent. */
+  forwardsHost(apiEndpoint: string | null): boolean;
   readonly budget: ByteBudget;
   readonly timings: Timings;
   readonly faults: FaultLog;
@@ -42,10 +44,11 @@ const maxAttempts = 2;
 export class Engine {
   readonly #parts: EngineParts;
   readonly #admission: Admission;
-  readonly #remembered = new Recent<string>(maxRemembered);
+  readonly #recognising: Recognising;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
+    this.#recognising = { ...parts, remembered: new Recent<string>(maxRemembered) };
     this.#admission = new Admission(parts);
   }
 
@@ -70,12 +73,11 @@ export class Engine {
   }
 
   async #receive(exchange: Exchange, tally: Tally, controls: ClientControls): Promise<Decision> {
-    const { settings, digest } = this.#parts;
     const { request } = exchange;
-    const known = await recognise(request, controls, settings, digest, this.#remembered);
+    const known = await recognise(request, controls, this.#recognising);
     if (known === 'gone') return { kind: 'gone' };
     if ('aside' in known) return aside(known.aside);
-    const consumer = consumerId(request.consumer, digest);
+    const consumer = consumerId(request.identity, this.#parts.digest);
     return this.#lookup({ exchange, consumer, tally, controls, ...known });
   }
 

@@ -1,7 +1,7 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import { type AsideReason, asideReasons } from '../shared/reasons.ts';
-import { consumerId } from '../shared/consumer.ts';
+import { consumerId } from '../shared/identity.ts';
 import { type ClientControls, noControls, readControls } from './client-controls.ts';
 import type { EntryHead } from './entry.ts';
 import type { Flights } from './flights.ts';
@@ -18,6 +18,8 @@ export interface ExplainParts {
   readonly flights: Flights;
   readonly settings: LlmCacheSettings;
   readonly digest: Digest;
+  /** Whether the upstream behind an apiEndpoint gets the `Host` that the client sent. */
+  forwardsHost(apiEndpoint: string | null): boolean;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
@@ -37,7 +39,7 @@ export interface ShownMaterial {
   readonly path: string;
   /** The parameters of the query. */
   readonly query: readonly string[];
-  /** The `varyHeaders` that the request has. */
+  /** The headers that the request has and that change the answer. */
   readonly headers: readonly string[];
   /** The body's members that count. */
   readonly members: readonly string[];
@@ -65,7 +67,7 @@ export async function explain(request: LlmRequest, parts: ExplainParts): Promise
   const controls = settings.clientControls
     ? readControls((name) => request.header(name))
     : noControls;
-  const known = await recognise(request, controls, settings, digest);
+  const known = await recognise(request, controls, parts);
   if (known === 'gone') return standsAside('not-json', controls);
   if ('aside' in known) return standsAside(known.aside, controls);
 
@@ -153,14 +155,14 @@ function shown(
     namespace: material.namespace,
     scope: {
       kind,
-      consumer: kind === 'consumer' ? consumerId(request.consumer, digest) : null,
-      headers: isCredential ? credentialNames(request, settings.credentialHeaders) : [],
+      consumer: kind === 'consumer' ? consumerId(request.identity, digest) : null,
+      headers: isCredential ? credentialNames(request, settings) : [],
     },
     protocol: material.protocol,
     stream: material.isStream,
     path: material.path,
     query: [...new Set(new URLSearchParams(material.query).keys())],
-    headers: material.vary.filter(([, value]) => value !== null).map(([name]) => name),
+    headers: [...new Set(material.vary.map(([name]) => name))],
     members: names.filter(counts).slice(0, maxShown),
     ignored: names.filter((name) => !counts(name)).slice(0, maxShown),
     canonical: members !== null,

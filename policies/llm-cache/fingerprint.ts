@@ -25,9 +25,7 @@ export function fingerprintOf(material: KeyMaterial, digest: Digest): Fingerprin
   if (material.forwardedUrl !== `${material.path}${material.query}`) {
     fingerprint['url'] = short('url', material.forwardedUrl);
   }
-  for (const [name, value] of material.vary) {
-    if (value !== null) fingerprint[`header ${name}`] = short(name, value);
-  }
+  for (const [name, value] of material.vary) fingerprint[`header ${name}`] = short(name, value);
   const members = [...(material.members ?? [['', material.text] as const])].toSorted(
     ([one], [other]) => (one < other ? -1 : 1),
   );

@@ -22,6 +22,8 @@ export interface LlmCacheServices {
   flights(store: string): Flights;
   /** The pipeline that serves an apiEndpoint. */
   pipelineOf(apiEndpoint: string | null): string;
+  /** Whether the upstream behind an apiEndpoint gets the `Host` that the client sent. */
+  forwardsHost(apiEndpoint: string | null): boolean;
   readonly digest: Digest;
   readonly budget: ByteBudget;
   readonly stats: CacheStats;

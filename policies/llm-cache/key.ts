@@ -1,12 +1,13 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
-import { headerNames } from '../shared/header-names.ts';
 import type { RequestBody } from '../shared/request-body.ts';
 import type { Recent } from '../shared/recent.ts';
 import { canonicalMembers, joinMembers } from './canonical.ts';
+import { headerRules, type HeaderSettings, inOrder } from './header-rules.ts';
+import { unusualAccept, unusualType } from './media-types.ts';
 
 // Part of the digest: a change of what is in it, or how, must not meet old entries.
-const version = 'llm-cache key 3';
+const version = 'llm-cache key 4';
 
 /** All that the provider reads and that changes the answer, and who may share it. */
 export interface KeyMaterial {
@@ -16,8 +17,8 @@ export interface KeyMaterial {
   readonly path: string;
   readonly query: string;
   readonly forwardedUrl: string;
-  /** The `varyHeaders` by name, with null for one that is absent. */
-  readonly vary: readonly (readonly [string, string | null])[];
+  /** The request's headers that change the answer, by name: each in lower case, with its value. */
+  readonly vary: readonly Varying[];
   readonly isStream: boolean;
   /** The body's members that count, in canonical form; null where it has none, and all of `text` counts. */
   readonly members: ReadonlyMap<string, string> | null;
@@ -26,10 +27,14 @@ export interface KeyMaterial {
   readonly bodyDigest: string;
 }
 
+export type Varying = readonly [name: string, value: string];
+
 /** What makes keys of one step: its settings, and what it remembers of bodies that it has seen. */
 export interface KeyMaking {
-  readonly settings: Pick<LlmCacheSettings, 'namespace' | 'varyHeaders' | 'ignoreFields'>;
+  readonly settings: HeaderSettings & Pick<LlmCacheSettings, 'namespace' | 'ignoreFields'>;
   readonly digest: Digest;
+  /** Whether the upstream behind an apiEndpoint gets the `Host` that the client sent. */
+  forwardsHost(apiEndpoint: string | null): boolean;
   /** `bodyDigest` by protocol and body; the same bytes are not canonicalised again. */
   readonly remembered?: Recent<string> | undefined;
 }
@@ -50,22 +55,22 @@ class Material implements KeyMaterial {
   readonly path: string;
   readonly query: string;
   readonly forwardedUrl: string;
-  readonly vary: readonly (readonly [string, string | null])[];
+  readonly vary: readonly Varying[];
   readonly isStream: boolean;
   readonly #body: RequestBody;
   readonly #making: KeyMaking;
   #members: ReadonlyMap<string, string> | null | undefined;
 
   constructor(request: LlmRequest, body: RequestBody, scope: string, making: KeyMaking) {
-    const { namespace, varyHeaders } = making.settings;
+    const { namespace } = making.settings;
     this.namespace = namespace ?? request.apiEndpoint ?? 'default';
     this.scope = scope;
     this.protocol = request.protocol.name;
     this.path = request.path;
     this.query = request.query;
     this.forwardedUrl = request.forwardedUrl;
-    this.vary = headerNames(varyHeaders).map((name) => [name, request.header(name) ?? null]);
     this.isStream = body.facts(request.protocol).isStream;
+    this.vary = varyingHeaders(request, this.isStream, making);
     this.#body = body;
     this.#making = making;
   }
@@ -107,9 +112,8 @@ export function cacheKey(material: KeyMaterial, digest: Digest): string {
     version,
     material.protocol,
     material.path,
-    material.query,
-    material.forwardedUrl,
-    varyText(material.vary),
+    ...urlTexts(material, digest),
+    JSON.stringify(material.vary),
     material.isStream ? 'stream' : 'json',
     material.bodyDigest,
   ];
@@ -117,9 +121,37 @@ export function cacheKey(material: KeyMaterial, digest: Digest): string {
   return `${encodeURIComponent(namespace)}:${scope}:${digest.sha256(digested.join('\n'))}`;
 }
 
-/** Each name, and its value in quotes where it has one. */
-function varyText(vary: KeyMaterial['vary']): string {
-  return vary.map(([name, value]) => (value === null ? name : name + JSON.stringify(value))).join();
+/** What may have a credential in it is keyed, so that nobody finds it by trying. */
+function urlTexts({ query, forwardedUrl }: KeyMaterial, digest: Digest): readonly string[] {
+  if (query === '' && !/[?@]/.test(forwardedUrl)) return [query, forwardedUrl];
+  return ['keyed', digest.hmac(JSON.stringify([query, forwardedUrl]))];
+}
+
+/** As they will be forwarded, whoever put them there. */
+function varyingHeaders(request: LlmRequest, isStream: boolean, making: KeyMaking): Varying[] {
+  const { settings, digest } = making;
+  const { headers, apiEndpoint } = request;
+  const rules = headerRules(settings);
+  const found: Varying[] = [];
+  for (const key of Object.keys(headers)) {
+    const { name, varies, isSecret } = rules.of(key);
+    if (varies === false || (varies === 'host' && !making.forwardsHost(apiEndpoint))) continue;
+    const header = headers[key];
+    const text = typeof header === 'string' ? header : header?.join(', ');
+    const value = name === 'forwarded' ? hostsOf(text) : text;
+    if (value !== undefined) found.push([name, isSecret ? digest.hmac(value) : value]);
+  }
+  const accept = unusualAccept(request.header('accept'), isStream);
+  if (accept !== null) found.push(['accept', accept]);
+  const type = unusualType(request.header('content-type'));
+  if (type !== null) found.push(['content-type', type]);
+  return inOrder(found);
+}
+
+/** RFC 7239, section 5.3: what else the header tells is of the client's connection, not of the answer. */
+function hostsOf(forwarded: string | undefined): string | undefined {
+  const hosts = forwarded?.match(/(?<=^|[;,\s])host=(?:"[^"]*"|[^;,\s]*)/gi);
+  return hosts?.join().toLowerCase();
 }
 
 function countingMembers(

@@ -1,11 +1,10 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
-import type { Digest, LlmRequest } from '../shared/exchange.ts';
+import type { LlmRequest } from '../shared/exchange.ts';
 import type { AsideReason } from '../shared/reasons.ts';
 import type { RequestBody } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
-import { cacheKey, type KeyMaterial, keyMaterial } from './key.ts';
-import type { Recent } from '../shared/recent.ts';
-import { asideByBody, asideByControls } from './request-rules.ts';
+import { cacheKey, type KeyMaking, type KeyMaterial, keyMaterial } from './key.ts';
+import { asideByBody, asideByControls, asideByHeaders } from './request-rules.ts';
 import { scopeOf } from './scope.ts';
 
 /** What a request is known by; a reason where the cache stands aside; `gone` when its client left. */
@@ -14,16 +13,20 @@ export type Recognition =
   | { readonly aside: AsideReason }
   | 'gone';
 
-/** The first steps of the story: recv, key. `remembered` is one for each step of a pipeline. */
+/** What one step of a pipeline recognises requests with. */
+export interface Recognising extends KeyMaking {
+  readonly settings: LlmCacheSettings;
+}
+
+/** The first steps of the story: recv, key. */
 export async function recognise(
   request: LlmRequest,
   controls: ClientControls,
-  settings: LlmCacheSettings,
-  digest: Digest,
-  remembered?: Recent<string>,
+  recognising: Recognising,
 ): Promise<Recognition> {
-  const byControls = asideByControls(controls);
-  if (byControls !== null) return { aside: byControls };
+  const { settings, digest } = recognising;
+  const byHead = asideByControls(controls) ?? asideByHeaders(request);
+  if (byHead !== null) return { aside: byHead };
 
   const body = await request.body(settings.maxRequestBytes);
   if (body === 'gone') return 'gone';
@@ -33,7 +36,6 @@ export async function recognise(
 
   const scope = scopeOf(request, settings, digest);
   if (scope === null) return { aside: 'no-scope' };
-  const making = { settings, digest, remembered };
-  const material = keyMaterial(request, body, scope, making);
+  const material = keyMaterial(request, body, scope, recognising);
   return { body, material, key: cacheKey(material, digest) };
 }

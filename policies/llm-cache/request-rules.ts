@@ -1,12 +1,26 @@
+import type { LlmRequest } from '../shared/exchange.ts';
 import type { Protocol } from '../shared/protocols/protocol.ts';
 import type { AsideReason } from '../shared/reasons.ts';
 import type { RequestBody } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
 import type { CachedResponse } from './entry.ts';
+import { problemOfType } from './media-types.ts';
 
-/** Why the cache has nothing to do with this request, by its headers; null when it has. */
+/** Why the cache has nothing to do with this request, by what its client asks of it; null when it has. */
 export function asideByControls(controls: ClientControls): AsideReason | null {
   return controls.bypass ?? (controls.exact ? null : 'layer-off');
+}
+
+const methodOverrides = ['x-http-method-override', 'x-http-method', 'x-method-override'];
+
+/** Why the cache has nothing to do with this request, by what its headers tell of it; null when it has. */
+export function asideByHeaders(request: Pick<LlmRequest, 'header'>): AsideReason | null {
+  for (const name of methodOverrides) {
+    // To an upstream that goes by it this is no POST.
+    const method = request.header(name);
+    if (method !== undefined && method.toUpperCase() !== 'POST') return 'stateful';
+  }
+  return problemOfType(request.header('content-type'));
 }
 
 /** Why the cache has nothing to do with this request, by its body; null when it has. */

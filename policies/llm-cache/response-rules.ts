@@ -3,9 +3,13 @@ import type { Protocol } from '../shared/protocols/protocol.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
 import type { RequestBody } from '../shared/request-body.ts';
 
-/** Why an answer may not be stored, the first reason that applies; null when it may. */
+/**
+ * Why an answer may not be stored, the first reason that applies; null when it may. `format` is how
+ * it is written.
+ */
 export function refusalOf(
   status: number,
+  format: 'json' | 'sse' | null,
   answer: Answer,
   protocol: Protocol,
   request: RequestBody,
@@ -14,6 +18,8 @@ export function refusalOf(
   if (status === 0 && answer.fault !== null) return answer.fault;
   if (status !== 200) return 'status';
   if (answer.fault !== null) return answer.fault;
+  // Events where none were asked for, or JSON in place of a stream: no protocol here answers so.
+  if (format !== (request.facts(protocol).isStream ? 'sse' : 'json')) return 'content-type';
   if (answer.refused) return 'refusal';
   for (const reason of answer.finishReasons) {
     if (reason === null) return 'no-finish-reason';

@@ -1,36 +1,52 @@
-import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
-import { consumerId } from '../shared/consumer.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
-import { headerNames } from '../shared/header-names.ts';
+import { headerRules, type HeaderSettings, inOrder } from './header-rules.ts';
 
 /**
  * The circle that may share the answer to `request`, as a text that tells nothing of it; null where
- * the settings ask for one that the request does not have.
+ * the settings ask for one that the request does not have, and where it cannot be told who asks.
  */
 export function scopeOf(
   request: LlmRequest,
-  settings: Pick<LlmCacheSettings, 'scope' | 'credentialHeaders'>,
+  settings: HeaderSettings,
   digest: Digest,
 ): string | null {
   const { scope } = settings;
   if (scope === 'shared') return 'shared';
   if (scope !== 'credential') {
-    const consumer = consumerId(request.consumer, digest);
-    if (consumer !== null) return `u${digest.hmac(JSON.stringify(['consumer', consumer]))}`;
+    const { identity } = request;
+    if (identity === 'unreadable') return null;
+    if (identity !== 'none') return `u${digest.hmac(`consumer\n${identity.text}`)}`;
     if (scope === 'consumer') return null;
   }
-  const credentials = credentialsOf(request, settings.credentialHeaders);
+  const credentials = credentialsOf(request, settings);
   if (credentials.length > 0) return `c${digest.hmac(JSON.stringify(['credential', credentials]))}`;
   return scope === 'auto' ? 'anonymous' : null;
 }
 
-/** The client's own, whatever a policy put in their place for the upstream. */
-function credentialsOf(request: LlmRequest, names: readonly string[]): [string, string][] {
-  const found: [string, string][] = [];
-  for (const name of headerNames(names)) {
-    for (const value of request.ownHeader(name)) if (value !== '') found.push([name, value]);
+type Credential = readonly [name: string, value: string, from: 'client' | 'policy'];
+
+/**
+ * The client's own, whatever a policy put in their place for the upstream; and what a policy tells
+ * the upstream of who asks, in a header that is none of the listed.
+ */
+function credentialsOf(request: LlmRequest, settings: HeaderSettings): readonly Credential[] {
+  const rules = headerRules(settings);
+  const found: Credential[] = [];
+  const { ownHeaders, headers } = request;
+  for (let at = 0; at + 1 < ownHeaders.length; at += 2) {
+    const { name, identity } = rules.of(ownHeaders[at] ?? '');
+    const value = ownHeaders[at + 1] ?? '';
+    if (identity !== null && value !== '') found.push([name, value, 'client']);
   }
-  return found;
+  const own = found.length;
+  for (const key of Object.keys(headers)) {
+    const { name, identity } = rules.of(key);
+    if (identity !== 'name') continue;
+    const value = String(headers[key] ?? '');
+    const isOwn = found.slice(0, own).some((one) => one[0] === name && one[1] === value);
+    if (value !== '' && !isOwn) found.push([name, value, 'policy']);
+  }
+  return inOrder(found);
 }
 
 export type ScopeKind = 'consumer' | 'credential' | 'anonymous' | 'shared';
@@ -42,6 +58,6 @@ export function scopeKind(scope: string): ScopeKind {
 }
 
 /** The names of the credential headers that the request has, and goes by where its scope is of that kind. */
-export function credentialNames(request: LlmRequest, names: readonly string[]): readonly string[] {
-  return [...new Set(credentialsOf(request, names).map(([name]) => name))];
+export function credentialNames(request: LlmRequest, settings: HeaderSettings): readonly string[] {
+  return [...new Set(credentialsOf(request, settings).map(([name]) => name))];
 }

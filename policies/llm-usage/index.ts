@@ -4,9 +4,9 @@ import { llmUsageSchema, type LlmUsageSettings } from '../../schemas/llm-usage.t
 import { validate } from '../../schemas/validate.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
 import type { ByteBudget } from '../shared/budget.ts';
-import { consumerId } from '../shared/consumer.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
+import { consumerId } from '../shared/identity.ts';
 import { type Carrier, gatewayCarrier } from '../shared/node/carrier.ts';
 import { type NodeExchange, exchangeOf } from '../shared/node/exchange.ts';
 import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
@@ -144,7 +144,7 @@ async function record(exchange: NodeExchange, parts: Parts): Promise<void> {
 /** Null, too, where the application fails to tell: a record without a consumer is better than none. */
 function consumerOf(request: LlmRequest, { digest, faults }: LlmUsageServices): string | null {
   try {
-    return consumerId(request.consumer, digest);
+    return consumerId(request.identity, digest);
   } catch (error) {
     faults.report('llm-usage: a consumer could not be told', error);
     return null;

@@ -1,4 +1,5 @@
 import type { Answer } from './answer.ts';
+import type { Identity } from './identity.ts';
 import type { Protocol } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
 import type { RequestBody } from './request-body.ts';
@@ -15,14 +16,16 @@ export interface LlmRequest {
   readonly forwardedUrl: string;
   /** The apiEndpoint that matched. */
   readonly apiEndpoint: string | null;
-  /** Whoever the gateway authenticated; undefined without one. */
-  readonly consumer: unknown;
+  /** Who asks, as the host has authenticated it. Throws where that could not be told. */
+  readonly identity: Identity;
   /** Aborted when the client has left before it had its answer. */
   readonly left: AbortSignal;
   /** A header as it will be forwarded, by lower-case name. */
   header(name: string): string | undefined;
-  /** Every value of a header as the client itself sent it, by lower-case name. */
-  ownHeader(name: string): readonly string[];
+  /** All headers as they will be forwarded, by name; a policy may have written one in any case. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  /** Every header line as the client itself sent it: a name in any case, its value, and so on. */
+  readonly ownHeaders: readonly string[];
   /**
    * The body that will be forwarded, read once and offered again. Where it cannot be held it flows
    * on as it is and the reason is told; `gone` when the client left before its end.

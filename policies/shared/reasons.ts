@@ -10,13 +10,13 @@ export const asideReasons = {
   refresh: 'the client sent `X-Cache-Control: refresh`',
   'max-age': 'the client sent `Cache-Control: max-age=N` and what is stored is older',
   'no-scope':
-    'nobody to keep the answer for: `scope: consumer` without a consumer, `scope: credential` without a credential',
+    'no scope to keep the answer in: `scope: consumer` without a consumer, `scope: credential` without a credential, or a consumer that cannot be told from others for certain',
   'request-too-large': 'the request body is larger than `maxRequestBytes`',
   'buffer-limit': 'the bodies held at once would pass `limits.bufferedBytes`',
-  'not-json': 'the request body is not a JSON object',
-  'not-utf8': 'the request body is not valid UTF-8',
+  'not-json': 'the request body is not a JSON object, or its `Content-Type` is another',
+  'not-utf8': 'the request body is not valid UTF-8, or its `Content-Type` names another charset',
   stateful:
-    'a replay would lose an effect at the provider (`background: true`, `conversation`, `container`)',
+    'a replay would lose an effect at the provider (`background: true`, `conversation`, `container`, a method override)',
   'layer-off': 'the client sent `X-Cache-Type: semantic`, and there is no semantic layer',
   'only-if-cached':
     'the client sent `Cache-Control: only-if-cached` and nothing stored serves: 504',
@@ -34,7 +34,8 @@ export const refusalReasons = {
   aborted: 'the upstream broke off before the end',
   'client-left': 'the client left before the end',
   encoding: 'the `Content-Encoding` is unknown to this runtime, or the body does not decode',
-  'content-type': 'the `Content-Type` is neither JSON nor `text/event-stream`',
+  'content-type':
+    'the `Content-Type` is not what the request asked for: `text/event-stream` for a stream, else JSON',
   malformed: 'not JSON, or a stream with a payload that is not JSON',
   incomplete: 'not what the protocol calls a whole answer, or a stream without its ending',
   'error-in-body': 'the body carries an error',

@@ -1,4 +1,5 @@
 import type { BodyReason, LlmRequest } from '../../policies/shared/exchange.ts';
+import type { Identity } from '../../policies/shared/identity.ts';
 import { findProtocol } from '../../policies/shared/protocols/index.ts';
 import type { Protocol } from '../../policies/shared/protocols/protocol.ts';
 import { RequestBody } from '../../policies/shared/request-body.ts';
@@ -11,7 +12,8 @@ export interface RequestParts {
   readonly query?: string;
   readonly forwardedUrl?: string;
   readonly apiEndpoint?: string | null;
-  readonly consumer?: unknown;
+  /** Default: `none`. */
+  readonly identity?: Identity;
   /** As they will be forwarded. */
   readonly headers?: Readonly<Record<string, string>>;
   /** As the client sent them; those of `headers` where nothing is said. */
@@ -33,11 +35,11 @@ export function makeRequest(parts: RequestParts = {}): LlmRequest {
     query,
     forwardedUrl: parts.forwardedUrl ?? `${path}${query}`,
     apiEndpoint: parts.apiEndpoint === undefined ? 'openai' : parts.apiEndpoint,
-    consumer: parts.consumer,
+    identity: parts.identity ?? 'none',
     left: parts.left ?? new AbortController().signal,
     header: (name) => forwarded.get(name) ?? undefined,
-    ownHeader: (name) =>
-      own.filter(([one]) => one.toLowerCase() === name).flatMap(([, value]) => value),
+    headers,
+    ownHeaders: own.flatMap(([name, values]) => [values].flat().flatMap((value) => [name, value])),
     body: async (maxBytes) => parts.noBody ?? (body.length > maxBytes ? 'request-too-large' : body),
   };
 }

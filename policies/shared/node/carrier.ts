@@ -1,5 +1,6 @@
 import type { ByteBudget } from '../budget.ts';
 import type { BodyReason } from '../exchange.ts';
+import { gatewayIdentity, type Identity } from '../identity.ts';
 import type { RequestBody } from '../request-body.ts';
 import { type HeldBody, offerBody, readBody } from './body.ts';
 import type { GatewayRequest } from './gateway.ts';
@@ -7,8 +8,8 @@ import type { GatewayRequest } from './gateway.ts';
 /** What a request is known by beside HTTP, and how its body goes on: in the gateway, or in an app. */
 export interface Carrier {
   readonly apiEndpoint: string | null;
-  /** Whoever was authenticated; undefined without one. */
-  readonly consumer: unknown;
+  /** Who asks, as the host has authenticated it. Throws where that could not be told. */
+  readonly identity: Identity;
   readonly requestId: string | null;
   /** The path and query that will be forwarded. */
   readonly forwardedUrl: string;
@@ -38,8 +39,8 @@ class GatewayCarrier implements Carrier {
     return this.#req.egContext.apiEndpoint?.apiEndpointName ?? null;
   }
 
-  get consumer(): unknown {
-    return this.#req.egContext.consumer;
+  get identity(): Identity {
+    return gatewayIdentity(this.#req.egContext.consumer);
   }
 
   get requestId(): string | null {

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Answer } from '../answer.ts';
 import type { ByteBudget } from '../budget.ts';
 import type { BodyReason, Exchange, LlmRequest } from '../exchange.ts';
+import type { Identity } from '../identity.ts';
 import { findProtocol } from '../protocols/index.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import type { RequestBody } from '../request-body.ts';
@@ -196,9 +197,24 @@ export function protocolOf(req: Pick<AppRequest, 'method' | 'originalUrl'>): Pro
   return req.method === 'POST' ? findProtocol(pathOf(req.originalUrl)) : null;
 }
 
-export function pathOf(url: string): string {
-  const end = url.indexOf('?');
-  return end < 0 ? url : url.slice(0, end);
+/** The path in a request's target, without its query. */
+export function pathOf(target: string): string {
+  const start = pathStart(target);
+  const end = target.indexOf('?', start);
+  return (end < 0 ? target.slice(start) : target.slice(start, end)) || '/';
+}
+
+/** RFC 9112, section 3.2.2: in absolute form an authority stands before it, maybe with a password. */
+function pathStart(target: string): number {
+  if (target.startsWith('/')) return 0;
+  const authority = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(target);
+  return authority?.[0].length ?? 0;
+}
+
+/** The query in a request's target, with its question mark; empty without one. */
+export function queryOf(target: string): string {
+  const start = target.indexOf('?');
+  return start < 0 ? '' : target.slice(start);
 }
 
 class NodeRequest implements LlmRequest {
@@ -207,7 +223,6 @@ class NodeRequest implements LlmRequest {
   readonly query: string;
   readonly #passage: Passage;
   readonly #carrier: Carrier;
-  #own: Map<string, string[]> | null = null;
 
   constructor(passage: Passage, carrier: Carrier) {
     const { originalUrl } = passage.req;
@@ -215,7 +230,7 @@ class NodeRequest implements LlmRequest {
     this.#carrier = carrier;
     this.protocol = passage.protocol;
     this.path = pathOf(originalUrl);
-    this.query = originalUrl.slice(this.path.length);
+    this.query = queryOf(originalUrl);
   }
 
   get forwardedUrl(): string {
@@ -226,8 +241,8 @@ class NodeRequest implements LlmRequest {
     return this.#carrier.apiEndpoint;
   }
 
-  get consumer(): unknown {
-    return this.#carrier.consumer;
+  get identity(): Identity {
+    return this.#carrier.identity;
   }
 
   get left(): AbortSignal {
@@ -239,23 +254,15 @@ class NodeRequest implements LlmRequest {
     return Array.isArray(value) ? value.join(', ') : value;
   }
 
-  ownHeader(name: string): readonly string[] {
-    return (this.#own ??= headersIn(this.#passage.req.rawHeaders)).get(name) ?? [];
+  get headers(): LlmRequest['headers'] {
+    return this.#passage.req.headers;
+  }
+
+  get ownHeaders(): readonly string[] {
+    return this.#passage.req.rawHeaders;
   }
 
   body(maxBytes: number): Promise<RequestBody | BodyReason> {
     return this.#passage.body(maxBytes, this.#carrier);
   }
-}
-
-/** By lower-case name, as the client sent them. */
-function headersIn(raw: readonly string[]): Map<string, string[]> {
-  const found = new Map<string, string[]>();
-  for (let at = 0; at + 1 < raw.length; at += 2) {
-    const [name = '', value = ''] = [raw[at]?.toLowerCase(), raw[at + 1]];
-    const known = found.get(name);
-    if (known === undefined) found.set(name, [value]);
-    else known.push(value);
-  }
-  return found;
 }

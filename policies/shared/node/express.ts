@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import { identified } from '../consumer.ts';
+import { applicationIdentity } from '../identity.ts';
 import type { Carrier } from './carrier.ts';
 import type { AppRequest } from './gateway.ts';
 import { rereadBody } from './reread.ts';
@@ -17,11 +16,10 @@ export function expressCarrier(
 ): (req: AppRequest, res: ServerResponse) => Carrier {
   const { apiEndpoint, consumer } = options;
   return (req, res) => {
-    const stranger = randomUUID();
     return {
       apiEndpoint,
-      get consumer() {
-        return identified(consumer(req), stranger);
+      get identity() {
+        return applicationIdentity(consumer(req));
       },
       get requestId() {
         return 'id' in req && typeof req.id === 'string' ? req.id : null;

@@ -1,6 +1,7 @@
 import type { Answer } from '../answer.ts';
 import type { ByteBudget } from '../budget.ts';
 import type { BodyReason, Exchange, LlmRequest } from '../exchange.ts';
+import type { Identity } from '../identity.ts';
 import { findProtocol } from '../protocols/index.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import type { RequestBody } from '../request-body.ts';
@@ -11,7 +12,7 @@ export interface WebExchangeParts {
   readonly budget: ByteBudget;
   readonly namespace: string | null;
   /** Throws where it could not be told who asks. */
-  readonly consumer: () => unknown;
+  readonly identity: () => Identity;
 }
 
 /** One request to a fetch handler. */
@@ -40,33 +41,46 @@ export class WebRequest implements LlmRequest {
   readonly #request: Request;
   readonly #parts: WebExchangeParts;
   #read: ReadBody | null = null;
+  readonly #host: string;
+  #headers: Readonly<Record<string, string>> | null = null;
 
   constructor(request: Request, parts: WebExchangeParts) {
     const { host, pathname, search } = new URL(request.url);
+    this.#host = host;
     this.#request = request;
     this.#parts = parts;
     this.protocol = parts.protocol;
     this.path = pathname;
     this.query = search;
-    // A handler may go by the host: who asks it of another asks for something else.
-    this.forwardedUrl = `//${host}${pathname}${search}`;
+    this.forwardedUrl = `${pathname}${search}`;
     this.apiEndpoint = parts.namespace;
     // Some platforms have none.
     const signal = request.signal as AbortSignal | null | undefined;
     this.left = signal ?? new AbortController().signal;
   }
 
-  get consumer(): unknown {
-    return this.#parts.consumer();
+  get identity(): Identity {
+    return this.#parts.identity();
   }
 
   header(name: string): string | undefined {
     return this.#request.headers.get(name) ?? undefined;
   }
 
-  ownHeader(name: string): readonly string[] {
-    const value = this.#request.headers.get(name);
-    return value === null ? [] : [value];
+  get headers(): Readonly<Record<string, string>> {
+    return (this.#headers ??= this.#allHeaders());
+  }
+
+  get ownHeaders(): readonly string[] {
+    return Object.entries(this.headers).flat();
+  }
+
+  /** With the host that the url has: some platforms have no header for it. */
+  #allHeaders(): Record<string, string> {
+    const headers = Object.fromEntries(this.#request.headers);
+    const { host: told } = headers;
+    const host = told === undefined || told === this.#host ? this.#host : `${this.#host}, ${told}`;
+    return { ...headers, host };
   }
 
   async body(maxBytes: number): Promise<RequestBody | BodyReason> {
