@@ -79,7 +79,8 @@ async function run(line: string): Promise<Reply> {
 }
 
 async function post(url: string, body: object): Promise<Reply> {
-  const res = await fetch(url, { method: 'POST', body: JSON.stringify(body) });
+  const headers = { 'content-type': 'application/json' };
+  const res = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
   return {
     status: res.status,
     headers: res.headers,
