@@ -1,6 +1,7 @@
 import process from 'node:process';
 import { writeTable } from './readme.ts';
 import { crowd } from './reliability/crowd.ts';
+import { deaths } from './reliability/deaths.ts';
 import { frozen, killed } from './reliability/redis.ts';
 import type { Scenario } from './reliability/scenario.ts';
 import { soak } from './reliability/soak.ts';
@@ -16,6 +17,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   frozen,
   killed,
   lies,
+  deaths,
   leavers,
   soak,
 };

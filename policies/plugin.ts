@@ -50,7 +50,7 @@ export function init(context: PluginContext, root: string): void {
 function begin(log: Log): Runtime {
   const begun = new Runtime(log);
   flushAtExit(
-    () => begun.flush(),
+    () => begun.finish(),
     () => begun.flushSync(),
   );
   return begun;

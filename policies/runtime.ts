@@ -22,6 +22,7 @@ import type { Digest } from './shared/exchange.ts';
 import { FaultLog } from './shared/faults.ts';
 import type { Log } from './shared/log.ts';
 import { nodeDigest } from './shared/node/digest.ts';
+import { inTurn, runTurn } from './shared/node/turn.ts';
 
 /** What the policies work with. */
 export type Services = LlmCacheServices & LlmUsageServices;
@@ -34,6 +35,9 @@ interface Configured {
   readonly identify: Configuration['identify'];
 }
 
+/** How long records that wait for the end of an answer may keep the process from its own. */
+const patienceMs = 1000;
+
 /** What outlives every reload of the configuration in this process. */
 export class Runtime {
   readonly faults: FaultLog;
@@ -45,6 +49,7 @@ export class Runtime {
   readonly #sinks: SinkRegistry;
   readonly #ledgers: LedgerRegistry;
   readonly #metrics: Metrics;
+  readonly #pending = new Set<Promise<void>>();
   #configured: Configured | null = null;
 
   constructor(log: Log) {
@@ -101,20 +106,29 @@ export class Runtime {
     };
   }
 
+  /** The same, and first lets the answers whose clients have all of them be read to their end. */
+  async finish(): Promise<void> {
+    const patience = new Promise<void>((resolve) => setTimeout(resolve, patienceMs).unref());
+    await Promise.race([Promise.all(this.#pending), patience]);
+    await this.flush();
+  }
+
   /** Resolves when all that the books have taken so far is out, or was given up with a word in the log. */
   async flush(): Promise<void> {
+    runTurn();
     await Promise.all([this.#sinks.flush(), this.#ledgers.flush()]);
   }
 
   /** The same at the very end of the process, where nothing asynchronous runs any more. */
   flushSync(): void {
+    runTurn();
     this.#sinks.flushSync();
     this.#ledgers.flushSync();
   }
 
   /** Flushes, and lets go of every connection, file and entry. */
   async close(): Promise<void> {
-    await this.flush();
+    await this.finish();
     await Promise.all([this.#sinks.close(), this.#ledgers.close()]);
     // The books may use the connections of stores.
     await this.#stores.close();
@@ -155,6 +169,11 @@ export class Runtime {
       stats: this.#stats,
       timings: this.#metrics,
       faults: this.faults,
+      defer: inTurn,
+      pending: (record) => {
+        this.#pending.add(record);
+        void record.finally(() => this.#pending.delete(record));
+      },
     };
   }
 

@@ -204,6 +204,11 @@ const rateProperties = {
   reasoning: rate('output tokens spent on reasoning'),
   outputAudio: rate('output tokens that are audio'),
   outputImage: rate('output tokens that are images'),
+  citation: rate('tokens of citations'),
+  webSearch: rate('web searches that the provider makes: USD per thousand of them'),
+  fileSearch: rate('searches in files that the provider holds: USD per thousand of them'),
+  codeExecution: rate('runs of code in its sandbox: USD per thousand of them'),
+  imageGeneration: rate('images that a tool of the provider makes: USD per thousand of them'),
 } as const;
 
 const usageProperties = {
@@ -223,7 +228,7 @@ const usageProperties = {
     additionalProperties: closed(rateProperties, { required: ['input'] }),
     default: {},
     description:
-      'USD per million tokens, by model or by the beginning of its name; wins over the built-in list',
+      'USD per million tokens, and per thousand calls of a tool, by model or by the beginning of its name; wins over the built-in list',
   },
 } as const;
 

@@ -68,7 +68,10 @@ describe('AnswerReader', () => {
         usage,
         finishReasons: ['stop'],
         refused: false,
+        parts: 1,
+        expiresAt: null,
         fault: null,
+        cut: null,
       });
     });
 
@@ -218,9 +221,43 @@ describe('AnswerReader', () => {
         usage: { inputTokens: 7, outputTokens: 1, totalTokens: 8, details: {} },
         finishReasons: [null],
         refused: false,
+        parts: null,
+        expiresAt: null,
         fault: 'client-left',
+        cut: 'client-left',
         body: null,
       });
+    });
+
+    it('tells why it was not read to its end, where it was not', () => {
+      const cutOf = (body: string, settings: object, reason: 'aborted' | 'too-large') => {
+        const reader = readerOf('chat', settings);
+        reader.chunk(encode(body));
+        return reader.abort(reason).cut;
+      };
+      expect(cutOf(smallStreams.chat.slice(0, 90), {}, 'aborted')).to.equal('aborted');
+      expect(cutOf(smallStreams.chat, {}, 'aborted'), 'behind its ending').to.equal(null);
+      expect(cutOf(chatJson, asJson, 'aborted')).to.equal('aborted');
+      expect(cutOf(chatJson, { ...asJson, maxBytes: 9 }, 'aborted')).to.equal('too-large');
+      expect(judge('chat', chatJson, { ...asJson, maxBytes: 9 }).cut).to.equal('too-large');
+      expect(judge('chat', chatJson, asJson).cut).to.equal(null);
+      expect(judge('chat', smallStreams.chat, { maxBytes: 99 }).cut, 'read all the same').to.equal(
+        null,
+      );
+    });
+
+    it('is done with once nothing that comes is worth its decoding', () => {
+      const doneAfter = (body: string, settings: object) => {
+        const reader = readerOf('chat', settings);
+        reader.chunk(encode(body));
+        return reader.isDone;
+      };
+      expect(doneAfter('{', asJson)).to.equal(false);
+      expect(doneAfter('{'.repeat(10), { ...asJson, maxBytes: 9 })).to.equal(true);
+      expect(doneAfter('{', { ...asJson, budget: new ByteBudget(0) })).to.equal(true);
+      expect(doneAfter('<p>', { contentType: 'text/html' })).to.equal(true);
+      // There may be usage at its end.
+      expect(doneAfter('data: {"error":1}\n\n', { maxBytes: 9 })).to.equal(false);
     });
 
     it('does not make a whole answer of one that broke off behind its ending', () => {
@@ -369,7 +406,13 @@ describe('AnswerReader', () => {
     const broken = {
       ...protocolOf('chat'),
       readAnswer: fails,
-      streamReader: () => ({ ended: false, event: fails, done: fails, reading: fails }),
+      streamReader: () => ({
+        ended: false,
+        fault: null,
+        event: fails,
+        done: fails,
+        reading: fails,
+      }),
     };
     for (const contentType of ['application/json', 'text/event-stream']) {
       for (const finish of ['end', 'abort'] as const) {

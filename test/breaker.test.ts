@@ -1,12 +1,13 @@
 import { expect } from 'chai';
 import { Breaker } from '../policies/shared/redis/breaker.ts';
-import { eventually } from './support/eventually.ts';
+import { useFakeClock } from './support/fake-clock.ts';
 
 describe('the breaker', () => {
   let changes: (readonly [boolean, string])[];
   let probes: number;
   let isBack: boolean;
   let breaker: Breaker;
+  const clock = useFakeClock();
 
   beforeEach(() => {
     changes = [];
@@ -40,12 +41,12 @@ describe('the breaker', () => {
   it('asks once a second while it is open, and closes when there is an answer', async () => {
     fail(3);
     expect(probes).to.equal(0);
-    const begin = Date.now();
-    await eventually(() => probes === 2, 'two probes');
-    expect(Date.now() - begin).to.be.within(1900, 2600);
+    await clock().tickAsync(2999);
+    expect(probes).to.equal(2);
     expect(breaker.isOpen).to.equal(true);
     isBack = true;
-    await eventually(() => !breaker.isOpen, 'it closes', 1500);
+    await clock().tickAsync(1);
+    expect(breaker.isOpen).to.equal(false);
     expect(changes.map(([open]) => open)).to.deep.equal([true, false]);
     fail(2);
     expect(breaker.isOpen).to.equal(false);
@@ -57,7 +58,7 @@ describe('the breaker', () => {
     breaker.succeeded();
     expect(breaker.isOpen).to.equal(false);
     expect(changes.length).to.equal(2);
-    await new Promise((resolve) => setTimeout(resolve, 1200));
+    await clock().tickAsync(60_000);
     expect(probes).to.equal(0);
   });
 

@@ -123,7 +123,7 @@ describe('the settings in system.config.yml', () => {
     ],
     [
       { usage: { prices: { 'gpt-4o': { input: 1, cached: 1 } } } },
-      'unknown parameter "usage.prices.gpt-4o.cached", expected one of input, cachedInput, cacheWrite, cacheWrite1h, inputAudio, inputImage, output, reasoning, outputAudio, outputImage',
+      'unknown parameter "usage.prices.gpt-4o.cached", expected one of input, cachedInput, cacheWrite, cacheWrite1h, inputAudio, inputImage, output, reasoning, outputAudio, outputImage, citation, webSearch, fileSearch, codeExecution, imageGeneration',
     ],
   ];
   for (const [settings, message] of wrong) {

@@ -3,11 +3,13 @@ import * as zlib from 'node:zlib';
 import { expect } from 'chai';
 import type { RefusalReason } from '../policies/shared/reasons.ts';
 import { decoding } from '../policies/shared/node/decode.ts';
+import { decoding as webDecoding } from '../policies/shared/web/decode.ts';
 
 const text = 'data: {"choices":[{"delta":{"content":"Grüße"}}]}\n\n'.repeat(50);
 
 /** What comes out; `first` resolves at the first bytes, `over` at the ending. */
 class Sink {
+  isDone = false;
   readonly chunks: Uint8Array[] = [];
   readonly endings: string[] = [];
   readonly first: Promise<void>;
@@ -238,3 +240,98 @@ describe('the decoding of a body', () => {
     expect(sink.endings).to.deep.equal(['buffer-limit']);
   });
 });
+
+/** A sink that is done after so many bytes. */
+class FullSink extends Sink {
+  readonly #enough: number;
+  taken = 0;
+
+  constructor(enough: number) {
+    super();
+    this.#enough = enough;
+  }
+
+  override chunk(bytes: Uint8Array): void {
+    this.taken += bytes.length;
+    if (this.taken > this.#enough) this.isDone = true;
+  }
+}
+
+for (const [host, decode] of [
+  ['Node', decoding],
+  ['Web', webDecoding],
+] as const) {
+  describe(`the decoding of a body that unpacks to very much, by ${host}`, () => {
+    const mebibyte = 1 << 20;
+    // Members of one body, so that a gigabyte costs the test little.
+    const member = zlib.gzipSync(Buffer.alloc(8 * mebibyte, 97), { level: 9 });
+    const gigabyte = Buffer.concat(Array<Buffer>(128).fill(member));
+    const bombs: readonly (readonly [string, Uint8Array])[] = [
+      ['gzip', gigabyte],
+      ['gzip, gzip', zlib.gzipSync(gigabyte)],
+      ['gzip, gzip, gzip', zlib.gzipSync(zlib.gzipSync(gigabyte))],
+    ];
+
+    for (const [chain, body] of bombs) {
+      it(`stops when nobody wants more: ${chain}`, async () => {
+        const sink = new FullSink(2 * mebibyte);
+        const decoder = decode(chain, sink);
+        for (let at = 0; at < body.length; at += 65_536) {
+          decoder.chunk(body.subarray(at, at + 65_536));
+        }
+        decoder.end();
+        await sink.over;
+        const { taken } = sink;
+        await turns();
+        expect(sink.endings).to.deep.equal(['too-large']);
+        expect(sink.taken, 'nothing comes behind it').to.equal(taken);
+        expect(taken).to.be.lessThan(3 * mebibyte);
+      });
+
+      it(`stops by itself where it unpacks without end: ${chain}`, async () => {
+        const sink = new FullSink(Infinity);
+        const decoder = decode(chain, sink);
+        decoder.chunk(body.subarray(0, 65_536));
+        decoder.end();
+        await sink.over;
+        await turns();
+        expect(sink.endings).to.deep.equal(['too-large']);
+        expect(sink.taken).to.be.lessThan(24 * mebibyte);
+      });
+    }
+
+    it('stops where the inner coding gives nothing', async () => {
+      const empty = zlib.gzipSync('');
+      const body = zlib.gzipSync(Buffer.concat(Array<Buffer>(2 * mebibyte).fill(empty)));
+      const sink = new FullSink(Infinity);
+      const decoder = decode('gzip, gzip', sink);
+      decoder.chunk(body);
+      decoder.end();
+      await sink.over;
+      expect(sink.endings).to.deep.equal(['too-large']);
+      expect(sink.taken).to.equal(0);
+    });
+
+    it('decodes nothing for whom nothing is news', () => {
+      const sink = new FullSink(0);
+      sink.isDone = true;
+      expect(decode('gzip', sink)).to.equal(sink);
+    });
+
+    it('gives all of a long stream of small events of one shape', async () => {
+      const event = (n: number) =>
+        `data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{"content":"${n * 7919}"}}]}\n\n`;
+      const stream = Buffer.from(Array.from({ length: 250_000 }, (_, n) => event(n)).join(''));
+      const packed = zlib.gzipSync(stream, { level: 9 });
+      const sink = new FullSink(Infinity);
+      const decoder = decode('gzip', sink);
+      for (let at = 0; at < packed.length; at += 16_384) {
+        decoder.chunk(packed.subarray(at, at + 16_384));
+      }
+      decoder.end();
+      await sink.over;
+      expect(stream.length).to.be.greaterThan(16 * mebibyte);
+      expect([...sink.endings, sink.taken]).to.deep.equal(['end', stream.length]);
+    });
+  });
+}

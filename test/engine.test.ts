@@ -2,18 +2,17 @@ import { expect } from 'chai';
 import type { LlmCacheSettings } from '../schemas/llm-cache.ts';
 import { llmCacheSchema } from '../schemas/llm-cache.ts';
 import { validate } from '../schemas/validate.ts';
-import type { Decision, Forward } from '../policies/llm-cache/decision.ts';
+import { countServed, type Decision, type Forward } from '../policies/llm-cache/decision.ts';
 import { Engine } from '../policies/llm-cache/engine.ts';
 import { Flights } from '../policies/llm-cache/flights.ts';
 import { CacheStats, type Tally } from '../policies/llm-cache/stats.ts';
 import { MemoryStore } from '../policies/llm-cache/stores/memory.ts';
 import type { Store } from '../policies/llm-cache/stores/store.ts';
 import { ByteBudget } from '../policies/shared/budget.ts';
-import type { Exchange } from '../policies/shared/exchange.ts';
 import { FaultLog } from '../policies/shared/faults.ts';
 import { nodeDigest } from '../policies/shared/node/digest.ts';
 import { answers } from './support/answers.ts';
-import { makeRequest, type RequestParts } from './support/llm-request.ts';
+import { makeRequest } from './support/llm-request.ts';
 
 const broken: Store = {
   get: () => Promise.reject(new Error('a prompt, maybe')),
@@ -62,11 +61,6 @@ describe('the engine', () => {
       now: Date.now,
     });
   }
-  const exchange = (parts: RequestParts = {}): Exchange => ({
-    request: makeRequest(parts),
-    served: null,
-    answer: null,
-  });
   /** The upstream's answer to a request that was forwarded. */
   async function answer(decision: Decision, text = answers.chat.json, status = 200): Promise<void> {
     const { flight } = decision as Forward;
@@ -80,7 +74,7 @@ describe('the engine', () => {
   it('takes a store that fails to read for a bypass, and says so once', async () => {
     const engine = engineOn(broken);
     for (const _ of [1, 2, 3]) {
-      const decision = await engine.decide(exchange(), tally);
+      const decision = await engine.decide(makeRequest(), tally);
       expect(decision).to.include({ kind: 'bypass', reason: 'store-error', fallback: null });
       await answer(decision);
     }
@@ -93,29 +87,30 @@ describe('the engine', () => {
 
   it('lets identical requests share one call though the store fails', async () => {
     const engine = engineOn(broken);
-    const leader = await engine.decide(exchange(), tally);
-    const others = [engine.decide(exchange(), tally), engine.decide(exchange(), tally)];
+    const leader = await engine.decide(makeRequest(), tally);
+    const others = [engine.decide(makeRequest(), tally), engine.decide(makeRequest(), tally)];
     await answer(leader);
-    for (const other of await Promise.all(others)) expect(other.kind).to.equal('joined');
+    for (const other of await Promise.all(others.map(async (one) => one)))
+      expect(other.kind).to.equal('joined');
   });
 
   it('takes a store that fails to write for an answer that was not stored', async () => {
     const engine = engineOn({ ...broken, get: async () => undefined });
-    await answer(await engine.decide(exchange(), tally));
+    await answer(await engine.decide(makeRequest(), tally));
     expect(stats.pipelines()['p']?.notStored).to.deep.equal({ 'store-error': 1 });
     expect(said.length).to.equal(1);
   });
 
   it('says too-large of an answer that the store cannot hold', async () => {
     const engine = engineOn(new MemoryStore({ maxBytes: 1024 }));
-    await answer(await engine.decide(exchange(), tally));
+    await answer(await engine.decide(makeRequest(), tally));
     expect(stats.pipelines()['p']?.notStored).to.deep.equal({ 'too-large': 1 });
   });
 
   it('takes a request that cannot be read for a bypass', async () => {
     const engine = engineOn(new MemoryStore({ maxBytes: 10_000 }));
-    const failing = exchange();
-    Object.assign(failing.request, { body: () => Promise.reject(new Error('no')) });
+    const failing = makeRequest();
+    Object.assign(failing, { body: () => Promise.reject(new Error('no')) });
     expect(await engine.decide(failing, tally)).to.include({
       kind: 'bypass',
       reason: 'store-error',
@@ -124,7 +119,7 @@ describe('the engine', () => {
 
   it('does nothing for a client that has left', async () => {
     const engine = engineOn(new MemoryStore({ maxBytes: 10_000 }));
-    expect(await engine.decide(exchange({ noBody: 'gone' }), tally)).to.deep.equal({
+    expect(await engine.decide(makeRequest({ noBody: 'gone' }), tally)).to.deep.equal({
       kind: 'gone',
     });
     expect(stats.pipelines()['p']?.requests).to.equal(0);
@@ -132,13 +127,15 @@ describe('the engine', () => {
 
   it('holds nothing of an answer that has ended, and counts what it did', async () => {
     const engine = engineOn(new MemoryStore({ maxBytes: 100_000 }));
-    await answer(await engine.decide(exchange(), tally));
+    await answer(await engine.decide(makeRequest(), tally));
     await answer(
-      await engine.decide(exchange({ body: { model: 'b' } }), tally),
+      await engine.decide(makeRequest({ body: { model: 'b' } }), tally),
       '{"error":{}}',
       500,
     );
-    expect(await engine.decide(exchange(), tally)).to.include({ kind: 'hit', age: 0, ttl: 3600 });
+    const hit = await engine.decide(makeRequest(), tally);
+    expect(hit).to.include({ kind: 'hit', age: 0, ttl: 3600 });
+    countServed(hit, tally);
     expect(budget.held).to.equal(0);
     expect(stats.pipelines()['p']).to.deep.equal({
       requests: 3,
@@ -151,7 +148,7 @@ describe('the engine', () => {
   it('lets no answer be stored when there is no room to hold it meanwhile', async () => {
     budget.max = 100;
     const engine = engineOn(new MemoryStore({ maxBytes: 100_000 }));
-    await answer(await engine.decide(exchange(), tally));
+    await answer(await engine.decide(makeRequest(), tally));
     expect(stats.pipelines()['p']?.notStored).to.deep.equal({ 'buffer-limit': 1 });
     expect(budget.held).to.equal(0);
   });

@@ -22,6 +22,10 @@ class Slow implements Outlet {
     this.over = 'end';
   }
 
+  fail(): void {
+    this.over = 'break';
+  }
+
   break(): void {
     this.over = 'break';
   }

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { PriceList } from '../policies/llm-usage/price-list.ts';
-import { costsOf, type Rates } from '../policies/llm-usage/pricing.ts';
+import { costsOf } from '../policies/llm-usage/pricing.ts';
+import type { Rates } from '../policies/llm-usage/rates.ts';
 
 const counts = (
   inputTokens: number | null,
@@ -81,6 +82,102 @@ describe('the price of an answer', () => {
     });
   });
 
+  it('adds the fees of tools to the total, as far as there are prices, and says which', () => {
+    const usage = counts(10, 10, { web_search_requests: 2, file_search_calls: 3, sources_used: 1 });
+    const rates = { input: 1, output: 2, webSearch: 10, fileSearch: 2.5 };
+    expect(costsOf(usage, at(rates), within)).to.deep.equal({
+      input: 1e-5,
+      output: 2e-5,
+      total: 3e-5 + 2 * 0.01 + 3 * 0.0025,
+      caveat:
+        'the total has web_search_requests at the list price; the total has file_search_calls at the list price; without sources_used',
+    });
+    const cited = costsOf(
+      counts(1, 1, { citation_tokens: 1e6 }),
+      at({ input: 0, output: 0, citation: 2 }),
+      within,
+    );
+    expect(cited.total).to.equal(2);
+  });
+
+  it('names a fee of which the price list has the highest only', () => {
+    const price = { ...at({ input: 1, output: 1 }), without: 'the fee of the request' };
+    expect(costsOf(counts(1, 1), price, within).caveat).to.equal('without the fee of the request');
+  });
+
+  it('multiplies by what is known of a tier, and says so; with another it is null', () => {
+    const factors = { 'service_tier flex': 0.5, 'inference_geo us': 1.1 };
+    const price = { ...at({ input: 1, output: 2 }), factors };
+    const cost = (...terms: string[]) => costsOf({ ...counts(10, 10), terms }, price, within);
+    expect(cost('service_tier flex')).to.deep.equal({
+      input: 5e-6,
+      output: 1e-5,
+      total: 15e-6,
+      caveat: 'service_tier flex: 0.5 times the list price',
+    });
+    expect(cost('service_tier flex', 'inference_geo us').input).to.equal(5.5e-6);
+    for (const term of ['service_tier priority', 'speed fast', 'constructor', '__proto__']) {
+      expect(cost(term, 'service_tier flex')).to.deep.include({
+        input: null,
+        output: null,
+        total: null,
+      });
+      expect(cost(term).caveat).to.equal(`no price for ${term}`);
+    }
+    const without = costsOf({ ...counts(1, 1), terms: ['speed fast'] }, at({ input: 1 }), within);
+    expect(without.total).to.equal(null);
+  });
+
+  it('takes what only the total tells for output, and says so', () => {
+    const usage = counts(20, 198, {}, 623);
+    expect(costsOf(usage, at({ input: 1, output: 2 }), within)).to.deep.equal({
+      input: 20e-6,
+      output: (603 * 2) / 1e6,
+      total: (20 + 603 * 2) / 1e6,
+      caveat: '405 tokens that only the total has are priced as output',
+    });
+  });
+
+  it('takes no cached tokens for output because the total has them once more', () => {
+    const details = { cached_tokens: 400, cache_write_tokens: 50 };
+    const rates = { input: 1, cachedInput: 0.5, output: 2 };
+    const cost = (input: number, total: number, counting: { cacheApart: boolean }) =>
+      costsOf(counts(input, 10, details, total), at(rates), counting);
+    expect(cost(100, 560, apart)).to.include({ output: 20e-6, caveat: null });
+    expect(cost(100, 560, within)).to.include({ output: 20e-6, caveat: null });
+    expect(cost(1000, 1460, within)).to.include({
+      output: 20e-6,
+      caveat: 'the total has the cached tokens beside the input, the costs in it',
+    });
+  });
+
+  it('prices reasoning that is more than the output on top of it, and says so', () => {
+    const usage = counts(33, 7163, { reasoning_tokens: 73_997 });
+    const costs = costsOf(usage, at({ input: 0, output: 8, reasoning: 3 }), within);
+    expect(costs.output).to.equal((7163 * 8 + 73_997 * 3) / 1e6);
+    expect(costs.caveat).to.equal(
+      'reasoning_tokens are more than the output, and priced on top of it',
+    );
+  });
+
+  it('prices a compaction by the length of its own input', () => {
+    const usage = counts(203_000, 4500, {
+      cached_tokens: 1010,
+      compaction_input_tokens: 180_000,
+      compaction_cached_tokens: 1000,
+      compaction_output_tokens: 3500,
+    });
+    const tiered = {
+      rates: (tokens: number) => ({ input: tokens > 200_000 ? 6 : 3, cachedInput: 1, output: 15 }),
+    };
+    expect(costsOf(usage, tiered, apart)).to.deep.equal({
+      input: (203_000 * 3 + 1010) / 1e6,
+      output: (4500 * 15) / 1e6,
+      total: (203_000 * 3 + 1010 + 4500 * 15) / 1e6,
+      caveat: null,
+    });
+  });
+
   it('needs no output where there is none, as of embeddings', () => {
     expect(costsOf(counts(100, null, {}, 100), at({ input: 0.02 }), within)).to.deep.equal({
       input: 2e-6,
@@ -105,7 +202,7 @@ describe('the price of an answer', () => {
     fc.assert(
       fc.property(fc.nat(5000), fc.nat(5000), part, part, part, part, (input, output, ...parts) => {
         const [cached, audio, reasoning, spoken] = parts;
-        fc.pre(cached <= input);
+        fc.pre(cached <= input && reasoning <= output);
         const details = {
           cached_tokens: cached,
           input_audio_tokens: audio,
@@ -113,7 +210,6 @@ describe('the price of an answer', () => {
           output_audio_tokens: spoken,
         };
         const rates = { input: 1, inputAudio: 1, output: 1, outputAudio: 1 };
-        fc.pre(reasoning === 0 || input + output !== input + output + reasoning);
         const { total } = costsOf(counts(input, output, details), at(rates), within);
         expect(total).to.equal((input + output) / 1e6);
       }),
@@ -170,6 +266,37 @@ describe('the price list', () => {
     const list = own({});
     const [short, long] = [1000, 900_000].map((n) => rates(list, 'gemini-2.5-pro', null, n));
     expect(long?.input).to.be.above(short?.input ?? Infinity);
+  });
+
+  it('knows the fees of tools, and what some providers make of tiers', () => {
+    const list = own({});
+    const find = (provider: string, model: string) =>
+      list.find({ provider, model, requestedModel: null });
+    expect(find('openai', 'gpt-5')?.rates(1)).to.include({ webSearch: 10, fileSearch: 2.5 });
+    expect(find('openai', 'gpt-5')?.factors).to.include({ 'service_tier flex': 0.5 });
+    expect(find('anthropic', 'claude-opus-4-8')?.factors).to.include({ 'inference_geo us': 1.1 });
+    expect(find('openai', 'gpt-5')?.factors).to.not.have.property('service_tier priority');
+    expect(find('perplexity', 'sonar')?.without).to.equal('the fee of the request');
+    const mine = own({ 'gpt-5': { input: 1 } });
+    expect(
+      mine.find({ provider: 'openai', model: 'gpt-5', requestedModel: null })?.factors,
+    ).to.equal(undefined);
+  });
+
+  it('has an answer to names that no model has, and takes no more of a name than one may have', () => {
+    const list = own({ ['x'.repeat(256)]: { input: 1 } });
+    const known = rates(own({}), 'gpt-4o');
+    expect(rates(list, `gpt-4o${'-.'.repeat(120)}`)).to.deep.equal(known);
+    expect(rates(list, `gpt-4o${'-'.repeat(300)}`)).to.deep.equal(known);
+    for (const hostile of [
+      'a-'.repeat(5000),
+      '-'.repeat(5000),
+      '(a+)+$'.repeat(900),
+      '\u0130'.repeat(300),
+    ]) {
+      expect(rates(list, hostile), hostile.slice(0, 9)).to.equal(undefined);
+    }
+    expect(rates(list, 'x'.repeat(5000))).to.deep.equal({ input: 1 });
   });
 
   it('looks a name up once a minute, and holds a bounded number of them', () => {

@@ -3,7 +3,8 @@ import * as fc from 'fast-check';
 import type { JsonObject } from '../policies/shared/json.ts';
 import { findProtocol, protocolNames, protocols } from '../policies/shared/protocols/index.ts';
 import type { ProtocolName, Reading } from '../policies/shared/protocols/protocol.ts';
-import { detailNames, readUsage } from '../policies/shared/usage.ts';
+import { readUsage } from '../policies/shared/usage.ts';
+import { detailNames } from '../policies/shared/usage-details.ts';
 import { protocolOf } from './fixtures/judge.ts';
 import {
   chatChunk,
@@ -264,7 +265,7 @@ describe('a stream', () => {
 
   describe('of chat', () => {
     const read = (...payloads: (object | string)[]) => readStream('chat', [...payloads, '[DONE]']);
-    const part = (index: unknown, finish: unknown, delta: object = {}) => ({
+    const part = (index: unknown, finish: unknown, delta: object = { content: 'a' }) => ({
       choices: [{ index, delta, finish_reason: finish }],
     });
 
@@ -327,6 +328,67 @@ describe('a stream', () => {
       expect(reading.usage?.totalTokens).to.equal(9);
     });
 
+    it('keeps a count that a later chunk repeats as 0, and no total of earlier counts', () => {
+      const usage = (counts: object) => ({ usage: counts });
+      expect(
+        read(
+          usage({ prompt_tokens: 9, completion_tokens: 2, total_tokens: 11, cached_tokens: 4 }),
+          usage({ prompt_tokens: 0, completion_tokens: 7, cached_tokens: 0 }),
+        ).usage,
+      ).to.deep.equal({
+        inputTokens: 9,
+        outputTokens: 7,
+        totalTokens: 16,
+        details: { cached_tokens: 4 },
+      });
+      const zero = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+      const all = { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 };
+      expect(read(usage(zero), usage(all), usage(zero)).usage).to.include({ totalTokens: 11 });
+    });
+
+    it('finds the usage where Moonshot puts it, the output of each choice', () => {
+      const last = (index: number, output: number) => ({
+        choices: [
+          {
+            index,
+            delta: {},
+            finish_reason: 'stop',
+            usage: { prompt_tokens: 19, completion_tokens: output, total_tokens: 19 + output },
+          },
+        ],
+      });
+      const counts = (input: number, output: number) => ({
+        inputTokens: input,
+        outputTokens: output,
+        totalTokens: input + output,
+        details: {},
+      });
+      expect(read(last(0, 13)).usage).to.deep.equal(counts(19, 13));
+      expect(read(last(0, 13), last(1, 20)).usage).to.deep.equal(counts(19, 33));
+      const above = { usage: { prompt_tokens: 1, completion_tokens: 1 } };
+      expect(read(last(0, 13), above).usage).to.deep.equal(counts(1, 1));
+    });
+
+    it('tells the tier that it was answered in, the last that was told', () => {
+      const counted = { usage: { total_tokens: 1 } };
+      const told = (...tiers: unknown[]) =>
+        read(counted, ...tiers.map((tier) => ({ service_tier: tier }))).usage?.terms;
+      expect(told('auto', 'flex')).to.deep.equal(['service_tier flex']);
+      expect(told('flex', 'default')).to.equal(undefined);
+      expect(told('priority', null)).to.deep.equal(['service_tier priority']);
+    });
+
+    it('takes a page that it cites for a search that the provider made', () => {
+      const cites = (annotations: unknown) =>
+        read({ usage: { total_tokens: 1 } }, part(0, 'stop', { annotations })).usage?.details;
+      expect(cites([{ type: 'url_citation', url_citation: {} }])).to.deep.equal({
+        web_search_requests: 1,
+      });
+      for (const none of [[], null, [{ type: 'file_citation' }], [null]]) {
+        expect(cites(none)).to.deep.equal({});
+      }
+    });
+
     it('tells a refusal that any part of it has', () => {
       expect(read(part(0, null, { refusal: 'I' }), part(0, 'stop')).refused).to.equal(true);
       expect(read(part(0, null, { refusal: null }), part(0, 'stop')).refused).to.equal(false);
@@ -359,6 +421,41 @@ describe('a stream', () => {
       expect(readStream('responses', [created, incomplete]).fault).to.equal('incomplete');
       const failed = { type: 'response.failed', response: { status: 'failed' } };
       expect(readStream('responses', [created, failed]).fault).to.equal('error-in-body');
+    });
+
+    it('counts the calls of tools that are charged for, and tells the tier', () => {
+      const items = [
+        { type: 'web_search_call', action: { type: 'search' } },
+        { type: 'web_search_call', action: { type: 'open_page' } },
+        { type: 'web_search_call', action: { type: 'find_in_page' } },
+        { type: 'web_search_call' },
+        { type: 'file_search_call' },
+        { type: 'code_interpreter_call' },
+        { type: 'image_generation_call' },
+        { type: 'function_call' },
+      ];
+      const calls = {
+        web_search_requests: 2,
+        file_search_calls: 1,
+        code_execution_calls: 1,
+        image_generation_calls: 1,
+      };
+      const response = { ...completed.response, service_tier: 'priority' };
+      const json = protocolOf('responses').readAnswer({ ...response, output: items });
+      expect(json.usage?.details).to.deep.equal(calls);
+      expect(json.usage?.terms).to.deep.equal(['service_tier priority']);
+      // Some leave the items out of the last event.
+      const done = items.map((item) => ({ type: 'response.output_item.done', item }));
+      for (const [events, output] of [
+        [[], items],
+        [done, items],
+        [done, []],
+        [done, undefined],
+      ] as const) {
+        const last = { type: 'response.completed', response: { ...response, output } };
+        const { usage } = readStream('responses', [created, ...events, last]);
+        expect(usage?.details).to.deep.equal(calls);
+      }
     });
 
     it('tells a refusal by its events or by what came out', () => {
@@ -410,6 +507,43 @@ describe('a stream', () => {
     it('has no finish reason without its message_delta', () => {
       expect(readStream('messages', [start, stop]).finishReasons).to.deep.equal([null]);
       expect(readStream('messages', [start, end, stop]).finishReasons).to.deep.equal(['end_turn']);
+    });
+
+    it('keeps what its start had counted where its end repeats it as 0', () => {
+      const message = {
+        usage: {
+          input_tokens: 15,
+          cache_read_input_tokens: 9000,
+          cache_creation_input_tokens: 400,
+        },
+      };
+      const zeros = { input_tokens: 0, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 };
+      const { usage } = readStream('messages', [
+        { type: 'message_start', message },
+        { type: 'message_delta', delta: {}, usage: { ...zeros, output_tokens: 7 } },
+      ]);
+      expect(usage).to.deep.include({
+        inputTokens: 15,
+        outputTokens: 7,
+        details: { cached_tokens: 9000, cache_write_tokens: 400 },
+      });
+    });
+
+    it('counts the runs of code that it shows', () => {
+      const content = ['bash_code_execution', 'code_execution', 'web_search'].map((name) => ({
+        type: 'server_tool_use',
+        name,
+      }));
+      const usage = { input_tokens: 1, output_tokens: 1 };
+      const json = protocolOf('messages').readAnswer({ type: 'message', content, usage });
+      expect(json.usage?.details).to.deep.equal({ code_execution_calls: 2 });
+      const blocks = content.map((block, index) => ({
+        type: 'content_block_start',
+        index,
+        content_block: block,
+      }));
+      const read = readStream('messages', [start, ...blocks, end, stop]);
+      expect(read.usage?.details).to.deep.equal({ code_execution_calls: 2 });
     });
 
     it('puts its usage together from start and end, what comes later winning', () => {
@@ -596,6 +730,51 @@ describe('readUsage', () => {
       [20, 10, 30],
       { citation_tokens: 50, web_search_requests: 2, reasoning_tokens: 70 },
     ],
+    'Anthropic with a compaction, whose steps are not in its counts': [
+      {
+        input_tokens: 23_000,
+        output_tokens: 1000,
+        cache_read_input_tokens: 10,
+        iterations: [
+          {
+            type: 'compaction',
+            input_tokens: 180_000,
+            output_tokens: 3500,
+            cache_read_input_tokens: 5,
+            cache_creation_input_tokens: 9,
+            cache_creation: { ephemeral_1h_input_tokens: 2 },
+          },
+          { type: 'message', input_tokens: 23_000, output_tokens: 1000 },
+          { type: 'advisor_message', model: 'other', input_tokens: 70, output_tokens: 7 },
+          null,
+          { type: 'compaction', input_tokens: -1 },
+        ],
+      },
+      [203_000, 4500, 207_500],
+      {
+        cached_tokens: 15,
+        cache_write_tokens: 9,
+        cache_write_1h_tokens: 2,
+        compaction_input_tokens: 180_000,
+        compaction_cached_tokens: 5,
+        compaction_cache_write_tokens: 9,
+        compaction_cache_write_1h_tokens: 2,
+        compaction_output_tokens: 3500,
+        other_model_tokens: 77,
+      },
+    ],
+    'Anthropic where a fallback answered': [
+      {
+        input_tokens: 20,
+        output_tokens: 10,
+        iterations: [
+          { type: 'message', input_tokens: 20, output_tokens: 3 },
+          { type: 'fallback_message', model: 'other', input_tokens: 20, output_tokens: 10 },
+        ],
+      },
+      [20, 10, 30],
+      { other_model_tokens: 23 },
+    ],
     'an image model': [
       {
         input_tokens: 20,
@@ -623,8 +802,31 @@ describe('readUsage', () => {
 
   it('has a line for each name, and a provider that tells it', () => {
     const told = new Set(Object.values(cases).flatMap(([, , details]) => Object.keys(details)));
-    expect([...told]).to.have.members(Object.keys(detailNames));
+    // What the items of an answer tell, and not its usage.
+    const shown = ['file_search_calls', 'code_execution_calls', 'image_generation_calls'];
+    expect([...told, ...shown]).to.have.members(Object.keys(detailNames));
     for (const meaning of Object.values(detailNames)) expect(meaning).to.not.equal('');
+  });
+
+  it('tells what sets its price apart from the standard one, in the provider’s words', () => {
+    const terms = (raw: object) => readUsage({ total_tokens: 1, ...raw })?.terms;
+    expect(terms({ service_tier: 'batch', speed: 'fast', inference_geo: 'us' })).to.deep.equal([
+      'service_tier batch',
+      'speed fast',
+      'inference_geo us',
+    ]);
+    expect(terms({ fallback_credit: { status: { type: 'redeemed' } } })).to.deep.equal([
+      'fallback_credit redeemed',
+    ]);
+    for (const standard of ['standard', 'default', 'auto', 'on_demand', '', null, 7, {}]) {
+      expect(terms({ service_tier: standard, speed: standard }), JSON.stringify(standard)).to.equal(
+        undefined,
+      );
+    }
+    for (const geo of ['global', 'not_available']) {
+      expect(terms({ inference_geo: geo })).to.equal(undefined);
+    }
+    expect(terms({ speed: 'x'.repeat(1000) })?.[0]).to.have.length(6 + 64);
   });
 
   it('sums the total only where both counts are known', () => {

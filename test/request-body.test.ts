@@ -51,6 +51,7 @@ describe('a request body that was seen before', () => {
       isStream: true,
       isStateful: false,
       setsLimit: true,
+      parts: 1,
     });
     const key = keyOf(seen(text));
     withoutParsing(() => {

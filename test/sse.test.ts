@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { SseReader } from '../policies/shared/sse.ts';
+import { type SseFault, SseReader } from '../policies/shared/sse.ts';
 import { cutAt } from './fixtures/judge.ts';
 
 type Event = [name: string, data: string];
@@ -8,19 +8,21 @@ type Event = [name: string, data: string];
 function eventsOf(
   pieces: readonly (string | Uint8Array)[],
   maxSize = 1 << 20,
-): { events: Event[]; overflows: number } {
+): { events: Event[]; faults: SseFault[] } {
   const events: Event[] = [];
-  let overflows = 0;
+  const faults: SseFault[] = [];
   const reader = new SseReader(
-    (name, data) => events.push([name, data]),
-    () => overflows++,
+    {
+      event: (name, data) => events.push([name, data]),
+      fault: (fault) => faults.push(fault),
+    },
     maxSize,
   );
   for (const piece of pieces) {
     reader.chunk(typeof piece === 'string' ? new TextEncoder().encode(piece) : piece);
   }
   reader.end();
-  return { events, overflows };
+  return { events, faults };
 }
 
 const text =
@@ -33,7 +35,7 @@ const expected: Event[] = [
 
 describe('SseReader', () => {
   it('gives each event its name and its data lines', () => {
-    expect(eventsOf([text])).to.deep.equal({ events: expected, overflows: 0 });
+    expect(eventsOf([text])).to.deep.equal({ events: expected, faults: [] });
   });
 
   for (const [name, lineEnd] of [
@@ -127,18 +129,18 @@ describe('SseReader', () => {
 
   it('drops an event that outgrows the limit, says so, and reads on behind it', () => {
     const pieces = ['data: a\n\ndata: ', ...Array<string>(100).fill('x'.repeat(10))];
-    const { events, overflows } = eventsOf([...pieces, '\n\ndata: b\n\n'], 64);
+    const { events, faults } = eventsOf([...pieces, '\n\ndata: b\n\n'], 64);
     expect(events).to.deep.equal([
       ['', 'a'],
       ['', 'b'],
     ]);
-    expect(overflows).to.be.greaterThan(0);
+    expect(faults).to.include('too-large');
   });
 
   it('drops an event whose lines together outgrow the limit', () => {
     const pieces = [...Array<string>(20).fill('data: 0123456789\n'), '\ndata: b\n\n'];
-    const { events, overflows } = eventsOf(pieces, 64);
-    expect(overflows).to.be.greaterThan(0);
+    const { events, faults } = eventsOf(pieces, 64);
+    expect(faults).to.include('too-large');
     expect(events.at(-1)).to.deep.equal(['', 'b']);
     for (const [, data] of events) expect(data.length).to.be.at.most(64);
   });

@@ -22,6 +22,7 @@ export function imaginedRequest(
     query: queryOf(question.path),
     forwardedUrl: question.path,
     apiEndpoint: question.apiEndpoint,
+    requestId: null,
     identity: identify(question.consumer),
     left: new AbortController().signal,
     header: (name) => headers.get(name)?.join(', '),

@@ -1,4 +1,5 @@
 import type { FetchSettings } from '../../schemas/fetch.ts';
+import { type Decision, isServed } from '../llm-cache/decision.ts';
 import { Engine } from '../llm-cache/engine.ts';
 import { mayBeBehind } from '../llm-cache/flight.ts';
 import { Flights } from '../llm-cache/flights.ts';
@@ -6,7 +7,9 @@ import { CacheStats } from '../llm-cache/stats.ts';
 import { MapStore } from '../llm-cache/stores/map.ts';
 import type { EntryStore } from '../llm-cache/stores/store.ts';
 import { deliver } from '../llm-cache/web/deliver.ts';
+import type { Delivery } from '../llm-cache/web/delivery.ts';
 import { PriceList } from '../llm-usage/price-list.ts';
+import { type Arrival, Recorder } from '../llm-usage/recorder.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
 import { ByteBudget } from '../shared/budget.ts';
 import { applicationIdentity, type Identity } from '../shared/identity.ts';
@@ -16,10 +19,8 @@ import type { Protocol } from '../shared/protocols/protocol.ts';
 import { RequestBody } from '../shared/request-body.ts';
 import { webDigest } from '../shared/web/digest.ts';
 import { WebExchange } from '../shared/web/exchange.ts';
-import { Books } from './books.ts';
 import { GuardedStore } from './guarded-store.ts';
 import { type LlmCacheOptions, readOptions, requireHandler } from './options.ts';
-import { Visit } from './visit.ts';
 import { type WaitUntil, waitUntilOf } from './wait.ts';
 
 /** What answers requests: `Deno.serve`, Hono, Bun, workers. */
@@ -38,7 +39,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
   readonly #settings: FetchSettings;
   readonly #store: EntryStore;
   readonly #engine: Engine;
-  readonly #books: Books | null;
+  readonly #recorder: Recorder | null;
   readonly #budget: ByteBudget;
   readonly #faults = new FaultLog(console);
   readonly #stats = new CacheStats();
@@ -56,7 +57,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
         ? new MapStore({ maxBytes: settings.maxBytes, now })
         : new GuardedStore(options.store, this.#faults);
     this.#budget = new ByteBudget(settings.bufferedBytes);
-    this.#books = this.#openBooks(digest);
+    this.#recorder = this.#openBooks(digest);
     this.#engine = new Engine({
       store: this.#store,
       flights: new Flights(),
@@ -73,7 +74,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
 
   /** Answers a request of `protocol`. Rejects with what the handler throws. */
   async answer(request: Request, rest: Rest, protocol: Protocol): Promise<Response> {
-    const startedAt = now();
+    const arrival = this.#recorder?.arrive();
     const exchange = new WebExchange(request, {
       protocol,
       budget: this.#budget,
@@ -81,13 +82,8 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       identity: await this.#identityOf(request, rest),
     });
     const tally = this.#stats.of('fetch', protocol.name);
-    const visit = new Visit(exchange, this.#books, { startedAt, body: await this.#read(exchange) });
-    const decision = await this.#engine.decide(exchange, tally);
-    const pending = this.#books === null ? [] : [visit.recorded];
-    if ('concluded' in decision) pending.push(decision.concluded);
-    if (pending.length > 0) void this.#wait(Promise.all(pending), rest);
-
-    const response = await deliver(decision, {
+    const recorded = arrival && this.#recorded(exchange, arrival, await this.#read(exchange));
+    const delivery: Delivery = {
       exchange,
       tally,
       maxBehind: mayBeBehind(this.#settings.maxResponseBytes),
@@ -96,36 +92,58 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       now,
       watch: this.#watch(exchange),
       handle: async (forwarded) => this.#handler(forwarded, ...rest),
-      answered: (status) => visit.answered(status),
-      sent: (status) => visit.sent(status),
-      delivered: () => visit.delivered(),
-    });
-    if (this.#settings.debugHeaders && 'key' in decision && decision.key !== null) {
-      response.headers.set('X-Cache-Key', decision.key);
+    };
+    const answer = async (decision: Decision): Promise<Response> => {
+      const pending = recorded === undefined ? [] : [recorded];
+      if ('concluded' in decision) pending.push(decision.concluded);
+      if (pending.length > 0) void this.#wait(Promise.all(pending), rest);
+      const response = await deliver(decision, delivery);
+      const key = 'key' in decision ? decision.key : null;
+      // A head of another protocol is not ours to change.
+      if (this.#settings.debugHeaders && key !== null && response.status !== 101) {
+        response.headers.set('X-Cache-Key', key);
+      }
+      return response;
+    };
+    const decision = await this.#engine.decide(exchange.request, tally);
+    try {
+      return await answer(decision);
+    } catch (error) {
+      if (!isServed(decision)) throw error;
+      this.#faults.report('llm-cache: an answer could not be delivered', error);
+      exchange.served = null;
+      return answer(await this.#engine.decideAgain(exchange.request, tally));
     }
-    return response;
   }
 
-  #openBooks(digest: Digest): Books | null {
+  #openBooks(digest: Digest): Recorder | null {
     const { record } = this.#options;
     if (record === undefined) return null;
     const { provider = null, prices } = this.#settings;
     const parts = { record, provider, digest, faults: this.#faults };
-    return new Books({ ...parts, prices: new PriceList(prices) });
+    const defer = (step: () => void) => step();
+    return new Recorder({ ...parts, prices: new PriceList(prices), defer });
+  }
+
+  /** Resolves when the record of the exchange has been taken. */
+  #recorded(exchange: WebExchange, arrival: Arrival, body: RequestBody | null): Promise<void> {
+    return new Promise((resolve) => {
+      exchange.whenOver(() => this.#recorder?.record(exchange, arrival, body, resolve));
+    });
   }
 
   /** The body, for the books; null where it could not be held. */
   async #read({ request }: WebExchange): Promise<RequestBody | null> {
-    if (this.#books === null) return null;
+    if (this.#recorder === null) return null;
     const body = await request.body(this.#settings.maxRequestBytes);
     return body instanceof RequestBody ? body : null;
   }
 
   /** Reads an answer that no flight reads, where there are books to write it down. */
-  #watch(exchange: WebExchange): AnswerWatch | null {
-    if (this.#books === null) return null;
+  #watch({ request }: WebExchange): AnswerWatch | null {
+    if (this.#recorder === null) return null;
     const { maxResponseBytes: maxBytes } = this.#settings;
-    return new AnswerWatch(exchange, { keep: false, maxBytes, budget: this.#budget });
+    return new AnswerWatch(request.protocol, { keep: false, maxBytes, budget: this.#budget });
   }
 
   async #identityOf(request: Request, rest: Rest): Promise<() => Identity> {

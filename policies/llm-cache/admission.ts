@@ -42,17 +42,21 @@ export class Admission {
   /** What was made of the flight's answer. Never rejects. */
   async conclude(lookup: Lookup, flight: Flight): Promise<Conclusion> {
     const { faults } = this.#parts;
-    const { exchange, tally } = lookup;
+    const { request, tally } = lookup;
     const seen = await flight.finished;
-    const { protocol } = exchange.request;
+    const outcome = isWholeStream(seen) ? 'whole' : 'failed';
+    const { protocol } = request;
     const format = formatOf(seen.headers['content-type']);
     const reason = refusalOf(seen.status, format, seen.answer, protocol, lookup.body);
     if (reason !== null || seen.answer.body === null) {
       tally.countNotStored(reason ?? 'no-body');
-      return { entry: null, outcome: isWholeStream(seen) ? 'whole' : 'failed' };
+      return { entry: null, outcome };
     }
     const entry = this.#entry(lookup, seen, seen.answer.body);
-    const unstored = { entry, outcome: isWholeStream(seen) ? 'whole' : 'failed' } as const;
+    if (entry.freshUntil <= entry.storedAt) {
+      tally.countNotStored('expired');
+      return { entry: null, outcome };
+    }
     try {
       if (await this.#store(lookup.key, entry, flight.startedAt))
         return { entry, outcome: 'stored' };
@@ -61,7 +65,7 @@ export class Admission {
       tally.countNotStored('store-error');
       faults.report('llm-cache: an answer could not be stored', error);
     }
-    return unstored;
+    return { entry, outcome };
   }
 
   async #store(key: string, entry: CachedResponse, askedAt: number): Promise<boolean> {
@@ -76,11 +80,10 @@ export class Admission {
 
   #entry(lookup: Lookup, seen: WatchedAnswer, body: Uint8Array): CachedResponse {
     const { settings, digest } = this.#parts;
-    const { controls } = lookup;
-    const { request } = lookup.exchange;
+    const { controls, request } = lookup;
     const ttl = controls.ttl === null ? settings.ttl : Math.min(controls.ttl, settings.maxTtl);
     const storedAt = this.#parts.now();
-    const freshUntil = storedAt + ttl * 1000;
+    const freshUntil = Math.min(storedAt + ttl * 1000, seen.answer.expiresAt ?? Infinity);
     return {
       namespace: lookup.material.namespace,
       protocol: request.protocol.name,

@@ -2,6 +2,7 @@ import type { AsideReason } from '../shared/reasons.ts';
 import type { CachedResponse } from './entry.ts';
 import type { Flight } from './flight.ts';
 import type { Follower } from './follower.ts';
+import type { Tally } from './stats.ts';
 
 /** What is to be done with a request. */
 export type Decision = Hit | Joined | Following | Forward | Unavailable | Gone;
@@ -57,4 +58,15 @@ export interface Gone {
 /** How a request that goes on is counted. */
 export function outcomeOf({ kind }: Forward): 'miss' | 'request' | 'bypass' {
   return kind === 'stale' ? 'miss' : kind;
+}
+
+/** Whether the cache answers with what an upstream once answered. */
+export function isServed({ kind }: Decision): boolean {
+  return kind === 'hit' || kind === 'joined' || kind === 'following';
+}
+
+/** Counts an answer that the cache gave itself; not before it is given, for it may yet go on. */
+export function countServed({ kind }: Decision, tally: Tally): void {
+  if (kind === 'hit') tally.count('hit', null);
+  else if (kind === 'joined' || kind === 'following') tally.count('coalesced', null);
 }

@@ -1,7 +1,7 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
 import type { ByteBudget } from '../shared/budget.ts';
-import type { Digest, Exchange } from '../shared/exchange.ts';
+import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import { consumerId } from '../shared/identity.ts';
 import type { AsideReason } from '../shared/reasons.ts';
@@ -14,10 +14,10 @@ import { Flight, mayBeBehind } from './flight.ts';
 import type { Flights } from './flights.ts';
 import type { Lookup } from './lookup.ts';
 import { readAlong } from './read-along.ts';
-import { recognise, type Recognising } from './recognition.ts';
+import { recognise, type Recognising, type Recognition } from './recognition.ts';
 import { freshAlways, isClientsWish, standingOf } from './request-rules.ts';
 import type { Tally } from './stats.ts';
-import type { Lease } from './stores/relay.ts';
+import type { Lease, Relay } from './stores/relay.ts';
 import type { EntryStore } from './stores/store.ts';
 import type { Timings } from './timings.ts';
 
@@ -52,45 +52,91 @@ export class Engine {
     this.#admission = new Admission(parts);
   }
 
-  /** Never rejects: a fault in here is a bypass, counted and logged. */
-  async decide(exchange: Exchange, tally: Tally): Promise<Decision> {
-    const { settings, faults } = this.#parts;
-    const controls = settings.clientControls
-      ? readControls((name) => exchange.request.header(name))
-      : noControls;
-    let decision: Decision;
-    try {
-      decision = await this.#receive(exchange, tally, controls);
-    } catch (error) {
-      faults.report('llm-cache: the cache failed', error);
-      decision = aside('store-error');
-    }
-    if (isForward(decision) && controls.onlyIfCached && controls.bypass === null) {
-      decision = { kind: 'unavailable', key: decision.key };
-    }
-    count(decision, tally);
-    return decision;
+  /**
+   * What is to be done with a request: at once where nothing has to be waited for. Never throws or
+   * rejects: a fault in here is a bypass, counted and logged.
+   */
+  decide(request: LlmRequest, tally: Tally): Decision | Promise<Decision> {
+    return this.#decide(request, tally, null);
   }
 
-  async #receive(exchange: Exchange, tally: Tally, controls: ClientControls): Promise<Decision> {
-    const { request } = exchange;
-    const known = await recognise(request, controls, this.#recognising);
+  /**
+   * What becomes of a request whose answer from the cache could not be delivered: it goes on, and
+   * what the upstream answers takes the place of what is stored. Never throws or rejects.
+   */
+  decideAgain(request: LlmRequest, tally: Tally): Decision | Promise<Decision> {
+    return this.#decide(request, tally, { kind: 'bypass', reason: 'store-error', fallback: null });
+  }
+
+  #decide(request: LlmRequest, tally: Tally, way: Way | null): Decision | Promise<Decision> {
+    const { settings } = this.#parts;
+    const controls = settings.clientControls
+      ? readControls((name) => request.header(name))
+      : noControls;
+    try {
+      const decision = this.#receive({ request, tally, controls, way });
+      if (decision instanceof Promise) return this.#later(decision, controls, tally);
+      return this.#decided(decision, controls, tally);
+    } catch (error) {
+      return this.#decided(this.#failed(error), controls, tally);
+    }
+  }
+
+  async #later(
+    pending: Promise<Decision>,
+    controls: ClientControls,
+    tally: Tally,
+  ): Promise<Decision> {
+    let decision: Decision;
+    try {
+      decision = await pending;
+    } catch (error) {
+      decision = this.#failed(error);
+    }
+    return this.#decided(decision, controls, tally);
+  }
+
+  #failed(error: unknown): Forward {
+    this.#parts.faults.report('llm-cache: the cache failed', error);
+    return aside('store-error');
+  }
+
+  #decided(decision: Decision, controls: ClientControls, tally: Tally): Decision {
+    const isUnavailable = isForward(decision) && controls.onlyIfCached && controls.bypass === null;
+    const made: Decision = isUnavailable ? { kind: 'unavailable', key: decision.key } : decision;
+    count(made, tally);
+    return made;
+  }
+
+  #receive(asked: Asked): Decision | Promise<Decision> {
+    const known = recognise(asked.request, asked.controls, this.#recognising);
+    if (!(known instanceof Promise)) return this.#recognised(known, asked);
+    return known.then((one) => this.#recognised(one, asked));
+  }
+
+  #recognised(known: Recognition, asked: Asked): Decision | Promise<Decision> {
     if (known === 'gone') return { kind: 'gone' };
     if ('aside' in known) return aside(known.aside);
+    const { request, tally, controls, way } = asked;
     const consumer = consumerId(request.identity, this.#parts.digest);
-    return this.#lookup({ exchange, consumer, tally, controls, ...known });
+    const { body, key, material } = known;
+    const lookup: Lookup = { request, consumer, tally, controls, body, key, material };
+    if (way !== null) return this.#alone(lookup, way);
+    const always = freshAlways(controls);
+    if (always !== null) return this.#alone(lookup, clientsWay(always));
+    const found = this.#joinable(lookup, 1) === undefined ? this.#storedNow(key) : null;
+    const decision = found === null ? null : this.#byStored(lookup, found, 1);
+    if (decision instanceof Promise) return decision.then((one) => one ?? this.#lookup(lookup));
+    return decision ?? this.#lookup(lookup);
   }
 
   async #lookup(lookup: Lookup): Promise<Decision> {
-    const { settings, flights, now } = this.#parts;
-    const { key, controls, exchange } = lookup;
-    const always = freshAlways(controls);
-    if (always !== null) return this.#alone(lookup, asked(always));
-
+    const { settings, flights } = this.#parts;
+    const { key, request } = lookup;
     for (let attempt = 1; ;) {
       const flight = this.#joinable(lookup, attempt);
       if (flight !== undefined) {
-        const seat = await flight.join(settings.coalesceWaitMs, exchange.request.left);
+        const seat = await flight.join(settings.coalesceWaitMs, request.left);
         if (seat.kind === 'entry') return { kind: 'joined', key, entry: seat.entry };
         if (seat.kind === 'stream') {
           return { kind: 'following', key, flight, follower: seat.follower };
@@ -101,21 +147,43 @@ export class Engine {
         attempt = seat.kind === 'waited' ? Infinity : flight.attempt + 1;
         continue;
       }
-      const found = await this.#stored(key);
-      const entry = found === 'failed' ? undefined : found;
-      const standing = standingOf(entry, controls, now());
-      if (standing === 'fresh' && entry !== undefined) return this.#hit(key, entry);
-      if (standing === 'too-old') return this.#alone(lookup, asked('max-age'));
-      // Somebody may have made the call while the store was asked.
-      if (this.#joinable(lookup, attempt) !== undefined) continue;
-      const way = wayOf(found, this.#fallback(entry));
-      if (!this.#mayShare(lookup, attempt)) return this.#alone(lookup, way);
-      const led = await this.#lead(lookup, way, attempt);
-      if (led !== null) return led;
+      const decision = await this.#byStored(lookup, await this.#stored(key), attempt);
+      if (decision !== null) return decision;
     }
   }
 
-  /** A store that fails keeps identical requests from nothing but what is stored. */
+  /** The decision by what the store has; null where an identical request has begun meanwhile. */
+  #byStored(
+    lookup: Lookup,
+    found: CachedResponse | undefined | 'failed',
+    attempt: number,
+  ): Decision | null | Promise<Decision | null> {
+    const entry = found === 'failed' ? undefined : found;
+    const standing = standingOf(entry, lookup.controls, this.#parts.now());
+    if (standing === 'fresh' && entry !== undefined) return this.#hit(lookup.key, entry);
+    if (standing === 'too-old') return this.#alone(lookup, clientsWay('max-age'));
+    if (this.#joinable(lookup, attempt) !== undefined) return null;
+    const way = wayOf(found, this.#fallback(entry));
+    if (!this.#mayShare(lookup, attempt)) return this.#alone(lookup, way);
+    return this.#lead(lookup, way, attempt);
+  }
+
+  /** What a store in this process has; null where it takes waiting to tell. */
+  #storedNow(key: string): CachedResponse | undefined | null | 'failed' {
+    const { store, settings, timings, faults } = this.#parts;
+    if (store.getNow === undefined) return null;
+    const startedAt = performance.now();
+    try {
+      return store.getNow(key);
+    } catch (error) {
+      faults.report('llm-cache: the store failed', error);
+      return 'failed';
+    } finally {
+      timings.lookup(settings.store, (performance.now() - startedAt) / 1000);
+    }
+  }
+
+  /** A store failure disables lookup, not coalescing. */
   async #stored(key: string): Promise<CachedResponse | undefined | 'failed'> {
     const { store, settings, timings, faults } = this.#parts;
     const startedAt = performance.now();
@@ -153,37 +221,50 @@ export class Engine {
   }
 
   /** A call that identical requests may join; null where another gateway makes it, and this one reads along. */
-  async #lead(lookup: Lookup, way: Way, attempt: number): Promise<Forward | null> {
+  #lead(lookup: Lookup, way: Way, attempt: number): Forward | Promise<Forward | null> {
     const { flights, store } = this.#parts;
-    const { key } = lookup;
     const flight = this.#flight(lookup, attempt);
-    flights.open(key, flight);
-    const lease = way.reason === 'store-error' ? null : await this.#lease(key);
-    if (lease === 'elsewhere') {
-      readAlong({ key, flight, store, flights });
-      return null;
+    flights.open(lookup.key, flight);
+    if (way.reason === 'store-error' || store.relay === undefined) {
+      return this.#leading(lookup, way, flight);
     }
-    flight.lease = lease;
-    const concluded = this.#admission.conclude(lookup, flight).then(({ entry, outcome }) => {
-      flights.close(key, flight);
-      if (entry === null && attempt >= maxAttempts) flights.pass(key);
-      flight.conclude(entry);
-      return lease?.end(outcome);
-    });
-    const { kind, reason, fallback } = way;
-    return { kind, reason, fallback, key, flight, concluded };
+    return this.#leadForAll(lookup, way, flight, store.relay);
   }
 
-  /** The lease on the call, where several gateways share one; null where there is none to have. */
-  async #lease(key: string): Promise<Lease | 'elsewhere' | null> {
-    const { relay } = this.#parts.store;
-    if (relay === undefined) return null;
+  /** The same where several gateways share one call, for which one of them has the lease. */
+  async #leadForAll(
+    lookup: Lookup,
+    way: Way,
+    flight: Flight,
+    relay: Relay,
+  ): Promise<Forward | null> {
+    const { flights, store } = this.#parts;
+    const { key } = lookup;
+    let lease: Lease | null;
     try {
-      return (await relay.lease(key)) ?? 'elsewhere';
+      lease = await relay.lease(key);
+      if (lease === null) {
+        readAlong({ key, flight, store, flights });
+        return null;
+      }
     } catch {
       // A store that cannot tell keeps nobody from calling; it says so itself.
-      return null;
+      lease = null;
     }
+    flight.lease = lease;
+    return this.#leading(lookup, way, flight);
+  }
+
+  #leading(lookup: Lookup, { kind, reason, fallback }: Way, flight: Flight): Forward {
+    const { flights } = this.#parts;
+    const { key } = lookup;
+    const concluded = this.#admission.conclude(lookup, flight).then(({ entry, outcome }) => {
+      flights.close(key, flight);
+      if (entry === null && flight.attempt >= maxAttempts) flights.pass(key);
+      flight.conclude(entry);
+      return flight.lease?.end(outcome);
+    });
+    return { kind, reason, fallback, key, flight, concluded };
   }
 
   /** A call that nobody joins. */
@@ -196,22 +277,29 @@ export class Engine {
     return { ...way, key: lookup.key, flight, concluded };
   }
 
-  #flight({ exchange }: Lookup, attempt: number): Flight {
+  #flight({ request }: Lookup, attempt: number): Flight {
     const { settings, budget } = this.#parts;
     const maxBytes = settings.maxResponseBytes;
-    // Of its own, as long as it is not known whose call it is.
-    const unbound = { request: exchange.request, served: null, answer: null };
-    const watch = new AnswerWatch(unbound, { keep: true, maxBytes, budget });
+    const watch = new AnswerWatch(request.protocol, { keep: true, maxBytes, budget });
     const finishAlone = settings.finishOnDisconnect;
     const startedAt = this.#parts.now();
     return new Flight({ startedAt, watch, attempt, maxBytes: mayBeBehind(maxBytes), finishAlone });
   }
 }
 
+/** A request to decide on; with a `way` it goes on in that way, whatever is stored. */
+interface Asked {
+  readonly request: LlmRequest;
+  readonly tally: Tally;
+  readonly controls: ClientControls;
+  readonly way: Way | null;
+}
+
 /** Why and how a request goes on, whoever makes the call. */
 type Way = Pick<Forward, 'kind' | 'reason' | 'fallback'>;
 
-function asked(reason: AsideReason): Way {
+/** The client asked for a fresh answer. */
+function clientsWay(reason: AsideReason): Way {
   return { kind: 'request', reason, fallback: null };
 }
 
@@ -223,12 +311,11 @@ function wayOf(found: CachedResponse | undefined | 'failed', fallback: CachedRes
 function count(decision: Decision, tally: Tally): void {
   switch (decision.kind) {
     case 'gone':
-      return;
     case 'hit':
-      return tally.count('hit', null);
     case 'joined':
     case 'following':
-      return tally.count('coalesced', null);
+      // Counted when it has been delivered.
+      return;
     case 'unavailable':
       return tally.count('miss', 'only-if-cached');
     default:

@@ -121,6 +121,8 @@ function isUsage(value: unknown): value is Usage {
     isCountOrNull(value['inputTokens']) &&
     isCountOrNull(value['outputTokens']) &&
     isCountOrNull(value['totalTokens']) &&
+    (value['terms'] === undefined ||
+      (Array.isArray(value['terms']) && value['terms'].every(isText))) &&
     isObject(value['details']) &&
     Object.values(value['details']).every(isCount)
   );

@@ -1,6 +1,6 @@
 import type { Answer } from '../shared/answer.ts';
 import type { AnswerWatch, WatchedAnswer } from '../shared/answer-watch.ts';
-import type { Exchange, ResponseObserver } from '../shared/exchange.ts';
+import type { ResponseObserver } from '../shared/exchange.ts';
 import { formatOf } from '../shared/format.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
 import type { CachedResponse } from './entry.ts';
@@ -77,7 +77,7 @@ export class Flight implements ResponseObserver {
   }
 
   get answer(): Promise<Answer> {
-    return this.finished.then(({ answer }) => answer);
+    return this.#watch.answer;
   }
 
   /** Head of the answer, as far as a reader is to have it. */
@@ -100,9 +100,8 @@ export class Flight implements ResponseObserver {
     return !this.#flowing || (!this.#over && this.#watch.isSound);
   }
 
-  /** The call is made: from now on this is what reads its answer. */
-  takeOff(exchange: Exchange): void {
-    exchange.answer ??= this.answer;
+  get isDone(): boolean {
+    return this.#watch.isDone;
   }
 
   head(status: number, header: (name: string) => string | undefined): void {

@@ -1,10 +1,12 @@
 /** Where a follower's bytes go: a response, or whatever stands for one. */
 export interface Outlet {
-  /** False when the next bytes shall wait for `Follower.resume`. */
-  write(bytes: Uint8Array): boolean;
+  /** False when the next bytes shall wait for `Follower.resume`; nothing else asks to wait. */
+  write(bytes: Uint8Array): boolean | void;
   end(): void;
   /** The answer broke off, and must not look whole. */
   break(): void;
+  /** One of the others threw, later than in `attach`: the reader is gone, and must not take it for whole. */
+  fail(error: unknown): void;
 }
 
 type Ending = 'end' | 'break';
@@ -29,7 +31,7 @@ export class Follower {
     this.#left = left;
   }
 
-  /** Lets the bytes flow, those that have come so far at once. */
+  /** Lets the bytes flow, those that have come so far at once. Throws what the outlet throws then. */
   attach(outlet: Outlet): void {
     this.#outlet = outlet;
     this.#pump();
@@ -39,7 +41,7 @@ export class Follower {
     if (this.#done || this.#ending !== null) return;
     this.#queue.push(bytes);
     this.#queuedBytes += bytes.length;
-    this.#pump();
+    this.#flow();
     // Who has not been let read yet is not slow.
     if (this.#outlet === null || this.#queuedBytes <= this.#maxBytes) return;
     this.tooSlow = true;
@@ -50,20 +52,20 @@ export class Follower {
   /** No more will come. */
   end(): void {
     this.#ending ??= 'end';
-    this.#pump();
+    this.#flow();
   }
 
   break(): void {
     this.#ending = 'break';
     this.#queue.length = 0;
     this.#queuedBytes = 0;
-    this.#pump();
+    this.#flow();
   }
 
   /** The outlet can take more. */
   resume(): void {
     this.#blocked = false;
-    this.#pump();
+    this.#flow();
   }
 
   /** The reader is gone. */
@@ -71,6 +73,16 @@ export class Follower {
     this.#done = true;
     this.#queue.length = 0;
     this.#left();
+  }
+
+  /** A reader whose outlet throws is none of the others' business. */
+  #flow(): void {
+    try {
+      this.#pump();
+    } catch (error) {
+      this.leave();
+      this.#outlet?.fail(error);
+    }
   }
 
   #pump(): void {
@@ -81,7 +93,7 @@ export class Follower {
       if (this.#blocked) break;
       taken++;
       this.#queuedBytes -= bytes.length;
-      this.#blocked = !outlet.write(bytes);
+      this.#blocked = outlet.write(bytes) === false;
     }
     this.#queue.splice(0, taken);
     if (this.#queue.length > 0 || this.#ending === null) return;

@@ -7,7 +7,9 @@ import type { FaultLog } from '../shared/faults.ts';
 import { type Carrier, gatewayCarrier } from '../shared/node/carrier.ts';
 import { exchangeOf } from '../shared/node/exchange.ts';
 import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
-import { deliver } from './node/deliver.ts';
+import { breakOff } from '../shared/node/response-end.ts';
+import { type Decision, isServed } from './decision.ts';
+import { deliver, type Delivery } from './node/deliver.ts';
 import { Engine } from './engine.ts';
 import type { Flights } from './flights.ts';
 import type { CacheStats } from './stats.ts';
@@ -56,7 +58,7 @@ export function cacheMiddleware<R extends AppRequest>(
   const used = store.used.bind(store);
 
   return (req, res, next) => {
-    const exchange = exchangeOf(req, res, services.budget, carrierOf);
+    const exchange = exchangeOf(req, res, services, carrierOf);
     if (exchange === null) return next();
     if (!exchange.claim('llm-cache')) {
       exchange.passOn();
@@ -65,18 +67,48 @@ export function cacheMiddleware<R extends AppRequest>(
     const startedAt = performance.now();
     const { apiEndpoint, protocol } = exchange.request;
     const tally = services.stats.of(services.pipelineOf(apiEndpoint), protocol.name);
-    const answered = async () => {
-      const decision = await engine.decide(exchange, tally);
-      const delivery = { exchange, res, tally, startedAt, settings, timings, faults, used };
-      const key = 'key' in decision ? decision.key : null;
-      if (settings.debugHeaders && key !== null && !res.headersSent) {
-        res.setHeader('X-Cache-Key', key);
-      }
-      if (!deliver(decision, delivery)) next();
+    const delivery = { exchange, res, tally, startedAt, settings, timings, faults, used };
+    const act = (decision: Decision): void => {
+      const result = attempt(decision, delivery);
+      if (result === 'goes-on') return next();
+      if (result === 'undelivered') whenDecided(engine.decideAgain(exchange.request, tally));
     };
-    answered().catch((error: unknown) => {
+    const failed = (error: unknown) => {
       faults.report('llm-cache: an answer could not be delivered', error);
-      res.destroy();
-    });
+      breakOff(res);
+    };
+    /** At once where the decision is there. */
+    const whenDecided = (decision: Decision | Promise<Decision>): void => {
+      if (decision instanceof Promise) {
+        decision.then(act).catch(failed);
+        return;
+      }
+      try {
+        act(decision);
+      } catch (error) {
+        failed(error);
+      }
+    };
+    whenDecided(engine.decide(exchange.request, tally));
   };
+}
+
+/** Does what was decided. An answer that fails before its head is `undelivered`, and the request has none yet. */
+function attempt(decision: Decision, delivery: Delivery): 'answered' | 'goes-on' | 'undelivered' {
+  const { exchange, res, settings, faults } = delivery;
+  const key = 'key' in decision ? decision.key : null;
+  if (settings.debugHeaders && key !== null && !res.headersSent) {
+    res.setHeader('X-Cache-Key', key);
+  }
+  try {
+    return deliver(decision, delivery) ? 'answered' : 'goes-on';
+  } catch (error) {
+    if (res.headersSent || decision.kind === 'unavailable') throw error;
+    faults.report('llm-cache: an answer could not be delivered', error);
+    exchange.served = null;
+    if (isServed(decision)) return 'undelivered';
+    // Those who wait for its answer call by themselves.
+    if ('fallback' in decision) decision.flight?.abort('aborted');
+    return 'goes-on';
+  }
 }

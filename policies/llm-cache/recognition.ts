@@ -1,5 +1,5 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
-import type { LlmRequest } from '../shared/exchange.ts';
+import type { BodyReason, LlmRequest } from '../shared/exchange.ts';
 import type { AsideReason } from '../shared/reasons.ts';
 import type { RequestBody } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
@@ -18,21 +18,29 @@ export interface Recognising extends KeyMaking {
   readonly settings: LlmCacheSettings;
 }
 
-/** The first steps of the story: recv, key. */
-export async function recognise(
+/** The first steps of the story: recv, key. At once where the request's body has been read already. */
+export function recognise(
   request: LlmRequest,
   controls: ClientControls,
   recognising: Recognising,
-): Promise<Recognition> {
-  const { settings, digest } = recognising;
+): Recognition | Promise<Recognition> {
   const byHead = asideByControls(controls) ?? asideByHeaders(request);
   if (byHead !== null) return { aside: byHead };
+  const body = request.body(recognising.settings.maxRequestBytes);
+  if (!(body instanceof Promise)) return byBody(request, body, recognising);
+  return body.then((read) => byBody(request, read, recognising));
+}
 
-  const body = await request.body(settings.maxRequestBytes);
+function byBody(
+  request: LlmRequest,
+  body: RequestBody | BodyReason,
+  recognising: Recognising,
+): Recognition {
   if (body === 'gone') return 'gone';
   if (typeof body === 'string') return { aside: body };
-  const byBody = asideByBody(body, request.protocol);
-  if (byBody !== null) return { aside: byBody };
+  const { settings, digest } = recognising;
+  const problem = asideByBody(body, request.protocol);
+  if (problem !== null) return { aside: problem };
 
   const scope = scopeOf(request, settings, digest);
   if (scope === null) return { aside: 'no-scope' };

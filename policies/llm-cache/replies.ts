@@ -53,7 +53,12 @@ export function unavailableReply(decision: Unavailable, protocol: Protocol): Rep
   const body = protocol.name === 'messages' ? { type: 'error', error } : { error };
   return {
     status: 504,
-    headers: { 'Content-Type': 'application/json', 'Cache-Status': cacheStatus(decision) },
+    headers: {
+      'Content-Type': 'application/json',
+      'Cache-Status': cacheStatus(decision),
+      // The official clients take any 5xx for a passing failure, and would ask three times.
+      'X-Should-Retry': 'false',
+    },
     body: new TextEncoder().encode(JSON.stringify(body)),
   };
 }

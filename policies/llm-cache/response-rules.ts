@@ -21,6 +21,7 @@ export function refusalOf(
   // Events where none were asked for, or JSON in place of a stream: no protocol here answers so.
   if (format !== (request.facts(protocol).isStream ? 'sse' : 'json')) return 'content-type';
   if (answer.refused) return 'refusal';
+  if (answer.parts !== null && answer.parts < request.facts(protocol).parts) return 'incomplete';
   for (const reason of answer.finishReasons) {
     if (reason === null) return 'no-finish-reason';
     if (protocol.complete.includes(reason)) continue;

@@ -1,15 +1,6 @@
-import type { RateSettings } from '../../schemas/plugin.ts';
 import type { Usage } from '../shared/usage.ts';
-
-/** USD per million tokens; a kind without a rate of its own is not there. */
-export type Rates = Readonly<Partial<Record<RateName, number>>>;
-
-export type RateName = keyof RateSettings;
-
-/** What one model costs. A price may depend on how long the input is. */
-export interface Price {
-  rates(inputTokens: number): Rates;
-}
+import type { Price, RateName, Rates } from './rates.ts';
+import { type Counting, type Part, readTokens } from './token-parts.ts';
 
 export interface Costs {
   /** USD; null where it is not known. */
@@ -20,20 +11,26 @@ export interface Costs {
   readonly caveat: string | null;
 }
 
-/** How a provider counts. */
-export interface Counting {
-  /** Cached and cache-write tokens come on top of the input tokens, instead of being among them. */
-  readonly cacheApart: boolean;
+interface Fee {
+  /** What is counted, as `detailNames` calls it. */
+  readonly unit: string;
+  readonly rate: RateName | null;
+  /** How many of them the rate is for. */
+  readonly per: number;
 }
 
-/** Units that cost something beside tokens, and are in no rate. */
-const unpriced = [
-  'citation_tokens',
-  'input_audio_seconds',
-  'web_search_requests',
-  'sources_used',
-  'server_tool_calls',
-] as const;
+/** What is paid beside input and output; without a rate it is in no cost. */
+const fees: readonly Fee[] = [
+  { unit: 'citation_tokens', rate: 'citation', per: 1e6 },
+  { unit: 'web_search_requests', rate: 'webSearch', per: 1000 },
+  { unit: 'file_search_calls', rate: 'fileSearch', per: 1000 },
+  { unit: 'code_execution_calls', rate: 'codeExecution', per: 1000 },
+  { unit: 'image_generation_calls', rate: 'imageGeneration', per: 1000 },
+  { unit: 'other_model_tokens', rate: null, per: 1e6 },
+  { unit: 'input_audio_seconds', rate: null, per: 1 },
+  { unit: 'sources_used', rate: null, per: 1 },
+  { unit: 'server_tool_calls', rate: null, per: 1 },
+];
 
 /** Nothing is known, for the reason given. */
 export function unknownCosts(caveat: string): Costs {
@@ -42,117 +39,100 @@ export function unknownCosts(caveat: string): Costs {
 
 /** What `usage` costs at `price`. What has no price makes the sum that it is part of null. */
 export function costsOf(usage: Usage, price: Price, counting: Counting): Costs {
-  const tokens = readTokens(usage, counting);
+  const caveats: string[] = [];
+  const [own, compaction] = divide(usage);
+  const tokens = readTokens(own, counting);
   if (tokens === null) return unknownCosts('the answer tells no usage');
-  const rates = price.rates(tokens.input.all);
-  const missing: string[] = [];
-  const sum = (parts: readonly Part[]): number | null => {
-    let micro: number | null = 0;
-    for (const { count, names, told } of parts) {
-      const name = names.find((one) => rates[one] !== undefined);
-      const rate = name === undefined ? undefined : rates[name];
-      if (rate === undefined) missing.push(told);
-      micro = rate === undefined || micro === null ? null : micro + count * rate;
-    }
-    return micro;
-  };
-  const input = sum(tokens.input.parts);
-  const output = sum(tokens.output);
-  const beside = unpriced.filter((name) => (usage.details[name] ?? 0) > 0);
-  const caveats = [
-    ...missing.map((name) => `no price for ${name}`),
-    ...beside.map((name) => `without ${name}`),
-  ];
+  const factor = factorOf(usage.terms ?? [], price, caveats);
+  const micro = { input: 0 as number | null, output: 0 as number | null };
+  for (const part of [tokens, compaction === null ? null : readTokens(compaction, counting)]) {
+    if (part === null) continue;
+    const rates = price.rates(part.input.all);
+    micro.input = plus(micro.input, sumOf(part.input.parts, rates, caveats));
+    micro.output = plus(micro.output, sumOf(part.output, rates, caveats));
+  }
+  caveats.push(...tokens.caveats);
+  const input = times(micro.input, factor);
+  const output = times(micro.output, factor);
+  const tools = feesOf(usage, price.rates(tokens.input.all), caveats);
+  if (price.without !== undefined) caveats.push(`without ${price.without}`);
   return {
     input: inDollars(input),
     output: inDollars(output),
-    total: input === null || output === null ? null : inDollars(input + output),
-    caveat: caveats.length > 0 ? caveats.join('; ') : null,
+    total: inDollars(plus(plus(input, output), tools)),
+    caveat: caveats.length > 0 ? [...new Set(caveats)].join('; ') : null,
   };
 }
 
-interface Part {
-  readonly count: number;
-  readonly names: readonly RateName[];
-  /** What the caveat calls it. */
-  readonly told: string;
-}
-
-interface Tokens {
-  readonly input: { readonly all: number; readonly parts: readonly Part[] };
-  readonly output: readonly Part[];
-}
-
-/** The tokens by kind, none of them twice; null where neither input nor output is known. */
-function readTokens(usage: Usage, { cacheApart }: Counting): Tokens | null {
-  const { inputTokens, outputTokens, totalTokens, details } = usage;
-  if (inputTokens === null && outputTokens === null && totalTokens === null) return null;
-  const input = inputTokens ?? Math.max(0, (totalTokens ?? 0) - (outputTokens ?? 0));
-  const output = outputTokens ?? Math.max(0, (totalTokens ?? input) - input);
-  const of = (name: string) => details[name] ?? 0;
-
-  const cached = of('cached_tokens');
-  const written = of('cache_write_tokens');
-  const hourly = Math.min(of('cache_write_1h_tokens'), written);
-  // More than all of the input cannot be part of it.
-  const isApart = cacheApart || cached + written > input;
-  const uncached = isApart ? input : input - cached - written;
-  const audio = Math.min(of('input_audio_tokens'), uncached);
-  const images = Math.min(of('input_image_tokens'), uncached - audio);
-
-  const reasoned = of('reasoning_tokens');
-  // xAI counts reasoning beside the completion, and in the total.
-  const isBeside = reasoned > 0 && totalTokens === input + output + reasoned;
-  const produced = isBeside ? output + reasoned : output;
-  const spoken = Math.min(of('output_audio_tokens'), produced);
-  const drawn = Math.min(of('output_image_tokens'), produced - spoken);
-  const reasoning = Math.min(reasoned, produced - spoken - drawn);
-
-  return {
-    input: {
-      all: isApart ? input + cached + written : input,
-      parts: partsOf({
-        input_tokens: uncached - audio - images,
-        cached_tokens: cached,
-        cache_write_tokens: written - hourly,
-        cache_write_1h_tokens: hourly,
-        input_audio_tokens: audio,
-        input_image_tokens: images,
-      }),
+/** What the answer itself took, and what the provider's summaries of the conversation took beside it. */
+function divide(usage: Usage): [own: Usage, compaction: Usage | null] {
+  const of = (name: string) => usage.details[name] ?? 0;
+  const input = of('compaction_input_tokens');
+  const output = of('compaction_output_tokens');
+  if (input + output === 0) return [usage, null];
+  const kinds = ['cached_tokens', 'cache_write_tokens', 'cache_write_1h_tokens'] as const;
+  const parts = Object.fromEntries(kinds.map((kind) => [kind, of(`compaction_${kind}`)]));
+  const less = (value: number | null, by: number) => (value === null ? null : value - by);
+  const rest = kinds.map((kind) => [kind, Math.max(0, of(kind) - of(`compaction_${kind}`))]);
+  return [
+    {
+      inputTokens: less(usage.inputTokens, input),
+      outputTokens: less(usage.outputTokens, output),
+      totalTokens: less(usage.totalTokens, input + output),
+      details: { ...usage.details, ...(Object.fromEntries(rest) as Record<string, number>) },
     },
-    output: partsOf({
-      output_tokens: produced - spoken - drawn - reasoning,
-      reasoning_tokens: reasoning,
-      output_audio_tokens: spoken,
-      output_image_tokens: drawn,
-    }),
-  };
+    { inputTokens: input, outputTokens: output, totalTokens: input + output, details: parts },
+  ];
 }
 
-/** The rates that a kind of tokens may go by, the first that is there. */
-const rateNames = {
-  input_tokens: ['input'],
-  cached_tokens: ['cachedInput', 'input'],
-  cache_write_tokens: ['cacheWrite', 'input'],
-  cache_write_1h_tokens: ['cacheWrite1h', 'cacheWrite', 'input'],
-  // Sound is never as cheap as text: without a rate of its own it has none.
-  input_audio_tokens: ['inputAudio'],
-  input_image_tokens: ['inputImage', 'input'],
-  output_tokens: ['output'],
-  reasoning_tokens: ['reasoning', 'output'],
-  output_audio_tokens: ['outputAudio'],
-  output_image_tokens: ['outputImage', 'output'],
-} as const satisfies Readonly<Record<string, readonly RateName[]>>;
-
-/** Those of which there are any. */
-function partsOf(counts: Partial<Record<keyof typeof rateNames, number>>): Part[] {
-  const parts: Part[] = [];
-  let told: keyof typeof rateNames;
-  for (told in counts) {
-    const count = counts[told] ?? 0;
-    if (count !== 0) parts.push({ count, names: rateNames[told], told });
+/** What the terms make of the price of tokens; null where that is not known of one. */
+function factorOf(terms: readonly string[], { factors }: Price, caveats: string[]): number | null {
+  let all: number | null = 1;
+  for (const term of terms) {
+    const factor =
+      factors !== undefined && Object.hasOwn(factors, term) ? factors[term] : undefined;
+    caveats.push(
+      factor === undefined ? `no price for ${term}` : `${term}: ${factor} times the list price`,
+    );
+    all = times(all, factor ?? null);
   }
-  return parts;
+  return all;
+}
+
+/** In millionths of a dollar. What has no rate is told, and makes it null. */
+function sumOf(parts: readonly Part[], rates: Rates, caveats: string[]): number | null {
+  let micro: number | null = 0;
+  for (const { count, names, told } of parts) {
+    const name = names.find((one) => rates[one] !== undefined);
+    const rate = name === undefined ? undefined : rates[name];
+    if (rate === undefined) caveats.push(`no price for ${told}`);
+    micro = plus(micro, rate === undefined ? null : count * rate);
+  }
+  return micro;
+}
+
+/** In millionths of a dollar, as far as there are rates; the caveats say what is in it and what is not. */
+function feesOf({ details }: Usage, rates: Rates, caveats: string[]): number {
+  let micro = 0;
+  for (const { unit, rate: name, per } of fees) {
+    const count = details[unit] ?? 0;
+    if (count === 0) continue;
+    const rate = name === null ? undefined : rates[name];
+    if (rate === undefined) caveats.push(`without ${unit}`);
+    else {
+      caveats.push(`the total has ${unit} at the list price`);
+      micro += (count * rate * 1e6) / per;
+    }
+  }
+  return micro;
+}
+
+function plus(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? null : one + other;
+}
+
+function times(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? null : one * other;
 }
 
 /** From millionths, to a trillionth of a dollar: what doubles add beyond that is noise. */

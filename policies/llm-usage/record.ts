@@ -1,6 +1,8 @@
-import type { AnswerFacts, CacheType } from '../shared/exchange.ts';
+import { type AnswerFacts, type CacheType, clientClosedRequest } from '../shared/exchange.ts';
+import type { RefusalReason } from '../shared/reasons.ts';
 import type { Priced } from './price-list.ts';
-import { type Costs, costsOf, type Price, unknownCosts } from './pricing.ts';
+import { type Costs, costsOf, unknownCosts } from './pricing.ts';
+import type { Price } from './rates.ts';
 import type { UsageRecord } from './usage-record.ts';
 
 /** What one record is made of. */
@@ -81,13 +83,42 @@ function costsIn(
   priceOf: (priced: Priced) => Price | null,
 ): Costs {
   const { facts, provider, requestedModel } = parts;
-  if (!billed && parts.cacheType === null) return unknownCosts('nothing was billed');
-  if (!facts?.usage) return unknownCosts('the answer tells no usage');
-  const { model } = facts;
+  if (!billed && parts.cacheType === null) return unknownCosts(whyUnbilled(parts));
+  if (!facts?.usage) return unknownCosts(whyUnknown(facts));
+  const { model, cut } = facts;
   const price = priceOf({ provider, model, requestedModel });
   const name = model ?? requestedModel;
   if (price === null) return unknownCosts(`no price for ${name ?? 'an answer without a model'}`);
-  return costsOf(facts.usage, price, parts);
+  const costs = costsOf(facts.usage, price, parts);
+  if (!cut) return costs;
+  const partial = `${reasonsToStop[cut] ?? 'the answer was not read to its end'}: what came later is not counted`;
+  return { ...costs, caveat: costs.caveat === null ? partial : `${costs.caveat}; ${partial}` };
+}
+
+/** Why an answer was read in part or not at all. */
+const reasonsToStop: Readonly<Partial<Record<RefusalReason, string>>> = {
+  'client-left': 'the client left before the end of the answer',
+  aborted: 'the upstream broke off the answer',
+  'too-large': 'the answer is larger than is read (`maxResponseBytes`, or what it unpacks to)',
+  'buffer-limit': 'there was no room left to read the answer (`limits.bufferedBytes`)',
+  encoding: 'the answer could not be decoded',
+  'content-type': 'the answer is neither JSON nor an event stream',
+  malformed: 'the answer is not well formed',
+  'no-body': 'the answer has no body',
+  'error-in-body': 'the answer carries an error',
+};
+
+function whyUnknown(facts: AnswerFacts | null): string {
+  if (facts === null) return 'the answer was not read';
+  const reason = facts.cut ?? facts.fault;
+  const told = reason ? reasonsToStop[reason] : undefined;
+  return told === undefined ? 'the answer tells no usage' : `${told}, and no usage was seen`;
+}
+
+function whyUnbilled({ status, providerStatus, facts }: RecordParts): string {
+  const left = providerStatus === null && facts?.cut === 'client-left';
+  if (left || status === clientClosedRequest) return 'the client left before there was an answer';
+  return 'nothing was billed';
 }
 
 /** A 2xx of the provider; where no upstream is known of, an answer that tells what it used. */

@@ -25,8 +25,9 @@ export const recordFields = {
     'USD at list price, cached and cache-write tokens included; `null` where it is not known',
   output_cost: 'the same for the output',
   total_cost:
-    'the sum of the two: what the call cost or, when the cache answered, what it would have cost',
-  costs_calculation_caveat: 'what is not in the costs, or why they are `null`',
+    'the two and the fees of the provider’s tools: what the call cost or, when the cache answered, what it would have cost',
+  costs_calculation_caveat:
+    'what is not in the costs or was taken as an exception (a tier, a fee, counts that leave a question open), or why they are `null`',
   duration_ms: "from the request's arrival at the policy to the end of the response",
 } as const;
 

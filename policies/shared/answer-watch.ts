@@ -1,6 +1,7 @@
 import { type Answer, AnswerReader, unread } from './answer.ts';
 import type { ByteBudget } from './budget.ts';
-import type { Exchange, ResponseObserver } from './exchange.ts';
+import type { ResponseObserver } from './exchange.ts';
+import type { Protocol } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
 
 export interface WatchOptions {
@@ -22,23 +23,27 @@ export interface WatchedAnswer {
 /** Response headers that say something of the answer itself; only these are replayed. */
 const answerHeaders = ['content-type', 'openai-model', 'openai-version'];
 
-/** Reads the answer of an exchange while it passes, for whoever looks first; the others share what it finds. */
+/** Reads an answer from its head to its end while it passes. */
 export class AnswerWatch implements ResponseObserver {
   /** Resolves once, when the answer has ended or broken off; never rejects. */
   readonly finished: Promise<WatchedAnswer>;
-  readonly #exchange: Exchange;
+  readonly #protocol: Protocol;
   readonly #options: WatchOptions;
   #resolve: (answer: WatchedAnswer) => void = () => {};
   #reader: AnswerReader | null = null;
   #status = 0;
   #headers: Record<string, string> = {};
 
-  constructor(exchange: Exchange, options: WatchOptions) {
-    this.#exchange = exchange;
+  constructor(protocol: Protocol, options: WatchOptions) {
+    this.#protocol = protocol;
     this.#options = options;
     this.finished = new Promise((resolve) => {
       this.#resolve = resolve;
     });
+  }
+
+  get answer(): Promise<Answer> {
+    return this.finished.then(({ answer }) => answer);
   }
 
   /** The head of the answer, as far as it is replayed; empty before it has come. */
@@ -56,9 +61,11 @@ export class AnswerWatch implements ResponseObserver {
     return this.#reader !== null && this.held !== null && this.#reader.fault === null;
   }
 
+  get isDone(): boolean {
+    return this.#reader?.isDone ?? true;
+  }
+
   head(status: number, header: (name: string) => string | undefined): void {
-    if (this.#exchange.answer !== null || this.#exchange.served !== null) return;
-    this.#exchange.answer = this.finished.then(({ answer }) => answer);
     this.#status = status;
     for (const name of answerHeaders) {
       const value = header(name);
@@ -71,7 +78,7 @@ export class AnswerWatch implements ResponseObserver {
       maxBytes,
       budget,
       keep: keep && status === 200,
-      protocol: this.#exchange.request.protocol,
+      protocol: this.#protocol,
       contentType: this.#headers['content-type'] ?? '',
     });
   }

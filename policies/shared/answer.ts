@@ -2,6 +2,7 @@ import type { ByteBudget } from './budget.ts';
 import { formatOf } from './format.ts';
 import { HeldBytes } from './held-bytes.ts';
 import { isObject } from './json.ts';
+import { isErrorList } from './protocols/error.ts';
 import type { Protocol } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
 import { type Known, StreamJudge } from './stream-judge.ts';
@@ -10,6 +11,8 @@ import { type Known, StreamJudge } from './stream-judge.ts';
 export interface Answer extends Known {
   /** The whole body in one piece, decoded; null where it was not kept or `fault` is set. */
   readonly body: Uint8Array | null;
+  /** Why the reading stopped short of the end, so that there may be usage that was not seen; else null. */
+  readonly cut: RefusalReason | null;
 }
 
 export interface AnswerReaderOptions {
@@ -30,12 +33,14 @@ const nothing: Known = {
   usage: null,
   finishReasons: [],
   refused: false,
+  parts: null,
+  expiresAt: null,
   fault: null,
 };
 
 /** An answer of which nothing was read. */
 export function unread(fault: RefusalReason): Answer {
-  return { ...nothing, fault, body: null };
+  return { ...nothing, fault, body: null, cut: fault };
 }
 
 /** Reads one answer while it passes: a stream event by event, a JSON body at its end. Never throws. */
@@ -65,7 +70,9 @@ export class AnswerReader {
     this.#empty = false;
     try {
       this.#found(this.#format === null ? 'content-type' : this.#held.add(bytes));
-      this.#found(this.#stream?.chunk(bytes) ?? null);
+      this.#stream?.chunk(bytes);
+      // What cannot be stored is not held either.
+      if (this.#stream !== null && this.fault !== null) this.#held.forget();
     } catch {
       this.#giveUp();
     }
@@ -79,8 +86,13 @@ export class AnswerReader {
   /** What is wrong with it already; null as long as it may still be whole and well formed. */
   get fault(): RefusalReason | null {
     if (this.#fault !== null) return this.#fault;
-    const told = this.#stream?.reading().fault ?? null;
+    const told = this.#stream?.fault ?? null;
     return told === 'incomplete' ? null : told;
+  }
+
+  /** Whether what is yet to come changes nothing: there is no body to hold, and no stream to read. */
+  get isDone(): boolean {
+    return this.#result !== null || (this.#stream === null && this.#fault !== null);
   }
 
   /** The body is over. */
@@ -97,7 +109,10 @@ export class AnswerReader {
     try {
       if (this.#result !== null) return this.#result;
       this.#found(fault);
-      return (this.#result = this.#answer(this.#stream?.reading() ?? nothing, null));
+      const known = this.#stream?.reading() ?? nothing;
+      const ended = this.#stream !== null && known.fault === null;
+      const cut = this.#stream === null ? this.#fault : fault;
+      return (this.#result = this.#answer(known, null, ended ? null : cut));
     } catch {
       return this.#giveUp();
     }
@@ -112,20 +127,20 @@ export class AnswerReader {
   #conclude(): Answer {
     const body = this.#held.join();
     if (this.#empty) return unread('no-body');
-    if (this.#stream !== null) return this.#answer(this.#stream.end(), body);
-    const known = body === null ? nothing : readJson(body, this.#options.protocol);
-    return this.#answer(known, body);
+    if (this.#stream !== null) return this.#answer(this.#stream.end(), body, null);
+    if (body === null) return this.#answer(nothing, null, this.#fault);
+    return this.#answer(readJson(body, this.#options.protocol), body, null);
   }
 
-  #answer(known: Known, body: Uint8Array | null): Answer {
+  #answer(known: Known, body: Uint8Array | null, cut: RefusalReason | null): Answer {
     const fault = this.#fault ?? known.fault;
-    return { ...known, fault, body: fault === null && this.#options.keep ? body : null };
+    return { ...known, fault, body: fault === null && this.#options.keep ? body : null, cut };
   }
 
   #found(fault: RefusalReason | null): void {
     if (fault === null || this.#fault !== null) return;
     // What the stream told before comes first; that it has not ended yet tells nothing.
-    const told = this.#stream?.reading().fault ?? 'incomplete';
+    const told = this.#stream?.fault ?? 'incomplete';
     this.#fault = told === 'incomplete' ? fault : told;
     this.#held.forget();
   }
@@ -138,5 +153,6 @@ function readJson(body: Uint8Array, protocol: Protocol): Known {
   } catch {
     return { ...nothing, fault: 'malformed' };
   }
-  return isObject(json) ? protocol.readAnswer(json) : { ...nothing, fault: 'incomplete' };
+  if (isObject(json)) return protocol.readAnswer(json);
+  return { ...nothing, fault: isErrorList(json) ? 'error-in-body' : 'incomplete' };
 }

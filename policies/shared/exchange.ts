@@ -16,6 +16,8 @@ export interface LlmRequest {
   readonly forwardedUrl: string;
   /** The apiEndpoint that matched. */
   readonly apiEndpoint: string | null;
+  /** The host's own id of the request. */
+  readonly requestId: string | null;
   /** Who asks, as the host has authenticated it. Throws where that could not be told. */
   readonly identity: Identity;
   /** Aborted when the client has left before it had its answer. */
@@ -28,9 +30,10 @@ export interface LlmRequest {
   readonly ownHeaders: readonly string[];
   /**
    * The body that will be forwarded, read once and offered again. Where it cannot be held it flows
-   * on as it is and the reason is told; `gone` when the client left before its end.
+   * on as it is and the reason is told; `gone` when the client left before its end. At once where
+   * it has been read already.
    */
-  body(maxBytes: number): Promise<RequestBody | BodyReason>;
+  body(maxBytes: number): RequestBody | BodyReason | Promise<RequestBody | BodyReason>;
 }
 
 export type BodyReason = 'request-too-large' | 'buffer-limit' | 'not-json' | 'gone';
@@ -43,11 +46,18 @@ export interface AnswerFacts {
   readonly id: string | null;
   readonly model: string | null;
   readonly usage: Usage | null;
+  /** What is wrong with the answer, and why it was not read to its end; of a stored one, nothing. */
+  readonly fault?: RefusalReason | null;
+  readonly cut?: RefusalReason | null;
 }
 
 /** One request and its answer, as both policies see it. */
 export interface Exchange {
   readonly request: LlmRequest;
+  /** What the client got, or gets; 499 when it left before there was a head to send. */
+  readonly status: number;
+  /** What the provider answered to this very request; null where no provider did. */
+  readonly providerStatus: number | null;
   /** Set by the cache when it answered itself. */
   served: {
     readonly cacheType: CacheType;
@@ -55,10 +65,17 @@ export interface Exchange {
   } | null;
   /** Set by whoever reads the upstream's answer first; the others use what it finds. */
   answer: Promise<Answer> | null;
+  /** Calls `then` once, when the client has all that it will get, or its connection is gone. */
+  whenOver(then: () => void): void;
 }
+
+/** Nginx's status for a client that left before there was a head to send. */
+export const clientClosedRequest = 499;
 
 /** Watches a response on its way to the client. None of its methods throws or waits. */
 export interface ResponseObserver {
+  /** True once nothing that comes tells it more, so that it need not be decoded. */
+  readonly isDone: boolean;
   /** The head is about to go out. */
   head(status: number, header: (name: string) => string | undefined): void;
   /** The next bytes of the body, decoded. */

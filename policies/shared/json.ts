@@ -9,3 +9,8 @@ export function isObject(value: unknown): value is JsonObject {
 export function nameOrNull(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value.slice(0, 256) : null;
 }
+
+/** `value` where it is a count, of tokens or the like; else null. */
+export function countOf(value: unknown): number | null {
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : null;
+}

@@ -20,7 +20,7 @@ export const asideReasons = {
   'layer-off': 'the client sent `X-Cache-Type: semantic`, and there is no semantic layer',
   'only-if-cached':
     'the client sent `Cache-Control: only-if-cached` and nothing stored serves: 504',
-  'store-error': 'the store failed; the log says how',
+  'store-error': 'the store failed, or what it gave cannot be delivered; the log says how',
   'slow-reader':
     'a reader of a shared stream fell more than `maxResponseBytes` behind, and its response was broken off',
 } as const;
@@ -36,15 +36,19 @@ export const refusalReasons = {
   encoding: 'the `Content-Encoding` is unknown to this runtime, or the body does not decode',
   'content-type':
     'the `Content-Type` is not what the request asked for: `text/event-stream` for a stream, else JSON',
-  malformed: 'not JSON, or a stream with a payload that is not JSON',
-  incomplete: 'not what the protocol calls a whole answer, or a stream without its ending',
-  'error-in-body': 'the body carries an error',
+  malformed:
+    'not JSON in UTF-8, a stream with a payload that is not, or with lines that no event stream has',
+  incomplete:
+    'not what the protocol calls a whole answer, fewer choices or vectors than the request asked for, or a stream without its ending',
+  'error-in-body':
+    'the body carries an error, in whatever part of it: a choice, an output item, a tool, a filter',
   'after-ending': 'the stream goes on after its ending',
   'no-finish-reason': 'a choice has no finish reason',
   'finish-reason':
     'the finish reason is not one of a complete answer (`content_filter`, `pause_turn`, …)',
-  refusal: 'the model refused',
+  refusal: 'the model refused, or a filter took part of the answer',
   limit: 'cut at a length limit that the request did not set',
+  expired: 'what the answer names at the provider (a voice, a container) is gone there',
   'store-error': 'the store failed; the log says how',
 } as const;
 

@@ -12,6 +12,8 @@ export interface BodyFacts {
   readonly isStateful: boolean;
   /** Whether it bounds the length of the answer. */
   readonly setsLimit: boolean;
+  /** How many choices or vectors it asks for. */
+  readonly parts: number;
 }
 
 const maxRemembered = 10_000;
@@ -96,6 +98,7 @@ export class RequestBody {
       isStream: protocol.isStream(json),
       isStateful: protocol.isStateful(json),
       setsLimit: protocol.setsLimit(json),
+      parts: protocol.parts(json),
     };
     this.#memory?.remember(name, facts);
     return facts;

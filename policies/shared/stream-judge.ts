@@ -1,7 +1,7 @@
 import { isObject, type JsonObject } from './json.ts';
 import type { Reading, StreamReader } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
-import { SseReader } from './sse.ts';
+import { type SseFault, SseReader } from './sse.ts';
 
 /** An answer but for its bytes, as far as it was read. */
 export interface Known extends Omit<Reading, 'fault'> {
@@ -19,17 +19,20 @@ export class StreamJudge {
 
   constructor(reader: StreamReader, maxBytes: number) {
     this.#reader = reader;
+    const event = (name: string, data: string) => this.#found(this.#event(name, data));
     this.#sse = new SseReader(
-      (name, data) => this.#found(this.#event(name, data)),
-      () => this.#found('too-large'),
+      { event, fault: (fault) => this.#found(this.#broken(fault)) },
       maxBytes,
     );
   }
 
-  /** Returns the first thing found wrong until now. */
-  chunk(bytes: Uint8Array): RefusalReason | null {
+  /** The first thing found wrong until now; `incomplete` as long as there is nothing but that more is to come. */
+  get fault(): RefusalReason | null {
+    return this.#fault ?? this.#reader.fault;
+  }
+
+  chunk(bytes: Uint8Array): void {
     this.#sse.chunk(bytes);
-    return this.#fault;
   }
 
   end(): Known {
@@ -39,8 +42,7 @@ export class StreamJudge {
   }
 
   reading(): Known {
-    const reading = this.#reader.reading();
-    return { ...reading, fault: this.#fault ?? reading.fault };
+    return { ...this.#reader.reading(), fault: this.fault };
   }
 
   #event(name: string, data: string): RefusalReason | null {
@@ -54,11 +56,15 @@ export class StreamJudge {
     return this.#flushing ? 'incomplete' : 'malformed';
   }
 
+  /** A character that is cut off by the end of the body is part of an event that is. */
+  #broken(fault: SseFault): RefusalReason {
+    return this.#flushing && fault === 'malformed' && !this.#reader.ended ? 'incomplete' : fault;
+  }
+
   #found(fault: RefusalReason | null): void {
     if (fault === null || this.#fault !== null) return;
     // An error that the provider had told explains whatever came of it.
-    const told = this.#reader.reading().fault === 'error-in-body';
-    this.#fault = told ? 'error-in-body' : fault;
+    this.#fault = this.#reader.fault === 'error-in-body' ? 'error-in-body' : fault;
   }
 }
 

@@ -1,4 +1,6 @@
-import { isObject, type JsonObject } from './json.ts';
+import { type Iterations, readIterations } from './iterations.ts';
+import { countOf, isObject } from './json.ts';
+import { type DetailName, readDetails } from './usage-details.ts';
 
 /** Tokens as a provider counts them; null where it said nothing. */
 export interface Usage {
@@ -8,96 +10,8 @@ export interface Usage {
   readonly totalTokens: number | null;
   /** Parts of the above and units beside tokens, under the names of `detailNames`. */
   readonly details: Readonly<Record<string, number>>;
-}
-
-/** The one set of names for what providers tell beside the counts; the README's table is made from it. */
-export const detailNames = {
-  cached_tokens: 'input tokens read from the provider’s own prompt cache',
-  cache_write_tokens: 'input tokens written to that cache',
-  cache_write_1h_tokens: 'those of them that are kept for an hour',
-  reasoning_tokens: 'output tokens spent on reasoning',
-  input_text_tokens: 'input tokens that are text',
-  input_audio_tokens: 'input tokens that are audio',
-  input_image_tokens: 'input tokens that are images',
-  output_text_tokens: 'output tokens that are text',
-  output_audio_tokens: 'output tokens that are audio',
-  output_image_tokens: 'output tokens that are images',
-  accepted_prediction_tokens: 'tokens of a predicted output that were used',
-  rejected_prediction_tokens: 'tokens of a predicted output that were not, and are billed',
-  citation_tokens: 'tokens of citations',
-  input_audio_seconds: 'seconds of audio in the input',
-  web_search_requests: 'web searches that the provider made',
-  web_fetch_requests: 'pages that the provider fetched',
-  sources_used: 'sources that a live search used',
-  server_tool_calls: 'calls of tools that the provider runs itself',
-} as const;
-
-type DetailName = keyof typeof detailNames;
-
-/**
- * Where each detail stands, the first that is there.
- * `prompt_…`, `completion_…`: https://platform.openai.com/docs/api-reference/chat/object (Groq, xAI, OpenRouter too)
- * `input_…`, `output_…`: https://platform.openai.com/docs/api-reference/responses/object
- * `cache_…`, `server_tool_use`, `thinking_tokens`: https://docs.anthropic.com/en/api/messages
- * `prompt_cache_hit_tokens`: https://api-docs.deepseek.com/guides/kv_cache
- * a `cached_tokens` of its own: https://platform.moonshot.ai/docs/api/chat
- * `num_sources_used`, `…server_side_tool…`: https://docs.x.ai/docs/api-reference
- * `citation_tokens`, `num_search_queries`: https://docs.perplexity.ai/api-reference/chat-completions-post
- * `prompt_audio_seconds`: https://docs.mistral.ai/api
- */
-const detailPaths = pathsOf({
-  cached_tokens: [
-    'prompt_tokens_details.cached_tokens',
-    'input_tokens_details.cached_tokens',
-    'cache_read_input_tokens',
-    'prompt_cache_hit_tokens',
-    'cached_tokens',
-  ],
-  cache_write_tokens: [
-    'prompt_tokens_details.cache_write_tokens',
-    'input_tokens_details.cache_write_tokens',
-    'cache_creation_input_tokens',
-  ],
-  cache_write_1h_tokens: ['cache_creation.ephemeral_1h_input_tokens'],
-  reasoning_tokens: [
-    'completion_tokens_details.reasoning_tokens',
-    'output_tokens_details.reasoning_tokens',
-    'output_tokens_details.thinking_tokens',
-    'reasoning_tokens',
-  ],
-  input_text_tokens: ['prompt_tokens_details.text_tokens', 'input_tokens_details.text_tokens'],
-  input_audio_tokens: ['prompt_tokens_details.audio_tokens', 'input_tokens_details.audio_tokens'],
-  input_image_tokens: ['prompt_tokens_details.image_tokens', 'input_tokens_details.image_tokens'],
-  output_text_tokens: [
-    'completion_tokens_details.text_tokens',
-    'output_tokens_details.text_tokens',
-  ],
-  output_audio_tokens: [
-    'completion_tokens_details.audio_tokens',
-    'output_tokens_details.audio_tokens',
-  ],
-  output_image_tokens: [
-    'completion_tokens_details.image_tokens',
-    'output_tokens_details.image_tokens',
-  ],
-  accepted_prediction_tokens: ['completion_tokens_details.accepted_prediction_tokens'],
-  rejected_prediction_tokens: ['completion_tokens_details.rejected_prediction_tokens'],
-  citation_tokens: ['citation_tokens'],
-  input_audio_seconds: ['prompt_audio_seconds'],
-  web_search_requests: [
-    'server_tool_use.web_search_requests',
-    'server_side_tool_usage_details.web_search_calls',
-    'num_search_queries',
-  ],
-  web_fetch_requests: ['server_tool_use.web_fetch_requests'],
-  sources_used: ['num_sources_used'],
-  server_tool_calls: ['num_server_side_tools_used'],
-});
-
-function pathsOf(
-  paths: Readonly<Record<DetailName, readonly string[]>>,
-): readonly (readonly [name: string, paths: readonly (readonly string[])[]])[] {
-  return Object.entries(paths).map(([name, some]) => [name, some.map((path) => path.split('.'))]);
+  /** What sets its price apart from the standard one, in the provider's words: `service_tier flex`. */
+  readonly terms?: readonly string[];
 }
 
 /** The usage object of an answer, whichever provider's; null where it tells no count. */
@@ -107,48 +21,104 @@ export function readUsage(raw: unknown): Usage | null {
   return parts.read();
 }
 
-/** Usage that a stream tells bit by bit: a later count replaces an earlier one, where there is one. */
+/** Values that say: at the standard price. */
+const standardTerms: ReadonlySet<string> = new Set([
+  'auto',
+  'default',
+  'standard',
+  'standard_only',
+  'on_demand',
+  'global',
+  'not_available',
+]);
+
+const maxTermLength = 64;
+
+/**
+ * Usage that is told bit by bit. Counts are cumulative: a later one replaces an earlier one, but for
+ * a 0, which some repeat in place of what they had told.
+ */
 export class UsageParts {
   #input: number | null = null;
   #output: number | null = null;
   #total: number | null = null;
   readonly #details: Record<string, number> = {};
+  readonly #terms = new Map<string, string>();
+  #tier: unknown = null;
+  #iterations: Iterations | null = null;
+  #calls: Readonly<Partial<Record<DetailName, number>>> = {};
 
   add(raw: unknown): void {
     if (!isObject(raw)) return;
-    this.#input = count(raw['prompt_tokens']) ?? count(raw['input_tokens']) ?? this.#input;
-    this.#output = count(raw['completion_tokens']) ?? count(raw['output_tokens']) ?? this.#output;
-    this.#total = count(raw['total_tokens']) ?? this.#total;
-    for (const [name, paths] of detailPaths) {
-      const value = firstCount(raw, paths);
-      if (value !== null) this.#details[name] = value;
+    const input = countOf(raw['prompt_tokens']) ?? countOf(raw['input_tokens']);
+    const output = countOf(raw['completion_tokens']) ?? countOf(raw['output_tokens']);
+    const total = countOf(raw['total_tokens']);
+    this.#input = later(this.#input, input);
+    this.#output = later(this.#output, output);
+    // An earlier total is none of later counts.
+    const isOutdated = !total && ((input ?? 0) > 0 || (output ?? 0) > 0);
+    this.#total = isOutdated ? null : later(this.#total, total);
+    for (const [name, value] of readDetails(raw)) {
+      this.#details[name] = later(this.#details[name] ?? null, value) ?? value;
     }
+    for (const name of ['service_tier', 'speed', 'inference_geo']) this.#term(name, raw[name]);
+    const credit = raw['fallback_credit'];
+    if (isObject(credit) && isObject(credit['status'])) {
+      if (credit['status']['type'] === 'redeemed') this.#term('fallback_credit', 'redeemed');
+    }
+    this.#iterations = readIterations(raw['iterations']) ?? this.#iterations;
+  }
+
+  /** The tier that the answer tells beside its usage. */
+  tier(serviceTier: unknown): void {
+    // A stream repeats it in every chunk.
+    if (serviceTier === this.#tier) return;
+    this.#tier = serviceTier;
+    this.#term('service_tier', serviceTier);
+  }
+
+  /** Calls of tools, as the answer shows them until now; what its usage tells of them comes first. */
+  calls(counts: Readonly<Partial<Record<DetailName, number>>>): void {
+    this.#calls = counts;
   }
 
   /** What was told until now; null where no count was. */
   read(): Usage | null {
     if (this.#input === null && this.#output === null && this.#total === null) return null;
-    const sum = this.#input !== null && this.#output !== null ? this.#input + this.#output : null;
+    const beside = this.#iterations;
+    const input = plus(this.#input, beside?.input);
+    const output = plus(this.#output, beside?.output);
+    const sum = input !== null && output !== null ? input + output : null;
+    const details = { ...this.#details };
+    for (const [name, value] of Object.entries({ ...this.#calls, ...beside?.details })) {
+      if (value > 0) details[name] ??= value;
+    }
+    for (const name of ['cached_tokens', 'cache_write_tokens', 'cache_write_1h_tokens'] as const) {
+      const more = beside?.details[`compaction_${name}`] ?? 0;
+      if (more > 0) details[name] = (details[name] ?? 0) + more;
+    }
+    const terms = Array.from(this.#terms, ([name, value]) => `${name} ${value}`);
     return {
-      inputTokens: this.#input,
-      outputTokens: this.#output,
-      totalTokens: this.#total ?? sum,
-      details: { ...this.#details },
+      inputTokens: input,
+      outputTokens: output,
+      totalTokens: plus(this.#total, (beside?.input ?? 0) + (beside?.output ?? 0)) ?? sum,
+      details,
+      ...(terms.length > 0 && { terms }),
     };
   }
-}
 
-function firstCount(raw: JsonObject, paths: readonly (readonly string[])[]): number | null {
-  for (const path of paths) {
-    const value = count(
-      path.reduce<unknown>((inner, name) => (isObject(inner) ? inner[name] : null), raw),
-    );
-    if (value !== null) return value;
+  #term(name: string, value: unknown): void {
+    if (typeof value !== 'string' || value === '') return;
+    // The last word counts: a stream may begin with the tier that was asked for.
+    if (standardTerms.has(value)) this.#terms.delete(name);
+    else this.#terms.set(name, value.slice(0, maxTermLength));
   }
-  return null;
 }
 
-/** Providers' numbers come from outside: only a count is one. */
-function count(value: unknown): number | null {
-  return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : null;
+function later(before: number | null, now: number | null): number | null {
+  return now === null || (now === 0 && before !== null) ? before : now;
+}
+
+function plus(value: number | null, more = 0): number | null {
+  return value === null ? null : value + more;
 }

@@ -123,6 +123,35 @@ describe('The official clients get from the cache what they got from the provide
     });
   }
 
+  it('ask once for a stored answer only, whatever retries they make', async () => {
+    const only = { headers: { 'cache-control': 'only-if-cached' } };
+    const asked = async () => {
+      const response = await fetch(`${gateway.adminUrl}/llm-cache/stats`);
+      const stats = (await response.json()) as {
+        pipelines: Record<string, { reasons: Record<string, number> }>;
+      };
+      return stats.pipelines['api']?.reasons['only-if-cached'] ?? 0;
+    };
+    const model = 'never stored';
+    for (const call of [
+      () =>
+        new OpenAI({ apiKey: 'k', baseURL: `${gateway.url}/api/v1` }).chat.completions.create(
+          { model, messages },
+          only,
+        ),
+      () =>
+        new Anthropic({ apiKey: 'k', baseURL: `${gateway.url}/api` }).messages.create(
+          { model, max_tokens: 9, messages },
+          only,
+        ),
+    ]) {
+      const before = await asked();
+      const error: unknown = await call().catch((reason: unknown) => reason);
+      expect(error).to.include({ status: 504 });
+      expect(await asked()).to.equal(before + 1);
+    }
+  });
+
   it('see the headers of the cache', async () => {
     upstream.answer(json(answers.chat.json));
     const ask = () => openai.chat.completions.create({ model: 'gpt-5', messages }).withResponse();

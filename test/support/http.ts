@@ -58,6 +58,24 @@ export function open(
   });
 }
 
+/** An answer whose first bytes are here, and all of it once it has ended. */
+export interface Begun {
+  readonly headers: http.IncomingHttpHeaders;
+  readonly reply: Promise<Reply>;
+}
+
+/** The same, as far as the first bytes of the answer. */
+export async function begin(
+  url: string,
+  body: string | Buffer | object,
+  call: Call = {},
+): Promise<Begun> {
+  const { response } = await open(url, body, call);
+  const reply = read(response);
+  await new Promise((resolve) => response.once('data', resolve));
+  return { headers: response.headers, reply };
+}
+
 export async function read(response: http.IncomingMessage): Promise<Reply> {
   const chunks: Buffer[] = [];
   response.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -37,6 +37,7 @@ export function makeRequest(parts: RequestParts = {}): LlmRequest {
     query,
     forwardedUrl: parts.forwardedUrl ?? `${path}${query}`,
     apiEndpoint: parts.apiEndpoint === undefined ? 'openai' : parts.apiEndpoint,
+    requestId: null,
     identity: parts.identity ?? 'none',
     left: parts.left ?? new AbortController().signal,
     header: (name) => forwarded.get(name),

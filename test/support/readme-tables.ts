@@ -4,7 +4,7 @@ import { llmCacheSchema } from '../../schemas/llm-cache.ts';
 import { llmUsageSchema } from '../../schemas/llm-usage.ts';
 import { pluginSchema, storeKinds } from '../../schemas/plugin.ts';
 import { asideReasons, refusalReasons } from '../../policies/shared/reasons.ts';
-import { detailNames } from '../../policies/shared/usage.ts';
+import { detailNames } from '../../policies/shared/usage-details.ts';
 import { CacheStats } from '../../policies/llm-cache/stats.ts';
 import { PrometheusSink } from '../../policies/llm-usage/sinks/prometheus.ts';
 import { recordFields } from '../../policies/llm-usage/usage-record.ts';

@@ -4,13 +4,14 @@ import type { LlmCacheSettings } from '../../../schemas/llm-cache.ts';
 import type { CacheType } from '../../shared/exchange.ts';
 import type { FaultLog } from '../../shared/faults.ts';
 import type { NodeExchange } from '../../shared/node/exchange.ts';
+import { breakOff } from '../../shared/node/response-end.ts';
 import { headerText, type InnerResponse, tap } from '../../shared/node/tap.ts';
 import { appendCacheStatus, cacheStatus } from '../cache-status.ts';
-import { type Decision, type Forward, outcomeOf } from '../decision.ts';
+import { countServed, type Decision, type Forward, outcomeOf } from '../decision.ts';
 import type { CachedResponse } from '../entry.ts';
 import { type Flight, mayBeBehind } from '../flight.ts';
 import { answerUnavailable, follow, replayHit, replayJoined, replayStale } from './replay.ts';
-import { rescue } from './rescue.ts';
+import { staleIfError } from './stale-if-error.ts';
 import type { OutcomeName, Tally } from '../stats.ts';
 import type { Timings } from '../timings.ts';
 
@@ -27,7 +28,10 @@ export interface Delivery {
   readonly faults: FaultLog;
 }
 
-/** Does what was decided. True when the request has its answer, false when it is to go on. */
+/**
+ * Does what was decided. True when the request has its answer, false when it is to go on. Throws
+ * where an answer of the cache's own cannot be written; before its head nothing of it stays behind.
+ */
 export function deliver(decision: Decision, delivery: Delivery): boolean {
   const { exchange, res, tally } = delivery;
   // The client has left meanwhile, or somebody else has answered.
@@ -41,17 +45,16 @@ export function deliver(decision: Decision, delivery: Delivery): boolean {
     case 'hit':
       served(exchange, 'exact', decision.entry);
       replayHit(res, decision);
-      firstByte(delivery, 'hit');
-      return true;
+      return answered(delivery, decision, 'hit');
     case 'joined':
       served(exchange, 'coalesced', decision.entry);
       replayJoined(res, decision);
-      firstByte(delivery, 'coalesced');
-      return true;
+      return answered(delivery, decision, 'coalesced');
     case 'following':
       exchange.served = { cacheType: 'coalesced', facts: decision.flight.answer };
       onHeaders(res, () => firstByte(delivery, 'coalesced'));
-      follow(res, decision, exchange.request.left, () => tally.countSlowReader());
+      follow(res, decision, { left: exchange.request.left, tally, faults: delivery.faults });
+      countServed(decision, tally);
       return true;
     case 'unavailable':
       answerUnavailable(res, decision, exchange.request.protocol);
@@ -62,8 +65,15 @@ export function deliver(decision: Decision, delivery: Delivery): boolean {
   }
 }
 
+function answered(delivery: Delivery, decision: Decision, outcome: OutcomeName): true {
+  firstByte(delivery, outcome);
+  countServed(decision, delivery.tally);
+  return true;
+}
+
 /** Nothing is to be done any more. */
 function letGo(decision: Decision, tally: Tally): void {
+  countServed(decision, tally);
   if (decision.kind === 'following') decision.follower.leave();
   if (!('fallback' in decision)) return;
   decision.flight?.abort('client-left');
@@ -96,14 +106,14 @@ function forward(decision: Forward, delivery: Delivery): void {
   const { flight, fallback } = decision;
   let outcome: OutcomeName = outcomeOf(decision);
   const headPasses = () => mark(decision, delivery, outcome);
-  // Before the others: one reads the answer for all.
-  flight?.takeOff(exchange);
+  // The flight reads the answer for the books as well.
+  if (flight !== null) exchange.answer = flight.answer;
   exchange.passOn();
   if (flight === null) return onHeaders(res, headPasses);
   const inner = attach(flight, delivery, headPasses);
   if (fallback === null) return;
   void flight.finished.then(() => tally.count(outcome, decision.reason));
-  rescue(res, exchange, (status) => {
+  staleIfError(res, exchange, (status) => {
     served(exchange, 'stale', fallback);
     outcome = 'stale';
     if (decision.key !== null) delivery.used(decision.key, fallback);
@@ -115,19 +125,19 @@ function forward(decision: Forward, delivery: Delivery): void {
 /** Lets the flight see the answer, and ties it to the call and to the client that make it. */
 function attach(flight: Flight, delivery: Delivery, headPasses: () => void): InnerResponse {
   const { exchange, res, faults, tally, settings } = delivery;
-  const { lifeline } = exchange;
-  lifeline.goesOn = () => flight.leaderLeft();
-  flight.onDeserted = () => lifeline.abandon();
+  const { call } = exchange;
+  call.goesOn = () => flight.leaderLeft();
+  flight.onDeserted = () => call.abandon();
   // A pipe that had paused for this client alone goes on: its client now reads at its own pace.
-  flight.onCompany = () => res.emit('drain');
+  flight.onCompany = () => call.resume();
   const keepsPace = () => {
     if (res.destroyed) return true;
     if (!flight.hasCompany) return false;
     if (res.writableLength > mayBeBehind(settings.maxResponseBytes)) {
       tally.countSlowReader();
-      res.destroy();
+      breakOff(res);
     }
     return true;
   };
-  return tap({ res, lifeline, observer: flight, faults, keepsPace, headPasses });
+  return tap({ res, call, observer: flight, faults, keepsPace, headPasses });
 }

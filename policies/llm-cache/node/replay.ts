@@ -1,4 +1,6 @@
 import type { ServerResponse } from 'node:http';
+import type { FaultLog } from '../../shared/faults.ts';
+import { breakOff } from '../../shared/node/response-end.ts';
 import type { InnerResponse } from '../../shared/node/tap.ts';
 import type { Protocol } from '../../shared/protocols/protocol.ts';
 import type { Following, Hit, Joined, Unavailable } from '../decision.ts';
@@ -12,6 +14,7 @@ import {
   staleReply,
   unavailableReply,
 } from '../replies.ts';
+import type { Tally } from '../stats.ts';
 
 /** Answers with a stored entry, byte for byte. */
 export function replayHit(res: ServerResponse, hit: Hit): void {
@@ -36,21 +39,38 @@ export function replayStale(
 export function follow(
   res: ServerResponse,
   following: Following,
-  left: AbortSignal,
-  tooSlow: () => void,
+  { left, tally, faults }: Reading,
 ): void {
   const { follower } = following;
-  setHead(res, followingHead(following));
-  res.on('drain', () => follower.resume());
-  left.addEventListener('abort', () => follower.leave());
-  follower.attach({
-    write: (bytes) => res.write(asBuffer(bytes)),
-    end: () => res.end(),
-    break: () => {
-      if (follower.tooSlow) tooSlow();
-      res.destroy();
-    },
-  });
+  const head = followingHead(following);
+  try {
+    setHead(res, head);
+    res.on('drain', () => follower.resume());
+    left.addEventListener('abort', () => follower.leave());
+    follower.attach({
+      write: (bytes) => res.write(asBuffer(bytes)),
+      end: () => res.end(),
+      break: () => {
+        if (follower.tooSlow) tally.countSlowReader();
+        breakOff(res);
+      },
+      fail: (error) => {
+        faults.report('llm-cache: a response could not be written', error);
+        breakOff(res);
+      },
+    });
+  } catch (error) {
+    follower.leave();
+    takeBack(res, head);
+    throw error;
+  }
+}
+
+interface Reading {
+  /** Aborted when the client has left. */
+  readonly left: AbortSignal;
+  readonly tally: Tally;
+  readonly faults: FaultLog;
 }
 
 /** Answers 504 in the protocol's own shape of an error. */
@@ -70,10 +90,23 @@ function setHead(res: ServerResponse, { status, headers }: ReplyHead): void {
 
 /** A Buffer, in a write of its own: wrappers of earlier policies may know nothing else. */
 function writeWhole(res: ServerResponse, reply: Reply, through: InnerResponse): void {
-  setHead(res, reply);
-  res.setHeader('Content-Length', reply.body.length);
-  Reflect.apply(through.write, res, [asBuffer(reply.body)]);
-  Reflect.apply(through.end, res, []);
+  try {
+    setHead(res, reply);
+    res.setHeader('Content-Length', reply.body.length);
+    Reflect.apply(through.write, res, [asBuffer(reply.body)]);
+    Reflect.apply(through.end, res, []);
+  } catch (error) {
+    takeBack(res, reply);
+    throw error;
+  }
+}
+
+/** Lets another answer begin where this one could not. */
+function takeBack(res: ServerResponse, { headers }: ReplyHead): void {
+  if (res.headersSent) return;
+  for (const name in headers) res.removeHeader(name);
+  res.removeHeader('Content-Length');
+  res.statusCode = 200;
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -57,6 +57,10 @@ export class MapStore implements Store {
   }
 
   async get(key: string): Promise<CachedResponse | undefined> {
+    return this.getNow(key);
+  }
+
+  getNow(key: string): CachedResponse | undefined {
     const slot = this.#slots.get(key);
     if (slot === undefined) return undefined;
     const entry = this.#isLive(slot) ? decodeEntry(slot.encoded) : undefined;

@@ -87,6 +87,10 @@ export class MemoryStore implements Store {
   }
 
   async get(key: string): Promise<CachedResponse | undefined> {
+    return this.getNow(key);
+  }
+
+  getNow(key: string): CachedResponse | undefined {
     const slot = this.#find(key);
     if (slot === undefined) return undefined;
     const entry = slot.expiresAt > this.#now() ? entryIn(slot) : undefined;

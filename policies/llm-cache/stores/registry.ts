@@ -172,8 +172,15 @@ export class StoreRegistry {
       for (const one of [kept, ...kept.parts]) one.usedAt = this.#now();
       return store;
     };
+    const getNow = store.getNow?.bind(store);
     return {
       get: (key) => used().get(key),
+      ...(getNow !== undefined && {
+        getNow: (key) => {
+          used();
+          return getNow(key);
+        },
+      }),
       set: (key, entry, askedAt) => used().set(key, entry, askedAt),
       delete: (key) => used().delete(key),
       purge: (filter, dryRun) => used().purge(filter, dryRun),

@@ -59,6 +59,11 @@ export interface Store {
   /** The entry, undefined on a miss (expired or unreadable entries included); rejects on a failure. */
   get(key: string): Promise<CachedResponse | undefined>;
   /**
+   * The same at once, where the store is in this process: null where it takes waiting to tell.
+   * Throws on a failure.
+   */
+  getNow?(key: string): CachedResponse | undefined | null;
+  /**
    * Keeps the entry until its `expiresAt`, unless it has been thrown out, or replaced by one that is
    * newer, since it was asked for: `askedAt`, in milliseconds since the epoch; now, where it is not
    * said. False when it is too large to be kept; rejects on a failure.
@@ -85,7 +90,7 @@ export interface Store {
 }
 
 /** What requests need of a store. */
-export type EntryStore = Pick<Store, 'get' | 'set' | 'used' | 'relay'>;
+export type EntryStore = Pick<Store, 'get' | 'getNow' | 'set' | 'used' | 'relay'>;
 
 /** Whether the entry has all that the filter asks for. */
 export function matchesFilter(entry: EntryHead, filter: EntryFilter): boolean {

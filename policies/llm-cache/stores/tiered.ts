@@ -49,10 +49,15 @@ export class TieredStore implements Store {
     return this.#listen().isHearing;
   }
 
+  getNow(key: string): CachedResponse | null {
+    if (!this.isNearInUse) return null;
+    return this.#options.near.getNow(this.#nearKey(key)) ?? null;
+  }
+
   async get(key: string): Promise<CachedResponse | undefined> {
-    const { near, far } = this.#options;
-    const known = this.isNearInUse ? await near.get(this.#nearKey(key)) : undefined;
-    if (known !== undefined) return known;
+    const { far } = this.#options;
+    const known = this.getNow(key);
+    if (known !== null) return known;
     const purges = this.#purges;
     const entry = await far.get(key);
     if (entry !== undefined) await this.#keepNear(key, entry, purges);

@@ -1,3 +1,4 @@
+import { clientClosedRequest } from '../../shared/exchange.ts';
 import { contentCodings } from '../../shared/format.ts';
 import { decoding, isText } from '../../shared/web/decode.ts';
 import { Passage } from '../../shared/web/passage.ts';
@@ -8,7 +9,9 @@ import { staleReply } from '../replies.ts';
 import { isFailing } from '../response-rules.ts';
 import type { OutcomeName } from '../stats.ts';
 import type { Delivery } from './delivery.ts';
-import { clientClosedRequest, gone, replay, served } from './replay.ts';
+import { gone, replay, served } from './replay.ts';
+
+const switchingProtocols = 101;
 
 /** A request that goes on to its handler, and the answer on its way back. */
 export class Call {
@@ -50,8 +53,9 @@ export class Call {
   /** Ties the flight to this call. */
   #takeOff(): void {
     const { flight, fallback, reason } = this.#decision;
+    const { exchange, watch } = this.#delivery;
+    exchange.answer = (flight ?? watch)?.answer ?? null;
     if (flight === null) return;
-    flight.takeOff(this.#delivery.exchange);
     flight.onDeserted = () => this.#abandon();
     flight.onCompany = () => void this.#passage?.drive();
     if (fallback === null) return;
@@ -62,18 +66,23 @@ export class Call {
   /** What the client gets of the handler's answer. */
   async #answer(response: Response): Promise<Response> {
     const { fallback } = this.#decision;
-    const { headers, status, body } = response;
-    this.#delivery.answered(status);
+    const { headers, status } = response;
+    this.#delivery.exchange.providerStatus = status;
+    // Another protocol takes over: there is no answer that could be marked, or read.
+    if (status === switchingProtocols) return this.#untouched(response);
     const mayStandIn = fallback !== null && !this.#left;
     if (mayStandIn && isFailing(status)) {
-      body?.cancel().catch(() => {});
+      response.body?.cancel().catch(() => {});
       return this.#stale(fallback, status);
     }
-    if (body === null) return this.#withoutBody(response);
-
-    const passage = this.#pass(body);
     const coding = headers.get('content-encoding') ?? '';
     const isCoded = contentCodings(coding).length > 0;
+    // fetch() leaves the length of a coded body as it was, and has checked it.
+    const declared = isCoded ? null : lengthIn(headers);
+    const body = response.body ?? emptyBody(status, declared);
+    if (body === null) return this.#withoutBody(response);
+
+    const passage = this.#pass(body, declared);
     let isDecoded = false;
     if (mayStandIn || isCoded) {
       try {
@@ -94,21 +103,29 @@ export class Call {
     const marked = this.#marked(response, null, false);
     this.#head(response);
     this.#observer?.end();
-    this.#delivery.delivered();
+    this.#delivery.exchange.over();
     return marked;
   }
 
-  #pass(body: ReadableStream<Uint8Array>): Passage {
+  #untouched(response: Response): Response {
+    this.#delivery.exchange.status = response.status;
+    this.#observer?.abort('aborted');
+    this.#delivery.exchange.over();
+    return response;
+  }
+
+  #pass(body: ReadableStream<Uint8Array>, declared: number | null): Passage {
     const { flight } = this.#decision;
-    const { faults, maxBehind, tally, delivered } = this.#delivery;
+    const { faults, maxBehind, tally, exchange } = this.#delivery;
     const passage = new Passage(body, {
       observer: this.#observer,
+      declared,
       faults,
       maxBehind,
       keepsPace: () => flight?.hasCompany ?? false,
       goesOn: () => this.#goesOn(),
       tooSlow: () => tally.countSlowReader(),
-      delivered,
+      delivered: () => exchange.over(),
     });
     this.#passage = passage;
     if (this.#left) passage.leave();
@@ -122,7 +139,7 @@ export class Call {
   #head({ status, headers }: Response): void {
     this.#headPassed = true;
     // Who has left before it has got none.
-    if (!this.#left) this.#delivery.sent(status);
+    if (!this.#left) this.#delivery.exchange.status = status;
     this.#observer?.head(status, (name) => headers.get(name) ?? undefined);
   }
 
@@ -143,28 +160,28 @@ export class Call {
   }
 
   #failed(error: unknown): Response {
-    const { flight, fallback } = this.#decision;
+    const { fallback } = this.#decision;
     if (this.#isOver) return gone(this.#delivery);
     if (fallback !== null && !this.#left) return this.#stale(fallback, null);
-    flight?.abort('aborted');
-    this.#delivery.delivered();
+    this.#observer?.abort('aborted');
+    this.#delivery.exchange.over();
     throw error;
   }
 
   #stale(fallback: CachedResponse, status: number | null): Response {
-    const { flight, key } = this.#decision;
+    const { key } = this.#decision;
     const { exchange, store, now } = this.#delivery;
     served(exchange, 'stale', fallback);
     this.#outcome = 'stale';
     if (key !== null) store.used(key, fallback);
-    flight?.abort(status === null ? 'aborted' : 'status');
+    this.#observer?.abort(status === null ? 'aborted' : 'status');
     return replay(staleReply(fallback, status, now()), this.#delivery);
   }
 
   #leave(): void {
     if (this.#left) return;
     this.#left = true;
-    if (!this.#headPassed) this.#delivery.sent(clientClosedRequest);
+    if (!this.#headPassed) this.#delivery.exchange.status = clientClosedRequest;
     if (this.#passage !== null) this.#passage.leave();
     else if (!this.#goesOn()) this.#abandon();
   }
@@ -181,8 +198,20 @@ export class Call {
   /** Nobody wants the answer. */
   #abandon(): void {
     this.#ended.abort();
-    if (this.#passage === null) this.#decision.flight?.abort('client-left');
+    if (this.#passage === null) this.#observer?.abort('client-left');
     else this.#passage.abandon();
-    this.#delivery.delivered();
+    this.#delivery.exchange.over();
   }
+}
+
+/** The length that the head declares; null where it declares none. */
+function lengthIn(headers: Headers): number | null {
+  const text = headers.get('content-length');
+  return text !== null && /^\d+$/.test(text) ? Number(text) : null;
+}
+
+/** A body where the head declares one that the handler has left out; null where there is to be none. */
+function emptyBody(status: number, declared: number | null): ReadableStream<Uint8Array> | null {
+  const mayHaveBody = status !== 204 && status !== 205 && status !== 304;
+  return mayHaveBody && declared !== null && declared > 0 ? new Response('').body : null;
 }

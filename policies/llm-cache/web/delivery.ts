@@ -1,5 +1,5 @@
+import type { AnswerWatch } from '../../shared/answer-watch.ts';
 import type { FaultLog } from '../../shared/faults.ts';
-import type { ResponseObserver } from '../../shared/exchange.ts';
 import type { WebExchange } from '../../shared/web/exchange.ts';
 import type { Tally } from '../stats.ts';
 import type { EntryStore } from '../stores/store.ts';
@@ -14,13 +14,7 @@ export interface Delivery {
   readonly faults: FaultLog;
   readonly now: () => number;
   /** Reads an answer that no flight reads; null where nobody wants to know it. */
-  readonly watch: ResponseObserver | null;
+  readonly watch: AnswerWatch | null;
   /** The handler; may throw. */
   handle(request: Request): Promise<Response>;
-  /** The handler has answered with that status. */
-  answered(status: number): void;
-  /** The client's response has that status. */
-  sent(status: number): void;
-  /** The client has all that it will get. May be said more than once. */
-  delivered(): void;
 }

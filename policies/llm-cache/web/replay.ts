@@ -1,4 +1,4 @@
-import type { CacheType } from '../../shared/exchange.ts';
+import { type CacheType, clientClosedRequest } from '../../shared/exchange.ts';
 import type { WebExchange } from '../../shared/web/exchange.ts';
 import type { Following } from '../decision.ts';
 import type { CachedResponse } from '../entry.ts';
@@ -6,13 +6,10 @@ import type { Follower } from '../follower.ts';
 import { followingHead, type Reply } from '../replies.ts';
 import type { Delivery } from './delivery.ts';
 
-/** Nginx's word for a client that left before there was a head to send. */
-export const clientClosedRequest = 499;
-
 /** What nobody will read: the client has left. */
-export function gone({ sent, delivered }: Delivery): Response {
-  sent(clientClosedRequest);
-  delivered();
+export function gone({ exchange }: Delivery): Response {
+  exchange.status = clientClosedRequest;
+  exchange.over();
   return new Response(null, { status: clientClosedRequest });
 }
 
@@ -22,29 +19,37 @@ export function served(exchange: WebExchange, cacheType: CacheType, entry: Cache
 }
 
 /** An answer that the cache gives itself, whole. */
-export function replay({ status, headers, body }: Reply, { sent, delivered }: Delivery): Response {
-  sent(status);
-  delivered();
+export function replay({ status, headers, body }: Reply, { exchange }: Delivery): Response {
   // A copy: whoever takes these bytes may take their memory away as well.
   const bytes = new Uint8Array(body);
-  return new Response(bytes, {
+  const response = new Response(bytes, {
     status,
     headers: { ...headers, 'Content-Length': String(bytes.length) },
   });
+  exchange.status = status;
+  exchange.over();
+  return response;
 }
 
 /** Lets the client read along with a stream that is under way, at its own pace. */
 export function follow(following: Following, delivery: Delivery): Response {
+  const { follower } = following;
   const { status, headers } = followingHead(following);
-  delivery.sent(status);
-  return new Response(streamOf(following.follower, delivery), { status, headers });
+  try {
+    const response = new Response(streamOf(follower, delivery), { status, headers });
+    delivery.exchange.status = status;
+    return response;
+  } catch (error) {
+    follower.leave();
+    throw error;
+  }
 }
 
 function streamOf(follower: Follower, delivery: Delivery): ReadableStream<Uint8Array> {
   const { left } = delivery.exchange.request;
   const leave = () => {
     follower.leave();
-    delivery.delivered();
+    delivery.exchange.over();
   };
   return new ReadableStream<Uint8Array>(
     {
@@ -64,12 +69,17 @@ function streamOf(follower: Follower, delivery: Delivery): ReadableStream<Uint8A
           },
           end: () => {
             client.close();
-            delivery.delivered();
+            delivery.exchange.over();
           },
           break: () => {
             if (follower.tooSlow) delivery.tally.countSlowReader();
             client.error(new Error('The answer broke off.'));
-            delivery.delivered();
+            delivery.exchange.over();
+          },
+          fail: (error) => {
+            delivery.faults.report('llm-cache: a response could not be written', error);
+            client.error(new Error('The answer broke off.'));
+            delivery.exchange.over();
           },
         });
       },

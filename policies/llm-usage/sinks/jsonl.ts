@@ -13,7 +13,10 @@ import {
   lineEnd,
   settledBytes,
 } from './file-tail.ts';
+import { Drain } from './drain.ts';
+import { RecordQueue } from './record-queue.ts';
 import type { SinkStats, UsageSink } from './sink.ts';
+import { TroubleLog } from './trouble-log.ts';
 
 export interface JsonlSinkOptions {
   /** Absolute. Made with mode 0600 where it does not exist; its directory is not made. */
@@ -51,106 +54,76 @@ const gatherMs = 20;
  */
 export class JsonlSink implements UsageSink {
   readonly #path: string;
-  readonly #log: Log;
-  readonly #maxQueuedBytes: number;
-  readonly #retryMs: number;
   readonly #idleMs: number;
   readonly #writer: Writer;
-  readonly #queue: Buffer[] = [];
-  #queuedBytes = 0;
+  readonly #queue: RecordQueue;
+  readonly #drain: Drain;
+  readonly #trouble: TroubleLog;
   #begun: Begun | null = null;
   #file: OpenFile | null = null;
   #underWay: Batch | null = null;
-  #draining: Promise<void> | null = null;
-  #timer: NodeJS.Timeout | null = null;
   #idle: NodeJS.Timeout | null = null;
-  #trouble: 'overrun' | 'failing' | null = null;
-  #dropped = 0;
-  #droppedBefore = 0;
-  #failures = 0;
 
   constructor(options: JsonlSinkOptions) {
-    this.#path = options.path;
-    this.#log = options.log;
-    this.#maxQueuedBytes = options.maxQueuedBytes ?? 16 * 1024 * 1024;
-    this.#retryMs = options.retryMs ?? 1000;
+    const { path, log } = options;
+    this.#path = path;
     this.#idleMs = options.idleMs ?? 60_000;
     this.#writer = options.writer ?? nodeWriter;
+    this.#queue = new RecordQueue({ maxBytes: options.maxQueuedBytes ?? 16 * 1024 * 1024 });
+    this.#trouble = new TroubleLog(log, { target: path, action: `write ${path}` });
+    this.#drain = new Drain({
+      gatherMs,
+      retryMs: options.retryMs ?? 1000,
+      handOver: () => this.#handOver(),
+      isEmpty: () => this.#queue.isEmpty,
+    });
   }
 
   /** Records given up since the start, because the queue was full. */
   get dropped(): number {
-    return this.#dropped;
+    return this.#trouble.stats().dropped;
   }
 
   stats(): SinkStats {
-    return { dropped: this.#dropped, failures: this.#failures };
+    return this.#trouble.stats();
   }
 
   record(record: UsageRecord): void {
     const line = Buffer.from(`${JSON.stringify(record)}\n`);
-    if (this.#queuedBytes + line.length > this.#maxQueuedBytes) {
-      this.#overrun();
-      return;
-    }
-    this.#queue.push(line);
-    this.#queuedBytes += line.length;
-    this.#schedule(gatherMs);
+    if (this.#queue.push(line)) this.#drain.schedule();
+    else this.#trouble.overrun();
   }
 
   /** Tries once: where the file cannot be written the records stay in the queue. */
   async flush(): Promise<void> {
-    // The batch under way may have left without the newest lines.
-    await this.#draining;
-    await this.#drain();
+    await this.#drain.flush();
   }
 
   flushSync(): void {
     try {
       this.#settle();
-      if (this.#queue.length > 0) this.#writeOutSync();
+      if (!this.#queue.isEmpty) this.#writeOutSync();
     } catch (error) {
-      this.#failures++;
-      const lost = this.#queue.length + this.#dropped - this.#droppedBefore;
-      this.#say(
-        'error',
-        `llm-usage: cannot write ${this.#path} (${codeOf(error)}) at the end; ${lost} records are not in it`,
-      );
+      this.#trouble.failedAtEnd(codeOf(error), this.#queue.size + this.#trouble.droppedNow);
     }
   }
 
   /** What a failing file keeps waiting is tried on, with nothing held but the memory. */
   async close(): Promise<void> {
     await this.flush();
-    if (this.#draining === null) await this.#letGo();
+    if (!this.#drain.isRunning) await this.#letGo();
   }
 
-  #schedule(ms: number): void {
-    // A drain looks for newer lines itself when it ends.
-    if (this.#draining !== null) return;
-    this.#timer ??= setTimeout(() => void this.#drain(), ms).unref();
-  }
-
-  #drain(): Promise<void> {
-    this.#draining ??= this.#drainOnce();
-    return this.#draining;
-  }
-
-  async #drainOnce(): Promise<void> {
-    if (this.#timer !== null) clearTimeout(this.#timer);
+  async #handOver(): Promise<void> {
     if (this.#idle !== null) clearTimeout(this.#idle);
-    this.#timer = null;
     this.#idle = null;
-    let wait = gatherMs;
     try {
       await this.#writeOut();
     } catch (error) {
-      wait = this.#retryMs;
-      this.#failed(error);
+      this.#trouble.failed(codeOf(error));
       await this.#letGo();
+      throw error;
     }
-    this.#draining = null;
-    if (this.#queue.length > 0) this.#schedule(wait);
     if (this.#file !== null) {
       this.#idle = setTimeout(() => void this.#letGo(), this.#idleMs).unref();
     }
@@ -158,19 +131,19 @@ export class JsonlSink implements UsageSink {
 
   /** Writes the lines that wait now. */
   async #writeOut(): Promise<void> {
-    let left = this.#queue.length;
+    let left = this.#queue.size;
     if (left === 0) return;
-    while (left > 0 && this.#queue.length > 0) {
+    while (left > 0 && !this.#queue.isEmpty) {
       const [file, at] = await this.#open();
       // A flushSync may have come between and left nothing.
-      if (this.#queue.length === 0) break;
+      if (this.#queue.isEmpty) break;
       const batch = this.#nextBatch(at, file.isTailKnown);
       const done = await this.#write(file.fd, batch);
       if (done === null) return;
       file.isTailKnown = true;
       left -= done;
     }
-    this.#recovered();
+    this.#trouble.recovered();
   }
 
   /** How many lines are done; null when a flushSync has taken the batch over meanwhile. */
@@ -193,14 +166,14 @@ export class JsonlSink implements UsageSink {
   #writeOutSync(): void {
     const fd = fs.openSync(this.#path, 'a', 0o600);
     try {
-      for (let isTailKnown = false; this.#queue.length > 0; isTailKnown = true) {
+      for (let isTailKnown = false; !this.#queue.isEmpty; isTailKnown = true) {
         const batch = this.#nextBatch(fs.fstatSync(fd), isTailKnown);
         this.#advance(batch, this.#writeSync(fd, batch));
       }
     } finally {
       fs.closeSync(fd);
     }
-    this.#recovered();
+    this.#trouble.recovered();
   }
 
   #writeSync(fd: number, batch: Batch): number {
@@ -238,31 +211,18 @@ export class JsonlSink implements UsageSink {
     const skip = this.#begun?.written ?? 0;
     const lead = skip === 0 && mayEndInLine && endsInLine(this.#path, at) ? 1 : 0;
 
-    const parts: Buffer[] = lead === 1 ? [lineEnd] : [];
-    let length = 0;
-    for (const line of this.#queue) {
-      parts.push(line);
-      length += line.length;
-      if (length >= batchBytes) break;
-    }
+    const lines = this.#queue.oldest(batchBytes);
+    const parts = lead === 1 ? [lineEnd, ...lines] : lines;
     return { bytes: Buffer.concat(parts).subarray(skip), lead, at };
   }
 
   /** Takes what was written off the queue; returns how many lines are done. */
   #advance({ lead, at }: Batch, written: number): number {
     if (written === 0) throw new Error('nothing was written');
-    let out = (this.#begun?.written ?? 0) + written - lead;
-    let done = 0;
-    for (const line of this.#queue) {
-      if (out < line.length) break;
-      out -= line.length;
-      this.#queuedBytes -= line.length;
-      done++;
-    }
-    this.#queue.splice(0, done);
+    const { removed, rest } = this.#queue.removeBytes((this.#begun?.written ?? 0) + written - lead);
     const { dev, ino } = at;
-    this.#begun = out > 0 ? { written: out, dev, ino, end: at.size + written } : null;
-    return done;
+    this.#begun = rest > 0 ? { written: rest, dev, ino, end: at.size + written } : null;
+    return removed;
   }
 
   /** The file of that name as it is now: a rotation may have moved the one that was open. */
@@ -288,42 +248,6 @@ export class JsonlSink implements UsageSink {
     this.#file = null;
     // What a close can report was written before, and cannot be written again.
     if (file !== null) await close(file.fd).catch(() => {});
-  }
-
-  #failed(error: unknown): void {
-    this.#failures++;
-    if (this.#trouble === 'failing') return;
-    this.#trouble = 'failing';
-    this.#say(
-      'error',
-      `llm-usage: cannot write ${this.#path} (${codeOf(error)}); records wait and are tried again`,
-    );
-  }
-
-  #overrun(): void {
-    this.#dropped++;
-    if (this.#trouble !== null) return;
-    this.#trouble = 'overrun';
-    this.#say(
-      'error',
-      `llm-usage: records come faster than ${this.#path} takes them; some are lost`,
-    );
-  }
-
-  #recovered(): void {
-    if (this.#trouble === null) return;
-    this.#trouble = null;
-    const lost = this.#dropped - this.#droppedBefore;
-    this.#droppedBefore = this.#dropped;
-    this.#say('warn', `llm-usage: ${this.#path} is written again; ${lost} records were dropped`);
-  }
-
-  #say(level: 'warn' | 'error', message: string): void {
-    try {
-      this.#log[level](message);
-    } catch {
-      // A logger that fails must not stop the writing.
-    }
   }
 }
 

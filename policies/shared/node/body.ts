@@ -4,6 +4,7 @@ import type { BodyReason } from '../exchange.ts';
 import { BodyMemory, RequestBody } from '../request-body.ts';
 import { hashBytes } from './digest.ts';
 import type { AppRequest, GatewayRequest } from './gateway.ts';
+import { inTurn } from './turn.ts';
 
 /** Of this process: clients send the same bodies again, to whichever pipeline. */
 const memory = new BodyMemory(hashBytes);
@@ -93,7 +94,7 @@ function collect(
       source.off('error', onGone);
       source.off('close', onGone);
       if (reason === 'request-too-large' || reason === 'buffer-limit') passOn(req, source, chunks);
-      resolve({ chunks, accepted, reason });
+      inTurn(() => resolve({ chunks, accepted, reason }));
     };
     const onData = (chunk: Buffer) => {
       chunks.push(chunk);

@@ -1,16 +1,20 @@
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import type { ResponseObserver } from '../exchange.ts';
+import { Expansion } from '../expansion.ts';
 import { contentCodings } from '../format.ts';
 
 const maxQueuedBytes = 16 * 1024 * 1024;
 
-type BodySink = Pick<ResponseObserver, 'chunk' | 'end' | 'abort'>;
+type BodySink = Pick<ResponseObserver, 'chunk' | 'end' | 'abort' | 'isDone'>;
 
-/** Passes a body on to `sink` without its content codings; one that cannot be undone is an abort, reason `encoding`. */
+/**
+ * Passes a body on to `sink` without its content codings; one that cannot be undone is an abort,
+ * reason `encoding`, and one that nobody wants more of, or that unpacks without end, is `too-large`.
+ */
 export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   const codings = contentCodings(contentEncoding);
-  if (codings.length === 0) return sink;
+  if (codings.length === 0 || sink.isDone) return sink;
 
   // The coding that was applied last is undone first.
   const decoders = codings.toReversed().slice(0, 4).map(decoderFor);
@@ -26,11 +30,21 @@ export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   const last = whole.at(-1);
   if (whole.length !== codings.length || first === undefined || last === undefined) {
     stop('encoding');
-    return { chunk() {}, end() {}, abort() {} };
+    return { isDone: true, chunk() {}, end() {}, abort() {} };
+  }
+  const expansion = new Expansion();
+  for (const decoder of whole) {
+    decoder.on('error', () => stop('encoding'));
+    decoder.on('data', ({ length }: Buffer) => {
+      if (!expansion.allows(length)) stop('too-large');
+    });
   }
   whole.reduce((from, to) => from.pipe(to));
-  for (const decoder of whole) decoder.on('error', () => stop('encoding'));
-  last.on('data', (bytes: Buffer) => open && sink.chunk(bytes));
+  last.on('data', (bytes: Buffer) => {
+    if (!open) return;
+    sink.chunk(bytes);
+    if (sink.isDone) stop('too-large');
+  });
   let fed = 0;
   let decoded = false;
   let closed = false;
@@ -46,9 +60,13 @@ export function decoding(contentEncoding: string, sink: BodySink): BodySink {
     conclude();
   });
   return {
+    get isDone() {
+      return !open;
+    },
     chunk(bytes) {
       if (!open) return;
       fed += bytes.length;
+      expansion.packed(bytes.length);
       if (decoded) return stop('encoding');
       first.write(bytes);
       if (first.writableLength > maxQueuedBytes) stop('buffer-limit');

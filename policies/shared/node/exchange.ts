@@ -1,7 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import type { Answer } from '../answer.ts';
 import type { ByteBudget } from '../budget.ts';
-import type { BodyReason, Exchange, LlmRequest } from '../exchange.ts';
+import {
+  type BodyReason,
+  clientClosedRequest,
+  type Exchange,
+  type LlmRequest,
+} from '../exchange.ts';
+import type { FaultLog } from '../faults.ts';
 import type { Identity } from '../identity.ts';
 import { findProtocol } from '../protocols/index.ts';
 import type { Protocol } from '../protocols/protocol.ts';
@@ -9,14 +15,21 @@ import type { RequestBody } from '../request-body.ts';
 import type { HeldBody } from './body.ts';
 import type { Carrier } from './carrier.ts';
 import type { AppRequest } from './gateway.ts';
-import { Lifeline } from './lifeline.ts';
-import { isGone, Over } from './over.ts';
+import { isGone, ResponseEnd } from './response-end.ts';
+import { guardOf } from './response-guard.ts';
+import { UpstreamCall } from './upstream-call.ts';
+
+/** What an exchange needs of the plugin. */
+export interface ExchangeServices {
+  readonly budget: ByteBudget;
+  readonly faults: FaultLog;
+}
 
 /** What all policies that see one request share. */
 class Passage {
   readonly req: AppRequest;
   readonly protocol: Protocol;
-  readonly over: Over;
+  readonly end: ResponseEnd;
   readonly claims = new Set<string>();
   /** As the policies of one carrier see it. */
   exchange: NodeExchange | null = null;
@@ -24,22 +37,27 @@ class Passage {
   served: Exchange['served'] = null;
   answer: Promise<Answer> | null = null;
   readonly #res: ServerResponse;
-  readonly #budget: ByteBudget;
+  readonly #services: ExchangeServices;
   #left: AbortController | null = null;
   #held: HeldBody | null = null;
   #isOver = false;
   #offered: unknown = null;
-  #lifeline: Lifeline | null = null;
+  #call: UpstreamCall | null = null;
   #isPassedOn = false;
   readonly #beforeOthers: (() => void)[] = [];
 
-  constructor(req: AppRequest, res: ServerResponse, protocol: Protocol, budget: ByteBudget) {
+  constructor(
+    req: AppRequest,
+    res: ServerResponse,
+    protocol: Protocol,
+    services: ExchangeServices,
+  ) {
     this.req = req;
     this.protocol = protocol;
-    this.over = new Over(req, res);
+    this.end = new ResponseEnd(req, res);
     this.#res = res;
-    this.#budget = budget;
-    this.over.when(() => {
+    this.#services = services;
+    this.end.when(() => {
       this.#isOver = true;
       this.#release();
     });
@@ -49,12 +67,20 @@ class Passage {
     return isGone(this.req, this.#res);
   }
 
-  get lifeline(): Lifeline {
-    return (this.#lifeline ??= new Lifeline(this.req, this.#res, this.over));
+  get call(): UpstreamCall {
+    if (this.#call === null) {
+      const guard = guardOf(this.req, this.#res, this.#services.faults);
+      this.#call = new UpstreamCall(this.req, this.#res, { end: this.end, guard });
+    }
+    return this.#call;
+  }
+
+  get status(): number {
+    return this.#res.headersSent ? this.#res.statusCode : clientClosedRequest;
   }
 
   get upstreamStatus(): number | null {
-    return this.#lifeline?.upstream?.statusCode ?? null;
+    return this.#call?.message?.statusCode ?? null;
   }
 
   beforeOthers(step: () => void): void {
@@ -64,6 +90,8 @@ class Passage {
 
   passOn(): void {
     this.#isPassedOn = true;
+    // Whether or not its answer is read, it must end as the upstream's did.
+    void this.call;
     for (const step of this.#beforeOthers.splice(0)) step();
   }
 
@@ -73,17 +101,24 @@ class Passage {
       this.#left = left;
       const leave = () => left.abort();
       if (this.isGone) leave();
-      else this.over.when(leave);
+      else this.end.when(leave);
     }
     return this.#left.signal;
   }
 
-  async body(maxBytes: number, carrier: Carrier): Promise<RequestBody | BodyReason> {
+  body(
+    maxBytes: number,
+    carrier: Carrier,
+  ): RequestBody | BodyReason | Promise<RequestBody | BodyReason> {
     // A policy that has rewritten the body since has put another one there.
     if (this.#held !== null && carrier.offered === this.#offered) {
       return this.#held.body.length > maxBytes ? 'request-too-large' : this.#held.body;
     }
-    const read = await carrier.read(maxBytes, this.#budget);
+    return this.#read(maxBytes, carrier);
+  }
+
+  async #read(maxBytes: number, carrier: Carrier): Promise<RequestBody | BodyReason> {
+    const read = await carrier.read(maxBytes, this.#services.budget);
     if (typeof read === 'string') return read;
     this.#release();
     this.#held = read;
@@ -115,12 +150,17 @@ export class NodeExchange implements Exchange {
     this.request = new NodeRequest(passage, carrier);
   }
 
-  get lifeline(): Lifeline {
-    return this.#passage.lifeline;
+  /** The call that is made for the request when it goes on. */
+  get call(): UpstreamCall {
+    return this.#passage.call;
+  }
+
+  get status(): number {
+    return this.#passage.status;
   }
 
   /** Of the upstream's message; null where none has been passed on. */
-  get upstreamStatus(): number | null {
+  get providerStatus(): number | null {
     return this.#passage.upstreamStatus;
   }
 
@@ -157,7 +197,7 @@ export class NodeExchange implements Exchange {
 
   /** Calls `then` once, when the response is over or its connection is gone. */
   whenOver(then: () => void): void {
-    this.#passage.over.when(then);
+    this.#passage.end.when(then);
   }
 
   /** True for the first step of `policy` that takes the request; a later one lets it pass. */
@@ -171,18 +211,24 @@ export class NodeExchange implements Exchange {
 
 const passages = new WeakMap<AppRequest, Passage>();
 
-/** The exchange of a request that the cache serves; null for any other. */
+/**
+ * The exchange of a request that the cache serves; null for any other, whose response is guarded
+ * all the same.
+ */
 export function exchangeOf<R extends AppRequest>(
   req: R,
   res: ServerResponse,
-  budget: ByteBudget,
+  services: ExchangeServices,
   carrierOf: (req: R, res: ServerResponse) => Carrier,
 ): NodeExchange | null {
   let passage = passages.get(req);
   if (passage === undefined) {
     const protocol = protocolOf(req);
-    if (protocol === null) return null;
-    passage = new Passage(req, res, protocol, budget);
+    if (protocol === null) {
+      guardOf(req, res, services.faults);
+      return null;
+    }
+    passage = new Passage(req, res, protocol, services);
     passages.set(req, passage);
   }
   if (passage.exchange === null || passage.carrierOf !== carrierOf) {
@@ -241,6 +287,10 @@ class NodeRequest implements LlmRequest {
     return this.#carrier.apiEndpoint;
   }
 
+  get requestId(): string | null {
+    return this.#carrier.requestId;
+  }
+
   get identity(): Identity {
     return this.#carrier.identity;
   }
@@ -262,7 +312,7 @@ class NodeRequest implements LlmRequest {
     return this.#passage.req.rawHeaders;
   }
 
-  body(maxBytes: number): Promise<RequestBody | BodyReason> {
+  body(maxBytes: number): RequestBody | BodyReason | Promise<RequestBody | BodyReason> {
     return this.#passage.body(maxBytes, this.#carrier);
   }
 }

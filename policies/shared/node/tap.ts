@@ -3,7 +3,7 @@ import onHeaders from 'on-headers';
 import type { ResponseObserver } from '../exchange.ts';
 import type { FaultLog } from '../faults.ts';
 import { decoding } from './decode.ts';
-import type { Lifeline } from './lifeline.ts';
+import type { UpstreamCall } from './upstream-call.ts';
 
 /** How a response may be written past everything that later policies make of it. */
 export interface InnerResponse {
@@ -13,7 +13,7 @@ export interface InnerResponse {
 
 export interface TapOptions {
   readonly res: ServerResponse;
-  readonly lifeline: Lifeline;
+  readonly call: UpstreamCall;
   readonly observer: ResponseObserver;
   readonly faults: FaultLog;
   /** Whether the upstream keeps its pace though the client does not take it: others read along. */
@@ -27,7 +27,7 @@ export interface TapOptions {
  * policies make of it, before what earlier ones do. The client's bytes never wait for it.
  */
 export function tap(options: TapOptions): InnerResponse {
-  const { res, lifeline, observer, faults, keepsPace = () => false, headPasses } = options;
+  const { res, call, observer, faults, keepsPace = () => false, headPasses } = options;
   let body: Pick<ResponseObserver, 'chunk' | 'end' | 'abort'> = observer;
   let headSeen = false;
   let over = false;
@@ -50,7 +50,7 @@ export function tap(options: TapOptions): InnerResponse {
       body.chunk(Buffer.from(chunk, text));
     } else if (chunk instanceof Uint8Array) {
       // Of an upstream's message nobody else has the bytes; who has made others may use them again.
-      body.chunk(lifeline.upstream === null ? new Uint8Array(chunk) : chunk);
+      body.chunk(call.message === null ? new Uint8Array(chunk) : chunk);
     }
   };
   const finish = (cut: 'aborted' | 'client-left' | null) => {
@@ -73,23 +73,24 @@ export function tap(options: TapOptions): InnerResponse {
 
   const inner: InnerResponse = { write: res.write, end: res.end };
   res.write = function (this: ServerResponse, ...args: unknown[]) {
-    const more = Reflect.apply(inner.write, this, args) as boolean;
-    lifeline.stir();
+    const more: unknown = Reflect.apply(inner.write, this, args);
+    call.stir();
     if (!ending) guarded(() => feed(args[0], args[1]));
-    return more || keepsPace();
+    // Wrappers of other policies may return nothing: only `false` asks to wait.
+    return more !== false || keepsPace();
   } as typeof res.write;
   res.end = function (this: ServerResponse, ...args: unknown[]) {
     // Some runtimes write the last chunk through `write`: it must not be seen twice.
     ending = true;
     const result = Reflect.apply(inner.end, this, args) as ServerResponse;
-    lifeline.settle();
+    call.settle();
     guarded(() => {
       feed(args[0], args[1]);
-      finish(lifeline.upstream?.complete === false ? 'aborted' : null);
+      finish(null);
     });
     return result;
   } as typeof res.end;
-  lifeline.onCut.push((reason) => guarded(() => finish(reason)));
+  call.onCut.push((reason) => guarded(() => finish(reason)));
   return inner;
 }
 

@@ -1,15 +1,23 @@
 import { isObject, type JsonObject } from '../json.ts';
-import { type ChoiceRules, ChoicesReader, readChoices } from './choices.ts';
+import { type ChoiceRules, choicesAsked, ChoicesReader, readChoices } from './choices.ts';
 import type { Protocol } from './protocol.ts';
 
-const rules: ChoiceRules = {
-  isWhole: (choice) => isObject(choice['message']),
-  refuses: (choice) => refuses(choice['message']) || refuses(choice['delta']),
-};
+const nothing: JsonObject = {};
 
-function refuses(message: unknown): boolean {
-  return isObject(message) && typeof message['refusal'] === 'string' && message['refusal'] !== '';
-}
+const rules: ChoiceRules = {
+  // The message or, of a stream's chunk, what is new of it.
+  saidIn: (choice) => {
+    const message = choice['message'] ?? choice['delta'];
+    return isObject(message) ? message : nothing;
+  },
+  // An empty content is one that the model gave; any other member must hold something.
+  isSomething: (name, value) => {
+    if (name === 'role') return false;
+    if (typeof value === 'string') return name === 'content' || value !== '';
+    if (Array.isArray(value)) return value.length > 0;
+    return isObject(value) && Object.keys(value).length > 0;
+  },
+};
 
 /** Chat completions: https://platform.openai.com/docs/api-reference/chat */
 export const chat: Protocol = {
@@ -20,6 +28,7 @@ export const chat: Protocol = {
   isStateful: () => false,
   setsLimit: (body: JsonObject) =>
     typeof body['max_tokens'] === 'number' || typeof body['max_completion_tokens'] === 'number',
+  parts: choicesAsked,
   complete: ['stop', 'tool_calls', 'function_call'],
   limited: ['length'],
   cacheApart: false,

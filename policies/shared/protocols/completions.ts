@@ -1,9 +1,10 @@
-import { type ChoiceRules, ChoicesReader, readChoices } from './choices.ts';
+import type { JsonObject } from '../json.ts';
+import { type ChoiceRules, choicesAsked, ChoicesReader, readChoices } from './choices.ts';
 import type { Protocol } from './protocol.ts';
 
 const rules: ChoiceRules = {
-  isWhole: (choice) => typeof choice['text'] === 'string',
-  refuses: () => false,
+  saidIn: (choice) => choice,
+  isSomething: (name, value) => name === 'text' && typeof value === 'string',
 };
 
 /** Completions, the older API: https://platform.openai.com/docs/api-reference/completions */
@@ -14,9 +15,15 @@ export const completions: Protocol = {
   isStream: (body) => body['stream'] === true,
   isStateful: () => false,
   setsLimit: (body) => typeof body['max_tokens'] === 'number',
+  parts: (body) => prompts(body) * choicesAsked(body),
   complete: ['stop'],
   limited: ['length'],
   cacheApart: false,
   readAnswer: (json) => readChoices(json, rules),
   streamReader: () => new ChoicesReader(rules),
 };
+
+/** A prompt is a string or a list of tokens; a list of either has several. */
+function prompts({ prompt }: JsonObject): number {
+  return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? Math.max(1, prompt.length) : 1;
+}

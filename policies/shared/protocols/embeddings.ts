@@ -1,6 +1,6 @@
 import { isObject, type JsonObject, nameOrNull } from '../json.ts';
-import { readUsage } from '../usage.ts';
-import { carriesError } from './error.ts';
+import { UsageParts } from '../usage.ts';
+import { carriesError, isError } from './error.ts';
 import type { Protocol, Reading, StreamReader } from './protocol.ts';
 
 /** Embeddings: https://platform.openai.com/docs/api-reference/embeddings */
@@ -11,6 +11,7 @@ export const embeddings: Protocol = {
   isStream: () => false,
   isStateful: () => false,
   setsLimit: () => false,
+  parts: inputs,
   complete: [],
   limited: [],
   cacheApart: false,
@@ -18,29 +19,58 @@ export const embeddings: Protocol = {
   streamReader: () => new NoStream(),
 };
 
+/** An input is a string or a list of tokens; a list of either has several. */
+function inputs({ input }: JsonObject): number {
+  return Array.isArray(input) && typeof input[0] !== 'number' ? Math.max(1, input.length) : 1;
+}
+
+const nothing: Reading = {
+  id: null,
+  model: null,
+  usage: null,
+  fault: 'incomplete',
+  finishReasons: [],
+  refused: false,
+  parts: 0,
+  expiresAt: null,
+};
+
 function readAnswer(json: JsonObject): Reading {
-  const { data } = json;
-  const whole = Array.isArray(data) && data.length > 0 && data.every(hasEmbedding);
+  const data: unknown[] = Array.isArray(json['data']) ? json['data'] : [];
+  const usage = new UsageParts();
+  usage.add(json['usage']);
+  const fails = carriesError(json) || data.some(isError);
+  const whole = data.length > 0 && data.every(hasEmbedding) && areNumbered(data);
   return {
+    ...nothing,
     id: nameOrNull(json['id']),
     model: nameOrNull(json['model']),
-    usage: readUsage(json['usage']),
-    fault: carriesError(json) ? 'error-in-body' : whole ? null : 'incomplete',
-    finishReasons: [],
-    refused: false,
+    usage: usage.read(),
+    fault: fails ? 'error-in-body' : whole ? null : 'incomplete',
+    parts: data.length,
   };
 }
 
-/** Numbers, or their bytes in base64. */
+/** Numbers, or their bytes in base64; some models give a list of such lists. */
 function hasEmbedding(item: unknown): boolean {
   if (!isObject(item)) return false;
   const { embedding } = item;
-  return (Array.isArray(embedding) || typeof embedding === 'string') && embedding.length > 0;
+  if (typeof embedding === 'string') return embedding !== '';
+  // What is no number comes as null: JSON has no word for it.
+  return Array.isArray(embedding) && embedding.length > 0 && !embedding.includes(null);
+}
+
+/** The indexes, where there are any, are those of the inputs: none is missing, none is there twice. */
+function areNumbered(data: readonly unknown[]): boolean {
+  const told = new Set<unknown>(data.map((item) => (isObject(item) ? item['index'] : null)));
+  if (told.size === 1 && (told.has(undefined) || told.has(null))) return true;
+  return data.every((_, index) => told.has(index));
 }
 
 /** Embeddings have no stream: none is ever whole. */
 class NoStream implements StreamReader {
   readonly ended = false;
+  readonly fault = 'incomplete';
 
   event(): boolean {
     return true;
@@ -51,13 +81,6 @@ class NoStream implements StreamReader {
   }
 
   reading(): Reading {
-    return {
-      id: null,
-      model: null,
-      usage: null,
-      fault: 'incomplete',
-      finishReasons: [],
-      refused: false,
-    };
+    return nothing;
   }
 }

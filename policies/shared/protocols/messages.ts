@@ -1,7 +1,8 @@
 import { isObject, type JsonObject, nameOrNull } from '../json.ts';
-import { readUsage, UsageParts } from '../usage.ts';
-import { carriesError } from './error.ts';
-import type { Protocol, Reading, StreamReader } from './protocol.ts';
+import { UsageParts } from '../usage.ts';
+import { carriesError, isError } from './error.ts';
+import { expiryOf } from './expiry.ts';
+import type { AnswerFault, Protocol, Reading, StreamReader } from './protocol.ts';
 
 /** Anthropic messages: https://docs.anthropic.com/en/api/messages */
 export const messages: Protocol = {
@@ -12,6 +13,7 @@ export const messages: Protocol = {
   isStream: (body) => body['stream'] === true,
   isStateful: (body) => body['container'] !== undefined && body['container'] !== null,
   setsLimit: (body) => typeof body['max_tokens'] === 'number',
+  parts: () => 1,
   complete: ['end_turn', 'tool_use', 'stop_sequence'],
   limited: ['max_tokens'],
   cacheApart: true,
@@ -20,15 +22,41 @@ export const messages: Protocol = {
 };
 
 function readAnswer(json: JsonObject): Reading {
-  const whole = json['type'] === 'message' && Array.isArray(json['content']);
+  const content: unknown[] | null = Array.isArray(json['content']) ? json['content'] : null;
+  const whole = json['type'] === 'message' && content !== null && content.every(isObject);
+  const fails = carriesError(json) || (content ?? []).some(isFailure);
+  const usage = new UsageParts();
+  usage.add(json['usage']);
+  usage.calls({ code_execution_calls: (content ?? []).filter(runsCode).length });
   return {
     id: nameOrNull(json['id']),
     model: nameOrNull(json['model']),
-    usage: readUsage(json['usage']),
-    fault: carriesError(json) ? 'error-in-body' : whole ? null : 'incomplete',
+    usage: usage.read(),
+    fault: fails ? 'error-in-body' : whole ? null : 'incomplete',
     finishReasons: [nameOrNull(json['stop_reason'])],
     refused: false,
+    parts: null,
+    // A later request may go on in it.
+    expiresAt: expiryOf(json['container']),
   };
+}
+
+/** A tool that the provider runs, or an MCP server that it asks, has failed in this block. */
+function isFailure(block: unknown): boolean {
+  if (!isObject(block)) return false;
+  const { content, is_error: isMcpError } = block;
+  const type = isObject(content) ? content['type'] : null;
+  return (
+    isError(block) ||
+    isMcpError === true ||
+    (typeof type === 'string' && type.endsWith('_tool_result_error'))
+  );
+}
+
+/** Code that the provider runs in a container: https://docs.claude.com/en/docs/agents-and-tools/tool-use/code-execution-tool */
+function runsCode(block: unknown): boolean {
+  if (!isObject(block) || block['type'] !== 'server_tool_use') return false;
+  return typeof block['name'] === 'string' && block['name'].endsWith('code_execution');
 }
 
 /** More than any answer has; a bound on what a stream can make its reader keep. */
@@ -44,6 +72,8 @@ class MessagesReader implements StreamReader {
   /** An event came that does not fit the order of events. */
   #disordered = false;
   #error = false;
+  #codeRuns = 0;
+  #expiresAt: number | null = null;
   readonly #openBlocks = new Set<unknown>();
   #id: string | null = null;
   #model: string | null = null;
@@ -59,6 +89,11 @@ class MessagesReader implements StreamReader {
         break;
       case 'content_block_start':
         this.#openBlock(data['index']);
+        if (isFailure(data['content_block'])) this.#error = true;
+        if (runsCode(data['content_block'])) this.#codeRuns++;
+        break;
+      case 'content_block_delta':
+        if (!this.#openBlocks.has(data['index'])) this.#disordered = true;
         break;
       case 'content_block_stop':
         if (!this.#openBlocks.delete(data['index'])) this.#disordered = true;
@@ -67,6 +102,7 @@ class MessagesReader implements StreamReader {
         this.#usage.add(data['usage']);
         if (isObject(data['delta'])) {
           this.#stopReason = nameOrNull(data['delta']['stop_reason']) ?? this.#stopReason;
+          this.#expiresAt = expiryOf(data['delta']['container']) ?? this.#expiresAt;
         }
         break;
       case 'message_stop':
@@ -81,15 +117,23 @@ class MessagesReader implements StreamReader {
     return false;
   }
 
-  reading(): Reading {
+  get fault(): AnswerFault {
+    if (this.#error) return 'error-in-body';
     const whole = this.ended && this.#started && !this.#disordered && this.#openBlocks.size === 0;
+    return whole ? null : 'incomplete';
+  }
+
+  reading(): Reading {
+    this.#usage.calls({ code_execution_calls: this.#codeRuns });
     return {
       id: this.#id,
       model: this.#model,
       usage: this.#usage.read(),
-      fault: this.#error ? 'error-in-body' : whole ? null : 'incomplete',
+      fault: this.fault,
       finishReasons: [this.#stopReason],
       refused: false,
+      parts: null,
+      expiresAt: this.#expiresAt,
     };
   }
 
@@ -101,6 +145,8 @@ class MessagesReader implements StreamReader {
     this.#started = true;
     this.#id = nameOrNull(message['id']);
     this.#model = nameOrNull(message['model']);
+    this.#expiresAt = expiryOf(message['container']);
+    if (isError(message)) this.#error = true;
     this.#usage.add(message['usage']);
   }
 

@@ -3,23 +3,34 @@ import type { Usage } from '../usage.ts';
 
 export type ProtocolName = 'chat' | 'completions' | 'responses' | 'embeddings' | 'messages';
 
+/** What is wrong with an answer; null when it is what the protocol calls a whole answer. */
+export type AnswerFault = 'incomplete' | 'error-in-body' | null;
+
 /** What one answer says of itself. */
 export interface Reading {
   readonly id: string | null;
   readonly model: string | null;
   readonly usage: Usage | null;
-  /** What is wrong with it; null when it is what the protocol calls a whole answer. */
-  readonly fault: 'incomplete' | 'error-in-body' | null;
+  readonly fault: AnswerFault;
   /** One a choice, null where a choice has none; empty where the protocol has no such thing. */
   readonly finishReasons: readonly (string | null)[];
-  /** The model refused, in the protocol's own field for that. */
+  /** The model refused, in the protocol's own field for that, or a filter took part of the answer. */
   readonly refused: boolean;
+  /** Choices or vectors in it; null where the protocol gives one answer to a request. */
+  readonly parts: number | null;
+  /**
+   * When the provider forgets what the answer names (a voice, a container), in milliseconds since
+   * the epoch; null where it names nothing of the kind.
+   */
+  readonly expiresAt: number | null;
 }
 
 /** Reads a stream event by event while it passes, keeping only what `reading` tells. */
 export interface StreamReader {
   /** True once the protocol's own ending has come. */
   readonly ended: boolean;
+  /** As `reading` tells it, for less work. */
+  readonly fault: AnswerFault;
   /**
    * Takes one event. `name` is its `event:` field (empty without one), `data` the parsed payload.
    * Returns false when no event may stand here: after the ending.
@@ -42,6 +53,8 @@ export interface Protocol {
   isStateful(body: JsonObject): boolean;
   /** Whether the request itself bounds the length of the answer. */
   setsLimit(body: JsonObject): boolean;
+  /** How many choices or vectors the request asks for. */
+  parts(body: JsonObject): number;
   /** Finish reasons of a complete answer. */
   readonly complete: readonly string[];
   /** Finish reasons of an answer that was cut at a length limit. */

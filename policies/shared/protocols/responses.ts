@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, nameOrNull } from '../json.ts';
-import { readUsage } from '../usage.ts';
-import { carriesError } from './error.ts';
-import type { Protocol, Reading, StreamReader } from './protocol.ts';
+import { type Usage, UsageParts } from '../usage.ts';
+import { carriesError, isError, isModerationError } from './error.ts';
+import type { AnswerFault, Protocol, Reading, StreamReader } from './protocol.ts';
 
 /** Responses: https://platform.openai.com/docs/api-reference/responses */
 export const responses: Protocol = {
@@ -11,10 +11,11 @@ export const responses: Protocol = {
   isStream: (body) => body['stream'] === true,
   isStateful: (body) => body['background'] === true || isSet(body['conversation']),
   setsLimit: (body) => typeof body['max_output_tokens'] === 'number',
+  parts: () => 1,
   complete: [],
   limited: [],
   cacheApart: false,
-  readAnswer,
+  readAnswer: (json) => readResponse(json, new Output(json['output'])),
   streamReader: () => new ResponsesReader(),
 };
 
@@ -22,26 +23,75 @@ function isSet(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-function readAnswer(json: JsonObject): Reading {
-  const whole = json['object'] === 'response' && json['status'] === 'completed';
+function readResponse(json: JsonObject, output: Output): Reading {
+  const whole =
+    json['object'] === 'response' &&
+    json['status'] === 'completed' &&
+    !isSet(json['incomplete_details']) &&
+    output.isWhole;
+  const fails = carriesError(json) || output.fails || isModerationError(json['moderation']);
   return {
     id: nameOrNull(json['id']),
     model: nameOrNull(json['model']),
-    usage: readUsage(json['usage']),
-    fault: carriesError(json) ? 'error-in-body' : whole ? null : 'incomplete',
+    usage: usageOf(json, output),
+    fault: fails ? 'error-in-body' : whole ? null : 'incomplete',
     finishReasons: [],
-    refused: refuses(json['output']),
+    refused: output.refuses,
+    parts: null,
+    expiresAt: null,
   };
 }
 
-/** A message whose content has a part of type `refusal`. */
-function refuses(output: unknown): boolean {
-  return (Array.isArray(output) ? output : []).some(
-    (item) =>
-      isObject(item) &&
-      Array.isArray(item['content']) &&
-      item['content'].some((part) => isObject(part) && part['type'] === 'refusal'),
-  );
+function usageOf(json: JsonObject, output: Output): Usage | null {
+  const parts = new UsageParts();
+  parts.add(json['usage']);
+  parts.tier(json['service_tier']);
+  parts.calls(output.calls);
+  return parts.read();
+}
+
+/** The items that a response is made of: what the model said, and the tools that it called. */
+class Output {
+  isWhole = true;
+  fails = false;
+  refuses = false;
+  /** Calls of tools that the provider runs and charges for, under their names in `detailNames`. */
+  readonly calls: Record<string, number> = {};
+
+  constructor(items: unknown = []) {
+    if (Array.isArray(items)) for (const item of items) this.add(item);
+  }
+
+  add(item: unknown): void {
+    if (!isObject(item)) return void (this.isWhole = false);
+    const { status, content } = item;
+    if (isError(item) || status === 'failed') this.fails = true;
+    if (status === 'incomplete' || status === 'in_progress') this.isWhole = false;
+    // A message whose content has a part of that type.
+    const parts: unknown[] = Array.isArray(content) ? content : [];
+    if (parts.some((part) => isObject(part) && part['type'] === 'refusal')) this.refuses = true;
+    const name = chargedCall(item);
+    if (name !== null) this.calls[name] = (this.calls[name] ?? 0) + 1;
+  }
+}
+
+/** https://platform.openai.com/docs/pricing, built-in tools */
+function chargedCall({ type, action }: JsonObject): string | null {
+  switch (type) {
+    case 'web_search_call':
+      // Looking into what was found costs nothing.
+      return isObject(action) && isSet(action['type']) && action['type'] !== 'search'
+        ? null
+        : 'web_search_requests';
+    case 'file_search_call':
+      return 'file_search_calls';
+    case 'code_interpreter_call':
+      return 'code_execution_calls';
+    case 'image_generation_call':
+      return 'image_generation_calls';
+    default:
+      return null;
+  }
 }
 
 /**
@@ -53,15 +103,25 @@ class ResponsesReader implements StreamReader {
   #done = false;
   #error = false;
   #refused = false;
+  #created = false;
+  /** Two responses in one stream. */
+  #mixed = false;
+  /** The items as they came; some servers leave them out of the last event. */
+  readonly #items = new Output();
   /** As the last event of the life cycle tells it. */
-  #last: Reading = readAnswer({});
+  #last: Reading = readResponse({}, this.#items);
 
   event(name: string, data: JsonObject): boolean {
     if (this.ended) return false;
     const type = nameOrNull(data['type']) ?? name;
-    if (name === 'error' || type === 'response.failed' || carriesError(data)) this.#error = true;
+    if (name === 'error' || type.endsWith('.failed') || carriesError(data)) this.#error = true;
     if (type.startsWith('response.refusal.')) this.#refused = true;
-    if (isObject(data['response'])) this.#last = readAnswer(data['response']);
+    if (type === 'response.output_item.done') this.#items.add(data['item']);
+    if (type === 'response.created') {
+      this.#mixed ||= this.#created;
+      this.#created = true;
+    }
+    if (isObject(data['response'])) this.#lifeCycle(data['response']);
     if (type === 'response.completed') this.ended = true;
     return true;
   }
@@ -73,12 +133,18 @@ class ResponsesReader implements StreamReader {
     return true;
   }
 
+  get fault(): AnswerFault {
+    if (this.#error) return 'error-in-body';
+    return this.ended && !this.#mixed ? this.#last.fault : 'incomplete';
+  }
+
   reading(): Reading {
-    const fault = this.ended ? this.#last.fault : 'incomplete';
-    return {
-      ...this.#last,
-      fault: this.#error ? 'error-in-body' : fault,
-      refused: this.#refused || this.#last.refused,
-    };
+    return { ...this.#last, fault: this.fault, refused: this.#refused || this.#last.refused };
+  }
+
+  #lifeCycle(response: JsonObject): void {
+    const { output } = response;
+    const hasItems = Array.isArray(output) && output.length > 0;
+    this.#last = readResponse(response, hasItems ? new Output(output) : this.#items);
   }
 }

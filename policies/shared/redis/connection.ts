@@ -163,7 +163,7 @@ function isRefusal(error: unknown): error is Error {
 }
 
 /** Never the message, which may quote what was sent; of a reply only the code that it begins with. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (error instanceof StoreUnavailable) return error.message;
   if (isRefusal(error)) return /^[A-Z]+(?= )/.exec(error.message)?.[0] ?? error.name;
   if (!(error instanceof Error)) return 'unknown error';

@@ -15,14 +15,34 @@ export interface WebExchangeParts {
   readonly identity: () => Identity;
 }
 
+/** What a client gets whose handler fails: the platforms answer that themselves. */
+const internalServerError = 500;
+
 /** One request to a fetch handler. */
 export class WebExchange implements Exchange {
   readonly request: WebRequest;
+  status = internalServerError;
+  providerStatus: number | null = null;
   served: Exchange['served'] = null;
   answer: Promise<Answer> | null = null;
+  #isOver = false;
+  readonly #then: (() => void)[] = [];
 
   constructor(request: Request, parts: WebExchangeParts) {
     this.request = new WebRequest(request, parts);
+  }
+
+  whenOver(then: () => void): void {
+    if (this.#isOver) then();
+    else this.#then.push(then);
+  }
+
+  /** The client has all that it will get. May be said more than once. */
+  over(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.request.release();
+    for (const then of this.#then) then();
   }
 }
 
@@ -36,6 +56,8 @@ export class WebRequest implements LlmRequest {
   readonly path: string;
   readonly query: string;
   readonly apiEndpoint: string | null;
+  /** A fetch handler's request has none. */
+  readonly requestId = null;
   readonly forwardedUrl: string;
   readonly left: AbortSignal;
   readonly #request: Request;

@@ -3,6 +3,8 @@ import type { BodySink } from './decode.ts';
 
 export interface PassageOptions {
   readonly observer: BodySink | null;
+  /** The length that the head declares, in bytes; null where none binds this body. */
+  readonly declared: number | null;
   readonly faults: FaultLog;
   /** How far a client may be behind what others have read, in bytes. */
   readonly maxBehind: number;
@@ -30,6 +32,7 @@ export class Passage {
   #observer: BodySink | null;
   /** Null when the client has left. */
   #client: ReadableStreamDefaultController<Uint8Array> | null = null;
+  #passed = 0;
   #ahead: Promise<Read> | null = null;
   #step: Promise<void> | null = null;
   #isOpen = false;
@@ -53,12 +56,13 @@ export class Passage {
 
   /** Reads the first bytes, and keeps them; undefined where there are none. Rejects where the body breaks off. */
   async first(): Promise<Uint8Array | undefined> {
-    let first: unknown;
+    let first: Read;
     do {
       this.#ahead = this.#reader.read();
-      first = (await this.#ahead).value;
-    } while (isBytes(first) && first.length === 0);
-    return isBytes(first) ? first : undefined;
+      first = await this.#ahead;
+    } while (isBytes(first.value) && first.value.length === 0);
+    if (first.done && this.#isShort) throw shorter();
+    return isBytes(first.value) ? first.value : undefined;
   }
 
   /** The head has passed, and the bytes may: by way of `wrap` to the observer. */
@@ -113,9 +117,15 @@ export class Passage {
     }
     // A reader that was cancelled says that the body has ended.
     if (this.#over) return;
-    if (read.done) return this.#end();
+    if (read.done) return this.#isShort ? this.#died(shorter()) : this.#end();
     const { value } = read;
     if (!isBytes(value)) return this.#passUnread(value);
+    this.#passed += value.length;
+    // RFC 9112, section 6.3: what comes behind the declared end is no part of the answer.
+    if (this.#passed > (this.#options.declared ?? Infinity)) {
+      this.#reader.cancel().catch(() => {});
+      return this.#died(new TypeError('The body is longer than its Content-Length.'));
+    }
     // A copy is what others hold: whoever takes these bytes may take their memory away as well.
     const copy = this.#observer === null ? value : new Uint8Array(value);
     this.#client?.enqueue(value);
@@ -126,8 +136,13 @@ export class Passage {
     this.leave();
   }
 
+  get #isShort(): boolean {
+    return this.#passed < (this.#options.declared ?? 0);
+  }
+
   /** What is no bytes is between the handler and the platform, which may take text, too. */
   #passUnread(value: Uint8Array): void {
+    this.#passed = NaN;
     this.#client?.enqueue(value);
     this.#observe((observer) => observer.abort('malformed'));
     this.#observer = null;
@@ -170,6 +185,10 @@ export class Passage {
       this.#options.faults.report('llm-cache: an answer could not be read', error);
     }
   }
+}
+
+function shorter(): TypeError {
+  return new TypeError('The body is shorter than its Content-Length.');
 }
 
 /** A handler's stream has whatever was put into it. */

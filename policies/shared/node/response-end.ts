@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Who waits for the end of a connection; one listener for all of them. */
+/** The responses that wait for the end of a connection; one listener for all of them. */
 const waiting = new WeakMap<Socket, Set<() => void>>();
 
 /**
  * The end of a response, or of its connection: a response that waits behind another one on its
  * connection hears nothing of its own end.
  */
-export class Over {
+export class ResponseEnd {
   #isOver = false;
   readonly #then: (() => void)[] = [];
 
@@ -53,7 +53,24 @@ function waitersOf(socket: Socket): Set<() => void> {
   return waiters;
 }
 
-/** Whether nobody is there any more to answer. */
+/** Whether the client has left. */
 export function isGone(req: IncomingMessage, res: ServerResponse): boolean {
   return res.destroyed || req.socket.destroyed;
+}
+
+/** Ends a response so that its client can tell that it is not whole. */
+export function breakOff(res: ServerResponse): void {
+  // RFC 9112, section 6.3: without chunks and length the body ends with the connection, so that
+  // only a reset tells a broken body from a whole one.
+  const endsWithConnection = !res.chunkedEncoding && !res.hasHeader('content-length');
+  if (res.headersSent && endsWithConnection && res.socket !== null) reset(res.socket);
+  res.destroy();
+}
+
+function reset(socket: Socket): void {
+  try {
+    socket.resetAndDestroy();
+  } catch {
+    // A TLS connection cannot be reset; without its close_notify it does not look whole either.
+  }
 }

@@ -1,9 +1,11 @@
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { expect } from 'chai';
+import { FaultLog } from '../policies/shared/faults.ts';
 import type { AppRequest } from '../policies/shared/node/gateway.ts';
-import { Lifeline, type Patience } from '../policies/shared/node/lifeline.ts';
-import { Over } from '../policies/shared/node/over.ts';
+import { ResponseEnd } from '../policies/shared/node/response-end.ts';
+import { guardOf } from '../policies/shared/node/response-guard.ts';
+import { type Patience, UpstreamCall } from '../policies/shared/node/upstream-call.ts';
 import { eventually } from './support/eventually.ts';
 
 /** An answer that a handler writes by itself, and whose client leaves. */
@@ -12,15 +14,17 @@ function written({ thinkingMs = 10_000, silentMs = 10_000 }: Partial<Patience>) 
   const req = Object.assign(new EventEmitter(), { socket }) as unknown as AppRequest;
   const head = { headersSent: false, writableEnded: false };
   const res = Object.assign(new EventEmitter(), head) as unknown as ServerResponse & typeof head;
-  const lifeline = new Lifeline(req, res, new Over(req, res), { thinkingMs, silentMs });
+  const guard = guardOf(req, res, new FaultLog(console));
+  const end = new ResponseEnd(req, res);
+  const call = new UpstreamCall(req, res, { end, guard }, { thinkingMs, silentMs });
   const cuts: string[] = [];
-  lifeline.onCut.push((reason) => cuts.push(reason));
-  return { req, res, lifeline, cuts };
+  call.onCut.push((reason) => cuts.push(reason));
+  return { req, res, call, cuts };
 }
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-describe('The lifeline of an answer that no upstream message carries', () => {
+describe('The call for an answer that no upstream message carries', () => {
   it('is cut at once when nobody else wants the answer', () => {
     const { req, res, cuts } = written({});
     let told = 0;
@@ -30,21 +34,21 @@ describe('The lifeline of an answer that no upstream message carries', () => {
   });
 
   it('is cut when the answer falls silent after its head', async () => {
-    const { res, lifeline, cuts } = written({ silentMs: 60 });
-    lifeline.goesOn = () => true;
+    const { res, call, cuts } = written({ silentMs: 60 });
+    call.goesOn = () => true;
     res.headersSent = true;
     res.emit('close');
     for (let times = 0; times < 5; times++) {
       await wait(20);
-      lifeline.stir();
+      call.stir();
     }
     expect(cuts).to.deep.equal([]);
     await eventually(() => cuts.length === 1, 'it is cut');
   });
 
   it('waits longer for a head', async () => {
-    const { res, lifeline, cuts } = written({ thinkingMs: 80, silentMs: 1 });
-    lifeline.goesOn = () => true;
+    const { res, call, cuts } = written({ thinkingMs: 80, silentMs: 1 });
+    call.goesOn = () => true;
     res.emit('close');
     await wait(20);
     expect(cuts).to.deep.equal([]);
@@ -52,10 +56,10 @@ describe('The lifeline of an answer that no upstream message carries', () => {
   });
 
   it('is not cut after its end', async () => {
-    const { res, lifeline, cuts } = written({ silentMs: 10, thinkingMs: 10 });
-    lifeline.goesOn = () => true;
+    const { res, call, cuts } = written({ silentMs: 10, thinkingMs: 10 });
+    call.goesOn = () => true;
     res.emit('close');
-    lifeline.settle();
+    call.settle();
     await wait(30);
     expect(cuts).to.deep.equal([]);
   });
@@ -65,8 +69,8 @@ describe('The lifeline of an answer that no upstream message carries', () => {
       ['aborted', 'close'],
       ['close', 'aborted'],
     ] as const) {
-      const { req, res, lifeline, cuts } = written({});
-      lifeline.goesOn = () => true;
+      const { req, res, call, cuts } = written({});
+      call.goesOn = () => true;
       for (const event of order) (event === 'close' ? res : req).emit(event);
       expect(cuts).to.deep.equal(['client-left']);
     }

@@ -1,0 +1,89 @@
+import { findProvider, type MatchLogic, type Provider } from '@pydantic/genai-prices';
+
+// The package compares a name with each of its thousand models, and folds the case of both each
+// time: a third of a millisecond for a name that it does not have, and one name may have sixteen
+// beginnings to be asked for with seven providers. So what it compares with is made ready once,
+// and it is asked only for names that it has.
+
+type Matcher = (name: string) => boolean;
+
+const matchers = new Map<string, Matcher>();
+
+/** Providers are the operator's to name, and few. */
+const maxProviders = 100;
+
+/** Whether a provider of the list may have a model of that name; false only where it has none. */
+export function mayList(providerId: string, name: string): boolean {
+  const lower = name.toLowerCase().trim();
+  // Without one the package finds it by the model.
+  const provider = providerId === '' ? findProvider({ modelId: lower }) : providerOf(providerId);
+  if (provider === undefined) return false;
+  return matcherOf(provider)(lower) || matcherOf(provider)(withDashes(lower));
+}
+
+const providers = new Map<string, Provider | undefined>();
+
+function providerOf(id: string): Provider | undefined {
+  if (!providers.has(id) && providers.size < maxProviders) {
+    providers.set(id, findProvider({ providerId: id }));
+  }
+  return providers.get(id);
+}
+
+function matcherOf(provider: Provider): Matcher {
+  let matcher = matchers.get(provider.id);
+  if (matcher === undefined) {
+    const own = anyOf(provider.models.map(({ match }) => match));
+    const others = (provider.fallback_model_providers ?? [])
+      .map((id) => findProvider({ providerId: id }))
+      .filter((other) => other !== undefined && other.id !== provider.id);
+    const fallbacks = others.flatMap((other) => other?.models.map(({ match }) => match) ?? []);
+    const fallback = anyOf(fallbacks);
+    matcher = (name) => own(name) || fallback(name);
+    matchers.set(provider.id, matcher);
+  }
+  return matcher;
+}
+
+/** Equal names, of which there are most, are looked up at once. */
+function anyOf(all: readonly MatchLogic[]): Matcher {
+  const names = new Set<string>();
+  const others: Matcher[] = [];
+  for (const logic of all) {
+    if ('equals' in logic) names.add(logic.equals.toLowerCase());
+    else others.push(matching(logic));
+  }
+  return (name) => names.has(name) || others.some((matches) => matches(name));
+}
+
+function matching(logic: MatchLogic): Matcher {
+  if ('or' in logic) return anyOf(logic.or);
+  if ('and' in logic) {
+    const all = logic.and.map(matching);
+    return (name) => all.every((matches) => matches(name));
+  }
+  if ('equals' in logic) return anyOf([logic]);
+  if ('starts_with' in logic) {
+    const start = logic.starts_with.toLowerCase();
+    return (name) => name.startsWith(start);
+  }
+  if ('ends_with' in logic) {
+    const end = logic.ends_with.toLowerCase();
+    return (name) => name.endsWith(end);
+  }
+  if ('contains' in logic) {
+    const part = logic.contains.toLowerCase();
+    return (name) => name.includes(part);
+  }
+  if ('regex' in logic) {
+    const pattern = new RegExp(logic.regex);
+    return (name) => pattern.test(name);
+  }
+  // A kind that a later version of the package has: it answers itself.
+  return () => true;
+}
+
+/** The package takes a date that is written together for one with dashes, too. */
+function withDashes(name: string): string {
+  return name.replace(/-(20\d\d)(\d\d)(\d\d)(?=-|:|$)/g, '-$1-$2-$3');
+}

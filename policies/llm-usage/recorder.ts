@@ -1,0 +1,136 @@
+import type { Context } from '@opentelemetry/api';
+import { consumerId } from '../shared/identity.ts';
+import type { AnswerFacts, Digest, Exchange, LlmRequest } from '../shared/exchange.ts';
+import type { FaultLog } from '../shared/faults.ts';
+import type { RequestBody } from '../shared/request-body.ts';
+import type { PriceList } from './price-list.ts';
+import { usageRecord } from './record.ts';
+import { Telemetry } from './telemetry.ts';
+import type { UsageRecord } from './usage-record.ts';
+
+export interface RecorderParts {
+  /** Takes a finished record: the sinks and the ledger, or an application's own function. */
+  readonly record: (record: UsageRecord) => void | Promise<void>;
+  /** The provider's name in the records; null for the protocol's own. */
+  readonly provider: string | null;
+  readonly prices: PriceList;
+  readonly digest: Digest;
+  readonly faults: FaultLog;
+  /** Runs a step soon, when the answers of this moment are out. */
+  readonly defer: (step: () => void) => void;
+  /** Is told of a record that waits for the end of its answer. */
+  readonly pending?: (record: Promise<void>) => void;
+}
+
+/** When and in which trace a request arrived. */
+export interface Arrival {
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** The OpenTelemetry context. */
+  readonly parent: Context;
+}
+
+/** Makes one record per request, including cache hits: the one place where records are made. */
+export class Recorder {
+  readonly #parts: RecorderParts;
+  readonly #telemetry = new Telemetry();
+
+  constructor(parts: RecorderParts) {
+    this.#parts = parts;
+  }
+
+  /** Call it when a request arrives. */
+  arrive(): Arrival {
+    return { startedAt: Date.now(), parent: this.#telemetry.parent() };
+  }
+
+  /**
+   * Makes the record of an exchange once its answer is known, and calls `then` when it has been
+   * taken. Call it when the response is over. `body` is null where it could not be held. Never throws.
+   */
+  record(
+    exchange: Exchange,
+    arrival: Arrival,
+    body: RequestBody | null,
+    then: () => void = () => {},
+  ): void {
+    // A client may leave an answer that goes on: its status is known now, the answer later.
+    const { status } = exchange;
+    const over = { ...arrival, body, endedAt: Date.now(), status };
+    const take = (facts: AnswerFacts | null) => {
+      this.#parts.defer(() => void this.#take(exchange, over, facts).then(then));
+    };
+    const facts = exchange.served?.facts ?? exchange.answer;
+    if (!(facts instanceof Promise)) return take(facts);
+    const made = facts.then(take);
+    this.#parts.pending?.(made);
+  }
+
+  /** Never rejects. */
+  async #take(exchange: Exchange, over: Over, facts: AnswerFacts | null): Promise<void> {
+    try {
+      const record = this.#recordOf(exchange, over, facts);
+      this.#trace(record, exchange, over);
+      await this.#parts.record(record);
+    } catch (error) {
+      this.#parts.faults.report('llm-usage: a request could not be recorded', error);
+    }
+  }
+
+  /** An SDK that fails costs its span, and no record. */
+  #trace(record: UsageRecord, { request }: Exchange, over: Over): void {
+    try {
+      this.#telemetry.report(record, { ...over, protocol: request.protocol.name });
+    } catch (error) {
+      this.#parts.faults.report('llm-usage: a span could not be made', error);
+    }
+  }
+
+  #recordOf(
+    { request, served, providerStatus }: Exchange,
+    { body, startedAt, endedAt, status }: Over,
+    facts: AnswerFacts | null,
+  ): UsageRecord {
+    const { provider, prices } = this.#parts;
+    const { protocol } = request;
+    const read = body?.facts(protocol);
+    return usageRecord(
+      {
+        id: crypto.randomUUID(),
+        startedAt,
+        endedAt,
+        requestId: request.requestId,
+        provider: provider ?? protocol.provider,
+        requestedModel: read?.model ?? null,
+        path: request.path,
+        apiEndpoint: request.apiEndpoint,
+        consumerId: this.#consumerOf(request),
+        stream: read?.isStream ?? false,
+        status,
+        cacheType: served?.cacheType ?? null,
+        providerStatus,
+        facts,
+        cacheApart: protocol.cacheApart,
+      },
+      (priced) => prices.find(priced),
+    );
+  }
+
+  /** Null, too, where the application fails to tell: a record without a consumer is better than none. */
+  #consumerOf(request: LlmRequest): string | null {
+    const { digest, faults } = this.#parts;
+    try {
+      return consumerId(request.identity, digest);
+    } catch (error) {
+      faults.report('llm-usage: a consumer could not be told', error);
+      return null;
+    }
+  }
+}
+
+/** An exchange whose response is over. */
+interface Over extends Arrival {
+  readonly body: RequestBody | null;
+  readonly endedAt: number;
+  readonly status: number;
+}

@@ -1,0 +1,151 @@
+import {
+  type Attributes,
+  type Context,
+  context,
+  type Histogram,
+  metrics,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Tracer,
+} from '@opentelemetry/api';
+import type { ProtocolName } from '../shared/protocols/protocol.ts';
+import type { UsageRecord } from './usage-record.ts';
+
+// Names of the OpenTelemetry GenAI semantic conventions:
+// https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
+// https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/
+
+const scope = 'express-gateway-plugin-llm-cache';
+
+const operations: Readonly<Record<ProtocolName, string>> = {
+  chat: 'chat',
+  completions: 'text_completion',
+  responses: 'chat',
+  embeddings: 'embeddings',
+  messages: 'chat',
+};
+
+/** Bucket boundaries that the conventions advise. */
+const tokenBuckets = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304];
+const secondBuckets = [
+  0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+];
+
+/**
+ * One span and its metrics per request, for the OpenTelemetry SDK that the host has set up; without
+ * one nothing happens. No attribute carries a prompt, an answer or a credential.
+ */
+export class Telemetry {
+  readonly #tracer: Tracer = trace.getTracer(scope);
+  #tokens: Histogram | null = null;
+  #seconds: Histogram | null = null;
+
+  /** The span that is active where the request arrives: the parent of the request's own. */
+  parent(): Context {
+    return context.active();
+  }
+
+  /** `startedAt` and `endedAt` in milliseconds since the epoch. */
+  report(
+    record: UsageRecord,
+    request: {
+      readonly protocol: ProtocolName;
+      readonly parent: Context;
+      readonly startedAt: number;
+      readonly endedAt: number;
+    },
+  ): void {
+    const { protocol, parent, startedAt, endedAt } = request;
+    const attributes = identityOf(record, protocol);
+    const models = modelsOf(record);
+    const error = errorOf(record);
+    if (error !== null) attributes['error.type'] = error;
+    const name = `${operations[protocol]} ${record.requested_model ?? ''}`.trimEnd();
+    const options = {
+      kind: SpanKind.CLIENT,
+      startTime: startedAt,
+      attributes: { ...attributes, ...models },
+    };
+    const span = this.#tracer.startSpan(name, options, parent);
+    if (span.isRecording()) {
+      span.setAttributes(detailsOf(record));
+      if (error !== null) span.setStatus({ code: SpanStatusCode.ERROR });
+      span.end(endedAt);
+    }
+    // Clients can make names up without end: only a model that has answered gets series of its own.
+    const measured = isAnswered(record) ? { ...attributes, ...models } : attributes;
+    this.#measure(record, measured, Math.max(0, endedAt - startedAt) / 1000);
+  }
+
+  #measure(record: UsageRecord, attributes: Attributes, seconds: number): void {
+    this.#seconds ??= histogram('gen_ai.client.operation.duration', 's', secondBuckets);
+    this.#seconds.record(seconds, attributes);
+    // What the cache answered used no tokens of the provider's.
+    if (!record.billed) return;
+    this.#tokens ??= histogram('gen_ai.client.token.usage', '{token}', tokenBuckets);
+    for (const [type, count] of [
+      ['input', record.input_tokens],
+      ['output', record.output_tokens],
+    ] as const) {
+      if (count !== null) this.#tokens.record(count, { ...attributes, 'gen_ai.token.type': type });
+    }
+  }
+}
+
+/** Made at the first record: the host may set its SDK up after the policies are built. */
+function histogram(name: string, unit: string, buckets: number[]): Histogram {
+  return metrics.getMeter(scope).createHistogram(name, {
+    unit,
+    advice: { explicitBucketBoundaries: buckets },
+  });
+}
+
+/** What the span and the metrics have in common. */
+function identityOf(record: UsageRecord, protocol: ProtocolName): Attributes {
+  return defined({
+    'gen_ai.operation.name': operations[protocol],
+    'gen_ai.provider.name': record.provider,
+    'llm_cache.type': record.cache_type ?? 'none',
+  });
+}
+
+function modelsOf({ requested_model: requested, model }: UsageRecord): Attributes {
+  return defined({ 'gen_ai.request.model': requested, 'gen_ai.response.model': model });
+}
+
+function isAnswered({ billed, cache_type: cacheType }: UsageRecord): boolean {
+  return billed || cacheType !== null;
+}
+
+function detailsOf(record: UsageRecord): Attributes {
+  const { raw_data: raw } = record;
+  return defined({
+    'gen_ai.response.id': record.provider_id,
+    'gen_ai.usage.input_tokens': record.input_tokens,
+    'gen_ai.usage.output_tokens': record.output_tokens,
+    'gen_ai.usage.cache_read.input_tokens': raw['cached_tokens'],
+    'gen_ai.usage.cache_creation.input_tokens': raw['cache_write_tokens'],
+    'gen_ai.request.stream': record.stream,
+    'http.response.status_code': record.status,
+    'llm_cache.billed': record.billed,
+    'llm_cache.cost_usd': record.total_cost,
+    'llm_cache.request_id': record.request_id,
+    'llm_cache.api_endpoint': record.api_endpoint,
+    'llm_cache.consumer_id': record.consumer_id,
+  });
+}
+
+/** The status, where it is an error. */
+function errorOf({ status }: UsageRecord): string | null {
+  return status >= 400 ? String(status) : null;
+}
+
+function defined(values: Readonly<Record<string, string | number | boolean | null | undefined>>) {
+  const attributes: Attributes = {};
+  for (const name in values) {
+    const value = values[name];
+    if (value !== null && value !== undefined) attributes[name] = value;
+  }
+  return attributes;
+}

@@ -1,0 +1,110 @@
+import type { Usage } from '../shared/usage.ts';
+import type { RateName } from './rates.ts';
+
+/** How a provider counts. */
+export interface Counting {
+  /** Cached and cache-write tokens come on top of the input tokens, instead of being among them. */
+  readonly cacheApart: boolean;
+}
+
+/** So many tokens that are paid for alike. */
+export interface Part {
+  readonly count: number;
+  readonly names: readonly RateName[];
+  /** What the caveat calls it. */
+  readonly told: string;
+}
+
+export interface Tokens {
+  readonly input: { readonly all: number; readonly parts: readonly Part[] };
+  readonly output: readonly Part[];
+  /** What was made of counts that leave a question open. */
+  readonly caveats: readonly string[];
+}
+
+/** The tokens by kind, none of them twice; null where neither input nor output is known. */
+export function readTokens(usage: Usage, { cacheApart }: Counting): Tokens | null {
+  const { inputTokens, outputTokens, totalTokens, details } = usage;
+  if (inputTokens === null && outputTokens === null && totalTokens === null) return null;
+  const input = inputTokens ?? Math.max(0, (totalTokens ?? 0) - (outputTokens ?? 0));
+  const output = outputTokens ?? Math.max(0, (totalTokens ?? input) - input);
+  const of = (name: string) => details[name] ?? 0;
+
+  const cached = of('cached_tokens');
+  const written = of('cache_write_tokens');
+  const hourly = Math.min(of('cache_write_1h_tokens'), written);
+  // More than all of the input cannot be part of it.
+  const isApart = cacheApart || cached + written > input;
+  const uncached = isApart ? input : input - cached - written;
+  const audio = Math.min(of('input_audio_tokens'), uncached);
+  const images = Math.min(of('input_image_tokens'), uncached - audio);
+
+  const caveats: string[] = [];
+  const reasoned = of('reasoning_tokens');
+  const onTop = cached + written;
+  let beyond = Math.max(0, (totalTokens ?? 0) - input - output);
+  if (onTop > 0 && beyond >= onTop && beyond !== reasoned) {
+    // The total has them beside the input, as it should where they are.
+    if (!isApart) caveats.push('the total has the cached tokens beside the input, the costs in it');
+    beyond -= onTop;
+  }
+  // xAI counts reasoning beside the completion, and in the total; Perplexity in neither.
+  if (reasoned > output && beyond < reasoned) {
+    caveats.push('reasoning_tokens are more than the output, and priced on top of it');
+    beyond = reasoned;
+  } else if (beyond > 0 && beyond !== reasoned) {
+    // Gemini has its thinking in the total alone.
+    caveats.push(`${beyond} tokens that only the total has are priced as output`);
+  }
+  const produced = output + beyond;
+  const spoken = Math.min(of('output_audio_tokens'), produced);
+  const drawn = Math.min(of('output_image_tokens'), produced - spoken);
+  const reasoning = Math.min(reasoned, produced - spoken - drawn);
+
+  return {
+    input: {
+      all: isApart ? input + cached + written : input,
+      parts: partsOf({
+        input_tokens: uncached - audio - images,
+        cached_tokens: cached,
+        cache_write_tokens: written - hourly,
+        cache_write_1h_tokens: hourly,
+        input_audio_tokens: audio,
+        input_image_tokens: images,
+      }),
+    },
+    output: partsOf({
+      output_tokens: produced - spoken - drawn - reasoning,
+      reasoning_tokens: reasoning,
+      output_audio_tokens: spoken,
+      output_image_tokens: drawn,
+    }),
+    caveats,
+  };
+}
+
+/** The rates that a kind of tokens may go by, the first that is there. */
+const rateNames = {
+  input_tokens: ['input'],
+  cached_tokens: ['cachedInput', 'input'],
+  cache_write_tokens: ['cacheWrite', 'input'],
+  cache_write_1h_tokens: ['cacheWrite1h', 'cacheWrite', 'input'],
+  // Sound is never as cheap as text: without a rate of its own it has none.
+  input_audio_tokens: ['inputAudio'],
+  input_image_tokens: ['inputImage', 'input'],
+  output_tokens: ['output'],
+  reasoning_tokens: ['reasoning', 'output'],
+  output_audio_tokens: ['outputAudio'],
+  output_image_tokens: ['outputImage', 'output'],
+} as const satisfies Readonly<Record<string, readonly RateName[]>>;
+
+/** Those of which there are any. */
+function partsOf(counts: Partial<Record<keyof typeof rateNames, number>>): Part[] {
+  const parts: Part[] = [];
+  let told: keyof typeof rateNames;
+  for (told in counts) {
+    const count = counts[told] ?? 0;
+    if (count !== 0) parts.push({ count, names: rateNames[told], told });
+  }
+  return parts;
+}

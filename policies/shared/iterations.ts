@@ -1,0 +1,56 @@
+import { countOf, isObject, type JsonObject } from './json.ts';
+import { type DetailName, readDetails } from './usage-details.ts';
+
+/** What a request took beside the counts of its usage. */
+export interface Iterations {
+  readonly input: number;
+  readonly output: number;
+  readonly details: Readonly<Partial<Record<DetailName, number>>>;
+}
+
+/** More than any answer has. */
+const maxIterations = 1024;
+
+/** The parts of a compaction's input, and their names. */
+const compactionParts: Readonly<Record<string, DetailName>> = {
+  cached_tokens: 'compaction_cached_tokens',
+  cache_write_tokens: 'compaction_cache_write_tokens',
+  cache_write_1h_tokens: 'compaction_cache_write_1h_tokens',
+};
+
+/**
+ * The sampling steps of an Anthropic answer. Those of a compaction, and of an advisor, which is
+ * another model, are not in the counts of the usage: what was billed is the sum of all of them.
+ * https://platform.claude.com/docs/en/build-with-claude/compaction
+ */
+export function readIterations(raw: unknown): Iterations | null {
+  if (!Array.isArray(raw)) return null;
+  const steps = raw.slice(0, maxIterations).filter(isObject);
+  const of = (type: string) => steps.filter((step) => step['type'] === type);
+  const compactions = of('compaction');
+  const input = sum(compactions, 'input_tokens');
+  const output = sum(compactions, 'output_tokens');
+  const details: Partial<Record<DetailName, number>> = {
+    compaction_input_tokens: input,
+    compaction_output_tokens: output,
+    // Where a fallback answered, the steps before it are those of a model that declined.
+    other_model_tokens:
+      all(of('advisor_message')) + (of('fallback_message').length > 0 ? all(of('message')) : 0),
+  };
+  for (const [name, value] of compactions.flatMap(readDetails)) {
+    const part = compactionParts[name];
+    if (part !== undefined) details[part] = (details[part] ?? 0) + value;
+  }
+  return { input, output, details };
+}
+
+function sum(steps: readonly JsonObject[], ...names: readonly string[]): number {
+  return steps
+    .flatMap((step) => names.map((name) => countOf(step[name]) ?? 0))
+    .reduce((total, value) => total + value, 0);
+}
+
+function all(steps: readonly JsonObject[]): number {
+  const cache = ['cache_read_input_tokens', 'cache_creation_input_tokens'];
+  return sum(steps, 'input_tokens', 'output_tokens', ...cache);
+}

@@ -1,0 +1,99 @@
+import net from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { eventually } from './eventually.ts';
+
+/** What is done to a connection on which a whole request has come. */
+export type Script = (socket: net.Socket) => void | Promise<void>;
+
+/** A stand-in for a provider that sends bytes, not messages: it can lie and die in every way. */
+export class RawUpstream {
+  readonly url: string;
+  calls = 0;
+  readonly #server: net.Server;
+  readonly #sockets = new Set<net.Socket>();
+  #script: Script = (socket) => void socket.end();
+
+  private constructor(server: net.Server) {
+    this.#server = server;
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    server.on('connection', (socket) => this.#take(socket));
+  }
+
+  static async start(): Promise<RawUpstream> {
+    const server = net.createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return new RawUpstream(server);
+  }
+
+  /** What it does from now on. */
+  does(script: Script): void {
+    this.#script = script;
+  }
+
+  async asked(times: number): Promise<void> {
+    await eventually(() => this.calls >= times, `${times} calls`);
+  }
+
+  close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    return new Promise((resolve) => this.#server.close(() => resolve()));
+  }
+
+  #take(socket: net.Socket): void {
+    let text = '';
+    this.#sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('close', () => this.#sockets.delete(socket));
+    socket.on('data', (bytes) => {
+      text += bytes.toString('latin1');
+      if (!isWhole(text)) return;
+      text = '';
+      this.calls++;
+      void this.#script(socket);
+    });
+  }
+}
+
+function isWhole(text: string): boolean {
+  const headEnd = text.indexOf('\r\n\r\n');
+  if (headEnd < 0) return false;
+  const length = /^content-length: (\d+)/im.exec(text)?.[1];
+  if (length !== undefined) return text.length >= headEnd + 4 + Number(length);
+  return !/^transfer-encoding/im.test(text) || text.endsWith('0\r\n\r\n');
+}
+
+export function head(...fields: readonly string[]): string {
+  return ['HTTP/1.1 200 OK', ...fields, '', ''].join('\r\n');
+}
+
+export function chunk(text: string): string {
+  return `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
+}
+
+export interface Death {
+  /** How the head says that the body ends. */
+  readonly framing: string;
+  /** `text` as that framing carries it. */
+  readonly carry: (text: string) => string;
+  /** Called when the client has what was sent before. */
+  readonly die: (socket: net.Socket) => void;
+}
+
+const chunked = { framing: 'Transfer-Encoding: chunked', carry: chunk };
+const counted = { framing: 'Content-Length: 5000', carry: (text: string) => text };
+const close = (socket: net.Socket) => void socket.destroy();
+const reset = (socket: net.Socket) => void socket.resetAndDestroy();
+
+/** The ways in which an upstream may leave an answer unfinished. */
+export const deaths: Readonly<Record<string, Death>> = {
+  'closes amid chunks': { ...chunked, die: close },
+  'resets amid chunks': { ...chunked, die: reset },
+  'breaks its chunks': { ...chunked, die: (socket) => void socket.write('ZZ\r\nxx') },
+  'closes short of its length': { ...counted, die: close },
+  'resets short of its length': { ...counted, die: reset },
+  'resets a body without length': {
+    framing: 'Connection: close',
+    carry: (text) => text,
+    die: reset,
+  },
+};
