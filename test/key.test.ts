@@ -283,6 +283,8 @@ describe('the cache key', () => {
           'x-litellm-call-id',
           'helicone-request-id',
           'helicone-property-environment',
+          'x-litellm-spend-logs-metadata',
+          'x-bf-prom-team',
           'x-bf-maxim-generation-id',
           'user-agent',
           'sec-ch-ua-model',
