@@ -532,6 +532,65 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(await shared({}, {})).to.equal(false);
       });
 
+      it('by ids of any kind, beside the same weaker claims, and with the tenant', async () => {
+        const same = { client_id: 'web', username: 'admin' };
+        expect(await shared({ ...same, id: 1n }, { ...same, id: 1n })).to.equal(true);
+        expect(await shared({ ...same, id: 1n }, { ...same, id: 2n })).to.equal(false);
+        expect(await shared({ ...same, id: 1 }, { ...same, id: '1' })).to.equal(false);
+        expect(await shared({ id: 1, tenantId: 'a' }, { id: 1, tenantId: 'b' })).to.equal(false);
+        expect(await shared({ sub: 'u', tid: 'a' }, { sub: 'u', tid: 'b' })).to.equal(false);
+      });
+
+      it('or stands aside for one who cannot be told from others, whatever credential came along', async () => {
+        upstream.answer(json(answers.chat.json));
+        for (const id of [Number.NaN, 2 ** 53, '', Symbol('a'), {}]) {
+          const user = { id, client_id: 'web' };
+          const url = await start(login(user), cache.llmUsage(), cache.llmCache(), proxy());
+          const body = ask();
+          const credential = { authorization: 'Bearer shared' };
+          const reply = await post(`${url}${chat}`, body, { headers: credential });
+          expect(reply.headers['cache-status']).to.equal('llm-cache; fwd=bypass; detail=no-scope');
+          const own = () => log.records().filter((one) => one.requested_model === body.model);
+          await eventually(() => own().length === 1, 'a record');
+          expect(own()[0]?.consumer_id).to.equal(null);
+        }
+      });
+
+      it('by what a middleware tells the upstream of them', async () => {
+        upstream.answer(json(answers.chat.json));
+        const tell: Handler = (req, _res, next) => {
+          req.headers['x-user-id'] = `user of ${String(req.headers['x-ticket'])}`;
+          delete req.headers['x-ticket'];
+          next();
+        };
+        const url = await start(tell, cache.llmCache(), proxy());
+        const body = ask();
+        const found = [];
+        for (const ticket of ['1', '2', '1']) {
+          const reply = await post(`${url}${chat}`, body, { headers: { 'x-ticket': ticket } });
+          found.push(reply.headers['x-cache']);
+        }
+        expect(found).to.deep.equal([undefined, undefined, 'HIT (exact)']);
+      });
+
+      it('and `explain` knows an object as the middleware does', async () => {
+        upstream.answer(json(answers.chat.json));
+        const user = { email: 'ann@a.test', plan: { seats: 5 } };
+        const url = await start(login(user), cache.llmCache({ debugHeaders: true }), proxy());
+        const body = ask();
+        const reply = await post(`${url}${chat}`, body, { headers });
+        const adminUrl = await start(cache.adminRoutes);
+        const asked = { apiEndpoint: 'default', path: chat, headers, body };
+        const explained = await post(`${adminUrl}/llm-cache/explain`, { ...asked, consumer: user });
+        expect(JSON.parse(explained.text)).to.include({
+          outcome: 'hit',
+          key: reply.headers['x-cache-key'],
+        });
+        const other = { ...asked, consumer: { ...user, plan: { seats: 6 } } };
+        const missed = await post(`${adminUrl}/llm-cache/explain`, other);
+        expect(JSON.parse(missed.text)).to.include({ outcome: 'miss' });
+      });
+
       it('by what `consumer` says', async () => {
         const consumer = (req: { user?: unknown }) => (req.user as { tenant: string }).tenant;
         const pair = [

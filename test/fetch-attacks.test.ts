@@ -94,6 +94,82 @@ describe('withLlmCache, where others misbehave', () => {
       }
     });
 
+    it('are told apart by ids of any kind, beside the same weaker claims, and by their tenants', async () => {
+      let who: unknown;
+      const { ask } = setUp({ consumer: () => who });
+      const same = { client_id: 'web', username: 'admin' };
+      for (const one of [
+        { ...same, id: 1 },
+        { ...same, id: '1' },
+        { ...same, id: 1n },
+        { ...same, id: 2n },
+        { ...same, id: 1, org_id: 'a' },
+        { ...same, id: 1, org_id: 'b' },
+        { ...same, sub: '1', tid: 'a' },
+        { ...same, sub: '1', tid: 'b' },
+        { ...same, _id: 'a' },
+        { ...same, _id: 'b' },
+      ]) {
+        who = one;
+        expect((await ask()).headers['x-cache']).to.equal(undefined);
+        await settled();
+        expect((await ask()).headers['x-cache']).to.equal('HIT (exact)');
+      }
+    });
+
+    it('make the cache stand aside where they cannot be told apart, whatever credential came along', async () => {
+      let who: unknown;
+      const { ask } = setUp({ consumer: () => who });
+      for (const id of [Number.NaN, 2 ** 53, '', Symbol('a'), {}, true]) {
+        who = { id, client_id: 'web' };
+        const got = await ask({ headers: { authorization: 'Bearer shared' } });
+        expect(got.headers['cache-status']).to.equal('llm-cache; fwd=bypass; detail=no-scope');
+      }
+    });
+
+    it('share an answer under several host names where the host is to be ignored', async () => {
+      const { wrapped } = setUp({ ignoreHeaders: ['host'] });
+      const states: (string | undefined)[] = [];
+      for (const host of ['a.test', 'b.test']) {
+        const asked = new Request(`http://${host}/v1/chat/completions`, request());
+        states.push((await read(wrapped(asked))).headers['x-cache']);
+        await settled();
+      }
+      expect(states).to.deep.equal([undefined, 'HIT (exact)']);
+    });
+
+    it('are told apart by every header whose name says who asks', async () => {
+      const { ask } = setUp();
+      for (const name of ['x-litellm-api-key', 'x-forwarded-user', 'cf-access-jwt-assertion']) {
+        for (const value of ['ann', 'bob']) {
+          expect((await ask({ headers: { [name]: value } })).headers['x-cache']).to.equal(
+            undefined,
+          );
+          await settled();
+        }
+        expect((await ask({ headers: { [name]: 'ann' } })).headers['x-cache']).to.equal(
+          'HIT (exact)',
+        );
+      }
+    });
+
+    it('who ask for another kind of answer, or send another kind of body, get none that is stored', async () => {
+      const { ask } = setUp();
+      await ask();
+      await settled();
+      const status = async (headers: Record<string, string>) => {
+        const got = await ask({ headers });
+        return got.headers['x-cache'] ?? got.headers['cache-status'];
+      };
+      expect(await status({})).to.equal('HIT (exact)');
+      expect(await status({ accept: 'text/event-stream' })).to.equal('llm-cache; fwd=miss');
+      expect(await status({ 'content-type': 'text/plain;charset=UTF-8' })).to.contain('not-json');
+      expect(await status({ 'content-type': 'application/json; charset=utf-7' })).to.contain(
+        'not-utf8',
+      );
+      expect(await status({ 'x-http-method-override': 'DELETE' })).to.contain('stateful');
+    });
+
     it('are who they were when they asked, whatever becomes of the object meanwhile', async () => {
       const store = new MapStore({ maxBytes: 100_000 });
       const user = { id: 'ada' };

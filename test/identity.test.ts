@@ -5,6 +5,7 @@ import {
   consumerId,
   gatewayIdentity,
   type Identity,
+  isKnown,
 } from '../policies/shared/identity.ts';
 import { nodeDigest } from '../policies/shared/node/digest.ts';
 
@@ -52,7 +53,7 @@ class Account {
   }
 }
 
-const textOf = (identity: Identity) => (typeof identity === 'string' ? null : identity.text);
+const textOf = (identity: Identity) => (isKnown(identity) ? identity.text : null);
 
 for (const [host, identify] of Object.entries({
   'a gateway': gatewayIdentity,
@@ -253,10 +254,13 @@ describe('the identity of a token that the gateway did not look up', () => {
   });
 
   it('is none where it names neither client nor user, and unreadable where their names are empty', () => {
-    for (const payload of [{}, { id: null }, { scope: 'read', exp: 1 }, { email: 'a@b' }]) {
-      expect(gatewayIdentity(payload)).to.equal('none');
+    expect(gatewayIdentity({})).to.equal('none');
+    for (const payload of [{ scope: 'read', exp: 1 }, { email: 'a@b' }, { tenant: 'a' }]) {
+      expect(gatewayIdentity(payload)).to.have.all.keys('claims');
+      expect(id(payload)).to.equal(null);
     }
     expect(gatewayIdentity({ client_id: '' })).to.equal('unreadable');
+    expect(gatewayIdentity({ score: Number.NaN })).to.equal('unreadable');
   });
 });
 

@@ -169,6 +169,13 @@ describe('the cache key', () => {
       expectApart(...queries.map((query) => keyOf({}, { query, forwardedUrl: '/same' })));
     });
 
+    it('every byte of path and query, however they are escaped', () => {
+      expectApart(
+        ...['', '?a=b', '?a=%62', '?a=b&', '?A=b'].map((query) => keyOf({}, { query })),
+        ...['/v1/%63hat/completions', '//v1/chat/completions'].map((path) => keyOf({}, { path })),
+      );
+    });
+
     it('the url that will be forwarded', () => {
       expectApart(
         keyOf({}),
@@ -195,18 +202,18 @@ describe('the cache key', () => {
       });
     }
 
-    it('the vary headers as they will be forwarded', () => {
+    it('the vary headers as they will be forwarded, in whatever case a policy wrote them', () => {
       const ownHeaders = { 'openai-beta': 'a' };
       expectSame(
         keyOf({}, { headers: { 'openai-beta': 'z' }, ownHeaders }),
-        keyOf({}, { headers: { 'openai-beta': 'z' } }),
+        keyOf({}, { headers: { 'OpenAI-Beta': 'z' } }),
       );
     });
 
-    it('the vary headers that the operator named, in any case and order', () => {
+    it('the vary headers that the operator named, in any case and order, or by their beginning', () => {
       const headers = { 'x-tier': 'a', 'x-region': 'b' };
       const of = (...varyHeaders: string[]) => keyOf({}, { headers, action: { varyHeaders } });
-      expectSame(of('X-Tier', 'x-region'), of('x-region', 'x-tier', 'X-TIER'));
+      expectSame(of('X-Tier', 'x-region'), of('x-region', 'x-tier', 'X-TIER'), of('x-*'));
       expectApart(of('x-tier'), of('x-region'), of());
       expectApart(
         of('x-tier', 'x-region'),
@@ -220,10 +227,145 @@ describe('the cache key', () => {
       );
     });
 
+    for (const name of [
+      'x-portkey-provider',
+      'x-portkey-virtual-key',
+      'x-portkey-config',
+      'x-portkey-metadata',
+      'helicone-target-url',
+      'helicone-fallbacks',
+      'cf-aig-cache-key',
+      'cf-aig-authorization',
+      'x-bf-vk',
+      'x-bf-eh-anything',
+      'x-litellm-tags',
+      'x-litellm-api-base',
+      'x-dashscope-sse',
+      'x-amzn-bedrock-guardrailidentifier',
+      'x-vertex-ai-llm-request-type',
+      'x-ai-eg-model',
+      'x-tfy-metadata',
+      'azureml-model-deployment',
+      'x-target-url',
+      'x-upstream',
+      'x-model-provider',
+      'x-openai-base-url',
+      'x-api-version',
+      'x-goog-request-params',
+      'x-forwarded-host',
+      'x-forwarded-proto',
+      'x-forwarded-prefix',
+      'x-original-url',
+      'x-rewrite-url',
+      'x-http-host-override',
+      'prefer',
+    ]) {
+      it(`the header ${name}, whatever the varyHeaders are, unless it is to be ignored`, () => {
+        const of = (value: string, action = {}) =>
+          keyOf({}, { headers: { [name]: value }, action });
+        expectApart(keyOf({}), of('a'), of('b'));
+        expectApart(of('a', { varyHeaders: [] }), of('b', { varyHeaders: [] }));
+        expectSame(keyOf({}), of('a', { ignoreHeaders: [name.toUpperCase()] }));
+      });
+    }
+
+    it('no header that a client makes anew for each request, or that only tells of it', () => {
+      const headers = Object.fromEntries(
+        [
+          'x-request-id',
+          'idempotency-key',
+          'traceparent',
+          'x-stainless-retry-count',
+          'x-portkey-trace-id',
+          'x-portkey-span-id',
+          'x-litellm-trace-id',
+          'x-litellm-call-id',
+          'helicone-request-id',
+          'helicone-property-environment',
+          'x-litellm-spend-logs-metadata',
+          'x-bf-prom-team',
+          'x-bf-maxim-generation-id',
+          'user-agent',
+          'sec-ch-ua-model',
+          'x-forwarded-for',
+          'accept-language',
+          'accept-encoding',
+        ].map((name) => [name, 'a']),
+      );
+      expectSame(keyOf({}), keyOf({}, { headers }));
+    });
+
+    it('the Host where the upstream gets it, under whatever name the protocol has for it', () => {
+      const of = (host: string, forwardsHost: boolean) =>
+        keyOf({}, { headers: { host }, forwardsHost });
+      expectApart(of('a.test', true), of('b.test', true), of('a.test.', true), keyOf({}));
+      expectSame(of('a.test', false), of('b.test', false), keyOf({}));
+      const over2 = (host: string) =>
+        keyOf({}, { headers: { ':authority': host }, forwardsHost: true });
+      expectApart(over2('a.test'), over2('b.test'));
+      const action = { ignoreHeaders: ['host'] };
+      expectSame(keyOf({}), keyOf({}, { headers: { host: 'a' }, forwardsHost: true, action }));
+    });
+
+    it('the host in Forwarded, and not the client that it tells of', () => {
+      const of = (forwarded: string) => keyOf({}, { headers: { forwarded } });
+      expectApart(of('for=1;host=a.test'), of('for=1;host="b.test"'), keyOf({}));
+      expectSame(of('for=1;host=a.test;proto=https'), of('for=2; Host=a.test'));
+      expectSame(of('for=1.2.3.4;by="ghost=a"'), keyOf({}));
+    });
+
+    it('an Accept that takes no JSON, or asks for events where the body asks for no stream', () => {
+      const of = (accept: string, body: object = {}) => keyOf(body, { headers: { accept } });
+      const usual = [
+        '*/*',
+        'application/json',
+        'Application/JSON; q=0.9',
+        'application/json, text/plain, */*',
+        'application/*',
+        'text/html,*/*;q=0.8',
+      ];
+      expectSame(keyOf({}), ...usual.map((accept) => of(accept)));
+      expectApart(
+        keyOf({}),
+        of('text/event-stream'),
+        of('application/json, text/event-stream'),
+        of('application/xml'),
+        of('application/xml, application/json;q=0'),
+        of('application/json-seq'),
+      );
+      const stream = { stream: true };
+      expectSame(keyOf(stream), of('text/event-stream', stream), of('application/json', stream));
+      expectApart(keyOf(stream), of('application/x-ndjson', stream));
+    });
+
+    it('a Content-Type that may be read in another way than plain JSON', () => {
+      const of = (type: string) => keyOf({}, { headers: { 'content-type': type } });
+      expectSame(
+        of('application/json'),
+        of('application/json; charset=utf-8'),
+        of('Application/JSON;charset="UTF-8"'),
+      );
+      expectApart(
+        keyOf({}),
+        of('application/json'),
+        of('application/vnd.api+json'),
+        of('application/json; profile=a'),
+      );
+    });
+
     it('no other header', () => {
       expectSame(
         keyOf({}),
         keyOf({}, { headers: { authorization: 'Bearer x', 'x-request-id': '1', accept: '*/*' } }),
+      );
+    });
+
+    it('the headers in whatever order they came', () => {
+      const headers = { 'x-target-url': 'a', 'openai-beta': 'b', host: 'c', accept: 'text/plain' };
+      const turned = Object.fromEntries(Object.entries(headers).toReversed());
+      expectSame(
+        keyOf({}, { headers, forwardsHost: true }),
+        keyOf({}, { headers: turned, forwardsHost: true }),
       );
     });
 
@@ -252,6 +394,24 @@ describe('the cache key', () => {
         expect(key.split(':')).to.have.length(3);
         expect(decodeURIComponent(key.split(':')[0] ?? '')).to.equal(namespace);
       }
+    });
+
+    it('and cannot be found by trying what a query or a credential may be', () => {
+      const elsewhere = nodeDigest('another secret');
+      const of = (parts: RequestParts, by = digest) => {
+        const settings = validate<LlmCacheSettings>(llmCacheSchema, {}, 'test');
+        const making = { settings, digest: by, forwardsHost: () => true };
+        return cacheKey(keyMaterial(makeRequest(parts), makeBody({}), 'shared', making), by);
+      };
+      for (const parts of [
+        { query: '?key=hunter2' },
+        { forwardedUrl: '/v1/chat/completions?api-key=hunter2' },
+        { forwardedUrl: 'http://ann:hunter2@host/v1/chat/completions' },
+        { headers: { 'x-portkey-api-key': 'hunter2' } },
+      ]) {
+        expectApart(of({}), of(parts), of(parts, elsewhere));
+      }
+      expectSame(of({}), of({}, elsewhere));
     });
 
     it('and has no prompt, header or query in it', () => {

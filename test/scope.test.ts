@@ -41,10 +41,18 @@ describe('the scope of an entry', () => {
       expect(scope('auto', { headers: { 'x-other': '1' } })).to.equal('anonymous');
     });
 
-    it('goes by the credential where a token names nobody', () => {
-      const consumer = asked({ scope: 'read' });
-      expect(scope('auto', consumer)).to.equal('anonymous');
-      expect(scope('auto', { ...consumer, ...key1 })).to.equal(scope('auto', key1));
+    it('goes by the credential, and by the claims, where a token names nobody', () => {
+      const one = asked({ role: 'user', tenant: 'a', exp: 1 });
+      const other = asked({ role: 'user', tenant: 'b', exp: 1 });
+      const scopes = [one, other].flatMap((who) => [
+        scope('auto', who),
+        scope('auto', { ...who, ...key1 }),
+        scope('auto', { ...who, ...key2 }),
+      ]);
+      expect(new Set(scopes)).to.have.length(6);
+      for (const own of scopes) expect(own).to.match(/^c/);
+      expect(scope('auto', { ...asked({}), ...key1 })).to.equal(scope('auto', key1));
+      expect(scope('credential', { ...one, ...key1 })).to.equal(scope('credential', key1));
     });
 
     for (const kind of ['auto', 'consumer'] as const) {

@@ -59,7 +59,7 @@ const routeWords =
 
 /** Made anew for each request, or told for statistics alone. */
 const notRouting =
-  /^helicone-property-|^sec-ch-|(?:^|[-_.])(?:request|trace|span|generation|event|call|correlation|invocation)[-_]?(?:id|name)$/;
+  /^helicone-property-|^x-bf-(?:prom|maxim)-|^x-litellm-spend-logs-metadata$|^sec-ch-|(?:^|[-_.])(?:request|trace|span|generation|event|call|correlation|invocation)[-_]?(?:id|name)$/;
 
 /** Whether the name says that the header decides which answer comes. */
 export function namesRoute(name: string): boolean {

@@ -1,4 +1,5 @@
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
+import { isKnown } from '../shared/identity.ts';
 import { headerRules, type HeaderSettings, inOrder } from './header-rules.ts';
 
 /**
@@ -15,7 +16,7 @@ export function scopeOf(
   if (scope !== 'credential') {
     const { identity } = request;
     if (identity === 'unreadable') return null;
-    if (identity !== 'none') return `u${digest.hmac(`consumer\n${identity.text}`)}`;
+    if (isKnown(identity)) return `u${digest.hmac(`consumer\n${identity.text}`)}`;
     if (scope === 'consumer') return null;
   }
   const credentials = credentialsOf(request, settings);
@@ -23,13 +24,22 @@ export function scopeOf(
   return scope === 'auto' ? 'anonymous' : null;
 }
 
-type Credential = readonly [name: string, value: string, from: 'client' | 'policy'];
+type Credential = readonly [name: string, value: string, from: 'client' | 'policy' | 'token'];
+
+/** What the request carries, and the claims of a token that names nobody, wherever that came from. */
+function credentialsOf(request: LlmRequest, settings: HeaderSettings): readonly Credential[] {
+  const found = headersThatTell(request, settings);
+  if (settings.scope === 'credential') return found;
+  const { identity } = request;
+  const isNameless = typeof identity === 'object' && 'claims' in identity;
+  return isNameless ? [...found, ['claims', identity.claims, 'token']] : found;
+}
 
 /**
  * The client's own, whatever a policy put in their place for the upstream; and what a policy tells
  * the upstream of who asks, in a header that is none of the listed.
  */
-function credentialsOf(request: LlmRequest, settings: HeaderSettings): readonly Credential[] {
+function headersThatTell(request: LlmRequest, settings: HeaderSettings): readonly Credential[] {
   const rules = headerRules(settings);
   const found: Credential[] = [];
   const { ownHeaders, headers } = request;
@@ -59,5 +69,5 @@ export function scopeKind(scope: string): ScopeKind {
 
 /** The names of the credential headers that the request has, and goes by where its scope is of that kind. */
 export function credentialNames(request: LlmRequest, settings: HeaderSettings): readonly string[] {
-  return [...new Set(credentialsOf(request, settings).map(([name]) => name))];
+  return [...new Set(headersThatTell(request, settings).map(([name]) => name))];
 }

@@ -5,7 +5,7 @@ import { tenantClaims } from './tenant.ts';
  * Who asks, as the host has authenticated it: `none` without a consumer, `unreadable` for one that
  * cannot be told from another for certain, and that shares with nobody.
  */
-export type Identity = 'none' | 'unreadable' | KnownIdentity;
+export type Identity = 'none' | 'unreadable' | KnownIdentity | NamelessIdentity;
 
 export interface KnownIdentity {
   /** All that tells this consumer from others. Not to be shown. */
@@ -14,12 +14,21 @@ export interface KnownIdentity {
   readonly id: string | null;
 }
 
+/** A token that names nobody: its bearer is known by the credential, and by all that the token says. */
+export interface NamelessIdentity {
+  readonly claims: string;
+}
+
+export function isKnown(identity: Identity): identity is KnownIdentity {
+  return typeof identity === 'object' && 'text' in identity;
+}
+
 /** What the books call a consumer: its id, or a digest of all that identifies it; null without one. */
 export function consumerId(
   identity: Identity,
   digest: { hmac(text: string): string },
 ): string | null {
-  if (typeof identity === 'string') return null;
+  if (!isKnown(identity)) return null;
   return identity.id ?? digest.hmac(identity.text);
 }
 
@@ -97,11 +106,17 @@ const passing: ReadonlySet<string> = new Set(
 function byClaims(payload: object): Identity {
   const { client_id: clientId, username } = payload as Record<string, unknown>;
   const named = [clientId, username].filter(isThere);
-  if (named.length === 0) return 'none';
+  if (named.length === 0) return byNothing(payload);
   if (named.every((name) => name === '')) return 'unreadable';
   const lasting = Object.entries(payload).filter(([name]) => !passing.has(name));
   const text = spell(Object.fromEntries(lasting));
   return text === null ? 'unreadable' : { text: `claims\n${text}`, id: null };
+}
+
+function byNothing(payload: object): Identity {
+  const claims = spell(payload);
+  if (claims === null) return 'unreadable';
+  return claims === '{}' ? 'none' : { claims };
 }
 
 function byAll(consumer: object): Identity {

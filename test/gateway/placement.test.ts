@@ -115,12 +115,21 @@ describe('The policies among others in a pipeline', () => {
     expect((await ask('request-behind', body)).headers['x-cache']).to.equal('HIT (exact)');
   });
 
+  const warned = (text: string) =>
+    gateway.log
+      .split('\n')
+      .filter((line) => line.includes('warn: pipeline') && line.includes(text))
+      .map((line) => /pipeline "(.*?)"/.exec(line)?.[1]);
+
   it('logs a warning at start for orders that are likely mistakes, and for no other', () => {
-    const warnings = gateway.log.split('\n').filter((line) => line.includes('warn: pipeline'));
-    expect(warnings.map((line) => /pipeline "(.*?)"/.exec(line)?.[1])).to.deep.equal([
-      'request-between',
-      'request-behind',
-    ]);
+    expect(warned('rewrites the body behind')).to.deep.equal(['request-between', 'request-behind']);
+    expect(warned(' stands behind ')).to.deep.equal([]);
+  });
+
+  it('logs one warning at start for each pipeline in which callers may be anonymous', () => {
+    const open = warned('no policy authenticates before llm-cache');
+    expect(open).to.include.members(['limited-before', 'conditions', 'terminated']);
+    expect(new Set(open)).to.have.length(open.length);
   });
 
   it('response-behind: the rewritten answer is what is stored', async () => {

@@ -36,7 +36,9 @@ export interface RequestParts {
 
 export function makeRequest(parts: RequestParts = {}): LlmRequest {
   const { path = '/v1/chat/completions', query = '', headers = {} } = parts;
-  const forwarded = new Headers({ ...headers });
+  const forwarded = new Map(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
+  );
   const own = Object.entries(parts.ownHeaders ?? headers);
   const body = makeBody(parts.body ?? { model: 'gpt-4o', messages: [] });
   return {
@@ -49,7 +51,7 @@ export function makeRequest(parts: RequestParts = {}): LlmRequest {
     identity: parts.identity ?? 'none',
     account: parts.account ?? { take: () => true, give() {} },
     left: parts.left ?? new AbortController().signal,
-    header: (name) => forwarded.get(name) ?? undefined,
+    header: (name) => forwarded.get(name),
     headers,
     ownHeaders: own.flatMap(([name, values]) => [values].flat().flatMap((value) => [name, value])),
     body: async (maxBytes) => parts.noBody ?? (body.length > maxBytes ? 'request-too-large' : body),

@@ -15,6 +15,7 @@ import type { Protocol } from '../protocols/protocol.ts';
 import type { RequestBody } from '../request-body.ts';
 import type { HeldBody } from './body.ts';
 import type { Carrier } from './carrier.ts';
+import { certificateLine } from './client-certificate.ts';
 import type { AppRequest } from './gateway.ts';
 import { isGone, ResponseEnd } from './response-end.ts';
 import { guardOf } from './response-guard.ts';
@@ -331,7 +332,9 @@ class NodeRequest implements LlmRequest {
   }
 
   get ownHeaders(): readonly string[] {
-    return this.#passage.req.rawHeaders;
+    const { rawHeaders, socket } = this.#passage.req;
+    const certificate = certificateLine(socket);
+    return certificate.length === 0 ? rawHeaders : [...rawHeaders, ...certificate];
   }
 
   body(maxBytes: number): RequestBody | BodyReason | Promise<RequestBody | BodyReason> {
