@@ -15,9 +15,10 @@ export function certificateLine(socket: Socket): readonly string[] {
   if (!(socket instanceof TLSSocket)) return none;
   let line = known.get(socket);
   if (line === undefined) {
-    // Without one it is an empty object, whatever its type says.
-    const { fingerprint256 } = socket.getPeerCertificate() as { fingerprint256?: string };
-    line = fingerprint256 === undefined ? none : [header, fingerprint256];
+    // Without one it is an empty object, and null once the connection is gone, whatever its type says.
+    const certificate = socket.getPeerCertificate() as { fingerprint256?: string } | null;
+    const fingerprint = certificate?.fingerprint256;
+    line = fingerprint === undefined ? none : [header, fingerprint];
     known.set(socket, line);
   }
   return line;
