@@ -401,7 +401,7 @@ describe('the cache key', () => {
       const of = (parts: RequestParts, by = digest) => {
         const settings = validate<LlmCacheSettings>(llmCacheSchema, {}, 'test');
         const making = { settings, digest: by, forwardsHost: () => true };
-        return cacheKey(keyMaterial(makeRequest(parts), makeBody({}), 'shared', making), by);
+        return keyOfBody(makeRequest(parts), makeBody({}), 'shared', making).key;
       };
       for (const parts of [
         { query: '?key=hunter2' },

@@ -1,4 +1,4 @@
-import type { Identity } from './identity.ts';
+import { type Identity, isKnown } from './identity.ts';
 
 interface Asking {
   /** Throws where it could not be told who asks. */
@@ -18,7 +18,7 @@ export function clientOf(request: Asking): string | null {
 function consumerOf(request: Asking): string | null {
   try {
     const { identity } = request;
-    return typeof identity === 'string' ? null : identity.text;
+    return isKnown(identity) ? identity.text : null;
   } catch {
     return null;
   }
