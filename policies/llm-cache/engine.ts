@@ -195,7 +195,9 @@ export class Engine {
     return { ...way, key: lookup.key, flight, concluded };
   }
 
-  #flight({ exchange }: Lookup, attempt: number): Flight {
+  #flight({ exchange, material }: Lookup, attempt: number): Flight {
+    // Read now, as long as the body is there and accounted for; its answer may take minutes.
+    void Promise.resolve(material.counting).catch(() => {});
     const { settings, reserve } = this.#parts;
     const { request } = exchange;
     const maxBytes = settings.maxResponseBytes;
