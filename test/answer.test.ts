@@ -361,6 +361,25 @@ describe('AnswerReader', () => {
       });
     }
 
+    it('reads a JSON body from the reserve where there is no room for it, and does not keep it', () => {
+      const bytes = encode(chatJson);
+      const [budget, reserve] = [new ByteBudget(100), new ByteBudget(bytes.length)];
+      const reader = readerOf('chat', { ...asJson, budget, reserve });
+      for (const piece of cutAt(bytes, [10, 30, 200])) reader.chunk(piece);
+      expect([budget.held, reserve.held]).to.deep.equal([0, bytes.length]);
+      expect(reader.end()).to.deep.include({ fault: 'buffer-limit', body: null, usage });
+      expect(reserve.held).to.equal(0);
+    });
+
+    it('holds nothing of a stream in the reserve: it is read as it passes', () => {
+      const [budget, reserve] = [new ByteBudget(0), new ByteBudget(1 << 20)];
+      const reader = readerOf('chat', { budget, reserve });
+      reader.chunk(first);
+      expect(reserve.held).to.equal(0);
+      reader.chunk(second);
+      expect(reader.end()).to.deep.include({ fault: 'buffer-limit', body: null, usage });
+    });
+
     it('drops a single event that is larger than the limit, and reads on for the usage', () => {
       const huge = framed([chatChunk({ content: 'x'.repeat(5000) })]);
       const bytes = encode(huge + smallStreams.chat);

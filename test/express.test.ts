@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import http from 'node:http';
+import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import httpProxy from 'http-proxy';
 import OpenAI from 'openai';
@@ -171,6 +173,39 @@ for (const [version, express] of Object.entries(expresses)) {
           expect((await post(url, text)).headers['x-cache']).to.equal('HIT (exact)');
         });
 
+        it('forwards a packed request as it came, and knows it by what it says', async () => {
+          upstream.answer(json(answers.chat.json));
+          const url = `${await start(cache.llmUsage(), cache.llmCache(), makeWay())}${chat}`;
+          const asked = ask({ padding: 'ü'.repeat(1000) });
+          const packed = gzipSync(JSON.stringify(asked));
+          const headers = { 'content-encoding': 'gzip' };
+          for (const coding of ['chunked', 'identity'] as const) {
+            const reply = await post(url, packed, { coding, headers });
+            expect(reply.headers['x-cache']).to.equal(
+              coding === 'chunked' ? undefined : 'HIT (exact)',
+            );
+          }
+          expect(upstream.last.body.equals(packed)).to.equal(true);
+          expect((await post(url, asked)).headers['x-cache']).to.equal('HIT (exact)');
+          const other = await post(url, JSON.stringify(ask()), { headers });
+          expect(other.headers['cache-status']).to.contain('detail=encoding');
+        });
+
+        it('forwards a request that comes a byte at a time', async () => {
+          upstream.answer(json(answers.chat.json));
+          const url = `${await start(cache.llmUsage(), cache.llmCache(), makeWay())}${chat}`;
+          const bytes = Buffer.from(JSON.stringify(ask({ padding: 'ü'.repeat(5000) })));
+          const request = http.request(url, { method: 'POST', agent: false });
+          request.setHeader('content-type', 'application/json');
+          const answered = once(request, 'response') as Promise<[http.IncomingMessage]>;
+          for (const byte of bytes) request.write(Buffer.of(byte));
+          request.end();
+          const [response] = await answered;
+          response.resume();
+          expect(response.headers['cache-status']).to.equal('llm-cache; fwd=miss');
+          expect(upstream.last.body.equals(bytes)).to.equal(true);
+        });
+
         it('forwards what is not JSON, and what is empty', async () => {
           upstream.answer(json('{}'));
           const url = `${await start(cache.llmUsage(), cache.llmCache(), makeWay())}${chat}`;
@@ -272,6 +307,18 @@ for (const [version, express] of Object.entries(expresses)) {
           expect(own().map((one) => one.billed)).to.deep.equal([true, false]);
         });
       }
+
+      it('before it: what it has unpacked is not packed any more', async () => {
+        upstream.answer(json(answers.chat.json));
+        const way = proxyMiddleware.createProxyMiddleware({
+          target: upstream.url,
+          on: { proxyReq: proxyMiddleware.fixRequestBody },
+        });
+        const url = `${await start(express.json(), cache.llmCache(), way)}${chat}`;
+        const packed = gzipSync(JSON.stringify(ask()));
+        const reply = await post(url, packed, { headers: { 'content-encoding': 'gzip' } });
+        expect(reply.headers['cache-status']).to.equal('llm-cache; fwd=miss');
+      });
 
       it('before it: fixRequestBody mends the request for http-proxy-middleware as ever', async () => {
         upstream.answer(json(answers.chat.json));

@@ -564,6 +564,65 @@ describe('withLlmCache', () => {
     expect((await read(wrapped(declared))).text).to.equal('true');
   });
 
+  it('knows a packed request by what it says, and gives it to the handler as it came', async () => {
+    const { script, records } = setUp();
+    const forwarded: Uint8Array[] = [];
+    const wrapped = withLlmCache(
+      async (asked) => {
+        forwarded.push(new Uint8Array(await asked.arrayBuffer()));
+        return jsonResponse(answers.chat.json);
+      },
+      { record: (one) => void records.push(one) },
+    );
+    const text = JSON.stringify({ ...requests.chat.body, user: 'ü'.repeat(1000) });
+    const packing = new Blob([text]).stream().pipeThrough(new CompressionStream('gzip'));
+    const packed = new Uint8Array(await new Response(packing).arrayBuffer());
+    const ask = (bytes: Uint8Array<ArrayBuffer>, coding: string) =>
+      read(
+        wrapped(
+          request({ body: new Blob([bytes]).stream(), headers: { 'content-encoding': coding } }),
+        ),
+      );
+    expect(statusOf(await ask(packed, 'gzip'))).to.equal('llm-cache; fwd=miss');
+    expect(forwarded).to.deep.equal([packed]);
+    await settled();
+    expect((await ask(packed, 'gzip')).headers['x-cache']).to.equal('HIT (exact)');
+    expect((await read(wrapped(request({ body: text })))).headers['x-cache']).to.equal(
+      'HIT (exact)',
+    );
+    for (const [bytes, coding] of [
+      [packed, 'nothing'],
+      [new TextEncoder().encode(text), 'gzip'],
+      [packed.slice(0, -9), 'gzip'],
+    ] as const) {
+      expect(statusOf(await ask(bytes, coding))).to.equal('llm-cache; fwd=bypass; detail=encoding');
+      expect(forwarded.at(-1)).to.deep.equal(bytes);
+    }
+    await eventually(() => records.length === 6, 'the records');
+    expect(records.slice(0, 3).map((one) => one.requested_model)).to.deep.equal(
+      Array(3).fill(requests.chat.body.model),
+    );
+    expect(script.requests).to.deep.equal([]);
+  });
+
+  it('holds a body that comes a byte at a time in a few pieces, and gives the others their turn', async () => {
+    const { script, ask } = setUp({ bufferedBytes: 2_000_000 });
+    const text = JSON.stringify({ ...requests.chat.body, user: 'x'.repeat(100_000) });
+    let turns = 0;
+    const timer = setInterval(() => turns++, 0);
+    const bytes = new TextEncoder().encode(text);
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        for (const byte of bytes) controller.enqueue(Uint8Array.of(byte));
+        controller.close();
+      },
+    });
+    expect(statusOf(await ask({ body }))).to.equal('llm-cache; fwd=miss');
+    clearInterval(timer);
+    expect(turns).to.be.above(5);
+    expect(script.bodies[0] === text).to.equal(true);
+  });
+
   it('stands aside when the bodies held at once would be too many', async () => {
     const { ask, script } = setUp({ bufferedBytes: 40 });
     expect(statusOf(await ask())).to.equal('llm-cache; fwd=bypass; detail=buffer-limit');

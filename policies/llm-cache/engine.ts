@@ -279,7 +279,9 @@ export class Engine {
     return { ...way, key: lookup.key, flight, concluded };
   }
 
-  #flight({ request }: Lookup, attempt: number): Flight {
+  #flight({ request, material }: Lookup, attempt: number): Flight {
+    // Read now, as long as the body is there and accounted for; its answer may take minutes.
+    void Promise.resolve(material.counting).catch(() => {});
     const { settings, reserve } = this.#parts;
     const maxBytes = settings.maxResponseBytes;
     const budget = request.account;

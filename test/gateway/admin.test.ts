@@ -429,6 +429,21 @@ describe('The admin API', () => {
       expectError(await explain(asked), 413, 'text/plain');
     });
 
+    it('takes a question about a body of too many values to be canonical, as an object or as its bytes', async () => {
+      const body = `{"model":"m","messages":[],"metadata":[${'1,'.repeat(120_000)}1]}`;
+      const key = keyOf(await post(`${gateway.url}${path}`, body));
+      for (const asked of [
+        `{"apiEndpoint":"openai","path":"${path}","body":${body}}`,
+        JSON.stringify({ apiEndpoint: 'openai', body, path }),
+      ]) {
+        const { json } = await explain(asked, 'text/plain');
+        expect(json).to.include({ outcome: 'hit', key });
+        expect(json).to.have.nested.property('material.canonical', false);
+      }
+      const rest = { apiEndpoint: 'openai', path, headers: { x: 'y'.repeat(100_000) }, body: {} };
+      expectError(await explain(JSON.stringify(rest), 'text/plain'), 413, '"body"');
+    });
+
     it('says what is wrong with a question', async () => {
       expectError(await explain('{"apiEndpoint":'), 400, 'not JSON');
       expectError(await explain('nonsense', 'text/plain'), 400, 'not JSON');

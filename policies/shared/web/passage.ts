@@ -1,4 +1,5 @@
 import type { FaultLog } from '../faults.ts';
+import { nextTurn } from '../turns.ts';
 import type { BodySink } from './decode.ts';
 
 export interface PassageOptions {
@@ -17,6 +18,9 @@ export interface PassageOptions {
   /** The client has all that it will get. */
   readonly delivered: () => void;
 }
+
+/** Pieces that are read in one turn of the event loop. */
+const piecesATurn = 256;
 
 type Read = ReadableStreamReadResult<Uint8Array>;
 
@@ -76,8 +80,14 @@ export class Passage {
   async drive(): Promise<void> {
     if (this.#driving || !this.#isOpen) return;
     this.#driving = true;
-    while (!this.#over && (this.#client === null || this.#options.keepsPace())) {
+    for (
+      let pieces = 1;
+      !this.#over && (this.#client === null || this.#options.keepsPace());
+      pieces++
+    ) {
       await this.#pass();
+      // A handler's stream may have all of them at once.
+      if (pieces % piecesATurn === 0) await nextTurn();
     }
     this.#driving = false;
   }
