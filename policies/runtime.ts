@@ -22,6 +22,7 @@ import type { Digest } from './shared/exchange.ts';
 import { FaultLog } from './shared/faults.ts';
 import type { Log } from './shared/log.ts';
 import { nodeDigest } from './shared/node/digest.ts';
+import { SharedBodies } from './shared/shared-bodies.ts';
 
 /** What the policies work with. */
 export type Services = LlmCacheServices & LlmUsageServices;
@@ -38,6 +39,7 @@ export class Runtime {
   readonly faults: FaultLog;
   readonly #log: Log;
   readonly #budget = new ByteBudget(0);
+  readonly #bodies = new SharedBodies(this.#budget);
   readonly #stats = new CacheStats();
   readonly #stores = new StoreRegistry();
   readonly #flights = new Map<string, Flights>();
@@ -68,7 +70,8 @@ export class Runtime {
   /** Takes a configuration over. Pipelines that were built before keep the services they have. */
   configure({ settings, secret, gatewayRedis, pipelines }: Configuration): void {
     this.#budget.max = settings.limits.bufferedBytes;
-    this.#stores.configure(settings.stores, { gatewayRedis, log: this.#log });
+    const bodies = this.#bodies;
+    this.#stores.configure(settings.stores, { gatewayRedis, secret, bodies, log: this.#log });
     for (const { name, steps } of pipelines) {
       if (steps.some(({ policy }) => policy === 'llm-cache')) this.#stats.know(name);
     }
@@ -147,6 +150,7 @@ export class Runtime {
       prices: new PriceList(settings.usage.prices),
       digest,
       budget: this.#budget,
+      bodies: this.#bodies,
       stats: this.#stats,
       timings: this.#metrics,
       faults: this.faults,

@@ -8,6 +8,7 @@ import { CacheStats } from '../policies/llm-cache/stats.ts';
 import { MemoryStore } from '../policies/llm-cache/stores/memory.ts';
 import { ByteBudget } from '../policies/shared/budget.ts';
 import { FaultLog } from '../policies/shared/faults.ts';
+import { SharedBodies } from '../policies/shared/shared-bodies.ts';
 import { nodeDigest } from '../policies/shared/node/digest.ts';
 import type { GatewayRequest } from '../policies/shared/node/gateway.ts';
 import { answers } from './support/answers.ts';
@@ -32,6 +33,7 @@ describe('A response that an earlier policy has ended', () => {
       pipelineOf: () => 'pipeline',
       digest: nodeDigest('secret'),
       budget,
+      bodies: new SharedBodies(budget),
       stats: new CacheStats(),
       timings: { lookup() {}, store() {}, firstByte() {} },
       faults: new FaultLog({ info: say, warn: say, error: say }),

@@ -14,6 +14,7 @@ import type { Digest } from '../shared/exchange.ts';
 import { FaultLog } from '../shared/faults.ts';
 import type { Protocol } from '../shared/protocols/protocol.ts';
 import { RequestBody } from '../shared/request-body.ts';
+import { SharedBodies } from '../shared/shared-bodies.ts';
 import { webDigest } from '../shared/web/digest.ts';
 import { WebExchange } from '../shared/web/exchange.ts';
 import { Books } from './books.ts';
@@ -65,6 +66,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       settings: { ...settings, store: 'default' },
       digest,
       budget: this.#budget,
+      bodies: new SharedBodies(this.#budget),
       timings: { lookup() {}, store() {}, firstByte() {} },
       faults: this.#faults,
       now,
@@ -87,6 +89,10 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     if ('concluded' in decision) pending.push(decision.concluded);
     if (pending.length > 0) void this.#wait(Promise.all(pending), rest);
 
+    const delivered = () => {
+      exchange.over();
+      visit.delivered();
+    };
     const response = await deliver(decision, {
       exchange,
       tally,
@@ -98,7 +104,10 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       handle: async (forwarded) => this.#handler(forwarded, ...rest),
       answered: (status) => visit.answered(status),
       sent: (status) => visit.sent(status),
-      delivered: () => visit.delivered(),
+      delivered,
+    }).catch((error: unknown) => {
+      delivered();
+      throw error;
     });
     if (this.#settings.debugHeaders && 'key' in decision && decision.key !== null) {
       response.headers.set('X-Cache-Key', decision.key);

@@ -47,19 +47,19 @@ export class Admission {
     const reason = refusalOf(seen.status, seen.answer, exchange.request.protocol, lookup.body);
     if (reason !== null || seen.answer.body === null) {
       tally.countNotStored(reason ?? 'no-body');
-      return { entry: null, outcome: isWholeStream(seen) ? 'whole' : 'failed' };
+      return { entry: null, outcome: unstored(seen) };
     }
     const entry = this.#entry(lookup, seen, seen.answer.body);
-    const unstored = { entry, outcome: isWholeStream(seen) ? 'whole' : 'failed' } as const;
     try {
-      if (await this.#store(lookup.key, entry, flight.startedAt))
-        return { entry, outcome: 'stored' };
+      if (await this.#store(lookup.key, entry, flight.startedAt)) {
+        return { entry, outcome: { kind: 'stored', storedAt: entry.storedAt } };
+      }
       tally.countNotStored('too-large');
     } catch (error) {
       tally.countNotStored('store-error');
       faults.report('llm-cache: an answer could not be stored', error);
     }
-    return unstored;
+    return { entry, outcome: unstored(seen) };
   }
 
   async #store(key: string, entry: CachedResponse, askedAt: number): Promise<boolean> {
@@ -98,8 +98,9 @@ export class Admission {
   }
 }
 
-/** A stream that came to its end, whatever it said: who reads along has all of it. */
-function isWholeStream({ status, headers, answer }: WatchedAnswer): boolean {
-  if (status !== 200 || formatOf(headers['content-type']) !== 'sse') return false;
-  return answer.fault !== 'aborted' && answer.fault !== 'client-left';
+/** Of a stream that came to its end, whatever it said, who reads along has all. */
+function unstored({ status, headers, answer }: WatchedAnswer): CallOutcome {
+  const isStream = status === 200 && formatOf(headers['content-type']) === 'sse';
+  const isBroken = answer.fault === 'aborted' || answer.fault === 'client-left';
+  return { kind: isStream && !isBroken ? 'whole' : 'failed' };
 }

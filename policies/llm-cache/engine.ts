@@ -2,10 +2,11 @@ import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { AnswerWatch } from '../shared/answer-watch.ts';
 import type { ByteBudget } from '../shared/budget.ts';
 import { consumerId } from '../shared/consumer.ts';
-import type { Digest, Exchange } from '../shared/exchange.ts';
+import type { Digest, OpenExchange } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import type { AsideReason } from '../shared/reasons.ts';
 import { Recent } from '../shared/recent.ts';
+import type { SharedBodies } from '../shared/shared-bodies.ts';
 import { Admission } from './admission.ts';
 import { type ClientControls, noControls, readControls } from './client-controls.ts';
 import { type Decision, type Forward, outcomeOf } from './decision.ts';
@@ -18,7 +19,7 @@ import { recognise } from './recognition.ts';
 import { freshAlways, isClientsWish, standingOf } from './request-rules.ts';
 import type { Tally } from './stats.ts';
 import type { Lease } from './stores/relay.ts';
-import type { EntryStore } from './stores/store.ts';
+import { type EntryStore, NoRoom } from './stores/store.ts';
 import type { Timings } from './timings.ts';
 
 export interface EngineParts {
@@ -27,6 +28,8 @@ export interface EngineParts {
   readonly settings: LlmCacheSettings;
   readonly digest: Digest;
   readonly budget: ByteBudget;
+  /** Of the entries that are on their way to clients; of the same budget. */
+  readonly bodies: SharedBodies;
   readonly timings: Timings;
   readonly faults: FaultLog;
   readonly now: () => number;
@@ -50,7 +53,7 @@ export class Engine {
   }
 
   /** Never rejects: a fault in here is a bypass, counted and logged. */
-  async decide(exchange: Exchange, tally: Tally): Promise<Decision> {
+  async decide(exchange: OpenExchange, tally: Tally): Promise<Decision> {
     const { settings, faults } = this.#parts;
     const controls = settings.clientControls
       ? readControls((name) => exchange.request.header(name))
@@ -69,7 +72,11 @@ export class Engine {
     return decision;
   }
 
-  async #receive(exchange: Exchange, tally: Tally, controls: ClientControls): Promise<Decision> {
+  async #receive(
+    exchange: OpenExchange,
+    tally: Tally,
+    controls: ClientControls,
+  ): Promise<Decision> {
     const { settings, digest } = this.#parts;
     const { request } = exchange;
     const known = await recognise(request, controls, settings, digest, this.#remembered);
@@ -89,7 +96,7 @@ export class Engine {
       const flight = this.#joinable(lookup, attempt);
       if (flight !== undefined) {
         const seat = await flight.join(settings.coalesceWaitMs, exchange.request.left);
-        if (seat.kind === 'entry') return { kind: 'joined', key, entry: seat.entry };
+        if (seat.kind === 'entry') return this.#joined(lookup, seat.entry);
         if (seat.kind === 'stream') {
           return { kind: 'following', key, flight, follower: seat.follower };
         }
@@ -100,13 +107,14 @@ export class Engine {
         continue;
       }
       const found = await this.#stored(key);
+      if (found === 'no-room') return aside('buffer-limit');
       const entry = found === 'failed' ? undefined : found;
       const standing = standingOf(entry, controls, now());
-      if (standing === 'fresh' && entry !== undefined) return this.#hit(key, entry);
+      if (standing === 'fresh' && entry !== undefined) return this.#hit(lookup, entry);
       if (standing === 'too-old') return this.#alone(lookup, asked('max-age'));
       // Somebody may have made the call while the store was asked.
       if (this.#joinable(lookup, attempt) !== undefined) continue;
-      const way = wayOf(found, this.#fallback(entry));
+      const way = wayOf(found, this.#fallback(lookup, entry));
       if (!this.#mayShare(lookup, attempt)) return this.#alone(lookup, way);
       const led = await this.#lead(lookup, way, attempt);
       if (led !== null) return led;
@@ -114,12 +122,13 @@ export class Engine {
   }
 
   /** A store that fails keeps identical requests from nothing but what is stored. */
-  async #stored(key: string): Promise<CachedResponse | undefined | 'failed'> {
+  async #stored(key: string): Promise<CachedResponse | undefined | 'failed' | 'no-room'> {
     const { store, settings, timings, faults } = this.#parts;
     const startedAt = performance.now();
     try {
       return await store.get(key);
     } catch (error) {
+      if (error instanceof NoRoom) return 'no-room';
       faults.report('llm-cache: the store failed', error);
       return 'failed';
     } finally {
@@ -127,7 +136,22 @@ export class Engine {
     }
   }
 
-  #hit(key: string, entry: CachedResponse): Decision {
+  #joined(lookup: Lookup, entry: CachedResponse): Decision {
+    if (!this.#hold(lookup, entry)) return aside('buffer-limit');
+    return { kind: 'joined', key: lookup.key, entry };
+  }
+
+  /** Charges the entry's body until the exchange is over; false where there is no room for it. */
+  #hold({ exchange }: Lookup, entry: CachedResponse): boolean {
+    const { bodies } = this.#parts;
+    if (!bodies.hold(entry)) return false;
+    exchange.whenOver(() => bodies.release(entry));
+    return true;
+  }
+
+  #hit(lookup: Lookup, entry: CachedResponse): Decision {
+    const { key } = lookup;
+    if (!this.#hold(lookup, entry)) return aside('buffer-limit');
     const age = Math.max(0, Math.floor((this.#parts.now() - entry.storedAt) / 1000));
     this.#parts.store.used(key, entry);
     const ttl = Math.round((entry.freshUntil - entry.storedAt) / 1000) - age;
@@ -144,10 +168,10 @@ export class Engine {
     return this.#mayShare(lookup, attempt) ? this.#parts.flights.find(lookup.key) : undefined;
   }
 
-  #fallback(expired: CachedResponse | undefined): CachedResponse | null {
+  #fallback(lookup: Lookup, expired: CachedResponse | undefined): CachedResponse | null {
     if (expired === undefined) return null;
     const until = expired.freshUntil + this.#parts.settings.staleIfError * 1000;
-    return this.#parts.now() < until ? expired : null;
+    return this.#parts.now() < until && this.#hold(lookup, expired) ? expired : null;
   }
 
   /** A call that identical requests may join; null where another gateway makes it, and this one reads along. */

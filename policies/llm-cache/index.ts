@@ -7,6 +7,7 @@ import type { FaultLog } from '../shared/faults.ts';
 import { type Carrier, gatewayCarrier } from '../shared/node/carrier.ts';
 import { exchangeOf } from '../shared/node/exchange.ts';
 import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
+import type { SharedBodies } from '../shared/shared-bodies.ts';
 import { deliver } from './node/deliver.ts';
 import { Engine } from './engine.ts';
 import type { Flights } from './flights.ts';
@@ -24,6 +25,7 @@ export interface LlmCacheServices {
   pipelineOf(apiEndpoint: string | null): string;
   readonly digest: Digest;
   readonly budget: ByteBudget;
+  readonly bodies: SharedBodies;
   readonly stats: CacheStats;
   readonly timings: Timings;
   readonly faults: FaultLog;

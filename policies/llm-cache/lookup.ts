@@ -1,4 +1,4 @@
-import type { Exchange } from '../shared/exchange.ts';
+import type { OpenExchange } from '../shared/exchange.ts';
 import type { RequestBody } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
 import type { KeyMaterial } from './key.ts';
@@ -6,7 +6,7 @@ import type { Tally } from './stats.ts';
 
 /** A request that the cache takes part in, and what it is known by. */
 export interface Lookup {
-  readonly exchange: Exchange;
+  readonly exchange: OpenExchange;
   /** Who asks, by its id; null without one. */
   readonly consumer: string | null;
   readonly tally: Tally;

@@ -1,4 +1,5 @@
 import { type Answer, AnswerReader, unread } from './answer.ts';
+import { keptHeaders } from './answer-headers.ts';
 import type { ByteBudget } from './budget.ts';
 import type { Exchange, ResponseObserver } from './exchange.ts';
 import type { RefusalReason } from './reasons.ts';
@@ -19,9 +20,6 @@ export interface WatchedAnswer {
   readonly answer: Answer;
 }
 
-/** Response headers that say something of the answer itself; only these are replayed. */
-const answerHeaders = ['content-type', 'openai-model', 'openai-version'];
-
 /** Reads the answer of an exchange while it passes, for whoever looks first; the others share what it finds. */
 export class AnswerWatch implements ResponseObserver {
   /** Resolves once, when the answer has ended or broken off; never rejects. */
@@ -31,7 +29,7 @@ export class AnswerWatch implements ResponseObserver {
   #resolve: (answer: WatchedAnswer) => void = () => {};
   #reader: AnswerReader | null = null;
   #status = 0;
-  #headers: Record<string, string> = {};
+  #headers: Readonly<Record<string, string>> = {};
 
   constructor(exchange: Exchange, options: WatchOptions) {
     this.#exchange = exchange;
@@ -60,12 +58,7 @@ export class AnswerWatch implements ResponseObserver {
     if (this.#exchange.answer !== null || this.#exchange.served !== null) return;
     this.#exchange.answer = this.finished.then(({ answer }) => answer);
     this.#status = status;
-    for (const name of answerHeaders) {
-      const value = header(name);
-      if (value !== undefined) this.#headers[name] = value;
-    }
-    const allowOrigin = header('access-control-allow-origin');
-    if (allowOrigin === '*') this.#headers['access-control-allow-origin'] = allowOrigin;
+    this.#headers = keptHeaders(header);
     const { keep, maxBytes, budget } = this.#options;
     this.#reader = new AnswerReader({
       maxBytes,

@@ -54,6 +54,12 @@ export interface Exchange {
   answer: Promise<Answer> | null;
 }
 
+/** One that is not over yet. */
+export interface OpenExchange extends Exchange {
+  /** Calls `then` once: when the client has all that it will get, or at once where it has. */
+  whenOver(then: () => void): void;
+}
+
 /** Watches a response on its way to the client. None of its methods throws or waits. */
 export interface ResponseObserver {
   /** The head is about to go out. */

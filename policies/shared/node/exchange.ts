@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Answer } from '../answer.ts';
 import type { ByteBudget } from '../budget.ts';
-import type { BodyReason, Exchange, LlmRequest } from '../exchange.ts';
+import type { BodyReason, Exchange, LlmRequest, OpenExchange } from '../exchange.ts';
 import { findProtocol } from '../protocols/index.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import type { RequestBody } from '../request-body.ts';
@@ -103,7 +103,7 @@ class Passage {
 }
 
 /** One request and its answer, as one policy sees it; what it does to it the others see as well. */
-export class NodeExchange implements Exchange {
+export class NodeExchange implements OpenExchange {
   readonly request: LlmRequest;
   readonly carrier: Carrier;
   readonly #passage: Passage;

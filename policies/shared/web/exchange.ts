@@ -1,6 +1,6 @@
 import type { Answer } from '../answer.ts';
 import type { ByteBudget } from '../budget.ts';
-import type { BodyReason, Exchange, LlmRequest } from '../exchange.ts';
+import type { BodyReason, Exchange, LlmRequest, OpenExchange } from '../exchange.ts';
 import { findProtocol } from '../protocols/index.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import type { RequestBody } from '../request-body.ts';
@@ -15,13 +15,27 @@ export interface WebExchangeParts {
 }
 
 /** One request to a fetch handler. */
-export class WebExchange implements Exchange {
+export class WebExchange implements OpenExchange {
   readonly request: WebRequest;
   served: Exchange['served'] = null;
   answer: Promise<Answer> | null = null;
+  /** Who waits for its end; null when it is over. */
+  #waiting: (() => void)[] | null = [];
 
   constructor(request: Request, parts: WebExchangeParts) {
     this.request = new WebRequest(request, parts);
+  }
+
+  whenOver(then: () => void): void {
+    if (this.#waiting === null) then();
+    else this.#waiting.push(then);
+  }
+
+  /** The client has all that it will get. May be said more than once. */
+  over(): void {
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    for (const then of waiting ?? []) then();
   }
 }
 
