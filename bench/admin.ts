@@ -6,8 +6,11 @@ import { nearest } from '../policies/llm-cache/nearest.ts';
 import { MemoryStore } from '../policies/llm-cache/stores/memory.ts';
 import { RedisStore } from '../policies/llm-cache/stores/redis.ts';
 import type { EntryFilter, Store } from '../policies/llm-cache/stores/store.ts';
+import { Signature } from '../policies/llm-cache/stores/signature.ts';
+import { ByteBudget } from '../policies/shared/budget.ts';
 import { nodeDigest } from '../policies/shared/node/digest.ts';
 import { RedisConnection } from '../policies/shared/redis/connection.ts';
+import { SharedBodies } from '../policies/shared/shared-bodies.ts';
 import { makeEntry } from '../test/support/entry.ts';
 import { RedisServer } from '../test/support/redis-server.ts';
 import { writeTable } from './readme.ts';
@@ -106,7 +109,8 @@ async function main(): Promise<void> {
   const redis = new RedisStore({
     connection,
     keyPrefix: 'bench:',
-    encryption: null,
+    seal: new Signature('secret'),
+    bodies: new SharedBodies(new ByteBudget(Infinity)),
     coalesceAcross: false,
   });
   await fill(redis);

@@ -24,6 +24,7 @@ import { FaultLog } from './shared/faults.ts';
 import type { Log } from './shared/log.ts';
 import { nodeDigest } from './shared/node/digest.ts';
 import { inTurn, runTurn } from './shared/node/turn.ts';
+import { SharedBodies } from './shared/shared-bodies.ts';
 
 /** What the policies work with. */
 export type Services = LlmCacheServices & LlmUsageServices;
@@ -45,6 +46,7 @@ export class Runtime {
   readonly faults: FaultLog;
   readonly #log: Log;
   readonly #budgets = budgetsOf(0);
+  readonly #bodies = new SharedBodies(this.#budgets.bodies);
   readonly #stats = new CacheStats();
   readonly #stores = new StoreRegistry();
   readonly #flights = new Map<string, Flights>();
@@ -79,7 +81,8 @@ export class Runtime {
     const { bodies, reserve } = budgetsOf(settings.limits.bufferedBytes);
     this.#budgets.bodies.max = bodies.max;
     this.#budgets.reserve.max = reserve.max;
-    this.#stores.configure(settings.stores, { gatewayRedis, log: this.#log });
+    const shared = { gatewayRedis, secret, bodies: this.#bodies, log: this.#log };
+    this.#stores.configure(settings.stores, shared);
     for (const { name, steps } of pipelines) {
       if (steps.some(({ policy }) => policy === 'llm-cache')) this.#stats.know(name);
     }
@@ -182,6 +185,7 @@ export class Runtime {
       digest,
       budget: this.#budgets.bodies,
       reserve: this.#budgets.reserve,
+      bodies: this.#bodies,
       stats: this.#stats,
       timings: this.#metrics,
       faults: this.faults,

@@ -8,6 +8,7 @@ import { CacheStats } from '../policies/llm-cache/stats.ts';
 import { MemoryStore } from '../policies/llm-cache/stores/memory.ts';
 import { ByteBudget } from '../policies/shared/budget.ts';
 import { FaultLog } from '../policies/shared/faults.ts';
+import { SharedBodies } from '../policies/shared/shared-bodies.ts';
 import { nodeDigest } from '../policies/shared/node/digest.ts';
 import type { GatewayRequest } from '../policies/shared/node/gateway.ts';
 import { answers } from './support/answers.ts';
@@ -34,6 +35,7 @@ describe('A response that an earlier policy has ended', () => {
       digest: nodeDigest('secret'),
       budget,
       reserve: new ByteBudget(0),
+      bodies: new SharedBodies(budget),
       stats: new CacheStats(),
       timings: { lookup() {}, store() {}, firstByte() {} },
       faults: new FaultLog({ info: say, warn: say, error: say }),

@@ -7,12 +7,14 @@ import { Engine } from '../policies/llm-cache/engine.ts';
 import { Flights } from '../policies/llm-cache/flights.ts';
 import { CacheStats, type Tally } from '../policies/llm-cache/stats.ts';
 import { MemoryStore } from '../policies/llm-cache/stores/memory.ts';
-import type { Store } from '../policies/llm-cache/stores/store.ts';
+import { NoRoom, type Store } from '../policies/llm-cache/stores/store.ts';
 import { ByteBudget } from '../policies/shared/budget.ts';
 import { FaultLog } from '../policies/shared/faults.ts';
+import { SharedBodies } from '../policies/shared/shared-bodies.ts';
 import { nodeDigest } from '../policies/shared/node/digest.ts';
 import { answers } from './support/answers.ts';
-import { makeRequest } from './support/llm-request.ts';
+import { makeEntry } from './support/entry.ts';
+import { makeRequest, type RequestParts } from './support/llm-request.ts';
 
 const broken: Store = {
   get: () => Promise.reject(new Error('a prompt, maybe')),
@@ -42,6 +44,7 @@ describe('the engine', () => {
   let budget: ByteBudget;
   beforeEach(() => {
     said = [];
+    whenOver = [];
     stats = new CacheStats();
     tally = stats.of('p', 'chat');
     budget = new ByteBudget(1_000_000);
@@ -60,11 +63,19 @@ describe('the engine', () => {
       digest: nodeDigest('secret'),
       forwardsHost: () => false,
       reserve: new ByteBudget(0),
+      bodies: new SharedBodies(budget),
       timings: { lookup() {}, store() {}, firstByte() {} },
       faults: new FaultLog(log),
       now,
     });
   }
+  /** Those who wait for an exchange to be over. */
+  let whenOver: (() => void)[];
+  const asking = (parts: RequestParts = {}) =>
+    makeRequest({ account: budget, whenOver: (then) => void whenOver.push(then), ...parts });
+  const allOver = () => {
+    for (const then of whenOver.splice(0)) then();
+  };
   /** The upstream's answer to a request that was forwarded. */
   async function answer(decision: Decision, text = answers.chat.json, status = 200): Promise<void> {
     const { flight } = decision as Forward;
@@ -137,9 +148,10 @@ describe('the engine', () => {
       '{"error":{}}',
       500,
     );
-    const hit = await engine.decide(makeRequest(), tally);
+    const hit = await engine.decide(asking(), tally);
     expect(hit).to.include({ kind: 'hit', age: 0, ttl: 3600 });
     countServed(hit, tally);
+    allOver();
     expect(budget.held).to.equal(0);
     expect(stats.pipelines()['p']).to.deep.equal({
       requests: 3,
@@ -221,5 +233,49 @@ describe('the engine', () => {
       await answer(underWay);
       expect(await decide()).to.equal('miss');
     });
+  });
+
+  it('charges a stored answer until its last reader has it, once however many read it', async () => {
+    const engine = engineOn(new MemoryStore({ maxBytes: 100_000 }));
+    await answer(await engine.decide(asking(), tally));
+    for (const _ of [1, 2, 3]) {
+      expect((await engine.decide(asking(), tally)).kind).to.equal('hit');
+      expect(budget.held).to.equal(answers.chat.json.length);
+    }
+    const [first, ...others] = whenOver.splice(0);
+    for (const over of others) over();
+    expect(budget.held).to.equal(answers.chat.json.length);
+    first?.();
+    expect(budget.held).to.equal(0);
+  });
+
+  it('stands aside where there is no room for a stored answer until its client has it', async () => {
+    const store = new MemoryStore({ maxBytes: 100_000 });
+    const engine = engineOn(store);
+    await answer(await engine.decide(asking(), tally));
+    budget.max = answers.chat.json.length - 1;
+    const aside = { kind: 'bypass', reason: 'buffer-limit', fallback: null, flight: null };
+    expect(await engine.decide(asking(), tally)).to.include(aside);
+    const full = engineOn({ ...broken, get: () => Promise.reject(new NoRoom()) });
+    expect(await full.decide(asking(), tally)).to.include(aside);
+    expect([said, budget.held]).to.deep.equal([[], 0]);
+  });
+
+  it('charges what stands in for a failing upstream as long as it may be needed', async () => {
+    const store = new MemoryStore({ maxBytes: 100_000 });
+    const key = (await engineOn(store).decide(asking(), tally)) as Forward;
+    const body = new Uint8Array(5000);
+    const old = makeEntry(Date.now() - 10_000, { freshUntil: Date.now() - 5000, body });
+    await store.set(key.key ?? '', old, 0);
+    const engine = engineOn(store, { staleIfError: 3600 });
+    const decision = await engine.decide(asking(), tally);
+    expect(decision).to.include({ kind: 'stale' });
+    expect((decision as Forward).fallback).to.include({ storedAt: old.storedAt });
+    expect(budget.held).to.equal(5000);
+    allOver();
+    expect(budget.held).to.equal(0);
+    budget.max = 4999;
+    const bare = await engineOn(store, { staleIfError: 3600 }).decide(asking(), tally);
+    expect(bare).to.include({ kind: 'stale', fallback: null });
   });
 });

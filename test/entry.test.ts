@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { decodeEntry, encodeEntry } from '../policies/llm-cache/entry.ts';
+import { decodeEntry, encodeEntry, isEntry } from '../policies/llm-cache/entry.ts';
+import { keptHeaders } from '../policies/shared/answer-headers.ts';
 import { makeEntry } from './support/entry.ts';
 
 const entry = makeEntry(1_700_000_000_000, { consumer: 'ada ü', stream: true });
@@ -11,7 +12,10 @@ describe('an encoded entry', () => {
       fc.property(
         fc.uint8Array({ maxLength: 3000 }),
         fc.option(fc.string()),
-        fc.dictionary(fc.string(), fc.string()),
+        fc.dictionary(
+          fc.constantFrom('content-type', 'openai-model', 'openai-version'),
+          fc.stringMatching(/^[\t\x20-\x7e\x80-\xff]{0,20}$/),
+        ),
         (body, model, headers) => {
           const made = makeEntry(5, { body, model, headers: { ...headers } });
           const { body: got, ...rest } = decodeEntry(encodeEntry(made)) ?? entry;
@@ -30,19 +34,12 @@ describe('an encoded entry', () => {
     expect(decodeEntry(larger.subarray(7, 7 + bytes.length))?.consumer).to.equal('ada ü');
   });
 
-  it('of a version that is not known, or of something else, is none', () => {
+  it('whose body is coded in a way that is not known, or that is something else, is none', () => {
     const bytes = encodeEntry(entry);
-    for (const [at, value] of [
-      [4, 1],
-      [4, 3],
-      [4, 0],
-      [0, 0x6c],
-    ] as const) {
-      const other = bytes.slice();
-      other[at] = value;
-      expect(decodeEntry(other)).to.equal(undefined);
-    }
+    bytes[0] = 1;
+    expect(decodeEntry(bytes)).to.equal(undefined);
     expect(decodeEntry(new Uint8Array())).to.equal(undefined);
+    expect(decodeEntry(new Uint8Array(5))).to.equal(undefined);
     expect(decodeEntry(new TextEncoder().encode('{"a":1}'))).to.equal(undefined);
   });
 
@@ -69,10 +66,9 @@ describe('an encoded entry', () => {
 
   const withHead = (head: string) => {
     const text = new TextEncoder().encode(head);
-    const bytes = new Uint8Array(9 + text.length);
-    bytes.set(encodeEntry(entry).subarray(0, 5));
-    new DataView(bytes.buffer).setUint32(5, text.length);
-    bytes.set(text, 9);
+    const bytes = new Uint8Array(5 + text.length);
+    new DataView(bytes.buffer).setUint32(1, text.length);
+    bytes.set(text, 5);
     return bytes;
   };
   const { body: _body, ...head } = entry;
@@ -94,12 +90,48 @@ describe('an encoded entry', () => {
       { usage: { ...usage, details: null } },
       { usage: { ...usage, details: { cached_tokens: '4' } } },
       { one: 'member more' },
+      // What a client could be made to believe, or a gateway to fail on.
+      { headers: { 'set-cookie': 'a=b' } },
+      { headers: { 'Content-Type': 'application/json' } },
+      { headers: { 'content-type': 'a\r\nset-cookie: a=b' } },
+      { headers: { 'content-type': 'a\u0000' } },
+      { headers: { 'content-type': 'ŧ' } },
+      { headers: { 'content-type': 'x'.repeat(2000) } },
+      { headers: { 'access-control-allow-origin': 'https://example.com' } },
+      { protocol: 'telnet' },
+      { protocol: '__proto__' },
+      { storedAt: -1 },
+      { storedAt: 8.64e15 + 1 },
+      { freshUntil: '2026-01-01' },
+      { expiresAt: null },
+      { usage: { ...usage, inputTokens: -1 } },
+      { usage: { ...usage, totalTokens: 1e300 } },
+      { usage: { ...usage, details: { cached_tokens: -4 } } },
     ]) {
       const text = JSON.stringify({ ...head, ...part });
       expect(decodeEntry(withHead(text)), text).to.equal(undefined);
     }
     const text = JSON.stringify(head).replace(/"expiresAt":\d+/, '"expiresAt":1e999');
     expect(decodeEntry(withHead(text)), text).to.equal(undefined);
+  });
+
+  it('may have every header that is kept of an answer, and of those only', () => {
+    const sent = {
+      'content-type': 'application/json; charset=utf-8',
+      'openai-model': 'gpt-4o',
+      'openai-version': '2020-10-01',
+      'access-control-allow-origin': '*',
+      'set-cookie': 'a=b',
+    };
+    const headers = keptHeaders((name) => Reflect.get(sent, name) as string | undefined);
+    const { 'set-cookie': _cookie, ...kept } = sent;
+    expect(headers).to.deep.equal(kept);
+    const made = { ...entry, headers };
+    expect(decodeEntry(encodeEntry(made))?.headers).to.deep.equal(kept);
+    expect(isEntry(made)).to.equal(true);
+    expect(isEntry({ ...entry, headers: sent })).to.equal(false);
+    const odd = { 'content-type': 'ŧ', 'access-control-allow-origin': 'https://example.com' };
+    expect(keptHeaders((name) => Reflect.get(odd, name) as string | undefined)).to.deep.equal({});
   });
 
   it('without a member, or with one of another type, is none', () => {

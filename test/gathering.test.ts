@@ -11,6 +11,7 @@ describe('a body whose pieces are gathered', () => {
     [pieces, events, errors, breaks] = [[], [], [], false];
     gathering = new Gathering(
       {
+        isDone: false,
         chunk: (bytes) => {
           if (breaks) throw new Error('no');
           pieces.push(bytes);

@@ -29,6 +29,7 @@ export function imaginedRequest(
     identity: identify(question.consumer),
     account: { take: () => true, give: () => {} },
     left: new AbortController().signal,
+    whenOver: () => {},
     header: (name) => headers.get(name)?.join(', '),
     headers: Object.fromEntries(headers),
     ownHeaders: [...headers].flatMap(([name, values]) => values.flatMap((value) => [name, value])),

@@ -17,6 +17,7 @@ import type { Digest } from '../shared/exchange.ts';
 import { FaultLog } from '../shared/faults.ts';
 import type { Protocol } from '../shared/protocols/protocol.ts';
 import { type BodyFacts, RequestBody } from '../shared/request-body.ts';
+import { SharedBodies } from '../shared/shared-bodies.ts';
 import { webDigest } from '../shared/web/digest.ts';
 import { WebExchange } from '../shared/web/exchange.ts';
 import { GuardedStore } from './guarded-store.ts';
@@ -69,6 +70,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       // A handler may go by it.
       forwardsHost: () => true,
       reserve,
+      bodies: new SharedBodies(bodies),
       timings: { lookup() {}, store() {}, firstByte() {} },
       faults: this.#faults,
       now,
@@ -112,7 +114,11 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     try {
       return await answer(decision);
     } catch (error) {
-      if (!isServed(decision)) throw error;
+      if (!isServed(decision)) {
+        // Nothing else lets go of what is held for it.
+        exchange.over();
+        throw error;
+      }
       this.#faults.report('llm-cache: an answer could not be delivered', error);
       exchange.served = null;
       return answer(await this.#engine.decideAgain(exchange.request, tally));

@@ -44,28 +44,28 @@ export class Admission {
     const { faults } = this.#parts;
     const { request, tally } = lookup;
     const seen = await flight.finished;
-    const outcome = isWholeStream(seen) ? 'whole' : 'failed';
     const { protocol } = request;
     const format = formatOf(seen.headers['content-type']);
     const reason = refusalOf(seen.status, format, seen.answer, protocol, lookup.facts);
     if (reason !== null || seen.answer.body === null) {
       tally.countNotStored(reason ?? 'no-body');
-      return { entry: null, outcome };
+      return { entry: null, outcome: unstored(seen) };
     }
     const entry = await this.#entry(lookup, seen, seen.answer.body);
     if (entry.freshUntil <= entry.storedAt) {
       tally.countNotStored('expired');
-      return { entry: null, outcome };
+      return { entry: null, outcome: unstored(seen) };
     }
     try {
-      if (await this.#store(lookup.key, entry, flight.startedAt))
-        return { entry, outcome: 'stored' };
+      if (await this.#store(lookup.key, entry, flight.startedAt)) {
+        return { entry, outcome: { kind: 'stored', storedAt: entry.storedAt } };
+      }
       tally.countNotStored('too-large');
     } catch (error) {
       tally.countNotStored('store-error');
       faults.report('llm-cache: an answer could not be stored', error);
     }
-    return { entry, outcome };
+    return { entry, outcome: unstored(seen) };
   }
 
   async #store(key: string, entry: CachedResponse, askedAt: number): Promise<boolean> {
@@ -103,8 +103,9 @@ export class Admission {
   }
 }
 
-/** A stream that came to its end, whatever it said: who reads along has all of it. */
-function isWholeStream({ status, headers, answer }: WatchedAnswer): boolean {
-  if (status !== 200 || formatOf(headers['content-type']) !== 'sse') return false;
-  return answer.fault !== 'aborted' && answer.fault !== 'client-left';
+/** Of a stream that came to its end, whatever it said, who reads along has all. */
+function unstored({ status, headers, answer }: WatchedAnswer): CallOutcome {
+  const isStream = status === 200 && formatOf(headers['content-type']) === 'sse';
+  const isBroken = answer.fault === 'aborted' || answer.fault === 'client-left';
+  return { kind: isStream && !isBroken ? 'whole' : 'failed' };
 }

@@ -6,6 +6,7 @@ import type { FaultLog } from '../shared/faults.ts';
 import { consumerId } from '../shared/identity.ts';
 import type { AsideReason } from '../shared/reasons.ts';
 import { Recent } from '../shared/recent.ts';
+import type { SharedBodies } from '../shared/shared-bodies.ts';
 import { Admission } from './admission.ts';
 import { type ClientControls, noControls, readControls } from './client-controls.ts';
 import { type Decision, type Forward, outcomeOf } from './decision.ts';
@@ -18,7 +19,7 @@ import { recognise, type Recognising, type Recognition } from './recognition.ts'
 import { freshAlways, isClientsWish, isOfTheFuture, standingOf } from './request-rules.ts';
 import type { Tally } from './stats.ts';
 import type { Lease, Relay } from './stores/relay.ts';
-import type { EntryStore } from './stores/store.ts';
+import { type EntryStore, NoRoom } from './stores/store.ts';
 import type { Timings } from './timings.ts';
 
 export interface EngineParts {
@@ -30,6 +31,8 @@ export interface EngineParts {
   forwardsHost(apiEndpoint: string | null): boolean;
   /** Where there is room for what must be read for the books when a client's account has none. */
   readonly reserve: ByteAccount;
+  /** Of the entries that are on their way to clients; of the same budget. */
+  readonly bodies: SharedBodies;
   readonly timings: Timings;
   readonly faults: FaultLog;
   readonly now: () => number;
@@ -138,7 +141,7 @@ export class Engine {
       const flight = this.#joinable(lookup, attempt);
       if (flight !== undefined) {
         const seat = await flight.join(settings.coalesceWaitMs, request.left);
-        if (seat.kind === 'entry') return { kind: 'joined', key, entry: seat.entry };
+        if (seat.kind === 'entry') return this.#joined(lookup, seat.entry);
         if (seat.kind === 'stream') {
           return { kind: 'following', key, flight, follower: seat.follower };
         }
@@ -156,21 +159,22 @@ export class Engine {
   /** The decision by what the store has; null where an identical request has begun meanwhile. */
   #byStored(
     lookup: Lookup,
-    found: CachedResponse | undefined | 'failed',
+    found: Stored,
     attempt: number,
   ): Decision | null | Promise<Decision | null> {
+    if (found === 'no-room') return aside('buffer-limit');
     const entry = found === 'failed' ? undefined : found;
     const standing = standingOf(entry, lookup.controls, this.#parts.now());
-    if (standing === 'fresh' && entry !== undefined) return this.#hit(lookup.key, entry);
+    if (standing === 'fresh' && entry !== undefined) return this.#hit(lookup, entry);
     if (standing === 'too-old') return this.#alone(lookup, clientsWay('max-age'));
     if (this.#joinable(lookup, attempt) !== undefined) return null;
-    const way = wayOf(found, this.#fallback(entry));
+    const way = wayOf(found, this.#fallback(lookup, entry));
     if (!this.#mayShare(lookup, attempt)) return this.#alone(lookup, way);
     return this.#lead(lookup, way, attempt);
   }
 
   /** What a store in this process has; null where it takes waiting to tell. */
-  #storedNow(key: string): CachedResponse | undefined | null | 'failed' {
+  #storedNow(key: string): Stored | null {
     const { store, settings, timings, faults } = this.#parts;
     if (store.getNow === undefined) return null;
     const startedAt = performance.now();
@@ -185,12 +189,13 @@ export class Engine {
   }
 
   /** A store failure disables lookup, not coalescing. */
-  async #stored(key: string): Promise<CachedResponse | undefined | 'failed'> {
+  async #stored(key: string): Promise<Stored> {
     const { store, settings, timings, faults } = this.#parts;
     const startedAt = performance.now();
     try {
       return await store.get(key);
     } catch (error) {
+      if (error instanceof NoRoom) return 'no-room';
       faults.report('llm-cache: the store failed', error);
       return 'failed';
     } finally {
@@ -198,7 +203,22 @@ export class Engine {
     }
   }
 
-  #hit(key: string, entry: CachedResponse): Decision {
+  #joined(lookup: Lookup, entry: CachedResponse): Decision {
+    if (!this.#hold(lookup, entry)) return aside('buffer-limit');
+    return { kind: 'joined', key: lookup.key, entry };
+  }
+
+  /** Charges the entry's body until the exchange is over; false where there is no room for it. */
+  #hold({ request }: Lookup, entry: CachedResponse): boolean {
+    const { bodies } = this.#parts;
+    if (!bodies.hold(entry)) return false;
+    request.whenOver(() => bodies.release(entry));
+    return true;
+  }
+
+  #hit(lookup: Lookup, entry: CachedResponse): Decision {
+    const { key } = lookup;
+    if (!this.#hold(lookup, entry)) return aside('buffer-limit');
     const age = Math.max(0, Math.floor((this.#parts.now() - entry.storedAt) / 1000));
     this.#parts.store.used(key, entry);
     const ttl = Math.round((entry.freshUntil - entry.storedAt) / 1000) - age;
@@ -215,11 +235,12 @@ export class Engine {
     return this.#mayShare(lookup, attempt) ? this.#parts.flights.find(lookup.key) : undefined;
   }
 
-  #fallback(expired: CachedResponse | undefined): CachedResponse | null {
+  #fallback(lookup: Lookup, expired: CachedResponse | undefined): CachedResponse | null {
     if (expired === undefined) return null;
     const { settings, now } = this.#parts;
     const until = expired.freshUntil + settings.staleIfError * 1000;
-    return now() < until && !isOfTheFuture(expired, now()) ? expired : null;
+    const mayServe = now() < until && !isOfTheFuture(expired, now());
+    return mayServe && this.#hold(lookup, expired) ? expired : null;
   }
 
   /** A call that identical requests may join; null where another gateway makes it, and this one reads along. */
@@ -291,6 +312,9 @@ export class Engine {
     return new Flight({ startedAt, watch, attempt, maxBytes: mayBeBehind(maxBytes), finishAlone });
   }
 }
+
+/** What was found in the store, or why that is not known. */
+type Stored = CachedResponse | undefined | 'failed' | 'no-room';
 
 /** A request to decide on; with a `way` it goes on in that way, whatever is stored. */
 interface Asked {

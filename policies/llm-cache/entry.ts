@@ -1,4 +1,6 @@
+import { isKept } from '../shared/answer-headers.ts';
 import { isObject, type JsonObject } from '../shared/json.ts';
+import { protocolNames } from '../shared/protocols/index.ts';
 import type { ProtocolName } from '../shared/protocols/protocol.ts';
 import type { Usage } from '../shared/usage.ts';
 import type { Fingerprint } from './fingerprint.ts';
@@ -29,53 +31,64 @@ export interface CachedResponse {
   readonly body: Uint8Array;
 }
 
-// Layout: "LLMC", version (1 byte), length of the head (4 bytes, big endian), head (JSON), body.
-const magic = [0x4c, 0x4c, 0x4d, 0x43] as const;
-const version = 2;
-const prefixBytes = 9;
-
-/** One run of bytes that any store can keep. The body is copied once. */
-export function encodeEntry(entry: CachedResponse): Uint8Array {
-  const { body, ...rest } = entry;
-  const head = new TextEncoder().encode(JSON.stringify(rest));
-  const bytes = new Uint8Array(prefixBytes + head.length + body.length);
-  bytes.set(magic);
-  bytes[4] = version;
-  new DataView(bytes.buffer).setUint32(5, head.length);
-  bytes.set(head, prefixBytes);
-  bytes.set(body, prefixBytes + head.length);
-  return bytes;
-}
-
 /** What is known of an entry without its body. */
 export type EntryHead = Omit<CachedResponse, 'body'>;
 
-/** The entry in `bytes`, its body a view of them; undefined where they are of another version or damaged. */
+// In memory: coding of the body (1 byte; 0: as it is), length of the head (4 bytes, big endian), head, body.
+const asItIs = 0;
+const prefixBytes = 5;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/** One run of bytes that a store can keep in its process's memory. The body is copied once. */
+export function encodeEntry(entry: CachedResponse): Uint8Array {
+  const head = encodeHead(entry);
+  const bytes = new Uint8Array(prefixBytes + head.length + entry.body.length);
+  bytes[0] = asItIs;
+  new DataView(bytes.buffer).setUint32(1, head.length);
+  bytes.set(head, prefixBytes);
+  bytes.set(entry.body, prefixBytes + head.length);
+  return bytes;
+}
+
+/** The entry in `bytes`, its body a view of them; undefined where there is none. */
 export function decodeEntry(bytes: Uint8Array): CachedResponse | undefined {
   const decoded = decodeHead(bytes);
-  if (decoded === undefined) return undefined;
-  const { headers, usage, fingerprint } = decoded.head;
-  // A store may give the same one to many.
-  for (const part of [headers, usage, usage?.details, fingerprint]) Object.freeze(part);
-  return Object.freeze({ ...decoded.head, body: bytes.subarray(decoded.bodyStart) });
+  return decoded && entryOf(decoded.head, bytes.subarray(decoded.bodyStart));
 }
 
 /** The head alone, of which all bytes must be there; `bodyStart` is where the body begins. */
 export function decodeHead(
   bytes: Uint8Array,
 ): { readonly head: EntryHead; readonly bodyStart: number } | undefined {
-  if (bytes.length < prefixBytes || bytes[4] !== version) return undefined;
-  if (magic.some((byte, index) => bytes[index] !== byte)) return undefined;
-  const bodyStart = prefixBytes + new DataView(bytes.buffer, bytes.byteOffset).getUint32(5);
+  if (bytes.length < prefixBytes || bytes[0] !== asItIs) return undefined;
+  const bodyStart = prefixBytes + new DataView(bytes.buffer, bytes.byteOffset).getUint32(1);
   if (bodyStart > bytes.length) return undefined;
+  const head = parseHead(bytes.subarray(prefixBytes, bodyStart));
+  return head && { head, bodyStart };
+}
+
+/** The head as JSON. */
+export function encodeHead(entry: CachedResponse): Uint8Array {
+  const { body: _body, ...head } = entry;
+  return encoder.encode(JSON.stringify(head));
+}
+
+/** What `encodeHead` has made; undefined for anything else. */
+export function parseHead(bytes: Uint8Array): EntryHead | undefined {
   try {
-    const head: unknown = JSON.parse(
-      new TextDecoder().decode(bytes.subarray(prefixBytes, bodyStart)),
-    );
-    return isObject(head) && isHead(head) ? { head, bodyStart } : undefined;
+    const head: unknown = JSON.parse(decoder.decode(bytes));
+    return isObject(head) && isHead(head) ? head : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** The entry of a head and a body; frozen, for a store may give the same one to many. */
+export function entryOf(head: EntryHead, body: Uint8Array): CachedResponse {
+  const { headers, usage, fingerprint } = head;
+  for (const part of [headers, usage, usage?.details, fingerprint]) Object.freeze(part);
+  return Object.freeze({ ...head, body });
 }
 
 /** Whether a value has all that an entry has. */
@@ -87,13 +100,17 @@ export function isEntry(value: unknown): value is CachedResponse {
 const isText = (value: unknown) => typeof value === 'string';
 const isTexts = (value: unknown) => isObject(value) && Object.values(value).every(isText);
 const isTextOrNull = (value: unknown) => value === null || isText(value);
-const isCount = (value: unknown) => Number.isFinite(value);
+const isUpTo = (most: number) => (value: unknown) =>
+  typeof value === 'number' && value >= 0 && value <= most;
+const isCount = isUpTo(Number.MAX_SAFE_INTEGER);
 const isCountOrNull = (value: unknown) => value === null || isCount(value);
+/** What a Date can be. */
+const isTime = isUpTo(8.64e15);
 
-/** What each member of a head may be; damage shows here at the latest. */
+/** What each member of a head may be: a store may be read, and written, by others. */
 const headMembers: Readonly<Record<keyof EntryHead, (value: unknown) => boolean>> = {
   namespace: isText,
-  protocol: isText,
+  protocol: (value) => protocolNames.some((name) => name === value),
   model: isTextOrNull,
   requestedModel: isTextOrNull,
   consumer: isTextOrNull,
@@ -101,10 +118,10 @@ const headMembers: Readonly<Record<keyof EntryHead, (value: unknown) => boolean>
   responseId: isTextOrNull,
   usage: (value) => value === null || isUsage(value),
   fingerprint: isTexts,
-  headers: isTexts,
-  storedAt: isCount,
-  freshUntil: isCount,
-  expiresAt: isCount,
+  headers: (value) => isObject(value) && isKept(value),
+  storedAt: isTime,
+  freshUntil: isTime,
+  expiresAt: isTime,
 };
 const headChecks = Object.entries(headMembers);
 

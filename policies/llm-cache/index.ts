@@ -10,6 +10,7 @@ import type { AppRequest, Middleware, Policy } from '../shared/node/gateway.ts';
 import { breakOff } from '../shared/node/response-end.ts';
 import { type Decision, isServed } from './decision.ts';
 import { deliver, type Delivery } from './node/deliver.ts';
+import type { SharedBodies } from '../shared/shared-bodies.ts';
 import { Engine } from './engine.ts';
 import type { Flights } from './flights.ts';
 import type { CacheStats } from './stats.ts';
@@ -29,6 +30,7 @@ export interface LlmCacheServices {
   readonly digest: Digest;
   readonly budget: ByteBudget;
   readonly reserve: ByteAccount;
+  readonly bodies: SharedBodies;
   readonly stats: CacheStats;
   readonly timings: Timings;
   readonly faults: FaultLog;

@@ -3,8 +3,8 @@ import type { Flight } from './flight.ts';
 import type { Flights } from './flights.ts';
 import type { EntryStore } from './stores/store.ts';
 
-/** A store may write a moment after it has said that it will. */
-const lookAgainMs = [0, 20, 50, 100, 200];
+/** A store may write a moment after it has said that it will, and may fail meanwhile. */
+const lookAgainMs = [0, 20, 50, 100, 200, 400, 800];
 
 /** Lets a flight get its answer from the gateway that makes the call, for those who join it here. */
 export function readAlong(parts: {
@@ -22,10 +22,10 @@ export function readAlong(parts: {
   const following = store.relay?.follow(key, {
     head: (headers) => flight.head(200, (name) => headers[name]),
     chunk: (bytes) => flight.chunk(bytes),
-    end: (stored) => {
+    end: (outcome) => {
       flight.end();
-      if (stored) void justStored(store, key).then(over);
-      else over(null);
+      if (outcome.kind === 'whole') return over(null);
+      void justStored(store, key, outcome.storedAt).then(over);
     },
     fail: () => {
       flights.close(key, flight);
@@ -39,16 +39,23 @@ export function readAlong(parts: {
   };
 }
 
-/** The entry that another gateway has just stored; null where it is not to be had. */
-async function justStored(store: EntryStore, key: string): Promise<CachedResponse | null> {
-  try {
-    for (const ms of lookAgainMs) {
-      await new Promise((resolve) => setTimeout(resolve, ms));
+/** The entry that another gateway has just stored; null where it is not to be had, and those who wait go by themselves. */
+async function justStored(
+  store: EntryStore,
+  key: string,
+  storedAt: number,
+): Promise<CachedResponse | null> {
+  for (const ms of lookAgainMs) {
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    try {
       const entry = await store.get(key);
-      if (entry !== undefined) return entry;
+      // What stood there before is another answer.
+      if (entry !== undefined && entry.storedAt >= storedAt && entry.freshUntil > Date.now()) {
+        return entry;
+      }
+    } catch {
+      // The store has said what is wrong with it.
     }
-  } catch {
-    // Those who wait go by themselves; the store has said what is wrong with it.
   }
   return null;
 }

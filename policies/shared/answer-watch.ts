@@ -1,4 +1,5 @@
 import { type Answer, AnswerReader, unread } from './answer.ts';
+import { keptHeaders } from './answer-headers.ts';
 import type { ByteAccount } from './budget.ts';
 import type { ResponseObserver } from './exchange.ts';
 import type { Protocol } from './protocols/protocol.ts';
@@ -23,9 +24,6 @@ export interface WatchedAnswer {
   readonly answer: Answer;
 }
 
-/** Response headers that say something of the answer itself; only these are replayed. */
-const answerHeaders = ['content-type', 'openai-model', 'openai-version'];
-
 /** Reads an answer from its head to its end while it passes. */
 export class AnswerWatch implements ResponseObserver {
   /** Resolves once, when the answer has ended or broken off; never rejects. */
@@ -35,7 +33,7 @@ export class AnswerWatch implements ResponseObserver {
   #resolve: (answer: WatchedAnswer) => void = () => {};
   #reader: AnswerReader | null = null;
   #status = 0;
-  #headers: Record<string, string> = {};
+  #headers: Readonly<Record<string, string>> = {};
 
   constructor(protocol: Protocol, options: WatchOptions) {
     this.#protocol = protocol;
@@ -75,12 +73,7 @@ export class AnswerWatch implements ResponseObserver {
 
   head(status: number, header: (name: string) => string | undefined): void {
     this.#status = status;
-    for (const name of answerHeaders) {
-      const value = header(name);
-      if (value !== undefined) this.#headers[name] = value;
-    }
-    const allowOrigin = header('access-control-allow-origin');
-    if (allowOrigin === '*') this.#headers['access-control-allow-origin'] = allowOrigin;
+    this.#headers = keptHeaders(header);
     const { keep, maxBytes, budget, reserve } = this.#options;
     this.#reader = new AnswerReader({
       maxBytes,

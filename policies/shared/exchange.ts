@@ -23,6 +23,8 @@ export interface LlmRequest {
   readonly identity: Identity;
   /** Where the bytes are accounted for that are held for it. */
   readonly account: ByteAccount;
+  /** Calls `then` once, when the client has all that it will get, or its connection is gone. */
+  whenOver(then: () => void): void;
   /** Aborted when the client has left before it had its answer. */
   readonly left: AbortSignal;
   /** A header as it will be forwarded, by lower-case name. */

@@ -30,6 +30,7 @@ export interface RequestParts {
   readonly body?: unknown;
   readonly noBody?: BodyReason;
   readonly left?: AbortSignal;
+  readonly whenOver?: (then: () => void) => void;
   /** Where what is held for it is accounted for; there is room for anything otherwise. */
   readonly account?: ByteAccount;
 }
@@ -50,6 +51,7 @@ export function makeRequest(parts: RequestParts = {}): LlmRequest {
     requestId: null,
     identity: parts.identity ?? 'none',
     account: parts.account ?? { take: () => true, give() {} },
+    whenOver: parts.whenOver ?? (() => {}),
     left: parts.left ?? new AbortController().signal,
     header: (name) => forwarded.get(name),
     headers,

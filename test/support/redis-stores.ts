@@ -1,5 +1,10 @@
 import { Redis } from 'ioredis';
-import type { Encryption } from '../../policies/llm-cache/stores/encryption.ts';
+import { RedisRelay } from '../../policies/llm-cache/stores/redis-relay.ts';
+import { type RelayTiming, usualTiming } from '../../policies/llm-cache/stores/relay-timing.ts';
+import type { Seal } from '../../policies/llm-cache/stores/seal.ts';
+import { Signature } from '../../policies/llm-cache/stores/signature.ts';
+import { ByteBudget } from '../../policies/shared/budget.ts';
+import { SharedBodies } from '../../policies/shared/shared-bodies.ts';
 import { MemoryStore } from '../../policies/llm-cache/stores/memory.ts';
 import { RedisConnection } from '../../policies/shared/redis/connection.ts';
 import { RedisStore } from '../../policies/llm-cache/stores/redis.ts';
@@ -11,7 +16,9 @@ interface Choices {
   readonly url?: string;
   readonly options?: Readonly<Record<string, unknown>>;
   readonly timeoutMs?: number;
-  readonly encryption?: Encryption | null;
+  readonly seal?: Seal;
+  /** What bodies may take at once. */
+  readonly budget?: ByteBudget;
   /** Of this gateway's clock. */
   readonly now?: () => number;
 }
@@ -27,25 +34,30 @@ export class RedisStores {
   }
 
   redis(choices: Choices = {}): RedisStore {
-    const { url = this.#url, options = {}, timeoutMs = 100, encryption = null, now } = choices;
-    const say = (text: string) => void this.said.push(text);
-    const log = { info: say, warn: say, error: say };
-    const connection = new RedisConnection({
-      subject: 'llm-cache: store "shared"',
-      url,
-      options,
-      timeoutMs,
-      log,
-    });
+    const { seal = new Signature('secret'), budget = new ByteBudget(Infinity), now } = choices;
     const store = new RedisStore({
-      connection,
+      connection: this.#connection(choices),
       keyPrefix,
-      encryption,
+      seal,
+      bodies: new SharedBodies(budget),
       coalesceAcross: true,
       ...(now && { now }),
     });
     this.#opened.push(() => store.close());
     return store;
+  }
+
+  /** As on a gateway of its own; patient for as long as `timing` says. */
+  relay(choices: Choices & { timing?: Partial<RelayTiming> } = {}): RedisRelay {
+    const { seal = new Signature('secret'), budget = new ByteBudget(Infinity) } = choices;
+    const connection = this.#connection(choices);
+    const timing = { ...usualTiming, ...choices.timing };
+    const relay = new RedisRelay({ connection, keyPrefix, seal, budget, timing });
+    this.#opened.push(() => {
+      relay.close();
+      connection.close();
+    });
+    return relay;
   }
 
   /** As on a gateway of its own. */
@@ -68,5 +80,12 @@ export class RedisStores {
 
   async close(): Promise<void> {
     for (const close of this.#opened.splice(0)) await close();
+  }
+
+  #connection({ url = this.#url, options = {}, timeoutMs = 100 }: Choices): RedisConnection {
+    const say = (text: string) => void this.said.push(text);
+    const log = { info: say, warn: say, error: say };
+    const subject = 'llm-cache: store "shared"';
+    return new RedisConnection({ subject, url, options, timeoutMs, log });
   }
 }

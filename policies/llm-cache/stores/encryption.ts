@@ -1,55 +1,57 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { type Place, placeBytes, proofBytes, type Seal, type Sealed } from './seal.ts';
 
-// Layout: "LLME", version (1 byte), key id (4 bytes), nonce (12), tag (16), ciphertext.
-const magic = Buffer.from('LLME');
-const version = 1;
-const idAt = 5;
-const nonceAt = 9;
-const tagAt = 21;
-const textAt = 37;
+// Layout of a proof: key id (4 bytes), nonce (12), tag (16).
+const nonceAt = 4;
+const tagAt = 16;
 
 interface Key {
   readonly id: Buffer;
   readonly secret: Buffer;
 }
 
-/** Encrypts entries at rest, AES-256-GCM: the first key encrypts, all decrypt, so that keys rotate. */
-export class Encryption {
+/** Encrypts bytes, AES-256-GCM, which signs them as well: the first key encrypts, all decrypt, so that keys rotate. */
+export class Encryption implements Seal {
+  readonly #first: Key;
   readonly #keys: readonly Key[];
 
   /** `keys` are 32 bytes each, in base64; there is at least one. */
   constructor(keys: readonly string[]) {
-    this.#keys = keys.map((text) => {
-      const secret = Buffer.from(text, 'base64');
-      return { secret, id: createHash('sha256').update(secret).digest().subarray(0, 4) };
-    });
+    this.#keys = keys.map(keyOf);
+    const [first] = this.#keys;
+    if (first === undefined) throw new Error('there is no key to encrypt with');
+    this.#first = first;
   }
 
-  /** `name` is authenticated with the bytes: moved to another name they do not decrypt. */
-  encrypt(name: string, bytes: Uint8Array): Buffer {
-    const [key] = this.#keys;
-    if (key === undefined) throw new Error('there is no key to encrypt with');
-    const nonce = randomBytes(12);
-    const cipher = createCipheriv('aes-256-gcm', key.secret, nonce).setAAD(Buffer.from(name));
-    const text = Buffer.concat([cipher.update(bytes), cipher.final()]);
-    return Buffer.concat([magic, Buffer.of(version), key.id, nonce, cipher.getAuthTag(), text]);
+  seal(place: Place, bytes: Uint8Array): Sealed {
+    const { id, secret } = this.#first;
+    const nonce = randomBytes(tagAt - nonceAt);
+    const cipher = createCipheriv('aes-256-gcm', secret, nonce).setAAD(placeBytes(place));
+    // GCM has no padding: the end adds no bytes.
+    const text = cipher.update(bytes);
+    cipher.final();
+    return { proof: Buffer.concat([id, nonce, cipher.getAuthTag()]), bytes: text };
   }
 
-  /** Undefined where the bytes are not authentic, or of a key or a version that is not known. */
-  decrypt(name: string, bytes: Buffer): Buffer | undefined {
-    if (bytes.length < textAt || !bytes.subarray(0, 4).equals(magic) || bytes[4] !== version) {
-      return undefined;
-    }
-    const id = bytes.subarray(idAt, nonceAt);
+  open(place: Place, { proof, bytes }: Sealed): Uint8Array | undefined {
+    if (proof.length !== proofBytes) return undefined;
+    const id = proof.subarray(0, nonceAt);
     const key = this.#keys.find((one) => one.id.equals(id));
     if (key === undefined) return undefined;
-    const decipher = createDecipheriv('aes-256-gcm', key.secret, bytes.subarray(nonceAt, tagAt))
-      .setAAD(Buffer.from(name))
-      .setAuthTag(bytes.subarray(tagAt, textAt));
+    const decipher = createDecipheriv('aes-256-gcm', key.secret, proof.subarray(nonceAt, tagAt))
+      .setAAD(placeBytes(place))
+      .setAuthTag(proof.subarray(tagAt));
     try {
-      return Buffer.concat([decipher.update(bytes.subarray(textAt)), decipher.final()]);
+      const text = decipher.update(bytes);
+      decipher.final();
+      return text;
     } catch {
       return undefined;
     }
   }
+}
+
+function keyOf(text: string): Key {
+  const secret = Buffer.from(text, 'base64');
+  return { secret, id: createHash('sha256').update(secret).digest().subarray(0, 4) };
 }

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
-import type { RedisConnection } from '../../shared/redis/connection.ts';
-import { type CachedResponse, decodeHead, type EntryHead } from '../entry.ts';
+import { isWrongType, type RedisConnection } from '../../shared/redis/connection.ts';
 import type { Counted } from './entry-count.ts';
+import type { RedisReader } from './redis-reader.ts';
 import {
   type EntryFilter,
   type ListedEntry,
@@ -20,11 +20,8 @@ const sampleStep = 20;
 const maxSample = 500;
 /** How many entries a page looks at before it is content with what it has found. */
 const maxLookedAt = 1000;
-/** Entries read at once, whole or their heads. */
-const wholeAtOnce = 4;
-const headsAtOnce = 50;
-/** Bytes that nearly every entry's head is shorter than. */
-const headBytes = 4096;
+/** Heads of entries read at once. */
+const atOnce = 50;
 /** For what an operator asks; no request waits for it. */
 export const operatorTimeoutMs = 1000;
 
@@ -32,10 +29,7 @@ export interface RedisScanOptions {
   readonly connection: RedisConnection;
   /** What the names of all entries begin with; the key follows. */
   readonly prefix: string;
-  /** Whether entries have to be read whole. */
-  readonly isEncrypted: boolean;
-  /** The entry in the bytes that stand under a name; undefined where they are none. */
-  readonly decode: (name: string, bytes: Buffer) => CachedResponse | undefined;
+  readonly reader: RedisReader;
   readonly uses: UseCounts;
 }
 
@@ -66,8 +60,8 @@ export class RedisScan {
       const [next, names] = await this.#scan(node, at.scan, filter);
       // In an order of their own, so that a page can end in the middle of what a step has found.
       const rest = names.toSorted().filter((name) => name > at.after);
-      for (let from = 0; from < rest.length; from += this.#atOnce) {
-        const some = rest.slice(from, from + this.#atOnce);
+      for (let from = 0; from < rest.length; from += atOnce) {
+        const some = rest.slice(from, from + atOnce);
         const found = await Promise.all(some.map((name) => this.#listed(name, filter)));
         for (const [index, listed] of found.entries()) {
           if (listed !== undefined && entries.length === limit) {
@@ -120,8 +114,8 @@ export class RedisScan {
     for (let cursor = '0', isFirst = true; isFirst || cursor !== '0'; isFirst = false) {
       const [next, names] = await this.#scan(node, cursor, filter);
       cursor = next;
-      for (let at = 0; at < names.length; at += this.#atOnce) {
-        const gone = names.slice(at, at + this.#atOnce).map(async (name) => {
+      for (let at = 0; at < names.length; at += atOnce) {
+        const gone = names.slice(at, at + atOnce).map(async (name) => {
           if (needsRead && !(await this.#matches(name, filter))) return false;
           return dryRun || this.unlink(name);
         });
@@ -131,25 +125,23 @@ export class RedisScan {
     return purged;
   }
 
-  /** What is known of the entry of that name at little cost; undefined where it is encrypted, or has a long head. */
-  async headOf(name: string): Promise<EntryHead | undefined> {
-    if (this.#options.isEncrypted) return undefined;
-    const begin = await this.#connection.run((client) =>
-      client.getrangeBuffer(name, 0, headBytes - 1),
-    );
-    return decodeHead(begin)?.head;
-  }
-
   async #listed(name: string, filter: EntryFilter): Promise<ListedEntry | undefined> {
-    const read = await this.#readHead(name);
-    if (read === null || read === undefined || !matchesFilter(read.head, filter)) return undefined;
+    const found = await this.#options.reader.head(name, operatorTimeoutMs);
+    if (found === null || found === undefined) return undefined;
+    if (!matchesFilter(found.head, filter)) return undefined;
     const key = name.slice(this.#options.prefix.length);
-    return { key, ...read, hits: await this.#options.uses.of(key, read.head) };
+    return { key, ...found, hits: await this.#options.uses.of(key, found.head) };
   }
 
+  /** 0 for what is no string, and so no entry. */
   async #sizeOf(name: string): Promise<number> {
-    const length = await this.#connection.run((client) => client.strlen(name), operatorTimeoutMs);
-    return name.length + length;
+    try {
+      const length = await this.#connection.run((client) => client.strlen(name), operatorTimeoutMs);
+      return name.length + length;
+    } catch (error) {
+      if (isWrongType(error)) return 0;
+      throw error;
+    }
   }
 
   /** Entries that the filter may match: a key begins with its namespace. */
@@ -175,37 +167,11 @@ export class RedisScan {
     return this.#connection.nodes();
   }
 
-  /** Encrypted ones are read whole, so fewer at once. */
-  get #atOnce(): number {
-    return this.#options.isEncrypted ? wholeAtOnce : headsAtOnce;
-  }
-
   /** What cannot be read matches as well: rather thrown out than kept. */
   async #matches(name: string, filter: EntryFilter): Promise<boolean> {
-    const read = await this.#readHead(name);
-    if (read === null) return false;
-    return read === undefined || matchesFilter(read.head, filter);
-  }
-
-  /** The head, and how long the body is; null where there is no entry, undefined where it cannot be read. */
-  async #readHead(
-    name: string,
-  ): Promise<{ readonly head: EntryHead; readonly bytes: number } | null | undefined> {
-    if (!this.#options.isEncrypted) {
-      const [begin, length] = await this.#connection.run(
-        (client) =>
-          Promise.all([client.getrangeBuffer(name, 0, headBytes - 1), client.strlen(name)]),
-        operatorTimeoutMs,
-      );
-      const read = decodeHead(begin);
-      if (read !== undefined) return { head: read.head, bytes: length - read.bodyStart };
-    }
-    const bytes = await this.#connection.run((client) => client.getBuffer(name), operatorTimeoutMs);
-    if (bytes === null) return null;
-    const entry = this.#options.decode(name, bytes);
-    if (entry === undefined) return undefined;
-    const { body, ...head } = entry;
-    return { head, bytes: body.length };
+    const found = await this.#options.reader.head(name, operatorTimeoutMs);
+    if (found === null) return false;
+    return found === undefined || matchesFilter(found.head, filter);
   }
 }
 

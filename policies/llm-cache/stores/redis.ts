@@ -1,15 +1,19 @@
-import { type CachedResponse, decodeEntry, decodeHead, encodeEntry } from '../entry.ts';
-import type { Encryption } from './encryption.ts';
-import { EntryCount } from './entry-count.ts';
-import { PurgeChannel } from './purge-channel.ts';
 import { wasStoredWithin } from './purge-log.ts';
 import { type RedisConnection, StoreUnavailable } from '../../shared/redis/connection.ts';
+import type { SharedBodies } from '../../shared/shared-bodies.ts';
+import { type CachedResponse, decodeEntry, decodeHead, encodeEntry } from '../entry.ts';
+import { EntryCount } from './entry-count.ts';
+import { Envelope, maxHeadBytes } from './envelope.ts';
+import { PurgeChannel } from './purge-channel.ts';
+import { type FoundHead, RedisReader } from './redis-reader.ts';
 import { RedisRelay } from './redis-relay.ts';
 import { RedisScan } from './redis-scan.ts';
 import type { Relay } from './relay.ts';
+import type { Seal } from './seal.ts';
 import {
   type EntryFilter,
   type ListedEntry,
+  NoRoom,
   type Page,
   type PageRequest,
   type Store,
@@ -21,8 +25,10 @@ import { maxQueuedBytes, type QueuedWrite, WriteQueue } from './write-queue.ts';
 export interface RedisStoreOptions {
   readonly connection: RedisConnection;
   readonly keyPrefix: string;
-  /** Null keeps entries as they are. */
-  readonly encryption: Encryption | null;
+  /** Seals all that this store writes, and opens what gateways with the same key have written. */
+  readonly seal: Seal;
+  /** Where the bodies that it reads are charged. */
+  readonly bodies: SharedBodies;
   /** Whether gateways share the calls under way. */
   readonly coalesceAcross: boolean;
   /** Milliseconds since the epoch. */
@@ -34,57 +40,54 @@ export class RedisStore implements Store {
   readonly relay: Relay | undefined;
   /** What any gateway throws out of this store. */
   readonly purges: PurgeChannel;
-  readonly #options: RedisStoreOptions;
   readonly #connection: RedisConnection;
+  readonly #prefix: string;
   readonly #now: () => number;
+  readonly #envelope: Envelope;
+  readonly #reader: RedisReader;
   readonly #writes: WriteQueue;
   readonly #uses: UseCounts;
   readonly #scan: RedisScan;
   readonly #size: EntryCount;
+  readonly #relay: RedisRelay | null;
   #errors = 0;
 
   constructor(options: RedisStoreOptions) {
-    this.#options = options;
-    this.#connection = options.connection;
+    const { connection, keyPrefix, seal, bodies } = options;
+    this.#connection = connection;
+    this.#prefix = `${keyPrefix}entry:`;
     this.#now = options.now ?? Date.now;
+    this.#envelope = new Envelope(seal);
+    const damaged = () => void this.#errors++;
+    this.#reader = new RedisReader({ connection, envelope: this.#envelope, bodies, damaged });
     this.#writes = new WriteQueue((write) => this.#write(write));
-    this.#uses = new UseCounts(options.connection, options.keyPrefix);
+    this.#uses = new UseCounts(connection, keyPrefix);
     this.#scan = new RedisScan({
-      connection: options.connection,
-      prefix: this.#nameOf(''),
-      isEncrypted: options.encryption !== null,
-      decode: (name, bytes) => this.#decode(name, bytes),
+      connection,
+      prefix: this.#prefix,
+      reader: this.#reader,
       uses: this.#uses,
     });
     this.#size = new EntryCount((signal) => this.#scan.count(signal), this.#now);
-    this.purges = new PurgeChannel(options.connection, options.keyPrefix);
-    const run = (
-      script: string,
-      keys: readonly string[],
-      args: readonly (string | number | Uint8Array)[],
-    ) =>
-      this.#connection.run((client) =>
-        client.callBuffer('EVAL', script, keys.length, ...keys, ...args.map(asArgument)),
-      );
-    this.relay = options.coalesceAcross
-      ? new RedisRelay(run, options.keyPrefix, options.encryption)
-      : undefined;
+    this.purges = new PurgeChannel(connection, keyPrefix);
+    this.#relay = options.coalesceAcross
+      ? new RedisRelay({ connection, keyPrefix, seal, budget: bodies.budget })
+      : null;
+    this.relay = this.#relay ?? undefined;
   }
 
   async get(key: string): Promise<CachedResponse | undefined> {
     const name = this.#nameOf(key);
-    const onItsWay = this.#writes.find(name);
-    if (onItsWay !== undefined && onItsWay.expiresAt > this.#now()) {
-      return decodeEntry(onItsWay.bytes);
-    }
-    const bytes = await this.#counted(this.#connection.run((client) => client.getBuffer(name)));
-    return bytes === null ? undefined : this.#decode(name, bytes);
+    const onItsWay = this.#onItsWay(name);
+    if (onItsWay !== undefined) return decodeEntry(onItsWay.bytes);
+    return this.#counted(this.#reader.get(name));
   }
 
   /** Resolves when the entry is on its way, rejects when too much is; nobody waits for its arrival. */
   async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {
     const bytes = encodeEntry(entry);
-    if (bytes.length > maxQueuedBytes) return false;
+    const isTooLarge = bytes.length > maxQueuedBytes;
+    if (isTooLarge || bytes.length - entry.body.length > maxHeadBytes) return false;
     const write = { name: this.#nameOf(key), bytes, expiresAt: entry.expiresAt, askedAt };
     if (!this.#writes.push(write)) throw new StoreUnavailable('too many writes are on their way');
     return true;
@@ -95,6 +98,7 @@ export class RedisStore implements Store {
     const wasOnItsWay = await this.#writes.withdraw(name);
     await this.#counted(this.purges.note({ key }));
     const wasThere = await this.#counted(this.#scan.unlink(name));
+    this.#reader.forget(name);
     await this.#counted(this.purges.tell({ key }));
     return wasOnItsWay || wasThere;
   }
@@ -107,6 +111,7 @@ export class RedisStore implements Store {
       await this.#writes.flushed();
     }
     const purged = await this.#counted(this.#scan.purge(filter, dryRun));
+    this.#reader.forget();
     if (!dryRun) await this.#counted(this.purges.tell({ filter }));
     return purged;
   }
@@ -119,10 +124,12 @@ export class RedisStore implements Store {
 
   async look(key: string): Promise<ListedEntry | undefined> {
     await this.#uses.flush();
-    const entry = await this.get(key);
-    if (entry === undefined) return undefined;
-    const { body, ...head } = entry;
-    return { key, head, bytes: body.length, hits: await this.#uses.of(key, head) };
+    const name = this.#nameOf(key);
+    const onItsWay = this.#onItsWay(name);
+    const found = await this.#counted(
+      onItsWay === undefined ? this.#reader.head(name) : Promise.resolve(headIn(onItsWay.bytes)),
+    );
+    return found ? { key, ...found, hits: await this.#uses.of(key, found.head) } : undefined;
   }
 
   used(key: string, entry: CachedResponse): void {
@@ -145,6 +152,7 @@ export class RedisStore implements Store {
   }
 
   async close(): Promise<void> {
+    this.#relay?.close();
     await this.#writes.flushed();
     await this.#uses.flush();
     // It would connect anew.
@@ -152,54 +160,61 @@ export class RedisStore implements Store {
     this.#connection.close();
   }
 
+  /** What is on its way under that name, and has not expired. */
+  #onItsWay(name: string): QueuedWrite | undefined {
+    const write = this.#writes.find(name);
+    return write !== undefined && write.expiresAt > this.#now() ? write : undefined;
+  }
+
   async #write({ name, bytes, expiresAt, askedAt = 0 }: QueuedWrite): Promise<void> {
+    const entry = decodeEntry(bytes);
     const lifeMs = Math.ceil(expiresAt - this.#now());
-    if (lifeMs <= 0 || (await this.#isOutdated(name, bytes, askedAt))) return;
-    const stored =
-      this.#options.encryption?.encrypt(name, bytes) ??
-      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    await this.#connection.run((client) => client.set(name, stored, 'PX', lifeMs));
+    if (entry === undefined || lifeMs <= 0 || (await this.#isOutdated(name, entry, askedAt)))
+      return;
+    const sealed = this.#envelope.wrap(name, entry);
+    try {
+      await this.#connection.run((client) => client.set(name, sealed, 'PX', lifeMs));
+    } finally {
+      // What was read before may be older.
+      this.#reader.forget(name);
+    }
     // A purge by another gateway may have come between, and not have found it.
-    if (await this.#isThrownOut(name, bytes, askedAt)) await this.#scan.unlink(name);
+    if (await this.#isThrownOut(name, entry, askedAt)) await this.#scan.unlink(name);
   }
 
   /** Whether it was thrown out, or replaced by one that is newer, since it was asked for. */
-  async #isOutdated(name: string, bytes: Uint8Array, askedAt: number): Promise<boolean> {
+  async #isOutdated(name: string, entry: CachedResponse, askedAt: number): Promise<boolean> {
     const agoMs = performance.now() - askedAt;
     const [isThrownOut, there, leftMs] = await Promise.all([
-      this.#isThrownOut(name, bytes, askedAt),
-      this.#scan.headOf(name),
+      this.#isThrownOut(name, entry, askedAt),
+      this.#reader.head(name),
       this.#connection.run((client) => client.pttl(name)),
     ]);
-    return isThrownOut || (there !== undefined && wasStoredWithin(there, leftMs, agoMs));
+    return (
+      isThrownOut ||
+      (there !== null && there !== undefined && wasStoredWithin(there.head, leftMs, agoMs))
+    );
   }
 
-  async #isThrownOut(name: string, bytes: Uint8Array, askedAt: number): Promise<boolean> {
-    const head = decodeHead(bytes)?.head;
-    const key = name.slice(this.#nameOf('').length);
-    return head !== undefined && (await this.purges.covers(key, head, askedAt));
+  #isThrownOut(name: string, entry: CachedResponse, askedAt: number): Promise<boolean> {
+    return this.purges.covers(name.slice(this.#prefix.length), entry, askedAt);
   }
 
   async #counted<T>(result: Promise<T>): Promise<T> {
     try {
       return await result;
     } catch (error) {
-      this.#errors++;
+      if (!(error instanceof NoRoom)) this.#errors++;
       throw error;
     }
   }
 
-  #decode(name: string, bytes: Buffer): CachedResponse | undefined {
-    const { encryption } = this.#options;
-    const plain = encryption === null ? bytes : encryption.decrypt(name, bytes);
-    return plain && decodeEntry(plain);
-  }
-
   #nameOf(key: string): string {
-    return `${this.#options.keyPrefix}entry:${key}`;
+    return `${this.#prefix}${key}`;
   }
 }
 
-function asArgument(value: string | number | Uint8Array): string | number | Buffer {
-  return value instanceof Uint8Array ? Buffer.from(value) : value;
+function headIn(bytes: Uint8Array): FoundHead | undefined {
+  const decoded = decodeHead(bytes);
+  return decoded && { head: decoded.head, bytes: bytes.length - decoded.bodyStart };
 }

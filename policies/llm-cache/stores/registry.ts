@@ -1,12 +1,16 @@
+import { randomBytes } from 'node:crypto';
 import type { RedisSettings, StoreSettings } from '../../../schemas/plugin.ts';
 import { ConfigurationError } from '../../../schemas/validate.ts';
+import { ByteBudget } from '../../shared/budget.ts';
 import type { Log } from '../../shared/log.ts';
 import { canonicalMembers } from '../../shared/json-scan.ts';
+import { SharedBodies } from '../../shared/shared-bodies.ts';
 import { joinMembers } from '../key.ts';
 import { Encryption } from './encryption.ts';
 import { MemoryStore } from './memory.ts';
 import { RedisConnection } from '../../shared/redis/connection.ts';
 import { RedisStore } from './redis.ts';
+import { Signature } from './signature.ts';
 import type { Store, StoreStats } from './store.ts';
 import { TieredStore } from './tiered.ts';
 
@@ -23,6 +27,10 @@ interface Kept {
 export interface Surroundings {
   /** What the gateway itself reaches Redis with. */
   readonly gatewayRedis: Readonly<Record<string, unknown>>;
+  /** The operator's `scopeSecret`: with it gateways know what one of them has written. */
+  readonly secret: string;
+  /** Where the bodies that stores read are charged. */
+  readonly bodies: SharedBodies;
   readonly log: Log;
 }
 
@@ -47,7 +55,12 @@ export class StoreRegistry {
   readonly #now: () => number;
   readonly #sweeping: NodeJS.Timeout;
   #settings: Readonly<Record<string, StoreSettings>> = {};
-  #surroundings: Surroundings = { gatewayRedis: {}, log: silent };
+  #surroundings: Surroundings = {
+    gatewayRedis: {},
+    secret: randomBytes(32).toString('base64'),
+    bodies: new SharedBodies(new ByteBudget(Infinity)),
+    log: silent,
+  };
 
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
@@ -57,11 +70,11 @@ export class StoreRegistry {
   /** The stores that a configuration names; `memory` exists even when nothing is said. */
   configure(
     settings: Readonly<Record<string, StoreSettings>>,
-    surroundings = this.#surroundings,
+    surroundings: Partial<Surroundings> = {},
   ): void {
-    this.#surroundings = surroundings;
+    this.#surroundings = { ...this.#surroundings, ...surroundings };
     this.#settings = storeSettings(settings);
-    const wanted = new Set(Object.keys(this.#settings).map((name) => keyOf(name, this.#settings)));
+    const wanted = new Set(Object.keys(this.#settings).map((name) => this.#keyOf(name)));
     for (const [key, kept] of this.#kept) kept.wanted = wanted.has(key);
   }
 
@@ -73,7 +86,7 @@ export class StoreRegistry {
   #keep(name: string): Kept {
     const settings = Object.hasOwn(this.#settings, name) ? this.#settings[name] : undefined;
     if (settings === undefined) throw unknownStore(name, this.#settings, 'llm-cache');
-    const key = keyOf(name, this.#settings);
+    const key = this.#keyOf(name);
     let kept = this.#kept.get(key);
     if (kept === undefined) {
       kept = { ...this.#make(name, settings), wanted: true, usedAt: this.#now() };
@@ -85,7 +98,7 @@ export class StoreRegistry {
   /** What there is to tell of every store that is configured, used or not. */
   stats(): Readonly<Record<string, StoreStats>> {
     const all = Object.entries(this.#settings).map(([name, settings]) => {
-      const kept = this.#kept.get(keyOf(name, this.#settings));
+      const kept = this.#kept.get(this.#keyOf(name));
       return [name, kept?.store.stats() ?? unused(settings)] as const;
     });
     return Object.fromEntries(all);
@@ -125,7 +138,7 @@ export class StoreRegistry {
         return { store: new MemoryStore({ maxBytes: settings.maxBytes }), parts: [] };
       case 'redis': {
         const { keyPrefix, timeoutMs, encryptionKeys, coalesceAcross } = settings;
-        const { gatewayRedis, log } = this.#surroundings;
+        const { gatewayRedis, secret, bodies, log } = this.#surroundings;
         const { url, options } = isPlaced(settings)
           ? settings
           : { url: undefined, options: { ...gatewayRedis, ...settings.options } };
@@ -136,8 +149,9 @@ export class StoreRegistry {
           timeoutMs,
           log,
         });
-        const encryption = encryptionKeys.length > 0 ? new Encryption(encryptionKeys) : null;
-        const store = new RedisStore({ connection, keyPrefix, encryption, coalesceAcross });
+        const isEncrypted = encryptionKeys.length > 0;
+        const seal = isEncrypted ? new Encryption(encryptionKeys) : new Signature(secret);
+        const store = new RedisStore({ connection, keyPrefix, seal, bodies, coalesceAcross });
         return { store, parts: [], connection };
       }
       case 'tiered': {
@@ -167,8 +181,19 @@ export class StoreRegistry {
     await Promise.allSettled([...this.#kept.values()].map(({ store }) => store.close()));
   }
 
+  /** A store by its name and all that decides what it is; the order in which somebody wrote that does not. */
+  #keyOf(name: string): string {
+    const settings = this.#settings[name];
+    const parts =
+      settings?.type === 'tiered' ? [this.#keyOf(settings.near), this.#keyOf(settings.far)] : [];
+    const written = canonicalMembers(JSON.stringify(settings ?? {})) ?? new Map<string, string>();
+    const secret = settings?.type === 'redis' ? [this.#surroundings.secret] : [];
+    return JSON.stringify([name, joinMembers(written), ...secret, ...parts]);
+  }
+
   #watched(kept: Kept): Store {
     const { store } = kept;
+    const { relay } = store;
     const used = () => {
       for (const one of [kept, ...kept.parts]) one.usedAt = this.#now();
       return store;
@@ -188,7 +213,10 @@ export class StoreRegistry {
       list: (filter, page) => used().list(filter, page),
       look: (key) => used().look(key),
       used: (key, entry) => used().used(key, entry),
-      relay: store.relay,
+      relay: relay && {
+        lease: (key) => (used(), relay.lease(key)),
+        follow: (key, reader) => (used(), relay.follow(key, reader)),
+      },
       stats: () => store.stats(),
       close: () => store.close(),
     };
@@ -240,13 +268,4 @@ export function isPlaced({ url, options }: Pick<RedisSettings, 'url' | 'options'
     url !== undefined ||
     ['host', 'port', 'path', 'sentinels', 'cluster'].some((name) => name in options)
   );
-}
-
-/** A store by its name and all that decides what it is; the order in which somebody wrote that does not. */
-function keyOf(name: string, all: Readonly<Record<string, StoreSettings>>): string {
-  const settings = all[name];
-  const parts =
-    settings?.type === 'tiered' ? [keyOf(settings.near, all), keyOf(settings.far, all)] : [];
-  const written = canonicalMembers(JSON.stringify(settings ?? {})) ?? new Map<string, string>();
-  return JSON.stringify([name, joinMembers(written), ...parts]);
 }

@@ -9,8 +9,11 @@ export interface Relay {
   follow(key: string, reader: RelayReader): RelayFollowing;
 }
 
-/** How a call ended: its answer is in the store; a stream was whole, and is not; neither. */
-export type CallOutcome = 'stored' | 'whole' | 'failed';
+/** How a call ended: its answer is in the store, as of `storedAt`; a stream was whole, and is not; neither. */
+export type CallOutcome =
+  | { readonly kind: 'stored'; readonly storedAt: number }
+  | { readonly kind: 'whole' }
+  | { readonly kind: 'failed' };
 
 /** Held by the gateway that makes the call. None of its methods throws or waits for the store. */
 export interface Lease {
@@ -25,9 +28,9 @@ export interface Lease {
 export interface RelayReader {
   head(headers: Readonly<Record<string, string>>): void;
   chunk(bytes: Uint8Array): void;
-  /** The call ended well; `stored` when its answer is in the store. */
-  end(stored: boolean): void;
-  /** The call failed, or the gateway that made it is gone. */
+  /** The call ended well. */
+  end(outcome: Exclude<CallOutcome, { kind: 'failed' }>): void;
+  /** The call failed, or nothing trustworthy is heard of it any more. */
   fail(): void;
 }
 

@@ -54,9 +54,19 @@ export class UnknownCursor extends Error {
   override name = 'UnknownCursor';
 }
 
+/** There is an entry, and no room in the byte budget for its body at the moment. */
+export class NoRoom extends Error {
+  override name = 'NoRoom';
+  /** It is counted as a bypass, and is no fault. */
+  readonly isReported = true;
+}
+
 /** Where entries are kept. One file a back end beside this one. */
 export interface Store {
-  /** The entry, undefined on a miss (expired or unreadable entries included); rejects on a failure. */
+  /**
+   * The entry, undefined on a miss (expired or unreadable entries included). Rejects on a failure,
+   * and with NoRoom.
+   */
   get(key: string): Promise<CachedResponse | undefined>;
   /**
    * The same at once, where the store is in this process: null where it takes waiting to tell.

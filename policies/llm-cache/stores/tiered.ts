@@ -4,6 +4,7 @@ import type { PurgeListening } from './purge-channel.ts';
 import { type Purge, PurgeLog } from './purge-log.ts';
 import type { RedisStore } from './redis.ts';
 import type { Relay } from './relay.ts';
+import { SingleFlight } from './single-flight.ts';
 import type { EntryFilter, ListedEntry, Page, PageRequest, Store, StoreStats } from './store.ts';
 
 export interface TieredStoreOptions {
@@ -27,6 +28,8 @@ export class TieredStore implements Store {
   readonly #options: TieredStoreOptions;
   readonly #now: () => number;
   readonly #thrownOut = new PurgeLog();
+  /** One for all who ask at once, for each would keep it near. */
+  readonly #reads = new SingleFlight<CachedResponse | undefined>();
   #listening: PurgeListening | null = null;
   /** What is kept near under an older prefix is out of reach. */
   #emptied = 0;
@@ -50,22 +53,26 @@ export class TieredStore implements Store {
 
   getNow(key: string): CachedResponse | null {
     if (!this.isNearInUse) return null;
-    return this.#options.near.getNow(this.#nearKey(key)) ?? null;
+    const known = this.#options.near.getNow(this.#nearKey(key));
+    // In place of an expired one another gateway may have stored a fresh one.
+    return known !== undefined && known.freshUntil > this.#now() ? known : null;
   }
 
   async get(key: string): Promise<CachedResponse | undefined> {
-    const { far } = this.#options;
     const known = this.getNow(key);
     if (known !== null) return known;
-    const purges = this.#purges;
-    const entry = await far.get(key);
-    if (entry !== undefined) await this.#keepNear(key, entry, purges);
-    return entry;
+    return this.#reads.run(key, async () => {
+      const purges = this.#purges;
+      const entry = await this.#options.far.get(key);
+      if (entry !== undefined) await this.#keepNear(key, entry, purges);
+      return entry;
+    });
   }
 
   async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {
     const purges = this.#purges;
     const isFar = await this.#options.far.set(key, entry, askedAt);
+    this.#reads.forget(key);
     if (!this.#thrownOut.covers(key, entry, askedAt)) await this.#keepNear(key, entry, purges);
     return isFar;
   }
@@ -135,7 +142,7 @@ export class TieredStore implements Store {
 
   async #throwOut(purge: Purge): Promise<void> {
     const { near } = this.#options;
-    this.#purges++;
+    this.#outdate();
     this.#thrownOut.add(purge);
     if ('key' in purge) await near.delete(this.#nearKey(purge.key));
     else await near.purge(purge.filter, false, this.#nearKey(''));
@@ -144,8 +151,14 @@ export class TieredStore implements Store {
   #empty(): void {
     const before = this.#nearKey('');
     this.#emptied++;
-    this.#purges++;
+    this.#outdate();
     void this.#options.near.purge({}, false, before);
+  }
+
+  /** Nothing that is being read is kept near, or given to who asks from now on. */
+  #outdate(): void {
+    this.#purges++;
+    this.#reads.forgetAll();
   }
 
   #nearKey(key: string): string {

@@ -1,4 +1,5 @@
-import type { RedisConnection } from '../../shared/redis/connection.ts';
+import { isRefusal, isWrongType, type RedisConnection } from '../../shared/redis/connection.ts';
+import type { RedisClient } from '../../shared/redis/client.ts';
 import type { EntryHead } from '../entry.ts';
 
 const flushMs = 1000;
@@ -46,15 +47,7 @@ export class UseCounts {
     try {
       for (let at = 0; at < all.length; at += atOnce) {
         await this.#connection.run(
-          (client) =>
-            Promise.all(
-              all
-                .slice(at, at + atOnce)
-                .flatMap(([name, { uses, expiresAt }]) => [
-                  client.incrby(name, uses),
-                  client.pexpireat(name, Math.ceil(expiresAt)),
-                ]),
-            ),
+          (client) => addAll(client, all.slice(at, at + atOnce)),
           timeoutMs,
         );
       }
@@ -65,12 +58,41 @@ export class UseCounts {
 
   async of(key: string, entry: EntryHead): Promise<number> {
     const name = this.#nameOf(key, entry);
-    const text = await this.#connection.run((client) => client.get(name), timeoutMs);
-    return Number(text ?? 0);
+    try {
+      // No count has more digits.
+      const text = await this.#connection.run((client) => client.getrange(name, 0, 20), timeoutMs);
+      return /^\d{1,15}$/.test(text) ? Number(text) : 0;
+    } catch (error) {
+      if (isWrongType(error)) return 0;
+      throw error;
+    }
   }
 
   /** One that is stored anew under the same key begins at zero. */
   #nameOf(key: string, { storedAt }: EntryHead): string {
     return `${this.#prefix}${storedAt.toString(36)}:${key}`;
   }
+}
+
+async function addAll(
+  client: RedisClient,
+  some: readonly (readonly [name: string, waiting: Waiting])[],
+): Promise<void> {
+  await Promise.all(
+    some.map(async ([name, { uses, expiresAt }]) => {
+      try {
+        await client.incrby(name, uses);
+      } catch (error) {
+        if (!isNoCount(error)) throw error;
+        // It begins anew, and keeps no other from being counted.
+        await client.set(name, uses);
+      }
+      await client.pexpireat(name, Math.ceil(expiresAt));
+    }),
+  );
+}
+
+/** Whether what stands there is no number, or one that cannot grow; not that Redis is full, or does not let us. */
+function isNoCount(error: unknown): boolean {
+  return isWrongType(error) || (isRefusal(error) && error.message.startsWith('ERR '));
 }

@@ -18,17 +18,47 @@ export function served(exchange: WebExchange, cacheType: CacheType, entry: Cache
   exchange.served = { cacheType, facts: { id, model, usage } };
 }
 
+/** How much of a body is copied at once for a client that may not read it. */
+const pieceBytes = 64 * 1024;
+
 /** An answer that the cache gives itself, whole. */
-export function replay({ status, headers, body }: Reply, { exchange }: Delivery): Response {
-  // A copy: whoever takes these bytes may take their memory away as well.
-  const bytes = new Uint8Array(body);
-  const response = new Response(bytes, {
+export function replay({ status, headers, body }: Reply, delivery: Delivery): Response {
+  const { length } = body;
+  const own = length > pieceBytes ? piecesOf(body, delivery) : new Uint8Array(body);
+  const response = new Response(own, {
     status,
-    headers: { ...headers, 'Content-Length': String(bytes.length) },
+    headers: { ...headers, 'Content-Length': String(length) },
   });
-  exchange.status = status;
-  exchange.over();
+  delivery.exchange.status = status;
+  if (length <= pieceBytes) delivery.exchange.over();
   return response;
+}
+
+/** A body that the client takes at its own pace, in copies: whoever takes bytes may take their memory away as well. */
+function piecesOf(body: Uint8Array, delivery: Delivery): ReadableStream<Uint8Array> {
+  const { left } = delivery.exchange.request;
+  let at = 0;
+  return new ReadableStream<Uint8Array>(
+    {
+      start(client) {
+        left.addEventListener('abort', () => {
+          if (at === body.length) return;
+          client.error(new DOMException('The client has left.', 'AbortError'));
+          delivery.exchange.over();
+        });
+      },
+      pull(client) {
+        const piece = new Uint8Array(body.subarray(at, at + pieceBytes));
+        at += piece.length;
+        client.enqueue(piece);
+        if (at < body.length) return;
+        client.close();
+        delivery.exchange.over();
+      },
+      cancel: () => delivery.exchange.over(),
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 /** Lets the client read along with a stream that is under way, at its own pace. */

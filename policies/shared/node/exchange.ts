@@ -322,6 +322,10 @@ class NodeRequest implements LlmRequest {
     return this.#passage.left;
   }
 
+  whenOver(then: () => void): void {
+    this.#passage.end.when(then);
+  }
+
   header(name: string): string | undefined {
     const value = this.#passage.req.headers[name];
     return Array.isArray(value) ? value.join(', ') : value;

@@ -18,14 +18,15 @@ export class StoreUnavailable extends Error {
   readonly isReported = true;
 }
 
-/** How often the log says of one kind of refusal that it goes on. */
+/** How often the log says of one kind of trouble that it goes on. */
 const quietMs = 60_000;
 
 /** A connection to Redis that nobody waits for longer than its deadline, and for a dead one not at all. */
 export class RedisConnection {
   readonly #options: RedisConnectionOptions;
   readonly #breaker: Breaker;
-  readonly #refusals = new Map<string, number>();
+  /** When each thing was said; few, for they have our own words and Redis's codes. */
+  readonly #said = new Map<string, number>();
   #client: RedisClient | null = null;
   /** The end of the connecting that is under way: all who wait for it wait for one promise. */
   #connecting: Promise<void> | null = null;
@@ -56,13 +57,22 @@ export class RedisConnection {
       // An answer that says no is an answer.
       if (isRefusal(error)) {
         this.#breaker.succeeded();
-        this.#refused(error);
+        // A Redis that is full, or does not let us, is the operator's to mend.
+        this.warn(`refuses commands (${reasonOf(error)})`);
         throw error;
       }
       const reason = reasonOf(error);
       this.#breaker.failed(reason);
       throw error instanceof StoreUnavailable ? error : new StoreUnavailable(reason);
     }
+  }
+
+  /** Says in the log that this Redis `does`, once a minute at most. */
+  warn(does: string): void {
+    const saidAt = this.#said.get(does);
+    if (saidAt !== undefined && Date.now() - saidAt < quietMs) return;
+    this.#said.set(does, Date.now());
+    this.#options.log.warn(`${this.#options.subject} ${does}`);
   }
 
   /** Whether it is known not to answer at the moment. */
@@ -147,18 +157,15 @@ export class RedisConnection {
     if (open) log.warn(`${subject} does not answer (${reason}); requests go on without it`);
     else log.info(`${subject} answers again`);
   }
-
-  /** A Redis that is full, or does not let us, is the operator's to mend. */
-  #refused(error: Error): void {
-    const reason = reasonOf(error);
-    const saidAt = this.#refusals.get(reason);
-    if (saidAt !== undefined && performance.now() - saidAt < quietMs) return;
-    this.#refusals.set(reason, performance.now());
-    this.#options.log.warn(`${this.#options.subject} refuses commands (${reason})`);
-  }
 }
 
-function isRefusal(error: unknown): error is Error {
+/** Whether Redis said that what stands under a name is of another type than was expected. */
+export function isWrongType(error: unknown): boolean {
+  return isRefusal(error) && error.message.startsWith('WRONGTYPE');
+}
+
+/** Whether Redis has answered, and said no. */
+export function isRefusal(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError';
 }
 

@@ -30,7 +30,7 @@ export class WebExchange implements Exchange {
   readonly #then: (() => void)[] = [];
 
   constructor(request: Request, parts: WebExchangeParts) {
-    this.request = new WebRequest(request, parts);
+    this.request = new WebRequest(request, parts, (then) => this.whenOver(then));
   }
 
   whenOver(then: () => void): void {
@@ -62,15 +62,17 @@ export class WebRequest implements LlmRequest {
   readonly forwardedUrl: string;
   readonly account: ClientAccount;
   readonly left: AbortSignal;
+  readonly whenOver: LlmRequest['whenOver'];
   readonly #request: Request;
   readonly #parts: WebExchangeParts;
   #read: ReadBody | null = null;
   readonly #host: string;
   #headers: Readonly<Record<string, string>> | null = null;
 
-  constructor(request: Request, parts: WebExchangeParts) {
+  constructor(request: Request, parts: WebExchangeParts, whenOver: LlmRequest['whenOver']) {
     const { host, pathname, search } = new URL(request.url);
     this.#host = host;
+    this.whenOver = whenOver;
     this.#request = request;
     this.#parts = parts;
     this.protocol = parts.protocol;
