@@ -197,7 +197,7 @@ describe('withLlmCache, with a stored answer that cannot be given,', () => {
       }
     });
     expect(said.length).to.equal(1);
-    expect(said[0]).to.contain('could not be delivered');
+    expect(said[0]).to.contain('the store failed');
     const hit = await ask();
     expect([hit.headers['x-cache'], script.requests.length]).to.deep.equal(['HIT (exact)', 3]);
     expect(hit.text).to.contain('Hello 3');

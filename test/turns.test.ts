@@ -4,13 +4,15 @@ import { inTurns, nextTurn } from '../policies/shared/turns.ts';
 describe('long work', () => {
   it('leaves everybody else a turn between its own', async () => {
     let others = 0;
-    let done = false;
+    const state = { isDone: false };
     const work = inTurns(() => {
       const until = performance.now() + 5;
       while (performance.now() < until);
       return others >= 3;
-    }).then(() => (done = true));
-    while (!done) {
+    }).then(() => {
+      state.isDone = true;
+    });
+    while (!state.isDone) {
       await nextTurn();
       others++;
     }

@@ -436,9 +436,9 @@ describe('The admin API', () => {
         `{"apiEndpoint":"openai","path":"${path}","body":${body}}`,
         JSON.stringify({ apiEndpoint: 'openai', body, path }),
       ]) {
-        const { json } = await explain(asked, 'text/plain');
-        expect(json).to.include({ outcome: 'hit', key });
-        expect(json).to.have.nested.property('material.canonical', false);
+        const { json: explained } = await explain(asked, 'text/plain');
+        expect(explained).to.include({ outcome: 'hit', key });
+        expect(explained).to.have.nested.property('material.canonical', false);
       }
       const rest = { apiEndpoint: 'openai', path, headers: { x: 'y'.repeat(100_000) }, body: {} };
       expectError(await explain(JSON.stringify(rest), 'text/plain'), 413, '"body"');

@@ -45,7 +45,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
   const url = (place = 'api') => `${gateway.url}/${place}/v1/chat/completions`;
   const ask = (more: object = {}) => ({ model: `bounded ${++nth}`, messages: [], ...more });
   const held = async () =>
-    Number(((await admin(gateway, '/stats')).json as { bufferedBytes: number }).bufferedBytes);
+    ((await admin(gateway, '/stats')).json as { bufferedBytes: number }).bufferedBytes;
   const recordsOf = async (model: string) => {
     const found = () => gateway.records.filter((record) => record.model === model);
     await eventually(() => found().length === 2, 'the records');

@@ -38,5 +38,5 @@ export function isIn(purge: Purge, key: string, head: EntryHead): boolean {
 export function wasStoredWithin(head: EntryHead, leftMs: number, withinMs: number): boolean {
   const ageMs = head.expiresAt - head.storedAt - leftMs;
   // What is left is told in whole milliseconds.
-  return leftMs > 0 && ageMs + 1 < withinMs;
+  return leftMs > 0 && ageMs >= -1 && ageMs + 1 < withinMs;
 }
