@@ -188,6 +188,7 @@ describe('the settings of a redis store', () => {
       const registry = new StoreRegistry();
       registry.configure(readSettings({ settings: { stores: settings } }).stores, {
         gatewayRedis: {},
+        secret: 'of both gateways',
         log,
       });
       const [far, near] = [registry.open('shared'), registry.open('near')];
