@@ -290,13 +290,13 @@ describe('the body of a request', () => {
     it('are accounted for until they have gone on, or nobody wants them any more', async () => {
       for (const goesOn of [true, false]) {
         const req = incoming();
-        const reading = read(req, 50_000);
-        for (let at = 0; at < 20; at++) req.write(Buffer.alloc(5000));
+        const reading = read(req, 500_000);
+        for (let at = 0; at < 20; at++) req.write(Buffer.alloc(50_000));
         expect(await reading).to.equal('request-too-large');
         await soon(new Promise<never>(() => {}));
-        expect(budget.held).to.be.above(20_000);
+        expect(budget.held).to.be.above(200_000);
         req.end();
-        if (goesOn) expect(await forwarded(req)).to.have.length(100_000);
+        if (goesOn) expect(await forwarded(req)).to.have.length(1_000_000);
         else for (const then of over) then();
         expect(budget.held).to.equal(0);
       }

@@ -266,10 +266,13 @@ for (const [host, decode] of [
     // Members of one body, so that a gigabyte costs the test little.
     const member = zlib.gzipSync(Buffer.alloc(8 * mebibyte, 97), { level: 9 });
     const gigabyte = Buffer.concat(Array<Buffer>(128).fill(member));
+    // Deno's streams take a body of several members for none.
+    const isDenos = host === 'Web' && 'Deno' in globalThis;
+    const bomb = isDenos ? zlib.gzipSync(Buffer.alloc(64 * mebibyte, 97), { level: 9 }) : gigabyte;
     const bombs: readonly (readonly [string, Uint8Array])[] = [
-      ['gzip', gigabyte],
-      ['gzip, gzip', zlib.gzipSync(gigabyte)],
-      ['gzip, gzip, gzip', zlib.gzipSync(zlib.gzipSync(gigabyte))],
+      ['gzip', bomb],
+      ['gzip, gzip', zlib.gzipSync(bomb)],
+      ['gzip, gzip, gzip', zlib.gzipSync(zlib.gzipSync(bomb))],
     ];
 
     for (const [chain, body] of bombs) {
