@@ -86,8 +86,11 @@ describe('the tiered store', () => {
     await isFar('openai:a');
     await stores.redis().purge({ namespace: 'openai' });
     await eventually(() => near.stats().entries === 0, 'it is near no more');
-    await store.set('openai:b', entry());
-    await isFar('openai:b');
+    // What was asked for in the millisecond of the purge may have been asked for before it.
+    await eventually(async () => {
+      await store.set('openai:b', entry());
+      return (await stores.client().exists('test:entry:openai:b')) === 1;
+    }, 'it is kept again');
     await stores.redis().delete('openai:b');
     await eventually(() => near.stats().entries === 0, 'it is near no more');
   });
