@@ -201,7 +201,7 @@ describe('the redis store', () => {
       '--maxmemory-policy',
       'noeviction',
     ]);
-    const store = stores.redis({ url: full.url });
+    const store = stores.redis({ url: full.url, timeoutMs: 2000 });
     await store.set('a', entry());
     for (let count = 0; count < 60; count++) {
       await store.set(`b${count}`, entry({ body: randomBytes(100_000) }));
