@@ -287,7 +287,11 @@ describe('Identical requests at the same time', () => {
     });
     const before = upstream.requests.length;
     const body = ask();
-    const leader = http.request(url(), { method: 'POST', agent: false });
+    const leader = http.request(url(), {
+      method: 'POST',
+      agent: false,
+      headers: { 'content-type': 'application/json' },
+    });
     leader.on('error', () => {});
     leader.end(JSON.stringify(body));
     await upstream.asked(before + 1);

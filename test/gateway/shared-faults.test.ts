@@ -51,7 +51,11 @@ describe('A shared call that goes wrong', () => {
   }
   async function leaderOf(body: object, pipeline = 'api'): Promise<http.ClientRequest> {
     const asked = upstream.requests.length;
-    const leader = http.request(url(pipeline), { method: 'POST', agent: false });
+    const leader = http.request(url(pipeline), {
+      method: 'POST',
+      agent: false,
+      headers: { 'content-type': 'application/json' },
+    });
     leader.on('error', () => {});
     leader.end(JSON.stringify(body));
     await upstream.asked(asked + 1);
