@@ -1,5 +1,5 @@
 import process from 'node:process';
-import { writeTable } from './readme.ts';
+import { writeTable } from './tools/document.ts';
 import { crowd } from './reliability/crowd.ts';
 import { frozen, killed } from './reliability/redis.ts';
 import type { Scenario } from './reliability/scenario.ts';
