@@ -13,7 +13,7 @@ import { RedisConnection } from '../policies/shared/redis/connection.ts';
 import { SharedBodies } from '../policies/shared/shared-bodies.ts';
 import { makeEntry } from '../test/support/entry.ts';
 import { RedisServer } from '../test/support/redis-server.ts';
-import { writeTable } from './readme.ts';
+import { writeTable } from './tools/document.ts';
 import { percentile } from './reliability/scenario.ts';
 
 // What the admin API costs in stores of 100,000 entries: `npm run bench:admin`, with `-- --write`
@@ -90,7 +90,7 @@ async function rowsOf(name: string, store: Store): Promise<string[]> {
   const explain = () => nearest(question, store, digest, Date.now());
   rows.push(row('the nearest requests, of `explain`', await measure(5, explain)));
   const dry = () => store.purge({ consumer: 'consumer 3' }, true);
-  rows.push(row('a purge of one consumer in 500, on trial', await measure(3, dry)));
+  rows.push(row('a purge of one consumer in 500 (dry run)', await measure(3, dry)));
   return rows;
 }
 

@@ -1,5 +1,5 @@
 import process from 'node:process';
-import { writeTable } from './readme.ts';
+import { writeTable } from './tools/document.ts';
 import { crowd } from './reliability/crowd.ts';
 import { deaths } from './reliability/deaths.ts';
 import { frozen, killed } from './reliability/redis.ts';

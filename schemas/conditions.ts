@@ -1,5 +1,5 @@
-import type { FromSchema } from 'json-schema-to-ts';
 import { closed } from './closed.ts';
+import type { SettingsOf } from './settings.ts';
 
 const requestProperties = {
   protocols: {
@@ -26,11 +26,7 @@ export const llmRequestSchema = {
   ...closed(requestProperties, { allowed: ['name'] }),
 } as const;
 
-export type LlmRequestSettings = FromSchema<{
-  readonly type: 'object';
-  readonly properties: typeof requestProperties;
-  readonly additionalProperties: false;
-}>;
+export type LlmRequestSettings = SettingsOf<typeof requestProperties>;
 
 /** The `llm-no-cache` condition: the client asks for a fresh answer. */
 export const llmNoCacheSchema = {

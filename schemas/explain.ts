@@ -1,5 +1,5 @@
-import type { FromSchema } from 'json-schema-to-ts';
 import { closed } from './closed.ts';
+import type { SettingsOf } from './settings.ts';
 
 const properties = {
   apiEndpoint: {
@@ -38,9 +38,4 @@ export const explainSchema = {
   ...closed(properties, { required: ['apiEndpoint', 'path', 'body'] }),
 } as const;
 
-export type ExplainQuestion = FromSchema<{
-  readonly type: 'object';
-  readonly properties: typeof properties;
-  readonly required: readonly ['apiEndpoint', 'path', 'body'];
-  readonly additionalProperties: false;
-}>;
+export type ExplainQuestion = SettingsOf<typeof properties, 'apiEndpoint' | 'path' | 'body'>;

@@ -1,5 +1,5 @@
-import type { FromSchema } from 'json-schema-to-ts';
 import { closed } from './closed.ts';
+import type { SettingsOf } from './settings.ts';
 
 const properties = {
   store: {
@@ -126,8 +126,4 @@ export const llmCacheSchema = {
   ...closed(properties, { allowed: ['getCommonAuthCallback'] }),
 } as const;
 
-export type LlmCacheSettings = FromSchema<{
-  readonly type: 'object';
-  readonly properties: typeof properties;
-  readonly additionalProperties: false;
-}>;
+export type LlmCacheSettings = SettingsOf<typeof properties>;

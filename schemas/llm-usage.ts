@@ -1,5 +1,5 @@
-import type { FromSchema } from 'json-schema-to-ts';
 import { closed } from './closed.ts';
+import type { SettingsOf } from './settings.ts';
 
 const properties = {
   provider: {
@@ -31,8 +31,4 @@ export const llmUsageSchema = {
   ...closed(properties, { allowed: ['getCommonAuthCallback'] }),
 } as const;
 
-export type LlmUsageSettings = FromSchema<{
-  readonly type: 'object';
-  readonly properties: typeof properties;
-  readonly additionalProperties: false;
-}>;
+export type LlmUsageSettings = SettingsOf<typeof properties>;

@@ -1,5 +1,5 @@
-import type { FromSchema, JSONSchema } from 'json-schema-to-ts';
 import { closed, type Schema } from './closed.ts';
+import type { SettingsOf } from './settings.ts';
 
 const limitProperties = {
   bufferedBytes: {
@@ -271,28 +271,18 @@ export const pluginSchema = {
   ...closed(properties, { allowed: ['package'] }),
 } as const;
 
-type Settings<P extends Readonly<Record<string, JSONSchema>>> = FromSchema<{
-  readonly type: 'object';
-  readonly properties: P;
-  readonly additionalProperties: false;
-}>;
-
-export type MemorySettings = { readonly type: 'memory' } & Settings<typeof memoryProperties>;
-export type RedisSettings = { readonly type: 'redis' } & Settings<typeof redisProperties>;
-export type TieredSettings = { readonly type: 'tiered'; readonly far: string } & Settings<
-  typeof tieredProperties
+export type MemorySettings = { readonly type: 'memory' } & SettingsOf<typeof memoryProperties>;
+export type RedisSettings = { readonly type: 'redis' } & SettingsOf<typeof redisProperties>;
+export type TieredSettings = { readonly type: 'tiered' } & SettingsOf<
+  typeof tieredProperties,
+  'far'
 >;
 export type StoreSettings = MemorySettings | RedisSettings | TieredSettings;
 
-export type SinkSettings = FromSchema<{
-  readonly type: 'object';
-  readonly properties: typeof sinkProperties;
-  readonly required: readonly ['type'];
-  readonly additionalProperties: false;
-}>;
+export type SinkSettings = SettingsOf<typeof sinkProperties, 'type'>;
 
-export type LedgerSettings = Settings<typeof ledgerProperties>;
-export type RateSettings = Settings<typeof rateProperties>;
+export type LedgerSettings = SettingsOf<typeof ledgerProperties>;
+export type RateSettings = SettingsOf<typeof rateProperties>;
 
 export interface PluginSettings {
   readonly scopeSecret?: string;

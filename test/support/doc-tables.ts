@@ -41,16 +41,26 @@ function parameters(properties: Readonly<Record<string, Described>>, prefix = ''
     const isGroup = one.properties !== undefined;
     const allowed = one.enum ?? one.items?.enum;
     const meaning = `${one.description}${allowed ? ` (${allowed.map((text) => `\`${text}\``).join(', ')})` : ''}`;
-    const own = isGroup ? [] : [[`\`${path}\``, defaultOf(one), meaning]];
+    const own = isGroup ? [] : [[`\`${path}\``, defaultOf(name, one), meaning]];
     return [...own, ...inner];
   });
 }
 
-function defaultOf(one: Described): string {
+const kibibyte = 1024;
+
+/** `name` tells what a number counts: bytes are shown as an operator thinks of them. */
+function defaultOf(name: string, one: Described): string {
   if (one.default === undefined) return '';
+  if (name.endsWith('Bytes') && typeof one.default === 'number') return bytes(one.default);
   if (typeof one.default !== 'object')
     return `\`${JSON.stringify(one.default).replaceAll('"', '')}\``;
   return `\`${JSON.stringify(one.default).replaceAll('"', '').replaceAll(',', ', ')}\``;
+}
+
+function bytes(count: number): string {
+  if (count % kibibyte !== 0) return `${count} bytes`;
+  const isWhole = count % kibibyte ** 2 === 0;
+  return isWhole ? `${count / kibibyte ** 2} MiB` : `${count / kibibyte} KiB`;
 }
 
 function named(entries: Readonly<Record<string, string>>): string[][] {
@@ -82,8 +92,8 @@ function metrics(): string[][] {
   });
 }
 
-/** The README's tables by name, made from what the code goes by. */
-export const readmeTables: Readonly<Record<string, string>> = {
+/** The tables of the documents by name, made from what the code goes by. */
+export const docTables: Readonly<Record<string, string>> = {
   'llm-cache': table(['parameter', 'default', 'meaning'], parameters(llmCacheSchema.properties)),
   'llm-usage': table(['parameter', 'default', 'meaning'], parameters(llmUsageSchema.properties)),
   'llm-request': table(

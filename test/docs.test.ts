@@ -1,0 +1,148 @@
+import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path/posix';
+import process from 'node:process';
+import { expect } from 'chai';
+import { parseAllDocuments } from 'yaml';
+import {
+  checkPipelines,
+  checkStores,
+  checkUsage,
+  readSettings,
+} from '../policies/configuration.ts';
+import { orderWarnings } from '../policies/order.ts';
+import { readPipelines } from '../policies/pipelines.ts';
+import { isObject } from '../policies/shared/json.ts';
+import type { PluginSettings } from '../schemas/plugin.ts';
+import { docTables } from './support/doc-tables.ts';
+import { anchors, codeBlocks, documents, links } from './support/documents.ts';
+
+const marked = /<!-- table: ([a-z-]+) -->\n(?:\n?([\s\S]*?)\n\n?)??<!-- \/table -->/g;
+
+describe('The documents', () => {
+  // UPDATE_DOCS=1 writes the tables anew.
+  before(() => {
+    if (process.env['UPDATE_DOCS'] !== '1') return;
+    for (const [path, text] of documents()) {
+      const updated = text.replace(
+        marked,
+        (_all, name: string) => `<!-- table: ${name} -->\n\n${docTables[name]}\n\n<!-- /table -->`,
+      );
+      if (updated !== text) writeFileSync(path, updated);
+    }
+  });
+
+  it('have every table once, as the schemas and the lists of reasons have it', () => {
+    const tables = [...documents().values()].flatMap((text) => [...text.matchAll(marked)]);
+    const found = Object.fromEntries(tables.map(([, name, body]) => [name, body]));
+    expect(found).to.deep.equal({ ...docTables });
+    expect(tables.length).to.equal(Object.keys(docTables).length);
+  });
+
+  it('link only to files and headings that exist', () => {
+    const texts = documents();
+    const dead = [...texts].flatMap(([path, text]) =>
+      links(text)
+        .filter((link) => !/^[a-z]+:/.test(link))
+        .filter((link) => {
+          const [file = '', anchor] = link.split('#');
+          const target = file === '' ? path : join(dirname(path), file);
+          if (!existsSync(target)) return true;
+          if (anchor === undefined) return false;
+          return statSync(target).isDirectory() || !anchors(texts.get(target) ?? '').has(anchor);
+        })
+        .map((link) => `${path}: ${link}`),
+    );
+    expect(dead).to.deep.equal([]);
+  });
+
+  it('are all reachable from the README', () => {
+    const texts = documents();
+    const reached = new Set<string>();
+    const visit = (path: string) => {
+      const text = texts.get(path);
+      if (text === undefined || reached.has(path)) return;
+      reached.add(path);
+      for (const link of links(text)) {
+        const target = join(dirname(path), link.split('#')[0] ?? '');
+        visit(target);
+        visit(join(target, 'README.md'));
+      }
+    };
+    visit('README.md');
+    const own = [...texts.keys()].filter((path) => !path.startsWith('.github/'));
+    expect(own.filter((path) => !reached.has(path))).to.deep.equal([]);
+  });
+
+  it('show only configurations that the plugin accepts, without an order warning', () => {
+    let shown = 0;
+    for (const [path, text] of documents()) {
+      const blocks = codeBlocks(text, 'yaml').flatMap((block) => parseBlock(block, path));
+      shown += blocks.length;
+      const settings = settingsIn(blocks);
+      for (const block of blocks) checkBlock(block, settings, path);
+    }
+    expect(shown).to.be.above(15);
+  });
+
+  it('show only JSON that parses', () => {
+    for (const text of documents().values()) {
+      for (const block of codeBlocks(text, 'json')) JSON.parse(block);
+    }
+  });
+
+  it('keep the README to 150 lines, with the commands to run the demo and the tests', () => {
+    const readme = documents().get('README.md') ?? '';
+    expect(readme.split('\n').length).to.be.at.most(150);
+    expect(readme).to.contain('npm ci && npm start').and.to.contain('npm ci && npm test');
+  });
+});
+
+/** A value for each variable that a block names, of the kind that it stands for. */
+const variables = {
+  LLM_CACHE_SECRET: 'secret',
+  LLM_CACHE_KEY: Buffer.alloc(32).toString('base64'),
+};
+
+function parseBlock(block: string, path: string): unknown[] {
+  let text = block;
+  for (const [name, value] of Object.entries(variables)) {
+    text = text.replaceAll(`\${${name}}`, value);
+  }
+  return parseAllDocuments(text).map((parsed) => {
+    if (parsed.errors.length > 0) throw new Error(`${path}: ${String(parsed.errors[0])}\n${block}`);
+    return parsed.toJS() as unknown;
+  });
+}
+
+/** The plugin's settings in a block of system.config.yml; undefined where it has none. */
+function pluginIn(block: unknown): Record<string, unknown> | undefined {
+  const plugins = isObject(block) ? block['plugins'] : undefined;
+  if (!isObject(plugins)) return undefined;
+  return (plugins['llm-cache'] ?? {}) as Record<string, unknown>;
+}
+
+/** All stores that a document configures, so that its pipelines can name them. */
+function settingsIn(blocks: readonly unknown[]): PluginSettings {
+  const stores = blocks.map((block) => pluginIn(block)?.['stores']).filter(isObject);
+  return readSettings({ settings: { stores: Object.assign({}, ...stores) as unknown } });
+}
+
+function checkBlock(block: unknown, settings: PluginSettings, path: string): void {
+  const plugin = pluginIn(block);
+  if (plugin !== undefined) {
+    const own = readSettings({ settings: plugin });
+    checkStores(own, {});
+    checkUsage(own);
+    return;
+  }
+  const isSteps = Array.isArray(block);
+  if (!isSteps && !(isObject(block) && 'pipelines' in block)) {
+    throw new Error(`${path}: a yaml block is neither settings nor pipelines nor steps`);
+  }
+  const config = isSteps
+    ? { pipelines: { shown: { apiEndpoints: ['shown'], policies: block } } }
+    : block;
+  const pipelines = readPipelines(config);
+  checkPipelines(pipelines, settings);
+  expect(pipelines.flatMap(orderWarnings), path).to.deep.equal([]);
+}

@@ -1,0 +1,54 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path/posix';
+
+/** The documents of this repository, by path. */
+export function documents(): ReadonlyMap<string, string> {
+  const folders = ['.', '.github', 'bench', 'docs', 'docs/decisions', 'examples'].concat(
+    readdirSync('examples', { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => join('examples', name)),
+  );
+  const paths = folders.flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => join(folder, name)),
+  );
+  return new Map(paths.map((path) => [path, readFileSync(path, 'utf8')]));
+}
+
+/** The code blocks of a document that are marked as of that language. */
+export function codeBlocks(text: string, language: string): string[] {
+  const fenced = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm');
+  return [...text.matchAll(fenced)].map(([, block = '']) => block);
+}
+
+/** A document without its code, in which nothing is a link or a heading. */
+export function prose(text: string): string {
+  return text
+    .replaceAll(/^```[\s\S]*?^```/gm, '')
+    .replaceAll(/`[^`\n]*`/g, (code) => code.replaceAll(/[[\]()]/g, ''));
+}
+
+/** What a document links to or shows. */
+export function links(text: string): string[] {
+  const found = prose(text).matchAll(/\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"]+)"/g);
+  return [...found].map(([, markdown, html]) => markdown ?? html ?? '');
+}
+
+/** The anchors of a document's headings, as GitHub makes them. */
+export function anchors(text: string): ReadonlySet<string> {
+  const seen = new Map<string, number>();
+  const found = new Set<string>();
+  for (const [, heading = ''] of prose(text).matchAll(/^#{1,6} +(.+)$/gm)) {
+    const slug = heading
+      .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .trim()
+      .replaceAll(' ', '-');
+    const before = seen.get(slug) ?? 0;
+    seen.set(slug, before + 1);
+    found.add(before === 0 ? slug : `${slug}-${before}`);
+  }
+  return found;
+}
