@@ -1,4 +1,4 @@
-import type { init } from './dist/policies/plugin.js';
+import type { init } from './dist/policies/hosts/gateway/plugin.js';
 
 /** What Express Gateway loads. `init` takes the gateway's own plugin context. */
 declare const manifest: {

@@ -1,6 +1,6 @@
 'use strict';
 
-const { init } = require('./dist/policies/plugin.js');
+const { init } = require('./dist/policies/hosts/gateway/plugin.js');
 
 module.exports = {
   name: 'llm-cache',

@@ -1,5 +1,5 @@
 import { asksForFresh, readControls } from '../policies/llm-cache/client-controls.ts';
-import type { Condition } from '../policies/shared/node/gateway.ts';
+import type { Condition } from '../policies/hosts/gateway/types.ts';
 import { llmNoCacheSchema } from '../schemas/conditions.ts';
 
 /** The client asks for a fresh answer. */

@@ -1,7 +1,7 @@
 import { Minimatch } from 'minimatch';
 import { llmRequestSchema, type LlmRequestSettings } from '../schemas/conditions.ts';
-import { pathOf, protocolOf } from '../policies/shared/node/exchange.ts';
-import type { Condition } from '../policies/shared/node/gateway.ts';
+import { pathOf, protocolOf } from '../policies/hosts/node/exchange.ts';
+import type { Condition } from '../policies/hosts/gateway/types.ts';
 
 /** The request is one that the cache serves, of one of `protocols` and on one of `paths`. */
 export const llmRequest: Condition = {

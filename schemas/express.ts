@@ -1,4 +1,4 @@
-import { closed } from './closed.ts';
+import { closed } from './schema.ts';
 import { llmCacheSchema } from './llm-cache.ts';
 import { llmUsageSchema } from './llm-usage.ts';
 

@@ -1,5 +1,5 @@
-import type { Schema } from './closed.ts';
-import { closed } from './closed.ts';
+import type { Schema } from './schema.ts';
+import { closed } from './schema.ts';
 import { llmCacheSchema, type LlmCacheSettings } from './llm-cache.ts';
 import { llmUsageSchema } from './llm-usage.ts';
 import { pluginSchema, type RateSettings } from './plugin.ts';

@@ -1,4 +1,4 @@
-import { closed } from './closed.ts';
+import { closed } from './schema.ts';
 import type { SettingsOf } from './settings.ts';
 
 const properties = {

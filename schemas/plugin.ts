@@ -1,4 +1,4 @@
-import { closed, type Schema } from './closed.ts';
+import { closed, type Schema } from './schema.ts';
 import type { SettingsOf } from './settings.ts';
 
 const limitProperties = {

@@ -1,9 +1,9 @@
 import { Ajv } from 'ajv';
-import type { Schema } from './closed.ts';
+import type { Schema } from './schema.ts';
 import { copyOf } from './copy.ts';
-import { configurationError } from './problems.ts';
+import { configurationError } from './configuration-error.ts';
 
-export { ConfigurationError } from './problems.ts';
+export { ConfigurationError } from './configuration-error.ts';
 
 // No coercion: what the operator wrote is what is judged.
 const ajv = new Ajv({

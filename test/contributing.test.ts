@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 
 const text = readFileSync('CONTRIBUTING.md', 'utf8');
+const architecture = readFileSync('docs/architecture.md', 'utf8');
 const scripts = Object.keys(
   (JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: object }).scripts,
 );
@@ -20,14 +21,16 @@ describe('CONTRIBUTING.md', () => {
     expect(named).to.include('dev');
     for (const name of named) expect(scripts).to.include(name);
   });
+});
 
-  it('has every folder of the house on its map', () => {
-    const map = /```\nmanifest[\s\S]*?```/.exec(text)?.[0] ?? '';
+describe('docs/architecture.md', () => {
+  it('has every folder of the sources on its map', () => {
+    const map = /```\nmanifest[\s\S]*?```/.exec(architecture)?.[0] ?? '';
     const folders = readdirSync('policies', { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => name);
     for (const name of folders) expect(map).to.contain(`${name}/`);
-    for (const file of readdirSync('policies').filter((name) => name.endsWith('.ts'))) {
+    for (const file of readdirSync('policies/hosts').filter((name) => name.endsWith('.ts'))) {
       expect(map).to.contain(file);
     }
   });

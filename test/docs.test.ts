@@ -8,10 +8,10 @@ import {
   checkStores,
   checkUsage,
   readSettings,
-} from '../policies/configuration.ts';
-import { orderWarnings } from '../policies/order.ts';
-import { readPipelines } from '../policies/pipelines.ts';
-import { isObject } from '../policies/shared/json.ts';
+} from '../policies/hosts/configuration.ts';
+import { orderWarnings } from '../policies/hosts/gateway/order-warnings.ts';
+import { readPipelines } from '../policies/hosts/pipelines.ts';
+import { isObject } from '../policies/shared/json/json.ts';
 import type { PluginSettings } from '../schemas/plugin.ts';
 import { docTables } from './support/doc-tables.ts';
 import { anchors, codeBlocks, documents, links } from './support/documents.ts';

@@ -7,21 +7,22 @@ import { expect } from 'chai';
  * from its own layer and from lower ones only; types count as well.
  */
 const layers: readonly (readonly [string, RegExp])[] = [
-  ['plugin', /^policies\/[^/]+$/],
+  ['hosts with an app', /^policies\/hosts\/(gateway\/(?!types\.ts$)|express\/)/],
+  ['runtime', /^policies\/hosts\/[^/]+$/],
   ['admin', /^policies\/admin\//],
   ['conditions', /^conditions\//],
-  ['shells', /^policies\/(llm-(cache|usage)\/index\.ts$|fetch\/)/],
-  ['adapters', /^policies\/(shared|llm-cache)\/(node|web)\//],
+  ['types of the gateway', /^policies\/hosts\/gateway\/types\.ts$/],
+  ['requests of Node and of fetch handlers', /^policies\/hosts\/(node|fetch)\//],
   ['registries and back ends', /\/(stores|sinks|ledgers)\/(?!(store|relay|sink)\.ts$)/],
   ['connections', /^policies\/shared\/(redis|prometheus)\//],
   ['engine', /^policies\/llm-cache\/engine\.ts$/],
   ['rules, key, entry, record', /^policies\/llm-(cache|usage)\//],
   [
     'exchange',
-    /^policies\/shared\/(exchange|client-of|answer|answer-watch|request-body|stream-judge|identity)\.ts$/,
+    /^policies\/shared\/(exchange|answer|answer-watch|request-body|stream-validator|identity\/(client-of|identity))\.ts$/,
   ],
   ['protocols', /^policies\/shared\/protocols\//],
-  ['leaves', /^policies\/shared\/[^/]+$/],
+  ['leaves', /^policies\/shared\/([^/]+|(json|bytes|identity)\/[^/]+)$/],
   ['schemas', /^schemas\//],
 ];
 
@@ -68,7 +69,7 @@ function reachedFrom(file: string, seen = new Set<string>()): Set<string> {
 describe('the imports of the source tree', () => {
   it('are found, each of a file that there is', () => {
     expect(tree.get('policies/llm-cache/engine.ts')).to.include.members([
-      'policies/llm-cache/recognition.ts',
+      'policies/llm-cache/identify.ts',
       'policies/shared/exchange.ts',
     ]);
     expect(wrong((_from, to) => to.endsWith('.ts') && !tree.has(to))).to.deep.equal([]);
@@ -103,13 +104,13 @@ describe('the imports of the source tree', () => {
     expect(wrong((from, to) => nodeOnly.test(to) && layerOf(from) >= engineLayer)).to.deep.equal(
       [],
     );
-    for (const from of ['policies/llm-cache/engine.ts', 'policies/fetch.ts']) {
+    for (const from of ['policies/llm-cache/engine.ts', 'policies/hosts/fetch/index.ts']) {
       const reached = [...reachedFrom(from)];
       expect(reached).to.include('policies/shared/protocols/protocol.ts');
       expect(reached.filter((name) => nodeOnly.test(name))).to.deep.equal([]);
     }
     // It makes code from text, which some of their platforms forbid.
-    expect([...reachedFrom('policies/fetch.ts')]).to.not.include('ajv');
+    expect([...reachedFrom('policies/hosts/fetch/index.ts')]).to.not.include('ajv');
   });
 
   it("know the gateway by the plugin's own types alone", () => {

@@ -1,9 +1,9 @@
 import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { validate } from '../../schemas/validate.ts';
 import { noControls } from '../../policies/llm-cache/client-controls.ts';
-import { recognise, type Recognising } from '../../policies/llm-cache/recognition.ts';
-import { nodeDigest, nodeHashing } from '../../policies/shared/node/digest.ts';
-import { nodeReading } from '../../policies/shared/node/body.ts';
+import { recognise, type Recognising } from '../../policies/llm-cache/identify.ts';
+import { nodeDigest, nodeHashing } from '../../policies/hosts/node/digest.ts';
+import { nodeReading } from '../../policies/hosts/node/body.ts';
 import { Recent } from '../../policies/shared/recent.ts';
 import { BodyMemory, RequestBody } from '../../policies/shared/request-body.ts';
 import { makeRequest } from '../../test/support/llm-request.ts';

@@ -1,8 +1,8 @@
 import { minimatch } from 'minimatch';
 import { llmNoCache } from '../../conditions/llm-no-cache.ts';
 import { llmRequest } from '../../conditions/llm-request.ts';
-import { isObject, type JsonObject } from '../shared/json.ts';
-import type { GatewayRequest } from '../shared/node/gateway.ts';
+import { isObject, type JsonObject } from '../shared/json/json.ts';
+import type { GatewayRequest } from '../hosts/gateway/types.ts';
 
 /** A request that is asked about, as a condition sees it. */
 export interface Imagined {

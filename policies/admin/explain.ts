@@ -2,13 +2,13 @@ import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { explainSchema, type ExplainQuestion } from '../../schemas/explain.ts';
 import { ConfigurationError, validate } from '../../schemas/validate.ts';
 import { explain, type ExplainParts, type Explanation } from '../llm-cache/explain.ts';
-import type { Identity } from '../shared/identity.ts';
+import type { Identity } from '../shared/identity/identity.ts';
 import { findProtocol } from '../shared/protocols/index.ts';
-import { pathOf } from '../shared/node/exchange.ts';
+import { pathOf } from '../hosts/node/exchange.ts';
 import { holds } from './conditions.ts';
 import { AdminError } from './http.ts';
-import { imagined, imaginedRequest } from './question.ts';
-import type { AskedQuestion } from './question-body.ts';
+import { imagined, imaginedRequest } from './simulated-request.ts';
+import type { AskedQuestion } from './simulated-body.ts';
 
 /** The `llm-cache` steps of a pipeline, as they are configured now. */
 export interface CachePipeline {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ByteBudget } from '../shared/budget.ts';
-import { Slabs } from '../shared/slabs.ts';
+import { ByteBudget } from '../shared/bytes/budget.ts';
+import { Slabs } from '../shared/bytes/slabs.ts';
 
 /** The gateway's admin app (Express 4), as far as the plugin uses it. */
 export interface AdminApp {

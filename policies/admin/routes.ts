@@ -19,7 +19,7 @@ import {
   sendJson,
 } from './http.ts';
 import { sendPage } from './page.ts';
-import { readQuestion } from './question-body.ts';
+import { readQuestion } from './simulated-body.ts';
 import { showUsage } from './usage.ts';
 
 /** What the routes show and steer, as it stands when somebody asks. */

@@ -1,5 +1,5 @@
 import { isKept } from '../shared/answer-headers.ts';
-import { isObject, type JsonObject } from '../shared/json.ts';
+import { isObject, type JsonObject } from '../shared/json/json.ts';
 import { protocolNames } from '../shared/protocols/index.ts';
 import type { ProtocolName } from '../shared/protocols/protocol.ts';
 import type { Usage } from '../shared/usage.ts';

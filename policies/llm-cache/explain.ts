@@ -1,13 +1,13 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import { type AsideReason, asideReasons } from '../shared/reasons.ts';
-import { consumerId } from '../shared/identity.ts';
+import { consumerId } from '../shared/identity/identity.ts';
 import { type ClientControls, noControls, readControls } from './client-controls.ts';
 import type { EntryHead } from './entry.ts';
 import type { Flights } from './flights.ts';
 import type { KeyMaterial } from './key.ts';
 import { type Near, nearest } from './nearest.ts';
-import { recognise } from './recognition.ts';
+import { recognise } from './identify.ts';
 import { freshAlways, isClientsWish, standingOf } from './request-rules.ts';
 import { credentialNames, scopeKind, type ScopeKind } from './scope.ts';
 import type { OutcomeName } from './stats.ts';

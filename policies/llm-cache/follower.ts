@@ -1,4 +1,4 @@
-import type { SlabReader } from '../shared/slabs.ts';
+import type { SlabReader } from '../shared/bytes/slabs.ts';
 
 /** Where a follower's bytes go: a response, or whatever stands for one. */
 export interface Outlet {

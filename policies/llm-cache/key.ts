@@ -1,7 +1,7 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import type { BodyContent } from '../shared/body-content.ts';
-import { canonicalMembers } from '../shared/json-scan.ts';
+import { canonicalMembers } from '../shared/json/json-scan.ts';
 import { type Later, type RequestBody, whenKnown } from '../shared/request-body.ts';
 import type { Recent } from '../shared/recent.ts';
 import { headerRules, type HeaderSettings, inOrder } from './header-rules.ts';

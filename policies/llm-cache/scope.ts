@@ -1,5 +1,5 @@
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
-import { isKnown } from '../shared/identity.ts';
+import { isKnown } from '../shared/identity/identity.ts';
 import { headerRules, type HeaderSettings, inOrder } from './header-rules.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { Context } from '@opentelemetry/api';
-import { consumerId } from '../shared/identity.ts';
+import { consumerId } from '../shared/identity/identity.ts';
 import type { AnswerFacts, Digest, Exchange, LlmRequest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import type { BodyFacts } from '../shared/request-body.ts';

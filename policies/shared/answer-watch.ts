@@ -1,10 +1,10 @@
 import { type Answer, AnswerReader, unread } from './answer.ts';
 import { keptHeaders } from './answer-headers.ts';
-import type { ByteAccount } from './budget.ts';
+import type { ByteAccount } from './bytes/budget.ts';
 import type { ResponseObserver } from './exchange.ts';
 import type { Protocol } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
-import { type SlabReader, Slabs } from './slabs.ts';
+import { type SlabReader, Slabs } from './bytes/slabs.ts';
 
 export interface WatchOptions {
   /** Keep the bytes of a stream too, so that it can be stored. */

@@ -1,12 +1,12 @@
-import type { ByteAccount } from './budget.ts';
+import type { ByteAccount } from './bytes/budget.ts';
 import { formatOf } from './format.ts';
-import { HeldBytes } from './held-bytes.ts';
-import { isObject } from './json.ts';
+import { HeldBytes } from './bytes/held-bytes.ts';
+import { isObject } from './json/json.ts';
 import { isErrorList } from './protocols/error.ts';
 import type { Protocol } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
-import type { SlabReader } from './slabs.ts';
-import { type Known, StreamJudge } from './stream-judge.ts';
+import type { SlabReader } from './bytes/slabs.ts';
+import { type Known, StreamValidator } from './stream-validator.ts';
 
 /** What became known of an answer when its last byte had passed; without a fault it is whole and well formed. */
 export interface Answer extends Known {
@@ -51,7 +51,7 @@ export class AnswerReader {
   readonly #options: AnswerReaderOptions;
   readonly #format: 'json' | 'sse' | null;
   readonly #held: HeldBytes;
-  readonly #stream: StreamJudge | null;
+  readonly #stream: StreamValidator | null;
   /** The first thing found wrong. */
   #fault: RefusalReason | null = null;
   #empty = true;
@@ -67,7 +67,7 @@ export class AnswerReader {
     });
     this.#stream =
       this.#format === 'sse'
-        ? new StreamJudge(options.protocol.streamReader(), options.maxBytes)
+        ? new StreamValidator(options.protocol.streamReader(), options.maxBytes)
         : null;
     if (this.#format === null || (this.#format === 'sse' && !options.keep)) this.#held.forget();
   }

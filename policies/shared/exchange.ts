@@ -1,6 +1,6 @@
 import type { Answer } from './answer.ts';
-import type { ByteAccount } from './budget.ts';
-import type { Identity } from './identity.ts';
+import type { ByteAccount } from './bytes/budget.ts';
+import type { Identity } from './identity/identity.ts';
 import type { Protocol } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
 import type { RequestBody } from './request-body.ts';

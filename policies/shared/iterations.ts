@@ -1,5 +1,5 @@
 import { countOf } from './count.ts';
-import { isObject, type JsonObject } from './json.ts';
+import { isObject, type JsonObject } from './json/json.ts';
 import { type DetailName, readDetails } from './usage-details.ts';
 
 /** What a request took beside the counts of its usage. */

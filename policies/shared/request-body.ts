@@ -1,12 +1,12 @@
-import type { ByteAccount } from './budget.ts';
+import type { ByteAccount } from './bytes/budget.ts';
 import type { BodyContent, ContentProblem } from './body-content.ts';
-import type { Hashing } from './hashing.ts';
-import { nameOrNull } from './json.ts';
-import { JsonScan } from './json-scan.ts';
+import type { Hashing } from './bytes/hashing.ts';
+import { nameOrNull } from './json/json.ts';
+import { JsonScan } from './json/json-scan.ts';
 import type { Protocol } from './protocols/protocol.ts';
 import { Recent } from './recent.ts';
 import { inTurns } from './turns.ts';
-import type { Decode } from './undo-codings.ts';
+import type { Decode } from './bytes/undo-codings.ts';
 
 /** What the policies go by of a request body. */
 export interface BodyFacts {

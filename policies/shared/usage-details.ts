@@ -1,5 +1,5 @@
 import { countOf } from './count.ts';
-import { isObject, type JsonObject } from './json.ts';
+import { isObject, type JsonObject } from './json/json.ts';
 
 /** The one set of names for what providers tell beside the counts; the README's table is made from it. */
 export const detailNames = {

@@ -1,6 +1,6 @@
 import { countOf, isNoCount } from './count.ts';
 import { type Iterations, readIterations } from './iterations.ts';
-import { isObject } from './json.ts';
+import { isObject } from './json/json.ts';
 import { type DetailName, readDetails } from './usage-details.ts';
 
 /** Tokens as a provider counts them; null where it said nothing. */

@@ -8,7 +8,7 @@ import { detailNames } from '../../policies/shared/usage-details.ts';
 import { CacheStats } from '../../policies/llm-cache/stats.ts';
 import { PrometheusSink } from '../../policies/llm-usage/sinks/prometheus.ts';
 import { recordFields } from '../../policies/llm-usage/usage-record.ts';
-import { Metrics } from '../../policies/metrics.ts';
+import { Metrics } from '../../policies/admin/metrics.ts';
 
 interface Described {
   readonly type?: string;

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
-import type { ExpressMiddleware } from '../../policies/express.ts';
+import type { ExpressMiddleware } from '../../policies/hosts/express/index.ts';
 
 // The little of Express and its company that the tests use: their own types are not installed.
 
@@ -39,7 +39,7 @@ export interface Express {
   urlencoded(options: object): Handler;
 }
 
-const load = createRequire(resolve('test/express.test.ts'));
+const load = createRequire(resolve('test/hosts/express/express.test.ts'));
 
 export const expresses: Readonly<Record<string, Express>> = {
   'Express 4': load('express') as Express,

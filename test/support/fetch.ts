@@ -1,4 +1,4 @@
-import type { FetchHandler } from '../../policies/fetch.ts';
+import type { FetchHandler } from '../../policies/hosts/fetch/index.ts';
 import { requests } from './answers.ts';
 
 /** A body that a test writes, and sees how it is read. */

@@ -8,7 +8,7 @@ import {
   type LedgerBounds,
 } from '../../policies/llm-usage/ledger.ts';
 import type { UsageRecord } from '../../policies/llm-usage/usage-record.ts';
-import { record } from '../sinks-records.ts';
+import { record } from './sinks-records.ts';
 
 export const noon = Date.parse('2026-01-31T12:00:00.000Z');
 

@@ -1,9 +1,9 @@
-import type { ByteAccount } from '../../policies/shared/budget.ts';
+import type { ByteAccount } from '../../policies/shared/bytes/budget.ts';
 import type { BodyReason, LlmRequest } from '../../policies/shared/exchange.ts';
-import type { Identity } from '../../policies/shared/identity.ts';
+import type { Identity } from '../../policies/shared/identity/identity.ts';
 import { findProtocol } from '../../policies/shared/protocols/index.ts';
 import type { Protocol } from '../../policies/shared/protocols/protocol.ts';
-import { nodeReading } from '../../policies/shared/node/body.ts';
+import { nodeReading } from '../../policies/hosts/node/body.ts';
 import {
   cacheKey,
   type KeyMaking,

@@ -21,7 +21,7 @@ export interface MemoryStoreOptions {
 
 /**
  * What an entry takes beside its bytes and its key's: the objects around the bytes, and
- * node-cache's record and slot. Measured: see test/memory-store.test.ts.
+ * node-cache's record and slot. Measured: see test/llm-cache/stores/memory.test.ts.
  */
 const overheadBytes = 430;
 

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { isObject } from '../../shared/json.ts';
+import { isObject } from '../../shared/json/json.ts';
 import type { EntryHead } from '../entry.ts';
 import type { RedisConnection } from '../../shared/redis/connection.ts';
 import { isIn, type Purge } from './purge-log.ts';

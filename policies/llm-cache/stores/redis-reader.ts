@@ -1,4 +1,4 @@
-import type { SharedBodies } from '../../shared/shared-bodies.ts';
+import type { SharedBodies } from '../../shared/bytes/shared-bodies.ts';
 import { isWrongType, type RedisConnection } from '../../shared/redis/connection.ts';
 import { Recent } from '../../shared/recent.ts';
 import type { CachedResponse, EntryHead } from '../entry.ts';

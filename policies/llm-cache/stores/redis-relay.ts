@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { ByteBudget } from '../../shared/budget.ts';
+import type { ByteBudget } from '../../shared/bytes/budget.ts';
 import type { RedisConnection } from '../../shared/redis/connection.ts';
 import { type CallView, maxFramesAtOnce, RelayFollower } from './relay-follower.ts';
 import { FrameSeal, maxSealedBytes } from './relay-frame.ts';

@@ -1,6 +1,6 @@
 import { wasStoredWithin } from './purge-log.ts';
 import { type RedisConnection, StoreUnavailable } from '../../shared/redis/connection.ts';
-import type { SharedBodies } from '../../shared/shared-bodies.ts';
+import type { SharedBodies } from '../../shared/bytes/shared-bodies.ts';
 import { type CachedResponse, decodeEntry, decodeHead, encodeEntry } from '../entry.ts';
 import { EntryCount } from './entry-count.ts';
 import { Envelope, maxHeadBytes } from './envelope.ts';

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { RedisSettings, StoreSettings } from '../../../schemas/plugin.ts';
 import { ConfigurationError } from '../../../schemas/validate.ts';
-import { ByteBudget } from '../../shared/budget.ts';
+import { ByteBudget } from '../../shared/bytes/budget.ts';
 import type { Log } from '../../shared/log.ts';
-import { canonicalMembers } from '../../shared/json-scan.ts';
-import { SharedBodies } from '../../shared/shared-bodies.ts';
+import { canonicalMembers } from '../../shared/json/json-scan.ts';
+import { SharedBodies } from '../../shared/bytes/shared-bodies.ts';
 import { joinMembers } from '../key.ts';
 import { Encryption } from './encryption.ts';
 import { MemoryStore } from './memory.ts';

@@ -1,5 +1,5 @@
 import { isKept } from '../../shared/answer-headers.ts';
-import { isObject } from '../../shared/json.ts';
+import { isObject } from '../../shared/json/json.ts';
 import type { CallOutcome } from './relay.ts';
 import { type Place, proofBytes, type Seal } from './seal.ts';
 

@@ -1,4 +1,4 @@
-import type { ByteBudget } from '../../shared/budget.ts';
+import type { ByteBudget } from '../../shared/bytes/budget.ts';
 import { type Frame, type FrameSeal, maxFrameBytes, type StreamHead } from './relay-frame.ts';
 import type { CallOutcome, Lease } from './relay.ts';
 import type { RelayTiming } from './relay-timing.ts';

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from '../json.ts';
+import { isObject, type JsonObject } from '../json/json.ts';
 import { type ChoiceRules, choicesAsked, ChoicesReader, readChoices } from './choices.ts';
 import type { Protocol } from './protocol.ts';
 

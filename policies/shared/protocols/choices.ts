@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, nameOrNull } from '../json.ts';
+import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { type Usage, UsageParts } from '../usage.ts';
 import { isFiltered } from './azure-filter.ts';
 import { carriesError, isError, isModerationError } from './error.ts';

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../json.ts';
+import type { JsonObject } from '../json/json.ts';
 import { type ChoiceRules, choicesAsked, ChoicesReader, readChoices } from './choices.ts';
 import type { Protocol } from './protocol.ts';
 

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, nameOrNull } from '../json.ts';
+import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { UsageParts } from '../usage.ts';
 import { carriesError, isError } from './error.ts';
 import type { Protocol, Reading, StreamReader } from './protocol.ts';

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from '../json.ts';
+import { isObject, type JsonObject } from '../json/json.ts';
 
 /**
  * Whether a payload tells a failure, in one of the shapes that providers, and the servers in front

@@ -1,4 +1,4 @@
-import { isObject } from '../json.ts';
+import { isObject } from '../json/json.ts';
 
 /**
  * When a part of an answer that lives at the provider is gone there, by its `expires_at`: seconds

@@ -1,0 +1,267 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import process from 'node:process';
+import { llmNoCacheSchema, llmRequestSchema } from '../../schemas/conditions.ts';
+import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
+import { llmUsageSchema } from '../../schemas/llm-usage.ts';
+import {
+  pluginSchema,
+  type PluginSettings,
+  type RedisSettings,
+  type StoreSettings,
+} from '../../schemas/plugin.ts';
+import { ConfigurationError, validate } from '../../schemas/validate.ts';
+import type { AdminHosts } from '../admin/guard.ts';
+import {
+  isPlaced,
+  redisStores,
+  storeSettings,
+  unknownStore,
+} from '../llm-cache/stores/registry.ts';
+import { conditionsIn, type Pipeline, type Step } from './pipelines.ts';
+import type { PluginContext } from './gateway/types.ts';
+import {
+  applicationIdentity,
+  gatewayIdentity,
+  type Identity,
+} from '../shared/identity/identity.ts';
+import { isObject, type JsonObject } from '../shared/json/json.ts';
+
+/** What a runtime is made of. */
+export interface Configuration {
+  readonly settings: PluginSettings;
+  /** The key of the digests. */
+  readonly secret: string;
+  /** What a redis store that does not say where its Redis is reaches it with. */
+  readonly gatewayRedis: Readonly<Record<string, unknown>>;
+  readonly pipelines: readonly Pipeline[];
+  readonly adminHosts: AdminHosts;
+  /** Who a consumer is to the host, for questions about requests that never came. */
+  identify(consumer: unknown): Identity;
+}
+
+/** Settings and pipelines of the gateway. Throws a ConfigurationError that says what is wrong. */
+export function gatewayConfiguration(
+  context: Pick<PluginContext, 'settings' | 'config'>,
+  pipelines: readonly Pipeline[],
+): Configuration {
+  const { systemConfig, gatewayConfig } = context.config;
+  const settings = readSettings(context);
+  const secret = scopeSecret(settings, systemConfig);
+  checkStores(settings, systemConfig);
+  checkUsage(settings);
+  checkPipelines(pipelines, settings);
+  const adminHosts = {
+    names: hostNames([...settings.admin.hosts, ...adminHostsOfGateway(gatewayConfig)]),
+    setting: 'admin.hosts (system.config.yml, plugins.llm-cache)',
+  };
+  return {
+    settings,
+    secret,
+    gatewayRedis: redisOfGateway(systemConfig),
+    pipelines,
+    adminHosts,
+    identify: gatewayIdentity,
+  };
+}
+
+/**
+ * Settings of a host without a gateway, whose pipelines come later. Throws a ConfigurationError
+ * whose message begins with `where`.
+ */
+export function hostConfiguration(
+  given: unknown,
+  pipelines: readonly Pipeline[],
+  where: string,
+): Configuration {
+  const settings = validate<PluginSettings>(pluginSchema, given, where);
+  checkStores(settings, null, where);
+  checkUsage(settings, where);
+  const [shared] = redisStores(settings.stores);
+  if (settings.scopeSecret === undefined && shared !== undefined) {
+    throw new ConfigurationError(
+      `${where}: "scopeSecret" is missing: with a redis store ("${shared}") it must be the same in every process`,
+    );
+  }
+  // Entries in memory are nobody else's to find.
+  const secret = settings.scopeSecret ?? randomBytes(32).toString('base64');
+  const adminHosts = {
+    names: hostNames(settings.admin.hosts),
+    setting: `admin.hosts of ${where}`,
+  };
+  const identify = applicationIdentity;
+  return { settings, secret, gatewayRedis: {}, pipelines, adminHosts, identify };
+}
+
+const gatewaysWhere = 'system.config.yml, plugins.llm-cache';
+
+const conditionSchemas = { 'llm-request': llmRequestSchema, 'llm-no-cache': llmNoCacheSchema };
+
+/** The plugin's settings with every default. Throws a ConfigurationError that says what is wrong. */
+export function readSettings(context: Pick<PluginContext, 'settings'>): PluginSettings {
+  const settings = { ...context.settings };
+  return validate<PluginSettings>(pluginSchema, settings, gatewaysWhere);
+}
+
+/** The secret under which consumers and credentials become digests. */
+export function scopeSecret(
+  settings: PluginSettings,
+  systemConfig: Readonly<Record<string, unknown>>,
+): string {
+  if (settings.scopeSecret !== undefined) return settings.scopeSecret;
+  const { crypto } = systemConfig;
+  if (isObject(crypto) && typeof crypto['cipherKey'] === 'string' && crypto['cipherKey'] !== '') {
+    return crypto['cipherKey'];
+  }
+  throw new ConfigurationError(
+    `${gatewaysWhere}: "scopeSecret" is missing, and there is no crypto.cipherKey to take its place`,
+  );
+}
+
+/** Throws a ConfigurationError for the first step or condition of ours that cannot be used. */
+export function checkPipelines(pipelines: readonly Pipeline[], settings: PluginSettings): void {
+  for (const step of pipelines.flatMap((pipeline) => pipeline.steps)) {
+    const where = `gateway.config.yml, pipeline "${step.pipeline}", ${step.policy}`;
+    checkAction(step, settings, where);
+    for (const condition of conditionsIn(step.condition)) {
+      const name = String(condition['name']);
+      if (name !== 'llm-request' && name !== 'llm-no-cache') continue;
+      validate(conditionSchemas[name], condition, `${where}, condition ${name}`);
+    }
+  }
+}
+
+function checkAction(step: Step, settings: PluginSettings, where: string): void {
+  if (step.policy !== 'llm-usage' && step.policy !== 'llm-cache') return;
+  const stray = step.strays?.[0];
+  if (stray !== undefined) {
+    throw new ConfigurationError(
+      `${where}: "${stray}" stands beside action and condition, where it has no effect; parameters stand in action`,
+    );
+  }
+  if (step.policy === 'llm-usage') validate(llmUsageSchema, step.action, where);
+  if (step.policy !== 'llm-cache') return;
+  const { store } = validate<LlmCacheSettings>(llmCacheSchema, step.action, where);
+  const stores = storeSettings(settings.stores);
+  if (!Object.hasOwn(stores, store)) throw unknownStore(store, stores, where);
+}
+
+/** Throws a ConfigurationError for the first store that cannot be made; `systemConfig` is null without a gateway. */
+export function checkStores(
+  settings: PluginSettings,
+  systemConfig: Readonly<Record<string, unknown>> | null,
+  begin = gatewaysWhere,
+): void {
+  const stores = storeSettings(settings.stores);
+  const namesOf = (type: StoreSettings['type']) =>
+    Object.keys(stores).filter((name) => stores[name]?.type === type);
+  for (const [name, store] of Object.entries(stores)) {
+    const where = `${begin}: "stores.${name}`;
+    if (store.type === 'redis') checkRedis(store, systemConfig, where);
+    if (store.type !== 'tiered') continue;
+    for (const [part, type] of [
+      ['near', 'memory'],
+      ['far', 'redis'],
+    ] as const) {
+      if (namesOf(type).includes(store[part])) continue;
+      const allowed = namesOf(type).join(', ') || `none, for there is no ${type} store`;
+      throw new ConfigurationError(
+        `${where}.${part}" must be the name of a ${type} store (${allowed}), got ${JSON.stringify(store[part])}`,
+      );
+    }
+  }
+}
+
+/** Throws a ConfigurationError where the books are to be kept in a store that cannot keep them. */
+export function checkUsage({ stores: named, usage }: PluginSettings, begin = gatewaysWhere): void {
+  const stores = storeSettings(named);
+  const where = `${begin}: "usage`;
+  const { store } = usage.ledger;
+  if (!Object.hasOwn(stores, store)) {
+    throw new ConfigurationError(
+      `${where}.ledger.store" must be one of ${Object.keys(stores).join(', ')}, got ${JSON.stringify(store)}`,
+    );
+  }
+  const types = usage.sinks.map((sink) => sink.type);
+  for (const [index, sink] of usage.sinks.entries()) {
+    if (sink.type === 'prometheus' && types.indexOf('prometheus') !== index) {
+      throw new ConfigurationError(`${where}.sinks.${index}" is a second prometheus sink`);
+    }
+    if (sink.type !== 'redis' || sink.url !== undefined) continue;
+    const places = redisStores(stores);
+    const isKnown = sink.store === undefined ? places.length === 1 : places.includes(sink.store);
+    if (isKnown) continue;
+    const allowed = places.join(', ') || 'none, for there is no redis store';
+    throw new ConfigurationError(
+      `${where}.sinks.${index}.store" must be the name of a redis store (${allowed}), unless there is a "url"${sink.store === undefined ? '' : `, got ${JSON.stringify(sink.store)}`}`,
+    );
+  }
+}
+
+/** None of the messages shows a value: any of them may be a secret, or have one in it. */
+function checkRedis(
+  store: RedisSettings,
+  systemConfig: Readonly<Record<string, unknown>> | null,
+  where: string,
+): void {
+  if (!isPlaced(store) && systemConfig === null) {
+    throw new ConfigurationError(`${where}.url" is missing: expected the url of a Redis`);
+  }
+  if (!isPlaced(store) && systemConfig !== null && isEmulated(systemConfig)) {
+    throw new ConfigurationError(
+      `${where}.url" is missing, and the gateway's own db.redis is emulated: expected the url of a Redis`,
+    );
+  }
+  if (store.url !== undefined && !/^(rediss?:\/\/|\/)./.test(store.url)) {
+    throw new ConfigurationError(
+      `${where}.url" must begin with redis:// or rediss://, or be the path of a socket`,
+    );
+  }
+  if ('keyPrefix' in store.options) {
+    throw new ConfigurationError(
+      `${where}.options.keyPrefix" must not be set: the store's own "keyPrefix" does it`,
+    );
+  }
+}
+
+/** What the gateway itself reaches Redis with, without what is the gateway's alone. */
+export function redisOfGateway(
+  systemConfig: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const {
+    emulate: _emulate,
+    namespace: _namespace,
+    keyPrefix: _keyPrefix,
+    ...options
+  } = dbRedis(systemConfig);
+  return isObject(options['tls']) ? { ...options, tls: withFiles(options['tls']) } : options;
+}
+
+/** The gateway reads the files that its `tls` names, once, after its plugins have begun. */
+function withFiles(tls: JsonObject): JsonObject {
+  const read = { ...tls };
+  for (const name of ['key', 'cert', 'ca']) {
+    const file = tls[`${name}File`];
+    if (typeof file === 'string' && file !== '') read[name] ??= readFileSync(file);
+  }
+  return read;
+}
+
+/** The name that the gateway's admin port listens on, where it is one. */
+function adminHostsOfGateway({ admin }: JsonObject): readonly string[] {
+  if (!isObject(admin)) return [];
+  return [admin['host'], admin['hostname']].filter((name) => typeof name === 'string');
+}
+
+function hostNames(names: readonly string[]): readonly string[] {
+  return names.map((name) => name.toLowerCase().replace(/\.$/, ''));
+}
+
+function isEmulated(systemConfig: Readonly<Record<string, unknown>>): boolean {
+  return process.argv[2] === 'emulate' || dbRedis(systemConfig)['emulate'] === true;
+}
+
+function dbRedis(systemConfig: Readonly<Record<string, unknown>>): JsonObject {
+  const { db } = systemConfig;
+  return isObject(db) && isObject(db['redis']) ? db['redis'] : {};
+}

@@ -1,0 +1,104 @@
+import type { ServerResponse } from 'node:http';
+import type { BodyReason } from '../../shared/exchange.ts';
+import { RequestBody } from '../../shared/request-body.ts';
+import { Slabs } from '../../shared/bytes/slabs.ts';
+import { type Bounds, type HeldBody, holdBody, type Holding, nodeReading } from '../node/body.ts';
+import type { AppRequest } from '../node/host-request.ts';
+
+/**
+ * Reads the body and puts it back into `req`, so that whoever comes next reads it as though nobody
+ * had. What cannot be held flows on as it is. Where a parser has read it before, its body counts.
+ */
+export async function rereadBody(
+  req: AppRequest,
+  res: ServerResponse,
+  bounds: Bounds,
+): Promise<HeldBody | BodyReason> {
+  if (req.readableEnded) return parsedBody(req, bounds);
+  if (req.destroyed) return 'gone';
+  const held = await holdBody(req, bounds, (holding) => collect(req, holding, bounds));
+  // What nobody has read until the end would stay in memory as long as the connection.
+  res.once('close', () => {
+    if (req.readableFlowing === null) req.resume();
+  });
+  return held;
+}
+
+/**
+ * Reads while `req` is paused, and not beyond its last byte: a stream takes bytes back as long as it
+ * has not ended.
+ */
+function collect(
+  req: AppRequest,
+  holding: Holding,
+  { whenOver }: Bounds,
+): Promise<BodyReason | null> {
+  const { declared, slabs } = holding;
+  return new Promise((resolve) => {
+    const finish = (reason: BodyReason | null, last: Uint8Array | null = null) => {
+      req.off('readable', onReadable);
+      req.off('end', onEnd);
+      req.off('error', onGone);
+      req.off('close', onGone);
+      if (reason === 'gone') slabs.release();
+      else putBack(req, last === null ? slabs.chunks : [...slabs.chunks, last]);
+      // The bytes are in the request again, and with them in memory.
+      if (reason !== null && reason !== 'gone') whenOver(() => slabs.release());
+      resolve(reason);
+    };
+    const onReadable = () => {
+      while (req.readableLength > 0) {
+        const read: unknown = req.read();
+        const chunk = Buffer.isBuffer(read) ? read : Buffer.from(String(read), encodingOf(req));
+        const reason = holding.add(chunk);
+        if (reason !== null) return finish(reason, chunk);
+      }
+      if (req.complete || holding.isWhole) finish(null);
+    };
+    const onEnd = () => finish(null);
+    const onGone = () => finish('gone');
+
+    // Without a body there is nothing to put back, and who comes next shall see the end.
+    const isEmpty = declared === null ? req.headers['transfer-encoding'] === undefined : !declared;
+    if (isEmpty) return finish(null);
+    req.on('readable', onReadable);
+    req.once('end', onEnd);
+    req.once('error', onGone);
+    req.once('close', onGone);
+  });
+}
+
+function putBack(req: AppRequest, chunks: readonly Uint8Array[]): void {
+  const { readableEncoding: encoding } = req;
+  if (encoding === null) {
+    for (const chunk of chunks.toReversed()) req.unshift(chunk);
+    return;
+  }
+  // To a stream of text, which somebody asked for, only text can be given back.
+  const bytes = Buffer.concat(chunks);
+  if (bytes.length > 0) req.unshift(bytes.toString(encoding), encoding);
+}
+
+function encodingOf(req: AppRequest): BufferEncoding {
+  return req.readableEncoding ?? 'utf8';
+}
+
+/** What a body parser has made of the body: text as it was, JSON as `JSON.stringify` writes it. */
+function parsedBody(req: AppRequest, { maxBytes, account }: Bounds): HeldBody | BodyReason {
+  const bytes = bytesOf(req);
+  if (bytes === null) return 'not-json';
+  if (bytes.length > maxBytes) return 'request-too-large';
+  const slabs = new Slabs(account);
+  if (!slabs.add(bytes)) return 'buffer-limit';
+  const body = new RequestBody(slabs.chunks, nodeReading);
+  return { body, release: () => slabs.releaseBehind(body.idle) };
+}
+
+function bytesOf({ body, headers }: AppRequest): Uint8Array | null {
+  if (body instanceof Uint8Array) return body;
+  if (typeof body === 'string') return Buffer.from(body);
+  if (typeof body !== 'object' || body === null) return null;
+  // A form's fields would pass for the same members in JSON.
+  if (/x-www-form-urlencoded|multipart/i.test(headers['content-type'] ?? '')) return null;
+  return Buffer.from(JSON.stringify(body));
+}

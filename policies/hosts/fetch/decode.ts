@@ -1,0 +1,145 @@
+import type { ResponseObserver } from '../../shared/exchange.ts';
+import { Expansion } from '../../shared/bytes/expansion.ts';
+import { contentCodings } from '../../shared/format.ts';
+
+const maxQueuedBytes = 16 * 1024 * 1024;
+
+export type BodySink = Pick<ResponseObserver, 'chunk' | 'end' | 'abort' | 'isDone'>;
+
+/** What the platform's streams call the codings that they may know. */
+const formats: Readonly<Record<string, string>> = {
+  gzip: 'gzip',
+  'x-gzip': 'gzip',
+  deflate: 'deflate',
+  br: 'brotli',
+  zstd: 'zstd',
+};
+
+/**
+ * Passes a body on to `sink` without its content codings; one that cannot be undone is an abort,
+ * reason `encoding`, and one that nobody wants more of, or that unpacks without end, is `too-large`.
+ */
+export function decoding(contentEncoding: string, sink: BodySink): BodySink {
+  const codings = contentCodings(contentEncoding);
+  if (codings.length === 0 || sink.isDone) return sink;
+  const expansion = new Expansion();
+  const decoder = decoderFor(codings, (bytes) => {
+    if (!expansion.allows(bytes)) stop('too-large');
+    return open;
+  });
+  if (decoder === null) {
+    sink.abort('encoding');
+    return { isDone: true, chunk() {}, end() {}, abort() {} };
+  }
+  const writer = decoder.writable.getWriter();
+  let open = true;
+  let queued = 0;
+  const stop = (reason: Parameters<BodySink['abort']>[0]) => {
+    if (!open) return;
+    open = false;
+    writer.abort().catch(() => {});
+    sink.abort(reason);
+  };
+  const take = (bytes: Uint8Array) => {
+    if (open) sink.chunk(bytes);
+    if (open && sink.isDone) stop('too-large');
+    return open;
+  };
+  void pump(decoder.readable, take).then((whole) => {
+    if (!whole) return stop('encoding');
+    if (open) sink.end();
+    open = false;
+  });
+  return {
+    get isDone() {
+      return !open;
+    },
+    chunk(bytes) {
+      if (!open) return;
+      queued += bytes.length;
+      expansion.packed(bytes.length);
+      if (queued > maxQueuedBytes) return stop('buffer-limit');
+      const written = () => void (queued -= bytes.length);
+      writer.write(new Uint8Array(bytes)).then(written, () => stop('encoding'));
+    },
+    end() {
+      if (open) writer.close().catch(() => stop('encoding'));
+    },
+    abort: stop,
+  };
+}
+
+/** Whether `bytes`, the first of a body, are text already, whatever its `Content-Encoding` says. */
+export function isText(bytes: Uint8Array): boolean {
+  const start = bytes.subarray(0, 64);
+  // eslint-disable-next-line no-control-regex
+  const controls = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/;
+  try {
+    return !controls.test(
+      new TextDecoder('utf-8', { fatal: true }).decode(start, { stream: true }),
+    );
+  } catch {
+    return false;
+  }
+}
+
+interface Decoder {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<BufferSource>;
+}
+
+/**
+ * Null where this platform does not know one of the codings. `passes` is told how much each of them
+ * gives, and says whether it may go on.
+ */
+function decoderFor(
+  codings: readonly string[],
+  passes: (bytes: number) => boolean,
+): Decoder | null {
+  try {
+    // The coding that was applied last is undone first.
+    const [first, ...more] = codings.toReversed().map((coding): Decoder => {
+      return new DecompressionStream((formats[coding] ?? coding) as CompressionFormat);
+    });
+    if (first === undefined || more.length > 3) return null;
+    const readable = more.reduce<ReadableStream<Uint8Array>>(
+      (from, to) =>
+        from
+          .pipeThrough<Uint8Array>(to as ReadableWritablePair<Uint8Array, Uint8Array>)
+          .pipeThrough(gate(passes)),
+      first.readable.pipeThrough(gate(passes)),
+    );
+    return { readable, writable: first.writable };
+  } catch {
+    return null;
+  }
+}
+
+/** Lets pass what may, and then breaks the stream in both directions. */
+function gate(passes: (bytes: number) => boolean): TransformStream<Uint8Array, Uint8Array> {
+  return new TransformStream({
+    transform(bytes, controller) {
+      if (passes(bytes.length)) controller.enqueue(bytes);
+      else controller.error(new Error('More than anybody wants.'));
+    },
+  });
+}
+
+/** False where it broke off. `take` says whether it wants more. */
+async function pump(
+  readable: ReadableStream<Uint8Array>,
+  take: (bytes: Uint8Array) => boolean,
+): Promise<boolean> {
+  const reader = readable.getReader();
+  try {
+    for (;;) {
+      const { value } = await reader.read();
+      if (value === undefined) return true;
+      if (take(value)) continue;
+      await reader.cancel();
+      return false;
+    }
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,143 @@
+import type { Answer } from '../../shared/answer.ts';
+import { type ByteBudget, ClientAccount } from '../../shared/bytes/budget.ts';
+import { clientOf } from '../../shared/identity/client-of.ts';
+import type { BodyReason, Exchange, LlmRequest } from '../../shared/exchange.ts';
+import type { Identity } from '../../shared/identity/identity.ts';
+import { findProtocol } from '../../shared/protocols/index.ts';
+import type { Protocol } from '../../shared/protocols/protocol.ts';
+import type { RequestBody } from '../../shared/request-body.ts';
+import { type ReadBody, readBody } from './body.ts';
+
+export interface WebExchangeParts {
+  readonly protocol: Protocol;
+  readonly budget: ByteBudget;
+  readonly namespace: string | null;
+  /** Throws where it could not be told who asks. */
+  readonly identity: () => Identity;
+}
+
+/** What a client gets whose handler fails: the platforms answer that themselves. */
+const internalServerError = 500;
+
+/** One request to a fetch handler. */
+export class WebExchange implements Exchange {
+  readonly request: WebRequest;
+  status = internalServerError;
+  providerStatus: number | null = null;
+  served: Exchange['served'] = null;
+  answer: Promise<Answer> | null = null;
+  #isOver = false;
+  readonly #then: (() => void)[] = [];
+
+  constructor(request: Request, parts: WebExchangeParts) {
+    this.request = new WebRequest(request, parts, (then) => this.whenOver(then));
+  }
+
+  whenOver(then: () => void): void {
+    if (this.#isOver) then();
+    else this.#then.push(then);
+  }
+
+  /** The client has all that it will get. May be said more than once. */
+  over(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.request.release();
+    for (const then of this.#then) then();
+  }
+}
+
+/** By method and path; null for a request that the cache does not serve. */
+export function protocolOf(request: Request): Protocol | null {
+  return request.method === 'POST' ? findProtocol(new URL(request.url).pathname) : null;
+}
+
+export class WebRequest implements LlmRequest {
+  readonly protocol: Protocol;
+  readonly path: string;
+  readonly query: string;
+  readonly apiEndpoint: string | null;
+  /** A fetch handler's request has none. */
+  readonly requestId = null;
+  readonly forwardedUrl: string;
+  readonly account: ClientAccount;
+  readonly left: AbortSignal;
+  readonly whenOver: LlmRequest['whenOver'];
+  readonly #request: Request;
+  readonly #parts: WebExchangeParts;
+  #read: ReadBody | null = null;
+  readonly #host: string;
+  #headers: Readonly<Record<string, string>> | null = null;
+
+  constructor(request: Request, parts: WebExchangeParts, whenOver: LlmRequest['whenOver']) {
+    const { host, pathname, search } = new URL(request.url);
+    this.#host = host;
+    this.whenOver = whenOver;
+    this.#request = request;
+    this.#parts = parts;
+    this.protocol = parts.protocol;
+    this.path = pathname;
+    this.query = search;
+    this.forwardedUrl = `${pathname}${search}`;
+    this.apiEndpoint = parts.namespace;
+    const client = clientOf(this);
+    // Nobody knows the connection.
+    this.account = new ClientAccount(parts.budget, client === null ? [this] : [this, client]);
+    // Some platforms have none.
+    const signal = request.signal as AbortSignal | null | undefined;
+    this.left = signal ?? new AbortController().signal;
+  }
+
+  get identity(): Identity {
+    return this.#parts.identity();
+  }
+
+  header(name: string): string | undefined {
+    return this.#request.headers.get(name) ?? undefined;
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    return (this.#headers ??= this.#allHeaders());
+  }
+
+  get ownHeaders(): readonly string[] {
+    return Object.entries(this.headers).flat();
+  }
+
+  /** With the host that the url has: some platforms have no header for it. */
+  #allHeaders(): Record<string, string> {
+    const headers = Object.fromEntries(this.#request.headers);
+    const { host: told } = headers;
+    const host = told === undefined || told === this.#host ? this.#host : `${this.#host}, ${told}`;
+    return { ...headers, host };
+  }
+
+  async body(maxBytes: number): Promise<RequestBody | BodyReason> {
+    this.#read ??= await readBody(this.#request, maxBytes, this.account);
+    const { body } = this.#read;
+    if (typeof body === 'string') return body;
+    return body.length > maxBytes ? 'request-too-large' : body.within(maxBytes);
+  }
+
+  /**
+   * The request for the handler, with a body that nobody has read. With `ended` that is what tells
+   * the handler that nobody wants the answer, and not that this client has left.
+   */
+  forwarded(ended: AbortSignal | null): Request {
+    const again = this.#read?.again ?? null;
+    if (again === null && ended === null) return this.#request;
+    // The type of the platforms that have no `duplex` yet.
+    const init: RequestInit & { readonly duplex: 'half' } = {
+      duplex: 'half',
+      ...(again === null ? {} : { body: again }),
+      ...(ended === null ? {} : { signal: ended }),
+    };
+    return new Request(this.#request, init);
+  }
+
+  /** Lets go of the body. */
+  release(): void {
+    this.#read?.release();
+    this.#read = null;
+  }
+}

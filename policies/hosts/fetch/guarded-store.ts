@@ -1,0 +1,38 @@
+import { type CachedResponse, isEntry } from '../../llm-cache/entry.ts';
+import type { Relay } from '../../llm-cache/stores/relay.ts';
+import type { EntryStore } from '../../llm-cache/stores/store.ts';
+import type { FaultLog } from '../../shared/faults.ts';
+
+/** A store of somebody else's making, held to what a store promises. */
+export class GuardedStore implements EntryStore {
+  readonly #store: EntryStore;
+  readonly #faults: FaultLog;
+
+  constructor(store: EntryStore, faults: FaultLog) {
+    this.#store = store;
+    this.#faults = faults;
+  }
+
+  async get(key: string): Promise<CachedResponse | undefined> {
+    // Most stores of values say null.
+    const entry: unknown = (await this.#store.get(key)) ?? undefined;
+    if (entry === undefined || isEntry(entry)) return entry;
+    throw new TypeError('The store gave what is no entry.');
+  }
+
+  async set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean> {
+    return this.#store.set(key, entry, askedAt);
+  }
+
+  used(key: string, entry: CachedResponse): void {
+    try {
+      this.#store.used(key, entry);
+    } catch (error) {
+      this.#faults.report('llm-cache: the store could not be told of a use', error);
+    }
+  }
+
+  get relay(): Relay | undefined {
+    return this.#store.relay;
+  }
+}

@@ -1,0 +1,186 @@
+import type { FetchSettings } from '../../../schemas/fetch.ts';
+import { type Decision, isServed } from '../../llm-cache/decision.ts';
+import { Engine } from '../../llm-cache/engine.ts';
+import { mayBeBehind } from '../../llm-cache/flight.ts';
+import { Flights } from '../../llm-cache/flights.ts';
+import { CacheStats } from '../../llm-cache/stats.ts';
+import { MapStore } from '../../llm-cache/stores/map.ts';
+import type { EntryStore } from '../../llm-cache/stores/store.ts';
+import { deliver } from './deliver.ts';
+import type { Delivery } from './delivery.ts';
+import { PriceList } from '../../llm-usage/price-list.ts';
+import { type Arrival, Recorder } from '../../llm-usage/recorder.ts';
+import { AnswerWatch } from '../../shared/answer-watch.ts';
+import { type ByteBudget, budgetsOf } from '../../shared/bytes/budget.ts';
+import { applicationIdentity, type Identity } from '../../shared/identity/identity.ts';
+import type { Digest } from '../../shared/exchange.ts';
+import { FaultLog } from '../../shared/faults.ts';
+import type { Protocol } from '../../shared/protocols/protocol.ts';
+import { type BodyFacts, RequestBody } from '../../shared/request-body.ts';
+import { SharedBodies } from '../../shared/bytes/shared-bodies.ts';
+import { webDigest } from './digest.ts';
+import { WebExchange } from './exchange.ts';
+import { GuardedStore } from './guarded-store.ts';
+import { type LlmCacheOptions, readOptions, requireHandler } from './options.ts';
+import { type WaitUntil, waitUntilOf } from './wait.ts';
+
+/** What answers requests: `Deno.serve`, Hono, Bun, workers. */
+export type FetchHandler<Rest extends readonly unknown[]> = (
+  request: Request,
+  ...rest: Rest
+) => Response | Promise<Response>;
+
+/** Looked up at each call: what stands for the clock may change. */
+const now = () => Date.now();
+
+/** A handler with the cache in front of it. */
+export class CachedHandler<Rest extends readonly unknown[]> {
+  readonly #handler: FetchHandler<Rest>;
+  readonly #options: LlmCacheOptions<Rest>;
+  readonly #settings: FetchSettings;
+  readonly #store: EntryStore;
+  readonly #engine: Engine;
+  readonly #recorder: Recorder | null;
+  readonly #budget: ByteBudget;
+  readonly #reserve: ByteBudget;
+  readonly #faults = new FaultLog(console);
+  readonly #stats = new CacheStats();
+
+  constructor(handler: FetchHandler<Rest>, options: LlmCacheOptions<Rest>) {
+    requireHandler(handler);
+    const settings = readOptions(options);
+    const digest = webDigest(settings.scopeSecret ?? null);
+    this.#handler = handler;
+    // Whatever becomes of the caller's own.
+    this.#options = { ...options };
+    this.#settings = settings;
+    this.#store =
+      options.store === undefined
+        ? new MapStore({ maxBytes: settings.maxBytes, now })
+        : new GuardedStore(options.store, this.#faults);
+    const { bodies, reserve } = budgetsOf(settings.bufferedBytes);
+    this.#budget = bodies;
+    this.#reserve = reserve;
+    this.#recorder = this.#openBooks(digest);
+    this.#engine = new Engine({
+      store: this.#store,
+      flights: new Flights(),
+      settings: { ...settings, store: 'default' },
+      digest,
+      // A handler may go by it.
+      forwardsHost: () => true,
+      reserve,
+      bodies: new SharedBodies(bodies),
+      timings: { lookup() {}, store() {}, firstByte() {} },
+      faults: this.#faults,
+      now,
+    });
+  }
+
+  /** Answers a request of `protocol`. Rejects with what the handler throws. */
+  async answer(request: Request, rest: Rest, protocol: Protocol): Promise<Response> {
+    const arrival = this.#recorder?.arrive();
+    const exchange = new WebExchange(request, {
+      protocol,
+      budget: this.#budget,
+      namespace: this.#settings.namespace ?? null,
+      identity: await this.#identityOf(request, rest),
+    });
+    const tally = this.#stats.of('fetch', protocol.name);
+    const recorded = arrival && this.#recorded(exchange, arrival, await this.#read(exchange));
+    const delivery: Delivery = {
+      exchange,
+      tally,
+      maxBehind: mayBeBehind(this.#settings.maxResponseBytes),
+      store: this.#store,
+      faults: this.#faults,
+      now,
+      watch: this.#watch(exchange),
+      handle: async (forwarded) => this.#handler(forwarded, ...rest),
+    };
+    const answer = async (decision: Decision): Promise<Response> => {
+      const pending = recorded === undefined ? [] : [recorded];
+      if ('concluded' in decision) pending.push(decision.concluded);
+      if (pending.length > 0) void this.#wait(Promise.all(pending), rest);
+      const response = await deliver(decision, delivery);
+      const key = 'key' in decision ? decision.key : null;
+      // A head of another protocol is not ours to change.
+      if (this.#settings.debugHeaders && key !== null && response.status !== 101) {
+        response.headers.set('X-Cache-Key', key);
+      }
+      return response;
+    };
+    const decision = await this.#engine.decide(exchange.request, tally);
+    try {
+      return await answer(decision);
+    } catch (error) {
+      if (!isServed(decision)) {
+        // Nothing else lets go of what is held for it.
+        exchange.over();
+        throw error;
+      }
+      this.#faults.report('llm-cache: an answer could not be delivered', error);
+      exchange.served = null;
+      return answer(await this.#engine.decideAgain(exchange.request, tally));
+    }
+  }
+
+  #openBooks(digest: Digest): Recorder | null {
+    const { record } = this.#options;
+    if (record === undefined) return null;
+    const { provider = null, prices } = this.#settings;
+    const parts = { record, provider, digest, faults: this.#faults };
+    const defer = (step: () => void) => step();
+    return new Recorder({ ...parts, prices: new PriceList(prices), defer });
+  }
+
+  /** Resolves when the record of the exchange has been taken. */
+  #recorded(exchange: WebExchange, arrival: Arrival, read: BodyFacts | null): Promise<void> {
+    return new Promise((resolve) => {
+      exchange.whenOver(() => this.#recorder?.record(exchange, arrival, read, resolve));
+    });
+  }
+
+  /** What the books go by of the body; null where it could not be held. */
+  async #read({ request }: WebExchange): Promise<BodyFacts | null> {
+    if (this.#recorder === null) return null;
+    const body = await request.body(this.#settings.maxRequestBytes);
+    return body instanceof RequestBody ? body.facts(request.protocol) : null;
+  }
+
+  /** Reads an answer that no flight reads, where there are books to write it down. */
+  #watch({ request }: WebExchange): AnswerWatch | null {
+    if (this.#recorder === null) return null;
+    const { maxResponseBytes: maxBytes } = this.#settings;
+    return new AnswerWatch(request.protocol, {
+      keep: false,
+      maxBytes,
+      budget: request.account,
+      reserve: this.#reserve,
+    });
+  }
+
+  async #identityOf(request: Request, rest: Rest): Promise<() => Identity> {
+    const { consumer } = this.#options;
+    if (consumer === undefined) return () => 'none';
+    try {
+      // Looked at once: no consumer becomes another before the answer is stored.
+      const identity = applicationIdentity(await consumer(request, ...rest));
+      return () => identity;
+    } catch (error) {
+      return () => {
+        throw error;
+      };
+    }
+  }
+
+  /** A platform that will not wait loses a record or an entry, and no answer. */
+  async #wait(promise: Promise<unknown>, rest: Rest): Promise<void> {
+    try {
+      const wait: WaitUntil | null = this.#options.waitUntil ?? waitUntilOf(rest);
+      await wait?.(promise);
+    } catch (error) {
+      this.#faults.report('llm-cache: the platform does not wait', error);
+    }
+  }
+}

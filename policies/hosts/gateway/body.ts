@@ -1,0 +1,136 @@
+import { PassThrough, pipeline, Readable } from 'node:stream';
+import type { Slabs } from '../../shared/bytes/slabs.ts';
+import type { BodyReason } from '../../shared/exchange.ts';
+import { isObject, type JsonObject } from '../../shared/json/json.ts';
+import type { RequestBody } from '../../shared/request-body.ts';
+import { type Bounds, type HeldBody, holdBody, type Holding } from '../node/body.ts';
+import { decodeNow } from '../node/decode.ts';
+import { inTurn } from '../node/turn.ts';
+import type { GatewayRequest } from './types.ts';
+
+/** Reads the body that will be forwarded. What cannot be held flows on as it is. */
+export async function readBody(
+  req: GatewayRequest,
+  bounds: Bounds,
+): Promise<HeldBody | BodyReason> {
+  const source = req.egContext.requestStream ?? req;
+  // Read by an earlier policy, and offered to nobody: there is nothing to know it by.
+  if (source.readableEnded) return 'not-json';
+  if (source.destroyed) return 'gone';
+  return holdBody(req, bounds, (holding) => collect(req, source, holding, bounds.whenOver));
+}
+
+/** Reads until the end, the declared length (a stream put there by request-transformer never ends) or a bound. */
+function collect(
+  req: GatewayRequest,
+  source: Readable,
+  holding: Holding,
+  whenOver: Bounds['whenOver'],
+): Promise<BodyReason | null> {
+  return new Promise((resolve) => {
+    const finish = (reason: BodyReason | null) => {
+      source.off('data', onData);
+      source.off('end', onEnd);
+      source.off('error', onGone);
+      source.off('close', onGone);
+      if (reason === 'gone') holding.slabs.release();
+      inTurn(() => resolve(reason));
+    };
+    const onData = (chunk: Buffer) => {
+      const reason = holding.add(chunk);
+      if (reason !== null) passOn(req, source, { slabs: holding.slabs, chunk, whenOver });
+      if (reason !== null || holding.isWhole) finish(reason);
+    };
+    const onEnd = () => finish(null);
+    const onGone = () => finish('gone');
+
+    if (holding.declared === 0) {
+      source.resume();
+      finish(null);
+      return;
+    }
+    source.on('data', onData);
+    source.once('end', onEnd);
+    source.once('error', onGone);
+    source.once('close', onGone);
+  });
+}
+
+/** What was read already, and then the rest. What was read is held until it has gone on. */
+function passOn(
+  req: GatewayRequest,
+  source: Readable,
+  read: { readonly slabs: Slabs; readonly chunk: Buffer; readonly whenOver: Bounds['whenOver'] },
+): void {
+  const { slabs, chunk, whenOver } = read;
+  source.pause();
+  const rest = new PassThrough();
+  const pieces = slabs.chunks;
+  const reader = slabs.reader();
+  slabs.release();
+  // When one has been taken the next is asked for, and the one before is let go of.
+  const taken = () => {
+    if (reader.next() === null) reader.close();
+  };
+  taken();
+  for (const piece of pieces) rest.write(piece, taken);
+  rest.write(chunk);
+  rest.once('close', () => reader.close());
+  whenOver(() => reader.close());
+  // A source that breaks off breaks what follows it.
+  pipeline(source, rest, () => {});
+  req.egContext.requestStream = rest;
+}
+
+/** Bytes that were read before; nothing happens as long as nobody reads them. */
+class Again extends Readable {
+  #chunks: readonly Uint8Array[];
+
+  constructor(chunks: readonly Uint8Array[]) {
+    super();
+    this.#chunks = chunks;
+  }
+
+  override _read(): void {
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    for (const chunk of chunks) if (chunk.length > 0) this.push(chunk);
+    this.push(null);
+  }
+}
+
+/** Offers a body that was read again, to the proxy policy and to later body parsers. */
+export function offerBody(req: GatewayRequest, body: RequestBody): void {
+  req.egContext.requestStream = new Again(body.chunks);
+
+  // A later policy may change what it is given: it gets a parse of its own, when it asks.
+  Object.defineProperty(req, 'body', {
+    configurable: true,
+    enumerable: true,
+    get() {
+      const value: unknown = parsed(body);
+      this.body = value;
+      return value;
+    },
+    set(value: unknown) {
+      const plain = { configurable: true, enumerable: true, writable: true, value };
+      Object.defineProperty(req, 'body', plain);
+    },
+  });
+  req._body = true;
+}
+
+/** Its JSON object; an empty one where it is none. */
+function parsed({ chunks, coded }: RequestBody): JsonObject {
+  const bytes = Buffer.concat(chunks);
+  const plain = coded === null ? bytes : decodeNow(coded.coding, bytes, coded.maxBytes);
+  if (plain === null) return {};
+  try {
+    // A byte order mark is kept, so that it fails as JSON: RFC 8259 forbids it.
+    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+    const value: unknown = JSON.parse(decoder.decode(plain));
+    return isObject(value) ? value : {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,97 @@
+import { isObject } from '../../shared/json/json.ts';
+import { conditionsIn, type Pipeline, type Step } from '../pipelines.ts';
+
+const ours = new Set(['llm-usage', 'llm-cache']);
+const auth = new Set(['key-auth', 'basic-auth', 'jwt', 'oauth2', 'oauth2-introspect']);
+const ends = new Set(['proxy', 'terminate']);
+/** The gateway's policies that let nobody in. */
+const plain = new Set([
+  ...ends,
+  'cors',
+  'expression',
+  'headers',
+  'log',
+  'rate-limit',
+  'request-transformer',
+  'response-transformer',
+]);
+
+/** What in the order of a pipeline's policies is likely a mistake, a sentence each. */
+export function orderWarnings(pipeline: Pipeline): string[] {
+  const { steps } = pipeline;
+  const cacheAt = steps.findIndex((step) => step.policy === 'llm-cache');
+  const warnings: string[] = [];
+  const warn = (text: string) => warnings.push(`pipeline "${pipeline.name}": ${text}`);
+
+  steps.forEach((step, at) => {
+    const behindCache = cacheAt >= 0 && at > cacheAt;
+    if (step.policy === 'llm-usage' && behindCache) {
+      warn('llm-usage stands behind llm-cache, so hits are not recorded; put it before');
+    }
+    if (auth.has(step.policy) && behindCache) {
+      warn(
+        `${step.policy} stands behind llm-cache, so hits are answered without it; put it before`,
+      );
+    }
+    if (step.policy === 'cors' && behindCache) {
+      warn('cors stands behind llm-cache, so hits are answered without its headers; put it before');
+    }
+    if (ours.has(step.policy)) {
+      const end = steps.slice(0, at).find(endsPipeline);
+      if (end !== undefined) {
+        warn(`${step.policy} stands behind ${end.policy}, where it never runs; put it before`);
+      }
+      if (conditionsIn(step.condition).some(({ name }) => name === 'json-schema')) {
+        warn(
+          `the json-schema condition on ${step.policy} keeps it from ever running (the gateway mounts such a policy behind the proxy); use llm-request`,
+        );
+      }
+    }
+    if (rewritesBody(step)) {
+      const before = steps.slice(0, at).find((earlier) => ours.has(earlier.policy));
+      if (before !== undefined) {
+        warn(
+          `request-transformer rewrites the body behind ${before.policy}, which does not see the change; put it before`,
+        );
+      }
+    }
+  });
+  const open = steps.slice(0, cacheAt).every(({ policy }) => !mayAuthenticate(policy));
+  if (open && steps.some(sharesAnonymously)) {
+    warn(
+      'no policy authenticates before llm-cache, so callers without a credential share one scope and get one another’s answers; put one before (key-auth, jwt, …), or say who may share with scope: credential or scope: shared',
+    );
+  }
+  return [...new Set(warnings)];
+}
+
+/** What another plugin brings may do so; the gateway's own other policies do not. */
+function mayAuthenticate(policy: string): boolean {
+  return !ours.has(policy) && !plain.has(policy);
+}
+
+/** Under a condition that asks for a consumer, none is anonymous. */
+function sharesAnonymously({ policy, action, condition }: Step): boolean {
+  if (policy !== 'llm-cache' || isAuthenticated(condition)) return false;
+  return !isObject(action) || action['scope'] === undefined || action['scope'] === 'auto';
+}
+
+function isAuthenticated(condition: unknown): boolean {
+  if (!isObject(condition)) return false;
+  const { name, conditions } = condition;
+  if (name === 'authenticated') return true;
+  return name === 'allOf' && Array.isArray(conditions) && conditions.some(isAuthenticated);
+}
+
+function rewritesBody(step: Step): boolean {
+  return (
+    step.policy === 'request-transformer' &&
+    isObject(step.action) &&
+    step.action['body'] !== undefined
+  );
+}
+
+/** The gateway takes a condition that is null for none. */
+function endsPipeline(step: Step): boolean {
+  return ends.has(step.policy) && (step.condition === undefined || step.condition === null);
+}

@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { llmNoCache } from '../../../conditions/llm-no-cache.ts';
+import { llmRequest } from '../../../conditions/llm-request.ts';
+import { adminRoutes } from '../../admin/routes.ts';
+import { llmCachePolicy, llmUsagePolicy } from './policies.ts';
+import { gatewayConfiguration } from '../configuration.ts';
+import { orderWarnings } from './order-warnings.ts';
+import { readPipelines } from '../pipelines.ts';
+import { Runtime } from '../runtime.ts';
+import type { PluginContext } from './types.ts';
+import { flushAtExit } from './shutdown.ts';
+import type { Log } from '../../shared/log.ts';
+
+let runtime: Runtime | null = null;
+
+/**
+ * What the gateway calls at its start and again at every reload of its configuration. A
+ * configuration that cannot be used stops the start, or leaves the old one serving. `root` is the
+ * package's folder.
+ */
+export function init(context: PluginContext, root: string): void {
+  const current = (runtime ??= begin(context.logger));
+  context.registerPolicy(llmUsagePolicy(() => current.services()));
+  context.registerPolicy(llmCachePolicy(() => current.services()));
+  context.registerCondition(llmRequest);
+  context.registerCondition(llmNoCache);
+  // The admin app is built once: at a reload nobody looks at these.
+  context.registerAdminRoute(
+    adminRoutes({
+      current: () => current.admin(),
+      pageFolder: join(root, 'dist/policies/admin/page'),
+      version: versionIn(root),
+      faults: current.faults,
+      hosts: () => current.adminHosts(),
+    }),
+  );
+  try {
+    const pipelines = readPipelines(context.config.gatewayConfig);
+    current.configure(gatewayConfiguration(context, pipelines));
+    for (const warning of pipelines.flatMap(orderWarnings)) context.logger.warn(warning);
+  } catch (error) {
+    // Thrown from here it would only be logged, and the start go on without the plugin.
+    context.registerGatewayRoute(() => {
+      throw error;
+    });
+  }
+}
+
+function begin(log: Log): Runtime {
+  const begun = new Runtime(log);
+  flushAtExit(
+    () => begun.finish(),
+    () => begun.flushSync(),
+  );
+  return begun;
+}
+
+function versionIn(root: string): string {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    readonly version: string;
+  };
+  return version;
+}

@@ -1,0 +1,31 @@
+import { llmCacheSchema, type LlmCacheSettings } from '../../../schemas/llm-cache.ts';
+import { llmUsageSchema, type LlmUsageSettings } from '../../../schemas/llm-usage.ts';
+import { validate } from '../../../schemas/validate.ts';
+import { cacheMiddleware, type LlmCacheServices } from '../node/cache-middleware.ts';
+import { type LlmUsageServices, usageMiddleware } from '../node/usage-middleware.ts';
+import { gatewayHostRequest } from './request.ts';
+import type { Policy } from './types.ts';
+
+/** The `llm-usage` policy: one record a request, whoever answers it. */
+export function llmUsagePolicy(current: () => LlmUsageServices): Policy {
+  return {
+    name: 'llm-usage',
+    schema: llmUsageSchema,
+    policy: ({ getCommonAuthCallback: _gateways, ...action }) => {
+      const settings = validate<LlmUsageSettings>(llmUsageSchema, action, 'llm-usage');
+      return usageMiddleware(settings, current(), gatewayHostRequest);
+    },
+  };
+}
+
+/** The `llm-cache` policy: answers identical requests from the cache. */
+export function llmCachePolicy(current: () => LlmCacheServices): Policy {
+  return {
+    name: 'llm-cache',
+    schema: llmCacheSchema,
+    policy: ({ getCommonAuthCallback: _gateways, ...action }) => {
+      const settings = validate<LlmCacheSettings>(llmCacheSchema, action, 'llm-cache');
+      return cacheMiddleware(settings, current(), gatewayHostRequest);
+    },
+  };
+}

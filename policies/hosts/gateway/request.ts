@@ -1,0 +1,53 @@
+import type { BodyReason } from '../../shared/exchange.ts';
+import { gatewayIdentity, type Identity } from '../../shared/identity/identity.ts';
+import type { RequestBody } from '../../shared/request-body.ts';
+import type { Bounds, HeldBody } from '../node/body.ts';
+import type { HostRequest } from '../node/host-request.ts';
+import { offerBody, readBody } from './body.ts';
+import type { GatewayRequest } from './types.ts';
+
+/** A request as Express Gateway carries it. */
+export function gatewayHostRequest(req: GatewayRequest): HostRequest {
+  return new GatewayHostRequest(req);
+}
+
+class GatewayHostRequest implements HostRequest {
+  readonly #req: GatewayRequest;
+
+  constructor(req: GatewayRequest) {
+    this.#req = req;
+  }
+
+  get apiEndpoint(): string | null {
+    return this.#req.egContext.apiEndpoint?.apiEndpointName ?? null;
+  }
+
+  get identity(): Identity {
+    return gatewayIdentity(this.#req.egContext.consumer);
+  }
+
+  get requestId(): string | null {
+    return this.#req.egContext.requestID ?? null;
+  }
+
+  get forwardedUrl(): string {
+    return this.#req.url ?? '';
+  }
+
+  get offered(): unknown {
+    return this.#req.egContext.requestStream;
+  }
+
+  read(bounds: Bounds): Promise<HeldBody | BodyReason> {
+    return readBody(this.#req, bounds);
+  }
+
+  offer(body: RequestBody): void {
+    offerBody(this.#req, body);
+  }
+
+  /** What the proxy policy says; another policy's failure is not the upstream's. */
+  isFailure(status: number, text: unknown): boolean {
+    return status === 502 && String(text) === 'Bad gateway.';
+  }
+}

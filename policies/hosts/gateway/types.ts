@@ -1,0 +1,46 @@
+import type { Readable } from 'node:stream';
+import type { AppRequest, Middleware } from '../node/host-request.ts';
+import type { Log } from '../../shared/log.ts';
+
+// The few types of Express Gateway that the plugin touches; the gateway's own do not compile.
+
+export interface EgContext {
+  readonly requestID?: string;
+  /** Whoever an auth policy let in: a consumer, or the bare payload of a token. */
+  readonly consumer?: unknown;
+  readonly apiEndpoint?: { readonly apiEndpointName?: string };
+  /** What the proxy policy sends instead of the request's own body. */
+  requestStream?: Readable;
+}
+
+export interface GatewayRequest extends AppRequest {
+  readonly egContext: EgContext;
+  /** Set by whoever read the body, so that later body parsers let it be. */
+  _body?: boolean;
+}
+
+export interface Policy {
+  readonly name: string;
+  readonly schema: object;
+  readonly policy: (action: Readonly<Record<string, unknown>>) => Middleware<GatewayRequest>;
+}
+
+export interface Condition {
+  readonly name: string;
+  readonly schema: object;
+  /** The gateway tells a condition by its two parameters. */
+  readonly handler: (req: GatewayRequest, config: Readonly<Record<string, unknown>>) => boolean;
+}
+
+export interface PluginContext {
+  readonly logger: Log;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly config: {
+    readonly systemConfig: Readonly<Record<string, unknown>>;
+    readonly gatewayConfig: Readonly<Record<string, unknown>>;
+  };
+  registerPolicy(policy: Policy): void;
+  registerCondition(condition: Condition): void;
+  registerGatewayRoute(route: (app: unknown) => void): void;
+  registerAdminRoute(route: (app: never) => void): void;
+}

@@ -1,0 +1,127 @@
+import type { Transform } from 'node:stream';
+import * as zlib from 'node:zlib';
+import type { ResponseObserver } from '../../shared/exchange.ts';
+import { Expansion } from '../../shared/bytes/expansion.ts';
+import { contentCodings } from '../../shared/format.ts';
+
+const maxQueuedBytes = 16 * 1024 * 1024;
+
+type BodySink = Pick<ResponseObserver, 'chunk' | 'end' | 'abort' | 'isDone'>;
+
+/**
+ * Passes a body on to `sink` without its content codings; one that cannot be undone is an abort,
+ * reason `encoding`, and one that nobody wants more of, or that unpacks without end, is `too-large`.
+ */
+export function decoding(contentEncoding: string, sink: BodySink): BodySink {
+  const codings = contentCodings(contentEncoding);
+  if (codings.length === 0 || sink.isDone) return sink;
+
+  // The coding that was applied last is undone first.
+  const decoders = codings.toReversed().slice(0, 4).map(decoderFor);
+  let open = true;
+  const stop = (reason: Parameters<BodySink['abort']>[0]) => {
+    if (!open) return;
+    open = false;
+    for (const decoder of decoders) decoder?.destroy();
+    sink.abort(reason);
+  };
+  const whole = decoders.filter((decoder) => decoder !== null);
+  const [first] = whole;
+  const last = whole.at(-1);
+  if (whole.length !== codings.length || first === undefined || last === undefined) {
+    stop('encoding');
+    return { isDone: true, chunk() {}, end() {}, abort() {} };
+  }
+  const expansion = new Expansion();
+  for (const decoder of whole) {
+    decoder.on('error', () => stop('encoding'));
+    decoder.on('data', ({ length }: Buffer) => {
+      if (!expansion.allows(length)) stop('too-large');
+    });
+  }
+  whole.reduce((from, to) => from.pipe(to));
+  last.on('data', (bytes: Buffer) => {
+    if (!open) return;
+    sink.chunk(bytes);
+    if (sink.isDone) stop('too-large');
+  });
+  let fed = 0;
+  let decoded = false;
+  let closed = false;
+  const conclude = () => {
+    if (!open || !decoded || !closed) return;
+    // Bytes behind the end of the coding are none of the body that a client would get.
+    if (first.bytesWritten < fed) return stop('encoding');
+    open = false;
+    sink.end();
+  };
+  last.on('end', () => {
+    decoded = true;
+    conclude();
+  });
+  return {
+    get isDone() {
+      return !open;
+    },
+    chunk(bytes) {
+      if (!open) return;
+      fed += bytes.length;
+      expansion.packed(bytes.length);
+      if (decoded) return stop('encoding');
+      first.write(bytes);
+      if (first.writableLength > maxQueuedBytes) stop('buffer-limit');
+    },
+    end() {
+      closed = true;
+      if (decoded) conclude();
+      else if (open) first.end();
+    },
+    abort: stop,
+  };
+}
+
+/** The same of a whole body, at once; null where it cannot be undone, or not within `maxBytes`. */
+export function decodeNow(
+  contentEncoding: string,
+  bytes: Uint8Array,
+  maxBytes: number,
+): Uint8Array | null {
+  const bound = { maxOutputLength: maxBytes };
+  try {
+    return contentCodings(contentEncoding)
+      .toReversed()
+      .reduce((coded, coding) => {
+        switch (coding) {
+          case 'gzip':
+          case 'x-gzip':
+            return zlib.gunzipSync(coded, bound);
+          case 'deflate':
+            return zlib.inflateSync(coded, bound);
+          case 'br':
+            return zlib.brotliDecompressSync(coded, bound);
+          default:
+            throw new Error('unknown');
+        }
+      }, bytes);
+  } catch {
+    return null;
+  }
+}
+
+type Decoder = Transform & zlib.Zlib;
+
+function decoderFor(coding: string): Decoder | null {
+  switch (coding) {
+    case 'gzip':
+    case 'x-gzip':
+      return zlib.createGunzip();
+    case 'deflate':
+      return zlib.createInflate();
+    case 'br':
+      return zlib.createBrotliDecompress();
+    case 'zstd':
+      return 'createZstdDecompress' in zlib ? (zlib.createZstdDecompress as () => Decoder)() : null;
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,259 @@
+import { type ClientRequest, IncomingMessage, type ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { FaultLog } from '../../shared/faults.ts';
+import { breakOff } from './response-end.ts';
+
+/** Answers in place of an upstream that fails before its first byte. */
+export interface StandIn {
+  /** Whether an upstream's answer with that status is a failure. */
+  isFailing(status: number): boolean;
+  /** Whether an answer that comes from no upstream says that the upstream cannot be reached. */
+  isFailure(status: number, text: unknown): boolean;
+  /** `status` is the one that the upstream gave; null where it failed without one. */
+  answer(status: number | null): void;
+}
+
+const guards = new WeakMap<ServerResponse, ResponseGuard>();
+
+/** The guard of a response, one for all policies that see it. */
+export function guardOf(
+  req: IncomingMessage,
+  res: ServerResponse,
+  faults: FaultLog,
+): ResponseGuard {
+  let guard = guards.get(res);
+  if (guard === undefined) {
+    guard = new ResponseGuard(req, res, faults);
+    guards.set(res, guard);
+  }
+  return guard;
+}
+
+/**
+ * Holds a response that passes an upstream's message on to that message's own end. A proxy's error
+ * handler ends the response of a message that broke off, and some go on to write behind the end;
+ * here such a response breaks off after its head, and is a clean failure before it.
+ */
+export class ResponseGuard {
+  /** The upstream's message; null as long as none is passed on. */
+  message: IncomingMessage | null = null;
+  /** Called when the upstream's message comes. */
+  onMessage: (message: IncomingMessage) => void = () => {};
+  /** Called when the answer will not come to its end. */
+  onFailure: () => void = () => {};
+  readonly #res: ServerResponse;
+  readonly #faults: FaultLog;
+  /** The message, as long as its end is to be the response's. */
+  #passing: IncomingMessage | null = null;
+  #standIn: StandIn | null = null;
+  #hasFailed = false;
+  #clientLeft = false;
+  /** `replacing`: only what stands in is written. `closed`: nothing is. */
+  #state: 'open' | 'replacing' | 'closed' = 'open';
+  #isInstalled = false;
+
+  constructor(req: IncomingMessage, res: ServerResponse, faults: FaultLog) {
+    this.#res = res;
+    this.#faults = faults;
+    res.on('pipe', (source: Readable) => {
+      if (source instanceof IncomingMessage && source !== req) this.#take(source);
+    });
+    res.on('unpipe', (source: Readable) => {
+      // Another policy answers in the upstream's place.
+      if (source === this.#passing && !this.#hasFailed && !this.#isGone) this.#passing = null;
+    });
+  }
+
+  /** The call has failed, and no answer in its place has come to its end yet. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  /** From now on the answer may go on without a client. */
+  clientLeft(): void {
+    this.#clientLeft = true;
+  }
+
+  /** Lets `standIn` answer for an upstream that fails before its first byte; `giveUp` ends the call. */
+  replaceFailures(standIn: StandIn, giveUp: () => void): void {
+    this.#standIn = standIn;
+    this.#install();
+    // Without a listener Node closes the connection of a client whose upstream takes too long.
+    this.#res.once('timeout', () => {
+      if (this.#res.headersSent || this.#state !== 'open') return breakOff(this.#res);
+      this.#replace(null);
+      giveUp();
+    });
+  }
+
+  #take(message: IncomingMessage): void {
+    const res = this.#res;
+    this.message = message;
+    if (this.#state === 'closed') return discard(message, res);
+    const status = message.statusCode ?? 0;
+    if (this.#isOpen && this.#standIn?.isFailing(status)) {
+      discard(message, res);
+      return this.#replace(status);
+    }
+    this.#passing = message;
+    this.#install();
+    // Before the proxy's own handler, which ends the response.
+    callOf(message)?.prependListener('error', (error) => this.#callFailed(message, error));
+    message.once('close', () => this.#fail());
+    this.onMessage(message);
+  }
+
+  #install(): void {
+    if (this.#isInstalled) return;
+    this.#isInstalled = true;
+    const res = this.#res;
+    const { writeHead, write, end } = res;
+    res.writeHead = (...args: unknown[]) => {
+      if (!this.#overrules(Number(args[0]), undefined, false)) Reflect.apply(writeHead, res, args);
+      return res;
+    };
+    res.write = ((...args: unknown[]) => {
+      if (this.#overrules(res.statusCode, args[0], false)) return unsaid(args);
+      try {
+        return Reflect.apply(write, res, args) as boolean;
+      } catch (error) {
+        return this.#threw(error);
+      }
+    }) as typeof res.write;
+    res.end = ((...args: unknown[]) => {
+      if (this.#overrules(res.statusCode, args[0], true)) unsaid(args);
+      else {
+        try {
+          Reflect.apply(end, res, args);
+        } catch (error) {
+          this.#threw(error);
+        }
+      }
+      return res;
+    }) as typeof res.end;
+    // What is written behind the end by a wrapper that is late must not end the process.
+    res.on('error', (error) => {
+      this.#faults.report('llm-cache: a response was written to after its end', error);
+    });
+  }
+
+  /** Whether what is about to be said must not be: it is no word of the upstream that answers. */
+  #overrules(status: number, text: unknown, isEnd: boolean): boolean {
+    if (this.#state !== 'open') return this.#state === 'closed';
+    const message = this.#passing;
+    if (message === null) return this.#isUnreachable(status, text);
+    if (message.readableEnded || !(isEnd || this.#hasFailed)) return false;
+    // A whole message goes on to its own end, whatever became of the call behind it.
+    if (!this.#hasFailed && message.complete && this.#res.headersSent) return true;
+    if (!this.#hasFailed) this.#fail();
+    if (this.#state !== 'open') return true;
+    if (this.#standIn === null && status !== message.statusCode) {
+      // An error handler's own answer, before the upstream's first byte.
+      this.#passing = null;
+      message.destroy();
+      return false;
+    }
+    this.#replace(null);
+    return true;
+  }
+
+  #isUnreachable(status: number, text: unknown): boolean {
+    const isFailure = this.message === null && this.#isOpen;
+    if (!isFailure || !this.#standIn?.isFailure(status, text)) return false;
+    this.#replace(null);
+    return true;
+  }
+
+  /** A wrapper has thrown: within a pipe nothing but the process would catch it. */
+  #threw(error: unknown): true {
+    if (this.#passing === null) throw error;
+    this.#faults.report('llm-cache: a response could not be written', error);
+    this.#fail();
+    return true;
+  }
+
+  #callFailed(message: IncomingMessage, error: NodeJS.ErrnoException): void {
+    // RFC 9112, section 9.5: an upstream may answer and close before it has read the whole request.
+    // After bytes that follow a whole message, the length that it declared is not to be trusted.
+    if (message.complete && !error.code?.startsWith('HPE_')) {
+      if (this.#isOpen && this.#passing === message) this.#res.writeHead(this.#res.statusCode);
+    } else this.#fail();
+  }
+
+  /** The message has broken off, or does not come to its end by itself. */
+  #fail(): void {
+    const message = this.#passing;
+    if (message === null || message.readableEnded || this.#hasFailed) return;
+    this.#hasFailed = true;
+    const res = this.#res;
+    if (this.#isGone) return this.#close();
+    message.unpipe(res);
+    if (res.headersSent) {
+      this.#close();
+      return breakOff(res);
+    }
+    for (const name in message.headers) res.removeHeader(name);
+    res.statusMessage = '';
+    // The proxy's error handler comes first: an application may have an answer of its own.
+    setImmediate(() => {
+      if (this.#passing !== null && this.#state === 'open') this.#replace(null);
+    });
+  }
+
+  /** Answers before the head has gone out: with what stands in, else with a 502. */
+  #replace(status: number | null): void {
+    if (this.#isGone) return this.#close();
+    this.#state = 'replacing';
+    try {
+      if (this.#standIn === null) this.#badGateway();
+      else this.#standIn.answer(status);
+    } catch (error) {
+      this.#faults.report('llm-cache: a response could not be written', error);
+      breakOff(this.#res);
+    }
+    this.#state = 'closed';
+    this.#passing?.destroy();
+  }
+
+  #badGateway(): void {
+    const res = this.#res;
+    for (const name of ['content-encoding', 'content-length', 'transfer-encoding', 'etag']) {
+      res.removeHeader(name);
+    }
+    res.statusCode = 502;
+    res.statusMessage = '';
+    res.setHeader('content-type', 'text/plain; charset=utf-8');
+    res.end('Bad gateway.');
+  }
+
+  #close(): void {
+    this.#state = 'closed';
+    this.#passing?.destroy();
+    this.onFailure();
+  }
+
+  get #isGone(): boolean {
+    return this.#clientLeft || this.#res.destroyed;
+  }
+
+  get #isOpen(): boolean {
+    return this.#state === 'open' && !this.#res.headersSent && !this.#isGone;
+  }
+}
+
+/** The call that the message answers, which Node tells of and its types do not. */
+function callOf(message: IncomingMessage & { readonly req?: ClientRequest }): ClientRequest | null {
+  return message.req ?? null;
+}
+
+function discard(message: IncomingMessage, res: ServerResponse): void {
+  message.unpipe(res);
+  message.destroy();
+}
+
+/** True, as for what was written. */
+function unsaid(args: readonly unknown[]): true {
+  const then = args.at(-1);
+  if (typeof then === 'function') process.nextTick(then);
+  return true;
+}

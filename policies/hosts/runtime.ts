@@ -1,0 +1,240 @@
+import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
+import type { PluginSettings } from '../../schemas/plugin.ts';
+import { validate } from '../../schemas/validate.ts';
+import type { CachePipeline, ExplainServices } from '../admin/explain.ts';
+import type { AdminHosts } from '../admin/guard.ts';
+import { AdminError } from '../admin/http.ts';
+import type { AdminServices } from '../admin/routes.ts';
+import type { Configuration } from './configuration.ts';
+import { Flights } from '../llm-cache/flights.ts';
+import type { LlmCacheServices } from './node/cache-middleware.ts';
+import { CacheStats } from '../llm-cache/stats.ts';
+import { StoreRegistry } from '../llm-cache/stores/registry.ts';
+import type { LlmUsageServices } from './node/usage-middleware.ts';
+import type { Ledger } from '../llm-usage/ledger.ts';
+import { LedgerRegistry } from '../llm-usage/ledgers/registry.ts';
+import { PriceList } from '../llm-usage/price-list.ts';
+import { PrometheusSink } from '../llm-usage/sinks/prometheus.ts';
+import { SinkRegistry } from '../llm-usage/sinks/registry.ts';
+import { Metrics } from '../admin/metrics.ts';
+import { isDirectlyBefore, type Pipeline } from './pipelines.ts';
+import { budgetsOf } from '../shared/bytes/budget.ts';
+import type { Digest } from '../shared/exchange.ts';
+import { FaultLog } from '../shared/faults.ts';
+import type { Log } from '../shared/log.ts';
+import { nodeDigest } from './node/digest.ts';
+import { inTurn, runTurn } from './node/turn.ts';
+import { SharedBodies } from '../shared/bytes/shared-bodies.ts';
+
+/** What the policies work with. */
+export type Services = LlmCacheServices & LlmUsageServices;
+
+/** What one configuration has made. */
+interface Configured {
+  readonly services: Services;
+  readonly pipelines: readonly Pipeline[];
+  readonly ledger: Ledger;
+  readonly adminHosts: AdminHosts;
+  readonly identify: Configuration['identify'];
+}
+
+/** How long records that wait for the end of an answer may keep the process from its own. */
+const patienceMs = 1000;
+
+/** What outlives every reload of the configuration in this process. */
+export class Runtime {
+  readonly faults: FaultLog;
+  readonly #log: Log;
+  readonly #budgets = budgetsOf(0);
+  readonly #bodies = new SharedBodies(this.#budgets.bodies);
+  readonly #stats = new CacheStats();
+  readonly #stores = new StoreRegistry();
+  readonly #flights = new Map<string, Flights>();
+  readonly #sinks: SinkRegistry;
+  readonly #ledgers: LedgerRegistry;
+  readonly #metrics: Metrics;
+  readonly #pending = new Set<Promise<void>>();
+  #configured: Configured | null = null;
+
+  constructor(log: Log) {
+    this.#log = log;
+    this.faults = new FaultLog(log);
+    this.#metrics = new Metrics({
+      stats: this.#stats,
+      stores: () => this.#stores.stats(),
+      sinks: () => this.#sinks.stats(),
+      joiners: () => this.#joiners(),
+      bufferedBytes: () => this.#bufferedBytes,
+    });
+    this.#sinks = new SinkRegistry({
+      log,
+      faults: this.faults,
+      prometheus: new PrometheusSink(this.#metrics.registry),
+      redisOf: (store) => this.#stores.redisOf(store),
+    });
+    this.#ledgers = new LedgerRegistry(log);
+  }
+
+  /** Takes a configuration over. Pipelines that were built before keep the services they have. */
+  configure(configuration: Configuration): void {
+    const { settings, secret, gatewayRedis, pipelines, adminHosts, identify } = configuration;
+    const { bodies, reserve } = budgetsOf(settings.limits.bufferedBytes);
+    this.#budgets.bodies.max = bodies.max;
+    this.#budgets.reserve.max = reserve.max;
+    const shared = { gatewayRedis, secret, bodies: this.#bodies, log: this.#log };
+    this.#stores.configure(settings.stores, shared);
+    for (const { name, steps } of pipelines) {
+      if (steps.some(({ policy }) => policy === 'llm-cache')) this.#stats.know(name);
+    }
+    const ledger = this.#openLedger(settings);
+    const services = this.#services(settings, pipelines, ledger, nodeDigest(secret));
+    this.#configured = { services, pipelines, ledger, adminHosts, identify };
+  }
+
+  /** What the policies work with. */
+  services(): Services {
+    if (this.#configured === null) throw new Error('llm-cache: the plugin was not configured');
+    return this.#configured.services;
+  }
+
+  /** The hosts that the admin API answers to. */
+  adminHosts(): AdminHosts {
+    return this.#configured?.adminHosts ?? { names: [], setting: 'admin.hosts' };
+  }
+
+  /** What the admin API shows and steers. */
+  admin(): AdminServices {
+    const configured = this.#configured;
+    if (configured === null) throw new AdminError(503, 'the plugin is not configured');
+    return {
+      stats: this.#stats,
+      stores: this.#stores.stats(),
+      holders: this.#stores.holders(),
+      sinks: this.#sinks.stats(),
+      joiners: this.#joiners(),
+      bufferedBytes: this.#bufferedBytes,
+      ledger: configured.ledger,
+      explain: explainServices(configured),
+      metrics: () => this.#metrics.text(),
+    };
+  }
+
+  /** The same, and first lets the answers whose clients have all of them be read to their end. */
+  async finish(): Promise<void> {
+    const patience = new Promise<void>((resolve) => setTimeout(resolve, patienceMs).unref());
+    await Promise.race([Promise.all(this.#pending), patience]);
+    await this.flush();
+  }
+
+  /** Resolves when all that the books have taken so far is out, or was given up with a word in the log. */
+  async flush(): Promise<void> {
+    runTurn();
+    await Promise.all([this.#sinks.flush(), this.#ledgers.flush()]);
+  }
+
+  /** The same at the very end of the process, where nothing asynchronous runs any more. */
+  flushSync(): void {
+    runTurn();
+    this.#sinks.flushSync();
+    this.#ledgers.flushSync();
+  }
+
+  /** Flushes, and lets go of every connection, file and entry. */
+  async close(): Promise<void> {
+    await this.finish();
+    await Promise.all([this.#sinks.close(), this.#ledgers.close()]);
+    // The books may use the connections of stores.
+    await this.#stores.close();
+  }
+
+  get #bufferedBytes(): number {
+    const { bodies, reserve } = this.#budgets;
+    return bodies.held + reserve.held;
+  }
+
+  #openLedger({ usage }: PluginSettings): Ledger {
+    return this.#ledgers.open(usage.ledger, this.#stores.placeOf(usage.ledger.store));
+  }
+
+  #services(
+    settings: PluginSettings,
+    pipelines: readonly Pipeline[],
+    ledger: Ledger,
+    digest: Digest,
+  ): Services {
+    const names = new Map(
+      pipelines.flatMap(({ name, apiEndpoints }) => apiEndpoints.map((one) => [one, name])),
+    );
+    const pipelineOf = (apiEndpoint: string | null) => names.get(apiEndpoint ?? '') ?? 'unknown';
+    const closed = new Set(
+      pipelines
+        .filter((pipeline) => isDirectlyBefore(pipeline, 'llm-usage', 'llm-cache'))
+        .map(({ name }) => name),
+    );
+    const hostless = new Set(
+      pipelines.filter((pipeline) => !pipeline.forwardsHost).map(({ name }) => name),
+    );
+    return {
+      store: (name) => this.#stores.open(name),
+      flights: (store) => this.#flightsOf(store),
+      pipelineOf,
+      forwardsHost: (apiEndpoint) => !hostless.has(pipelineOf(apiEndpoint)),
+      isCacheNext: (apiEndpoint) => closed.has(pipelineOf(apiEndpoint)),
+      record: this.#sinks.open(settings.usage.sinks, [ledger]),
+      prices: new PriceList(settings.usage.prices),
+      digest,
+      budget: this.#budgets.bodies,
+      reserve: this.#budgets.reserve,
+      bodies: this.#bodies,
+      stats: this.#stats,
+      timings: this.#metrics,
+      faults: this.faults,
+      defer: inTurn,
+      pending: (record) => {
+        this.#pending.add(record);
+        void record.finally(() => this.#pending.delete(record));
+      },
+    };
+  }
+
+  #flightsOf(store: string): Flights {
+    const flights = this.#flights.get(store) ?? new Flights();
+    this.#flights.set(store, flights);
+    return flights;
+  }
+
+  #joiners(): number {
+    return [...this.#flights.values()].reduce((sum, { joiners }) => sum + joiners, 0);
+  }
+}
+
+function explainServices({ services, pipelines, identify }: Configured): ExplainServices {
+  return {
+    apiEndpoints: [...new Set(pipelines.flatMap(({ apiEndpoints }) => apiEndpoints))],
+    // Of several pipelines for one apiEndpoint the gateway takes the last.
+    pipelineAt: (apiEndpoint) => {
+      const pipeline = pipelines.findLast((one) => one.apiEndpoints.includes(apiEndpoint));
+      return pipeline && cachePipeline(pipeline);
+    },
+    parts: (settings) => ({
+      store: services.store(settings.store),
+      flights: services.flights(settings.store),
+      settings,
+      digest: services.digest,
+      forwardsHost: (apiEndpoint) => services.forwardsHost(apiEndpoint),
+      now: Date.now(),
+    }),
+    identify,
+  };
+}
+
+function cachePipeline({ name, steps }: Pipeline): CachePipeline {
+  const own = steps.filter(({ policy }) => policy === 'llm-cache');
+  return {
+    name,
+    steps: own.map(({ condition, action }) => ({
+      condition,
+      settings: validate<LlmCacheSettings>(llmCacheSchema, action, 'llm-cache'),
+    })),
+  };
+}

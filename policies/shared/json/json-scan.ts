@@ -1,0 +1,369 @@
+import type { BodyContent, ContentProblem } from '../body-content.ts';
+import { CanonicalWriter } from './canonical-writer.ts';
+import type { Hashing, RunningHash } from '../bytes/hashing.ts';
+import { MemberList, type OnMember } from './member-list.ts';
+import { NumberGrammar } from './number-grammar.ts';
+import { characterEnd } from '../bytes/utf8.ts';
+
+/** What a value costs beside its bytes, in bytes. */
+const valueCost = 16;
+
+const quote = 0x22;
+const comma = 0x2c;
+const minus = 0x2d;
+const colon = 0x3a;
+const openBracket = 0x5b;
+const backslash = 0x5c;
+const closeBracket = 0x5d;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+
+/** Bytes that stand for themselves in a string, and are one character each. */
+const isPlain = tableOf(
+  (byte) => byte >= 0x20 && byte < 0x80 && byte !== quote && byte !== backslash,
+);
+const isSpace = tableOf((byte) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09);
+
+function tableOf(has: (byte: number) => boolean): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, byte) => (has(byte) ? 1 : 0));
+}
+
+/** Code units of the escapes of one letter, by that letter. */
+const escapes: Readonly<Record<number, number>> = {
+  [quote]: quote,
+  [backslash]: backslash,
+  0x2f: 0x2f, // /
+  0x62: 0x08, // b
+  0x66: 0x0c, // f
+  0x6e: 0x0a, // n
+  0x72: 0x0d, // r
+  0x74: 0x09, // t
+};
+
+const literals: Readonly<Record<number, Uint8Array>> = Object.fromEntries(
+  ['true', 'false', 'null'].map((text) => [text.charCodeAt(0), new TextEncoder().encode(text)]),
+);
+
+/** What must come next. */
+type State =
+  | 'document'
+  | 'member or end'
+  | 'member'
+  | 'colon'
+  | 'item or end'
+  | 'value'
+  | 'comma or end'
+  | 'in a name'
+  | 'in a string'
+  | 'in a number'
+  | 'digest of a member'
+  | 'nothing'
+  | 'digest of all'
+  | 'done';
+
+/**
+ * Reads a JSON object (RFC 8259) once, from the first byte to the last, and makes its canonical form
+ * on the way. It stops wherever it is asked to, so that no body, however large or odd, keeps
+ * everything else waiting; and it builds nothing that grows with the number of its values.
+ */
+export class JsonScan {
+  readonly #bytes: Uint8Array;
+  readonly #hashing: Hashing | null;
+  readonly #writer: CanonicalWriter;
+  readonly #members: MemberList;
+  readonly #number = new NumberGrammar();
+  #state: State = 'document';
+  #problem: ContentProblem | null = null;
+  #at = 0;
+  /** Where the string or number that is being read begins. */
+  #begin = 0;
+  #depth = 0;
+  /** Of each open object or array, by depth: 1 for an object. */
+  #kinds = new Uint8Array(16);
+  #whole: { readonly hash: RunningHash; done: number } | null = null;
+  #digest = '';
+
+  /** Without `hashing` long members are not made digests of. */
+  constructor(bytes: Uint8Array, hashing: Hashing | null, onMember: OnMember | null = null) {
+    this.#bytes = bytes;
+    this.#hashing = hashing;
+    this.#writer = new CanonicalWriter(bytes.length);
+    this.#members = new MemberList(bytes, hashing, onMember);
+  }
+
+  /** Reads on, about as long as it takes to read so many bytes. True when there is nothing left to do. */
+  step(units: number): boolean {
+    const moved = this.#writer.moves;
+    let stop = this.#at + units;
+    while (!this.#isDone) {
+      const cost = this.#token(stop, units);
+      if (cost < 0) return false;
+      stop -= cost;
+      if (this.#at + this.#writer.moves - moved >= stop) break;
+    }
+    return this.#isDone;
+  }
+
+  get #isDone(): boolean {
+    return this.#state === 'done';
+  }
+
+  /** What was found, when all is done. */
+  get content(): BodyContent {
+    const { length } = this.#bytes;
+    const { outline } = this.#members;
+    const members = this.#writer.isOpen ? this.#members.values : null;
+    if (this.#problem === null)
+      return { problem: null, length, outline, members, digest: this.#digest };
+    return { problem: this.#problem, length, outline: {}, members: null, digest: '' };
+  }
+
+  /** Reads what comes next. Returns what it cost beside its bytes; -1 where it is not read to its end. */
+  #token(stop: number, units: number): number {
+    switch (this.#state) {
+      case 'in a name':
+      case 'in a string':
+        return this.#string(stop);
+      case 'in a number':
+        return this.#readNumber(stop);
+      case 'digest of a member':
+        if (!this.#members.digest(units)) return -1;
+        this.#memberEnds();
+        return units;
+      case 'digest of all':
+        return this.#digestAll(units);
+      default:
+    }
+    const bytes = this.#bytes;
+    const end = Math.min(bytes.length, stop);
+    let at = this.#at;
+    while (at < end && isSpace[bytes[at] as number] === 1) at++;
+    this.#at = at;
+    if (at < end) return this.#structure(bytes[at] as number);
+    if (at < bytes.length) return -1;
+    return this.#state === 'nothing' ? this.#finish() : this.#fail();
+  }
+
+  #structure(byte: number): number {
+    switch (this.#state) {
+      case 'document':
+        return byte === openBrace ? this.#open(byte) : this.#fail();
+      case 'member or end':
+        return byte === closeBrace ? this.#close(byte) : this.#name(byte);
+      case 'member':
+        return this.#name(byte);
+      case 'colon':
+        if (byte !== colon) return this.#fail();
+        if (this.#depth > 1) this.#writer.separator(colon);
+        this.#at++;
+        this.#state = 'value';
+        return 0;
+      case 'item or end':
+        return byte === closeBracket ? this.#close(byte) : this.#value(byte);
+      case 'value':
+        return this.#value(byte);
+      case 'comma or end': {
+        const isObject = this.#kinds[this.#depth] === 1;
+        if (byte !== comma) {
+          return byte === (isObject ? closeBrace : closeBracket) ? this.#close(byte) : this.#fail();
+        }
+        if (this.#depth > 1) this.#writer.separator(comma);
+        this.#at++;
+        this.#state = isObject ? 'member' : 'value';
+        return 0;
+      }
+      default:
+        return this.#fail();
+    }
+  }
+
+  #name(byte: number): number {
+    if (byte !== quote) return this.#fail();
+    if (this.#depth > 1) this.#writer.beginString(true);
+    this.#begin = this.#at++;
+    this.#state = 'in a name';
+    return 0;
+  }
+
+  #value(byte: number): number {
+    if (this.#depth === 1) this.#members.value(this.#at);
+    else if (this.#depth === 2) this.#members.item(byte);
+    switch (byte) {
+      case openBrace:
+      case openBracket:
+        return this.#open(byte);
+      case quote:
+        this.#writer.beginString(false);
+        this.#begin = this.#at++;
+        this.#state = 'in a string';
+        return valueCost;
+      default:
+    }
+    if (byte === minus || (byte >= 0x30 && byte <= 0x39)) {
+      this.#begin = this.#at;
+      this.#number.begin();
+      this.#state = 'in a number';
+      return valueCost;
+    }
+    const literal = literals[byte];
+    if (literal === undefined || !this.#isNext(literal)) return this.#fail();
+    this.#writer.literal(this.#bytes, this.#at, (this.#at += literal.length));
+    this.#valueEnds();
+    return valueCost;
+  }
+
+  #isNext(literal: Uint8Array): boolean {
+    return literal.every((byte, index) => this.#bytes[this.#at + index] === byte);
+  }
+
+  #open(byte: number): number {
+    // The object itself is put together of its members.
+    if (this.#depth > 0) this.#writer.open(byte, byte === openBrace);
+    this.#at++;
+    if (++this.#depth === this.#kinds.length) {
+      const more = new Uint8Array(this.#depth * 2);
+      more.set(this.#kinds);
+      this.#kinds = more;
+    }
+    this.#kinds[this.#depth] = byte === openBrace ? 1 : 0;
+    this.#state = byte === openBrace ? 'member or end' : 'item or end';
+    return valueCost;
+  }
+
+  #close(byte: number): number {
+    this.#at++;
+    this.#depth--;
+    if (this.#depth === 0) this.#state = 'nothing';
+    else {
+      this.#writer.close(byte);
+      this.#valueEnds();
+    }
+    return 0;
+  }
+
+  /** The string that was begun; its quotes and escapes are ASCII, and so in no other character. */
+  #string(stop: number): number {
+    const bytes = this.#bytes;
+    const writer = this.#writer;
+    const isName = this.#state === 'in a name';
+    const isWritten = !isName || this.#depth > 1;
+    let at = this.#at;
+    let run = at;
+    for (;;) {
+      while (isPlain[bytes[at] as number] === 1) {
+        if (++at >= stop) break;
+      }
+      const byte = bytes[at];
+      if (at >= stop || byte === undefined || byte < 0x80) {
+        if (isWritten) writer.run(bytes, run, at);
+        this.#at = at;
+        if (byte === quote) return this.#stringEnds(isName, isWritten);
+        if (at >= stop && byte !== undefined) return -1;
+        if (byte !== backslash) return this.#fail();
+        const unit = this.#escape(at + 1);
+        if (unit < 0) {
+          this.#at = at;
+          return this.#fail();
+        }
+        if (isWritten) writer.unit(unit);
+        run = at = this.#at;
+      } else {
+        const end = characterEnd(bytes, at);
+        if (end < 0) return this.#fail('not-utf8');
+        at = end;
+      }
+    }
+  }
+
+  #stringEnds(isName: boolean, isWritten: boolean): number {
+    this.#at++;
+    if (isWritten) this.#writer.endString(isName);
+    if (!isName) this.#valueEnds();
+    else {
+      if (this.#depth === 1) this.#members.name(this.#begin, this.#at);
+      this.#state = 'colon';
+    }
+    return 0;
+  }
+
+  /** The code unit of the escape whose letter stands at `at`, which is stepped over; -1 where it is none. */
+  #escape(at: number): number {
+    const letter = this.#bytes[at];
+    this.#at = at + 1;
+    if (letter !== 0x75) return letter === undefined ? -1 : (escapes[letter] ?? -1);
+    let unit = 0;
+    for (let index = at + 1; index <= at + 4; index++) {
+      const digit = hexDigit(this.#bytes[index] ?? 0);
+      if (digit < 0) return -1;
+      unit = unit * 16 + digit;
+    }
+    this.#at = at + 5;
+    return unit;
+  }
+
+  #readNumber(stop: number): number {
+    this.#at = this.#number.read(this.#bytes, this.#at, stop);
+    if (this.#number.isOpen && this.#at < this.#bytes.length) return -1;
+    if (!this.#number.isWhole) return this.#fail();
+    this.#writer.number(this.#bytes, this.#begin, this.#at);
+    this.#valueEnds();
+    return 0;
+  }
+
+  #valueEnds(): void {
+    if (this.#depth > 1) {
+      this.#state = 'comma or end';
+      return;
+    }
+    if (this.#members.end(this.#at, this.#writer)) this.#memberEnds();
+    else this.#state = 'digest of a member';
+  }
+
+  /** A member of the body itself is read, and its digest made where it has one. */
+  #memberEnds(): void {
+    this.#writer.clear();
+    if (this.#members.isAmbiguous) this.#writer.giveUp();
+    this.#state = 'comma or end';
+    if (this.#members.isFull) this.#fail('too-many-members');
+  }
+
+  #finish(): number {
+    const isHashed = !this.#writer.isOpen && this.#hashing !== null;
+    this.#state = isHashed ? 'digest of all' : 'done';
+    return 0;
+  }
+
+  #digestAll(units: number): number {
+    const bytes = this.#bytes;
+    const hashing = this.#hashing as Hashing;
+    const whole = (this.#whole ??= { hash: hashing.start(), done: 0 });
+    whole.hash.update(bytes.subarray(whole.done, whole.done + units));
+    whole.done += units;
+    if (whole.done < bytes.length) return -1;
+    this.#digest = whole.hash.end();
+    this.#state = 'done';
+    return 0;
+  }
+
+  #fail(problem: ContentProblem | null = null): number {
+    const byte = this.#bytes[this.#at] ?? 0;
+    const isText = byte < 0x80 || characterEnd(this.#bytes, this.#at) > 0;
+    this.#problem = problem ?? (isText ? 'not-json' : 'not-utf8');
+    this.#state = 'done';
+    return 0;
+  }
+}
+
+/** Its value; -1 where it is none. */
+function hexDigit(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
+}
+
+/** The members of a JSON object, each value in canonical form; null where it is none, or has no such form. */
+export function canonicalMembers(text: string): ReadonlyMap<string, string> | null {
+  const scan = new JsonScan(new TextEncoder().encode(text), null);
+  scan.step(Infinity);
+  return scan.content.members;
+}

@@ -1,0 +1,139 @@
+import type { CanonicalWriter } from './canonical-writer.ts';
+import type { Hashing, RunningHash } from '../bytes/hashing.ts';
+import { textOf } from '../bytes/utf8.ts';
+
+/** More than any API has. */
+const maxMembers = 1000;
+const maxNameBytes = 1024;
+/** A value up to so many bytes stands for itself. */
+const maxShownBytes = 64;
+/** A value up to so many bytes is hashed at once. */
+const maxAtOnceBytes = 64 * 1024;
+/** Strings and numbers up to so many bytes are in the outline. */
+const maxOutlinedBytes = 2048;
+/** As long as an array in an outline can be. */
+const maxItems = 1_000_000;
+
+/** Told of each member: its name, and where its value begins and ends. */
+export type OnMember = (name: string, from: number, to: number) => void;
+
+/** The members of a body, as they are read. */
+export class MemberList {
+  /** In canonical form or, where that is long, its digest behind `#`: nothing in JSON begins so. */
+  readonly values = new Map<string, string>();
+  readonly outline = Object.create(null) as Record<string, unknown>;
+  /** A member stands twice, or under a name that is too long to keep. */
+  isAmbiguous = false;
+  readonly #bytes: Uint8Array;
+  readonly #hashing: Hashing | null;
+  #count = 0;
+  #name = '';
+  #valueAt = 0;
+  #items = 0;
+  #firstItem = 0;
+  #hash: { readonly running: RunningHash; readonly bytes: Uint8Array; done: number } | null = null;
+
+  readonly #onMember: OnMember | null;
+
+  constructor(bytes: Uint8Array, hashing: Hashing | null, onMember: OnMember | null) {
+    this.#onMember = onMember;
+    this.#bytes = bytes;
+    this.#hashing = hashing;
+  }
+
+  get isFull(): boolean {
+    return this.#count > maxMembers;
+  }
+
+  /** The string literal of a name, with its quotes. */
+  name(from: number, to: number): void {
+    this.#count++;
+    const isLong = to - from > maxNameBytes;
+    if (isLong) this.isAmbiguous = true;
+    const text = isLong ? '""' : textOf(this.#bytes, from, to);
+    this.#name = text.includes('\\') ? (JSON.parse(text) as string) : text.slice(1, -1);
+  }
+
+  value(from: number): void {
+    this.#valueAt = from;
+    this.#items = 0;
+  }
+
+  /** An item, or member, of the value begins with `byte`. */
+  item(byte: number): void {
+    if (this.#items++ === 0) this.#firstItem = byte;
+  }
+
+  /** The value ends at `to`, and is written. True where that is all, false where `digest` is next. */
+  end(to: number, writer: CanonicalWriter): boolean {
+    const name = this.#name;
+    this.outline[name] = this.#outlineOf(to);
+    this.#onMember?.(name, this.#valueAt, to);
+    if (!writer.isOpen) return true;
+    if (this.values.has(name)) this.isAmbiguous = true;
+    const { bytes } = writer;
+    const hashing = this.#hashing;
+    if (bytes.length <= maxShownBytes || hashing === null) {
+      this.values.set(name, textOf(bytes, 0, bytes.length));
+    } else if (bytes.length <= maxAtOnceBytes) {
+      this.values.set(name, `#${hashing.of(bytes)}`);
+    } else {
+      this.#hash = { running: hashing.start(), bytes, done: 0 };
+      return false;
+    }
+    return true;
+  }
+
+  /** Hashes so many bytes more of a long value. True when that was the rest. */
+  digest(count: number): boolean {
+    const hash = this.#hash;
+    if (hash === null) return true;
+    const to = hash.done + count;
+    hash.running.update(hash.bytes.subarray(hash.done, to));
+    hash.done = to;
+    if (to < hash.bytes.length) return false;
+    this.values.set(this.#name, `#${hash.running.end()}`);
+    this.#hash = null;
+    return true;
+  }
+
+  #outlineOf(to: number): unknown {
+    const from = this.#valueAt;
+    switch (this.#bytes[from]) {
+      case 0x7b: // {
+        return {};
+      case 0x5b: {
+        // [
+        const array: unknown[] = this.#items > 0 ? [exampleOf(this.#firstItem)] : [];
+        array.length = Math.min(this.#items, maxItems);
+        return array;
+      }
+      case 0x22: // "
+        if (to - from > maxOutlinedBytes) return '';
+        break;
+      default:
+        if (to - from > maxOutlinedBytes) return 0;
+    }
+    return JSON.parse(textOf(this.#bytes, from, to)) as unknown;
+  }
+}
+
+/** A value of the kind that begins with `byte`. */
+function exampleOf(byte: number): unknown {
+  switch (byte) {
+    case 0x22:
+      return '';
+    case 0x5b:
+      return [];
+    case 0x7b:
+      return {};
+    case 0x74:
+      return true;
+    case 0x66:
+      return false;
+    case 0x6e:
+      return null;
+    default:
+      return 0;
+  }
+}

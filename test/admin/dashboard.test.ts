@@ -1,0 +1,400 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { expect } from 'chai';
+import type { Browser, Page } from 'playwright-core';
+import type { Entries, Stats, Usage, UsageSums } from '../../policies/admin/page/api.ts';
+import { lastDays } from '../../policies/admin/page/days.ts';
+import { Rates } from '../../policies/admin/page/rates.ts';
+import { answers } from '../support/answers.ts';
+import { launchBrowser, visit, type Visit, whyNoBrowser } from '../support/browser.ts';
+import { showSample } from '../support/dashboard-sample.ts';
+import { eventually } from '../support/eventually.ts';
+import { Gateway, signJwt } from '../support/gateway.ts';
+import { post } from '../support/http.ts';
+import { both, gatewayConfig } from '../support/pipelines.ts';
+import { json, Upstream } from '../support/upstream.ts';
+
+const hostile = '<img src=x onerror=alert(1)>';
+const jwt = {
+  jwt: { action: { secretOrPublicKey: 'jwt secret', checkCredentialExistence: false } },
+};
+const skipped = whyNoBrowser();
+
+describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skipped})`, function () {
+  this.timeout(60_000);
+  let upstream: Upstream;
+  let gateway: Gateway;
+  let browser: Browser;
+  const visits: Visit[] = [];
+
+  before(async function () {
+    if (skipped !== null) this.skip();
+    upstream = await Upstream.start();
+    gateway = await Gateway.start({
+      gateway: gatewayConfig(upstream.url, { openai: both(), tokens: [jwt, ...both()] }),
+      settings: { usage: { prices: { 'priced-model': { input: 3, output: 15 } } } },
+    });
+    browser = await launchBrowser();
+    await fill();
+  });
+  after(async () => {
+    await browser?.close();
+    await gateway?.stop();
+    await upstream?.close();
+  });
+  afterEach(async () => {
+    for (const { page } of visits.splice(0)) await page.context().close();
+  });
+
+  /** Hits, misses, a refused answer, one that stood aside, and names that try to be more. */
+  async function fill(): Promise<void> {
+    await ask('openai', 'priced-model', 'one');
+    await ask('openai', 'priced-model', 'one');
+    await ask('openai', 'priced-model', 'one');
+    await ask('openai', 'priced-model', 'two', { 'cache-control': 'no-cache' });
+    await ask('openai', 'other-model', 'three');
+    upstream.answer(json('{"error": {}}', {}, 500));
+    await post(`${gateway.url}/openai/v1/chat/completions`, { model: 'failing', messages: [] });
+    const token = signJwt({ id: hostile, iat: 1 }, 'jwt secret');
+    await ask('tokens', hostile, 'four', { authorization: `Bearer ${token}` });
+    await eventually(async () => (await total()).requests === 7, 'the books have seven requests');
+  }
+  async function ask(
+    pipeline: string,
+    model: string,
+    content: string,
+    headers: Record<string, string> = {},
+  ): Promise<void> {
+    const answer = { ...(JSON.parse(answers.chat.json) as object), model };
+    upstream.answer(json(JSON.stringify(answer)));
+    const body = { model, messages: [{ role: 'user', content }] };
+    await post(`${gateway.url}/${pipeline}/v1/chat/completions`, body, { headers });
+  }
+
+  const pageUrl = () => `${gateway.adminUrl}/llm-cache`;
+  async function api<T>(path: string): Promise<T> {
+    return (await (await fetch(`${pageUrl()}/${path}`)).json()) as T;
+  }
+  const usageBy = (group: string) => {
+    const { from, to } = lastDays(7);
+    return api<Usage>(`usage?from=${from}&to=${to}&group_by=${group}`);
+  };
+  const total = async (): Promise<UsageSums> => (await usageBy('day')).total;
+  const storedModels = async () =>
+    (await api<Entries>('entries')).entries.map(({ model }) => model);
+
+  async function open(options: Parameters<typeof visit>[2] = {}): Promise<Visit> {
+    const opened = await visit(browser, pageUrl(), options);
+    visits.push(opened);
+    await opened.page.locator('[data-figure=requests]').waitFor();
+    await opened.page.locator('#entries-view table').waitFor();
+    await opened.page.locator('#outcomes-view table').waitFor();
+    return opened;
+  }
+  const figure = (page: Page, id: string) => page.locator(`[data-figure=${id}]`);
+  /** The cells of each row of a table in that part of the page, as they are read. */
+  const rowsIn = (page: Page, part: string) =>
+    page
+      .locator(`${part} tbody tr`)
+      .evaluateAll((rows) =>
+        rows.map((row) =>
+          [...(row as HTMLTableRowElement).cells].map((cell) => cell.innerText.trim()),
+        ),
+      );
+
+  it('shows the numbers that the admin API gives', async () => {
+    const { page, complaints } = await open();
+    const sums = await total();
+    expect([sums.requests, sums.hits, sums.unpriced_requests > 0]).to.deep.equal([7, 2, true]);
+    expect(await figure(page, 'requests').innerText()).to.equal('7');
+    expect(await figure(page, 'hit-rate').innerText()).to.equal('28.6%');
+    expect(await figure(page, 'saved-tokens').innerText()).to.equal(String(sums.saved_tokens));
+    expect(await figure(page, 'unpriced').innerText()).to.equal(String(sums.unpriced_requests));
+    for (const [id, cost] of [
+      ['saved-cost', sums.saved_cost],
+      ['billed-cost', sums.billed_cost],
+    ] as const) {
+      expect(await figure(page, id).locator('span').getAttribute('title')).to.equal(`$${cost}`);
+      const shown = Number((await figure(page, id).innerText()).slice(1));
+      expect(shown).to.be.closeTo(cost ?? NaN, (cost ?? NaN) / 100);
+    }
+
+    const models = await usageBy('model');
+    const modelRows = await rowsIn(page, '#models-view');
+    expect(modelRows.map(([model, requests]) => [model, requests])).to.have.deep.members(
+      models.rows.map(({ model, requests }) => [model, String(requests)]),
+    );
+    const consumers = await usageBy('consumer_id');
+    expect((await rowsIn(page, '#consumers-view')).map((row) => row[0])).to.have.members(
+      consumers.rows.map((row) => row.consumer_id ?? 'no consumer'),
+    );
+
+    const { pipelines, stores, version } = await api<Stats>('stats');
+    const { outcomes } = pipelines['openai']!;
+    const [openai] = await rowsIn(page, '#outcomes-view');
+    const { hit, coalesced, stale, miss, request, bypass } = outcomes;
+    expect(openai).to.deep.equal(
+      ['openai', '6', '33.3%', hit, coalesced, stale, miss, request, bypass].map(String),
+    );
+    const outcomesText = await page.locator('#outcomes-view').innerText();
+    for (const text of ['no-cache', 'the client sent Cache-Control', 'the status is not 200']) {
+      expect(outcomesText).to.contain(text);
+    }
+    const storesText = await page.locator('#stores-view').innerText();
+    expect(storesText).to.match(new RegExp(`Entries\\s+${stores['memory']?.entries}\\b`));
+    expect(storesText).to.contain('of 256 MiB').and.to.contain('Healthy');
+    expect(await page.locator('#about').innerText()).to.contain(`version ${version} · up `);
+    expect(await page.locator('.plot canvas').count()).to.equal(2);
+    expect(await page.locator('body').innerText()).to.not.match(/undefined|NaN|Infinity|Loading/);
+    expect(complaints).to.deep.equal([]);
+  });
+
+  it('asks for other days when another range is chosen', async () => {
+    const { page, complaints } = await open();
+    const asked = page.waitForRequest((request) => request.url().includes('group_by=day'));
+    await page.getByRole('button', { name: '90 days' }).click();
+    const { from, to } = lastDays(90);
+    expect((await asked).url()).to.contain(`from=${from}&to=${to}`);
+    expect(await page.getByRole('button', { pressed: true }).first().innerText()).to.equal(
+      '90 days',
+    );
+    expect(complaints).to.deep.equal([]);
+  });
+
+  it('shows names from outside as text', async () => {
+    const { page, complaints } = await open();
+    for (const part of ['#models-view', '#consumers-view', '#entries-view']) {
+      await page.locator(part).getByText(hostile, { exact: true }).first().waitFor();
+    }
+    await page.getByRole('button', { name: 'Most used' }).click();
+    await page
+      .locator('#entries-view tr', { hasText: hostile })
+      .getByRole('button', { name: /Purge/ })
+      .click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText(hostile, { exact: true }).first().waitFor();
+    expect(await dialog.getByText(hostile, { exact: true }).count()).to.equal(2);
+    expect(await page.locator('img').count()).to.equal(0);
+    expect(complaints).to.deep.equal([]);
+  });
+
+  it('counts what happens now', async () => {
+    const { page, complaints } = await open();
+    for (let times = 0; times < 4; times++) await ask('openai', 'priced-model', 'one');
+    await eventually(
+      async () => (await figure(page, 'minute-rate').innerText()) === '100.0%',
+      'the live hit rate',
+      10_000,
+    );
+    expect(Number(await figure(page, 'per-second').innerText())).to.be.above(0);
+    expect(await figure(page, 'joiners').innerText()).to.equal('0');
+    expect(await page.locator('#reachable').innerText()).to.equal('Live');
+    expect(complaints).to.deep.equal([]);
+  });
+
+  it('throws an entry out once that is confirmed, and not before', async () => {
+    await ask('openai', 'to-purge', 'five');
+    const { page, complaints } = await open();
+    const row = page.locator('#entries-view tr', { hasText: 'to-purge' });
+    const dialog = page.getByRole('dialog');
+    let deletions = 0;
+    page.on('request', (request) => (deletions += request.method() === 'DELETE' ? 1 : 0));
+
+    for (const cancel of ['button', 'Escape']) {
+      await row.getByRole('button', { name: /Purge/ }).click();
+      expect(await dialog.innerText()).to.contain('to-purge');
+      if (cancel === 'Escape') await page.keyboard.press('Escape');
+      else await dialog.getByRole('button', { name: 'Cancel' }).click();
+      await dialog.waitFor({ state: 'hidden' });
+    }
+    expect(await storedModels()).to.include('to-purge');
+    expect([await row.count(), deletions]).to.deep.equal([1, 0]);
+
+    await row.getByRole('button', { name: /Purge/ }).click();
+    await dialog.getByRole('button', { name: 'Throw out' }).click();
+    await page.getByText('Thrown out: ').waitFor();
+    await row.waitFor({ state: 'detached' });
+    expect(deletions).to.equal(1);
+    expect(await storedModels()).to.not.include('to-purge');
+    expect(complaints).to.deep.equal([]);
+  });
+
+  it('throws out by filter: counts, asks, and then does it', async () => {
+    for (const content of ['six', 'seven']) await ask('openai', 'two-to-purge', content);
+    const { page, complaints } = await open();
+    const form = page.locator('#purge-form');
+    const dialog = page.getByRole('dialog');
+
+    await form.getByRole('button').click();
+    await page.getByText('Say what to throw out').waitFor();
+    await form.getByLabel('Model').fill('no such model');
+    await form.getByRole('button').click();
+    await page.getByText('No entry matches.').waitFor();
+
+    await form.getByLabel('Model').fill('two-to-purge');
+    await form.getByRole('button').click();
+    await dialog.getByRole('heading', { name: 'Throw out 2 entries?' }).waitFor();
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    expect(await storedModels()).to.include('two-to-purge');
+
+    await form.getByRole('button').click();
+    await dialog.getByRole('button', { name: 'Throw out 2 entries' }).click();
+    await page.getByText('Thrown out: 2 entries.').waitFor();
+    expect(await storedModels()).to.not.include('two-to-purge');
+    await page
+      .locator('#entries-view tr', { hasText: 'two-to-purge' })
+      .first()
+      .waitFor({ state: 'detached' });
+    expect(complaints).to.deep.equal([]);
+  });
+
+  it('explains what the cache would do with a request', async () => {
+    const { page, complaints } = await open();
+    const form = page.locator('#explain-form');
+    const result = page.locator('#explain-result');
+    const body = { model: 'priced-model', messages: [{ role: 'user', content: 'one' }] };
+    await form.getByLabel('API endpoint').fill('openai');
+    // The path that the client sends has the pipeline's prefix in these tests.
+    await form.getByLabel('Path').fill('/openai/v1/chat/completions');
+    await form.getByLabel('Body').fill(JSON.stringify(body));
+    await form.getByRole('button').click();
+    await result.locator('strong', { hasText: 'hit' }).waitFor();
+
+    // More than the admin port parses as JSON.
+    const large = { ...body, temperature: 0.5, user: 'x'.repeat(150_000) };
+    await form.getByLabel('Body').fill(JSON.stringify(large));
+    await form.getByRole('button').click();
+    await result.locator('strong', { hasText: 'miss' }).waitFor();
+    const nearest = await result.locator('.nearest').innerText();
+    expect(nearest).to.contain('temperature').and.to.contain('user');
+
+    await form.getByLabel('Headers').fill('Cache-Control: no-cache\nX-Other: 1');
+    await form.getByLabel('Body').fill(JSON.stringify(body));
+    await form.getByRole('button').click();
+    await result.getByText('no-cache', { exact: true }).waitFor();
+    expect(complaints).to.deep.equal([]);
+  });
+
+  it('keeps the rest when one call fails, and that part until it comes back', async () => {
+    let fails = true;
+    const { page } = await open({
+      prepare: async (one) => {
+        await one.route('**/usage?*group_by=model', (route) =>
+          fails
+            ? route.fulfill({ status: 503, json: { error: { message: 'down' } } })
+            : route.continue(),
+        );
+      },
+    });
+    const models = page.locator('#models-view');
+    expect(await models.innerText()).to.contain('Not loaded: down (503)');
+    expect(await rowsIn(page, '#consumers-view')).to.not.deep.equal([]);
+    fails = false;
+    await models.getByRole('button', { name: 'Try again' }).click();
+    await models.getByText('priced-model').waitFor();
+    expect(await models.innerText()).to.not.contain('Not loaded');
+  });
+
+  it('says when the gateway is not reachable, keeps what it showed, and recovers', async () => {
+    const { page } = await open();
+    await page.route('**/llm-cache/**', (route) => route.abort());
+    await page.getByText('Not reachable, trying again').waitFor();
+    expect(await figure(page, 'requests').innerText()).to.not.equal('');
+    expect(await rowsIn(page, '#outcomes-view')).to.not.deep.equal([]);
+    await page.unroute('**/llm-cache/**');
+    await page.locator('#reachable', { hasText: 'Live' }).waitFor();
+    await page.locator('#outcomes-view .note').waitFor({ state: 'detached' });
+  });
+
+  it('fits a narrow screen, in light and in dark', async () => {
+    const backgrounds: string[] = [];
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const { page, complaints } = await open({
+        colorScheme,
+        viewport: { width: 400, height: 800 },
+      });
+      const width = () => page.evaluate(() => document.documentElement.scrollWidth);
+      expect(await width()).to.be.at.most(400);
+      await page.locator('#entries-view').getByRole('button', { name: /Purge/ }).first().click();
+      expect(await width()).to.be.at.most(400);
+      backgrounds.push(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
+      expect(complaints).to.deep.equal([]);
+    }
+    const [light, dark] = backgrounds.map((color) => Number(/\d+/.exec(color)?.[0]));
+    expect([light! > 200, dark! < 60]).to.deep.equal([true, true]);
+  });
+
+  it('works behind a proxy with a prefix of its own', async () => {
+    const { page } = await open();
+    const paths = await page.evaluate(() =>
+      [...document.querySelectorAll('script, link[rel=stylesheet]')].map((element) =>
+        element.getAttribute(element.localName === 'script' ? 'src' : 'href'),
+      ),
+    );
+    expect(paths).to.have.members(['llm-cache/dashboard.js', 'llm-cache/dashboard.css']);
+    const asked: string[] = [];
+    const own = new URL(pageUrl());
+    await page.route('**/tools/gate/**', async (route) => {
+      const { pathname, search } = new URL(route.request().url());
+      asked.push(pathname);
+      const url = `${own.origin}${pathname.replace('/tools/gate', '')}${search}`;
+      await route.fulfill({ response: await route.fetch({ url }) });
+    });
+    await page.goto(`${own.origin}/tools/gate/llm-cache`);
+    await figure(page, 'requests').waitFor();
+    expect(asked).to.include.members([
+      '/tools/gate/llm-cache/dashboard.js',
+      '/tools/gate/llm-cache/stats',
+    ]);
+  });
+
+  it('is drawn for the documents, when asked for', async function () {
+    if (process.env['UPDATE_DOCS'] === undefined) this.skip();
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const { page, complaints } = await open({
+        colorScheme,
+        viewport: { width: 1200, height: 1000 },
+        prepare: showSample,
+      });
+      await page.getByRole('button', { name: '30 days' }).click();
+      // The live line needs some points.
+      await page.waitForTimeout(24_000);
+      mkdirSync(join('examples', 'observability'), { recursive: true });
+      await page.screenshot({
+        path: join('examples', 'observability', `dashboard-${colorScheme}.png`),
+      });
+      expect(complaints).to.deep.equal([]);
+    }
+  });
+});
+
+describe('What the dashboard says of now', () => {
+  function statsOf(requests: number, hit: number): Stats {
+    const outcomes = { hit, miss: requests - hit, coalesced: 0, stale: 0, request: 0, bypass: 0 };
+    const pipelines = { api: { requests, outcomes, reasons: {}, notStored: {} } };
+    const more = { stores: {}, sinks: {}, joiners: 0, bufferedBytes: 0 };
+    return { version: '', uptime: 0, pipelines, ...more };
+  }
+  const seconds = (number: number) => number * 1000;
+
+  it('is what the counters have gained, of the last minute and of ten seconds', () => {
+    const rates = new Rates();
+    rates.add(statsOf(1000, 0), 0);
+    expect([rates.perSecond, rates.hitRate]).to.deep.equal([null, null]);
+    for (let at = 2; at <= 100; at += 2) rates.add(statsOf(1000 + 5 * at, at), seconds(at));
+    expect([rates.perSecond, rates.hitRate]).to.deep.equal([5, 0.2]);
+    expect(rates.line.at(0)?.ago).to.be.at.most(60);
+  });
+
+  it('begins anew after a restart of the gateway, and after a silence', () => {
+    const rates = new Rates();
+    rates.add(statsOf(1000, 500), 0);
+    rates.add(statsOf(3, 0), seconds(2));
+    expect([rates.perSecond, rates.hitRate]).to.deep.equal([null, null]);
+    rates.add(statsOf(5, 1), seconds(4));
+    expect([rates.perSecond, rates.hitRate]).to.deep.equal([1, 0.5]);
+    rates.add(statsOf(900, 800), seconds(600));
+    expect([rates.perSecond, rates.hitRate]).to.deep.equal([null, null]);
+  });
+});

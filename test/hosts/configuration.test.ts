@@ -1,0 +1,349 @@
+import { expect } from 'chai';
+import {
+  checkPipelines,
+  gatewayConfiguration,
+  hostConfiguration,
+  checkUsage,
+  readSettings,
+  scopeSecret,
+} from '../../policies/hosts/configuration.ts';
+import { readPipelines } from '../../policies/hosts/pipelines.ts';
+import { llmCacheSchema } from '../../schemas/llm-cache.ts';
+import { llmUsageSchema } from '../../schemas/llm-usage.ts';
+import type { PluginSettings } from '../../schemas/plugin.ts';
+import { ConfigurationError, validate } from '../../schemas/validate.ts';
+
+const read = (settings: object) => readSettings({ settings: settings as Record<string, unknown> });
+
+function check(policy: string, step: unknown, settings: object = {}): void {
+  const pipelines = readPipelines({ pipelines: { openai: { policies: [{ [policy]: step }] } } });
+  checkPipelines(pipelines, read(settings));
+}
+
+/** The message of the ConfigurationError that `action` ends in. */
+function refusal(action: () => unknown): string {
+  try {
+    action();
+  } catch (error) {
+    expect(error).to.be.instanceOf(ConfigurationError);
+    return (error as Error).message;
+  }
+  throw new Error('nothing was refused');
+}
+
+describe('the settings in system.config.yml', () => {
+  const plain: PluginSettings = {
+    limits: { bufferedBytes: 268435456 },
+    stores: {},
+    usage: {
+      ledger: { store: 'memory', retentionDays: 90, maxGroups: 10000 },
+      sinks: [{ type: 'log' }],
+      prices: {},
+    },
+    admin: { hosts: [] },
+  };
+
+  it('have a default for everything', () => {
+    expect(read({})).to.deep.equal(plain);
+    expect(read({ limits: {}, usage: {}, stores: {} })).to.deep.equal(plain);
+  });
+
+  it('keep what the operator said, with defaults beside it', () => {
+    const settings = read({
+      scopeSecret: 's',
+      stores: { memory: { type: 'memory', maxBytes: 4096 }, other: { type: 'memory' } },
+      usage: { sinks: [{ type: 'jsonl', path: './usage.jsonl' }] },
+    });
+    expect(settings).to.deep.equal({
+      ...plain,
+      scopeSecret: 's',
+      stores: {
+        memory: { type: 'memory', maxBytes: 4096 },
+        other: { type: 'memory', maxBytes: 268435456 },
+      },
+      usage: { ...plain.usage, sinks: [{ type: 'jsonl', path: './usage.jsonl' }] },
+    });
+  });
+
+  it("take the gateway's own package, and leave what they were given as it was", () => {
+    const given = { package: 'express-gateway-plugin-llm-cache', usage: {} };
+    expect(read(given).usage.sinks).to.have.length(1);
+    expect(given).to.deep.equal({ package: 'express-gateway-plugin-llm-cache', usage: {} });
+  });
+
+  const wrong: readonly (readonly [object, string])[] = [
+    [
+      { store: {} },
+      'unknown parameter "store", expected one of scopeSecret, limits, stores, usage, admin',
+    ],
+    [{ limits: { bytes: 1 } }, 'unknown parameter "limits.bytes", expected one of bufferedBytes'],
+    [{ limits: { bufferedBytes: '1' } }, '"limits.bufferedBytes" must be integer, got "1"'],
+    [
+      { limits: { bufferedBytes: Infinity } },
+      '"limits.bufferedBytes" must be integer, got Infinity',
+    ],
+    [{ limits: { bufferedBytes: 0 } }, '"limits.bufferedBytes" must be >= 1, got 0'],
+    [{ limits: null }, '"limits" must be object, got null'],
+    [{ stores: { a: {} } }, '"stores.a.type" is missing, expected one of memory, redis, tiered'],
+    [
+      { stores: { a: { type: 'mongo' } } },
+      '"stores.a.type" must be one of memory, redis, tiered, got "mongo"',
+    ],
+    [
+      { stores: { a: { type: 'memory', size: 1 } } },
+      'unknown parameter "stores.a.size", expected one of type, maxBytes',
+    ],
+    [{ usage: { sinks: {} } }, '"usage.sinks" must be array, got {}'],
+    [
+      { usage: { sinks: [{ type: 'file' }] } },
+      '"usage.sinks.0.type" must be one of log, jsonl, prometheus, redis, got "file"',
+    ],
+    [{ usage: { sinks: [{ type: 'jsonl' }] } }, '"usage.sinks.0.path" is missing'],
+    [
+      { usage: { sinks: [{}] } },
+      '"usage.sinks.0.type" is missing, expected one of log, jsonl, prometheus, redis',
+    ],
+    [
+      { usage: { sinks: [{ type: 'log', path: './a' }] } },
+      'unknown parameter "usage.sinks.0.path", expected one of type',
+    ],
+    [
+      { usage: { sinks: [{ type: 'prometheus', labels: ['prompt'] }] } },
+      '"usage.sinks.0.labels.0" must be one of provider, model, requested_model, consumer_id, got "prompt"',
+    ],
+    [
+      { usage: { ledger: { days: 3 } } },
+      'unknown parameter "usage.ledger.days", expected one of store, retentionDays, maxGroups',
+    ],
+    [
+      { usage: { ledger: { retentionDays: 0 } } },
+      '"usage.ledger.retentionDays" must be >= 1, got 0',
+    ],
+    [{ usage: { prices: { 'gpt-4o': {} } } }, '"usage.prices.gpt-4o.input" is missing'],
+    [
+      { usage: { prices: { 'gpt-4o': { input: -1 } } } },
+      '"usage.prices.gpt-4o.input" must be >= 0, got -1',
+    ],
+    [
+      { usage: { prices: { 'gpt-4o': { input: 1, cached: 1 } } } },
+      'unknown parameter "usage.prices.gpt-4o.cached", expected one of input, cachedInput, cacheWrite, cacheWrite1h, inputAudio, inputImage, output, reasoning, outputAudio, outputImage, citation, webSearch, fileSearch, codeExecution, imageGeneration',
+    ],
+  ];
+  for (const [settings, message] of wrong) {
+    it(`refuse ${JSON.stringify(settings)}, and say what is wrong with it`, () => {
+      expect(refusal(() => read(settings))).to.equal(
+        `system.config.yml, plugins.llm-cache: ${message}`,
+      );
+    });
+  }
+
+  it('are told everything that is wrong at once', () => {
+    const message = refusal(() => read({ nope: 1, limits: { bufferedBytes: -1 } }));
+    expect(message).to.contain('unknown parameter "nope"').and.to.contain('"limits.bufferedBytes"');
+  });
+
+  it('are not shown where they are secret, and not in full where they are long', () => {
+    expect(refusal(() => read({ scopeSecret: ['PRIVATE'] }))).to.not.contain('PRIVATE');
+    expect(refusal(() => read({ stores: 'x'.repeat(9999) }))).to.have.length.below(300);
+  });
+});
+
+describe('where the books are kept', () => {
+  const keep = (settings: object) => checkUsage(read(settings));
+  const where = 'system.config.yml, plugins.llm-cache: "usage';
+  const shared = { type: 'redis', url: 'redis://127.0.0.1' };
+  const redisSink = (more: object = {}) => ({ sinks: [{ type: 'redis', ...more }] });
+
+  it('is a store that there is', () => {
+    keep({});
+    keep({ stores: { shared }, usage: { ledger: { store: 'shared' } } });
+    const near = { type: 'tiered', far: 'shared' };
+    keep({ stores: { shared, near }, usage: { ledger: { store: 'near' } } });
+    expect(refusal(() => keep({ stores: { shared }, usage: { ledger: { store: 'x' } } }))) //
+      .to.equal(`${where}.ledger.store" must be one of memory, shared, got "x"`);
+  });
+
+  it('is for a redis sink a redis store, the only one, or a url', () => {
+    keep({ stores: { shared }, usage: redisSink() });
+    keep({ stores: { shared, other: shared }, usage: redisSink({ store: 'other' }) });
+    keep({ usage: redisSink({ url: 'redis://127.0.0.1' }) });
+    expect(refusal(() => keep({ usage: redisSink() }))).to.equal(
+      `${where}.sinks.0.store" must be the name of a redis store (none, for there is no redis store), unless there is a "url"`,
+    );
+    const two = { shared, other: shared };
+    expect(refusal(() => keep({ stores: two, usage: redisSink() }))).to.contain('(shared, other)');
+    expect(refusal(() => keep({ stores: { shared }, usage: redisSink({ store: 'memory' }) }))) //
+      .to.contain('(shared)')
+      .and.to.contain('got "memory"');
+  });
+
+  it('is one prometheus sink at most', () => {
+    const sinks = [{ type: 'prometheus' }, { type: 'prometheus' }];
+    expect(refusal(() => keep({ usage: { sinks } }))).to.contain('sinks.1');
+  });
+});
+
+describe('the hosts of the admin routes', () => {
+  const hostsOf = (settings: object, admin: object = {}) => {
+    const context = {
+      settings: { scopeSecret: 's', ...settings },
+      config: { systemConfig: {}, gatewayConfig: { admin } },
+    };
+    return gatewayConfiguration(context, []).adminHosts;
+  };
+
+  it('are those that are named, and the one that the gateway listens on', () => {
+    expect(hostsOf({})).to.deep.equal({
+      names: [],
+      setting: 'admin.hosts (system.config.yml, plugins.llm-cache)',
+    });
+    const admin = { hosts: ['Gateway', '*.Example.com', 'other.'] };
+    expect(hostsOf({ admin }, { host: 'ops.internal' }).names).to.deep.equal([
+      'gateway',
+      '*.example.com',
+      'other',
+      'ops.internal',
+    ]);
+    expect(hostsOf({}, { hostname: 'ops.internal' }).names).to.deep.equal(['ops.internal']);
+  });
+
+  it('are named at createLlmCache where there is no gateway', () => {
+    const { adminHosts } = hostConfiguration({ admin: { hosts: ['a'] } }, [], 'createLlmCache');
+    expect(adminHosts).to.deep.equal({
+      names: ['a'],
+      setting: 'admin.hosts of createLlmCache',
+    });
+  });
+
+  for (const host of ['', 'http://a', 'a:9876', '*', 'a/b', 'a b', '[::1]', '*.*.a', 'me@a']) {
+    it(`are names alone, not ${JSON.stringify(host)}`, () => {
+      expect(refusal(() => read({ admin: { hosts: [host] } }))).to.contain('"admin.hosts.0"');
+    });
+  }
+});
+
+describe('the secret of the scopes', () => {
+  const crypto = { cipherKey: "the gateway's" };
+
+  it("is the setting, else the gateway's own cipherKey", () => {
+    expect(scopeSecret(read({ scopeSecret: 'ours' }), { crypto })).to.equal('ours');
+    expect(scopeSecret(read({}), { crypto })).to.equal("the gateway's");
+  });
+
+  it('must be there', () => {
+    for (const none of [{}, { crypto: null }, { crypto: {} }, { crypto: { cipherKey: '' } }]) {
+      expect(refusal(() => scopeSecret(read({}), none))).to.contain('"scopeSecret" is missing');
+    }
+    expect(refusal(() => read({ scopeSecret: '' }))).to.contain('"scopeSecret"');
+    expect(refusal(() => read({ scopeSecret: null }))).to.contain('"scopeSecret"');
+  });
+});
+
+describe('a step of ours in gateway.config.yml', () => {
+  const where = 'gateway.config.yml, pipeline "openai"';
+
+  it('may be named and nothing more', () => {
+    for (const policy of ['llm-cache', 'llm-usage']) {
+      for (const step of [null, {}, [], { action: null }, { action: {} }]) check(policy, step);
+    }
+  });
+
+  it('may say everything that the schema has', () => {
+    check('llm-cache', {
+      action: { ...validate<object>(llmCacheSchema, {}, 'test'), namespace: 'a' },
+    });
+    check('llm-usage', {
+      action: { ...validate<object>(llmUsageSchema, {}, 'test'), provider: 'a' },
+    });
+  });
+
+  const wrong: readonly (readonly [string, object, string])[] = [
+    ['llm-cache', { tll: 5 }, 'unknown parameter "tll", expected one of store, ttl, namespace, '],
+    ['llm-cache', { ttl: 0 }, '"ttl" must be >= 1, got 0'],
+    ['llm-cache', { ttl: '60' }, '"ttl" must be integer, got "60"'],
+    ['llm-cache', { ttl: 1.5 }, '"ttl" must be integer, got 1.5'],
+    ['llm-cache', { ttl: Infinity }, '"ttl" must be integer, got Infinity'],
+    [
+      'llm-cache',
+      { scope: 'user' },
+      '"scope" must be one of auto, consumer, credential, shared, got "user"',
+    ],
+    ['llm-cache', { varyHeaders: 'a' }, '"varyHeaders" must be array, got "a"'],
+    ['llm-cache', { ignoreFields: [1] }, '"ignoreFields.0" must be string, got 1'],
+    ['llm-cache', { clientControls: 'no' }, '"clientControls" must be boolean, got "no"'],
+    ['llm-cache', { namespace: '' }, '"namespace" must NOT have fewer than 1 characters, got ""'],
+    [
+      'llm-cache',
+      { store: 'redis' },
+      '"store" must be one of memory, near (the stores in system.config.yml), got "redis"',
+    ],
+    ['llm-cache', { store: 'toString' }, '"store" must be one of memory, near '],
+    [
+      'llm-usage',
+      { store: 'memory' },
+      'unknown parameter "store", expected one of provider, maxRequestBytes, maxResponseBytes',
+    ],
+    ['llm-usage', { provider: 7 }, '"provider" must be string, got 7'],
+  ];
+  for (const [policy, action, message] of wrong) {
+    it(`is refused for ${policy} ${JSON.stringify(action)}, in words that name all three`, () => {
+      const settings = { stores: { near: { type: 'memory' } } };
+      const text = refusal(() => check(policy, { action }, settings));
+      expect(text).to.contain(`${where}, ${policy}: ${message}`);
+    });
+  }
+
+  it('never lists a parameter that only the gateway sets', () => {
+    expect(refusal(() => check('llm-cache', { action: { a: 1 } }))).to.not.contain('Callback');
+  });
+
+  it('may use any store that has a name', () => {
+    check('llm-cache', [{ action: { store: 'near' } }], { stores: { near: { type: 'memory' } } });
+    check('llm-cache', [{ action: { store: 'memory' } }], { stores: { near: { type: 'memory' } } });
+  });
+
+  it('is judged in every step, not in the first alone', () => {
+    expect(refusal(() => check('llm-cache', [{}, { action: { ttl: 0 } }]))).to.contain('"ttl"');
+  });
+
+  const conditions: readonly (readonly [object, string])[] = [
+    [
+      { name: 'llm-request', protocols: ['chats'] },
+      '"protocols.0" must be one of chat, completions, responses, embeddings, messages, got "chats"',
+    ],
+    [
+      { name: 'llm-request', protocols: [] },
+      '"protocols" must NOT have fewer than 1 items, got []',
+    ],
+    [
+      { name: 'llm-request', path: 'x' },
+      'unknown parameter "path", expected one of protocols, paths, name',
+    ],
+    [{ name: 'llm-request', paths: '/v1/**' }, '"paths" must be array, got "/v1/**"'],
+    [
+      { name: 'llm-no-cache', protocols: ['chat'] },
+      'unknown parameter "protocols", expected one of name',
+    ],
+  ];
+  for (const [condition, message] of conditions) {
+    it(`is refused for the condition ${JSON.stringify(condition)}`, () => {
+      const name = (condition as { name: string }).name;
+      for (const nested of [
+        condition,
+        { name: 'allOf', conditions: [{ name: 'not', condition }] },
+      ]) {
+        const text = refusal(() => check('llm-cache', { condition: nested }));
+        expect(text).to.equal(`${where}, llm-cache, condition ${name}: ${message}`);
+      }
+    });
+  }
+
+  it('is judged by our conditions on the policies of others as well', () => {
+    const step = { action: { anything: 1 }, condition: { name: 'llm-request', nope: 1 } };
+    expect(refusal(() => check('rate-limit', step))).to.contain(`${where}, rate-limit, condition`);
+  });
+
+  it('is not judged by the policies and conditions of others', () => {
+    check('rate-limit', { action: { max: 'x' }, condition: { name: 'json-schema', nope: 1 } });
+  });
+});

@@ -1,0 +1,552 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request as open, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { PassThrough, type Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { expect } from 'chai';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { ByteBudget, ClientAccount } from '../../../policies/shared/bytes/budget.ts';
+import { offerBody, readBody } from '../../../policies/hosts/gateway/body.ts';
+import type { HeldBody } from '../../../policies/hosts/node/body.ts';
+import type { GatewayRequest } from '../../../policies/hosts/gateway/types.ts';
+import { eventually } from '../../support/eventually.ts';
+import { now } from '../../support/llm-request.ts';
+
+const text = '{"model":"gpt-4o","messages":[{"role":"user","content":"Grüße 🎈"}]}';
+const bytes = Buffer.from(text);
+
+type Incoming = GatewayRequest & PassThrough;
+
+/** A request whose body the test writes. */
+function incoming(headers: Readonly<Record<string, string>> = {}): Incoming {
+  const parts = { method: 'POST', originalUrl: '/', headers, egContext: {} };
+  return Object.assign(new PassThrough(), parts) as unknown as Incoming;
+}
+
+/** A request that is there as a whole; `length` as the client declares it. */
+function whole(body: Uint8Array, length: number | null = body.length): Incoming {
+  const req = incoming(length === null ? {} : { 'content-length': String(length) });
+  req.end(body);
+  return req;
+}
+
+/** What the proxy policy would send. */
+function forwarded(req: GatewayRequest): Promise<Buffer> {
+  return buffer(req.egContext.requestStream ?? req);
+}
+
+function held(outcome: HeldBody | string): HeldBody {
+  if (typeof outcome === 'string') return expect.fail(`not read: ${outcome}`);
+  return outcome;
+}
+
+const textOf = ({ body }: HeldBody) => Buffer.concat(body.chunks).toString();
+const problemOf = ({ body }: HeldBody) => now(body.content).problem;
+
+/** What `promise` comes to by itself, without anything more happening. */
+async function soon<T>(promise: Promise<T>): Promise<T | 'pending'> {
+  const turns = async (): Promise<'pending'> => {
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    return 'pending';
+  };
+  return Promise.race([promise, turns()]);
+}
+
+describe('the body of a request', () => {
+  let budget: ByteBudget;
+
+  let over: (() => void)[];
+
+  beforeEach(() => {
+    budget = new ByteBudget(1_000_000);
+    over = [];
+  });
+
+  /** Reads it, and gives it on. */
+  const read = async (req: GatewayRequest, maxBytes = 100_000) => {
+    const account = new ClientAccount(budget, []);
+    const outcome = await readBody(req, { maxBytes, account, whenOver: (then) => over.push(then) });
+    if (typeof outcome !== 'string') offerBody(req, outcome.body);
+    return outcome;
+  };
+
+  describe('that can be held', () => {
+    it('is read whole, and offered again as it came', async () => {
+      const req = whole(bytes);
+      const outcome = held(await read(req));
+      expect(textOf(outcome)).to.equal(text);
+      expect(problemOf(outcome)).to.equal(null);
+      expect((await forwarded(req)).equals(bytes)).to.equal(true);
+    });
+
+    for (const declared of [true, false]) {
+      it(`is put together from pieces that cut characters in two, ${declared ? 'declared' : 'chunked'}`, async () => {
+        const req = incoming(declared ? { 'content-length': String(bytes.length) } : {});
+        const reading = read(req);
+        for (const byte of bytes) req.write(Buffer.of(byte));
+        req.end();
+        expect(textOf(held(await reading))).to.equal(text);
+        expect((await forwarded(req)).equals(bytes)).to.equal(true);
+      });
+    }
+
+    it('may be empty, declared or not', async () => {
+      for (const length of [0, null]) {
+        const req = whole(new Uint8Array(), length);
+        const outcome = held(await read(req));
+        expect(outcome.body.length).to.equal(0);
+        expect(problemOf(outcome)).to.equal('not-json');
+        expect(await forwarded(req)).to.have.length(0);
+      }
+    });
+
+    it('may be as large as allowed, to the byte', async () => {
+      for (const length of [bytes.length, null]) {
+        expect(textOf(held(await read(whole(bytes, length), bytes.length)))).to.equal(text);
+      }
+    });
+
+    it('is the bytes themselves where they are no JSON', async () => {
+      const odd = Buffer.from([0xff, 0xfe, 0x00, 0x0d, 0x0a]);
+      const req = whole(odd);
+      expect(problemOf(held(await read(req)))).to.equal('not-utf8');
+      expect((await forwarded(req)).equals(odd)).to.equal(true);
+    });
+  });
+
+  describe('that an earlier policy has rewritten', () => {
+    /** As request-transformer leaves it: the stream never ends. */
+    function rewritten(): Incoming {
+      const req = incoming({ 'content-length': String(bytes.length) });
+      req.end('what the client sent');
+      const stream = new PassThrough();
+      stream.write(bytes);
+      (req.egContext as { requestStream?: Readable }).requestStream = stream;
+      return req;
+    }
+
+    it('is read up to its declared length, for its stream never ends', async () => {
+      const req = rewritten();
+      expect(textOf(held(await read(req)))).to.equal(text);
+      expect((await forwarded(req)).equals(bytes)).to.equal(true);
+    });
+
+    it('is left as it is when it is declared too large', async () => {
+      const req = rewritten();
+      const before = req.egContext.requestStream;
+      expect(await read(req, bytes.length - 1)).to.equal('request-too-large');
+      expect(req.egContext.requestStream).to.equal(before);
+    });
+
+    it('can be read again when a later policy has rewritten what was offered', async () => {
+      const req = whole(Buffer.from('{"a":1}'));
+      held(await read(req));
+      req.headers['content-length'] = '7';
+      req.egContext.requestStream = new PassThrough();
+      (req.egContext.requestStream as PassThrough).write('{"a":2}');
+      expect(textOf(held(await read(req)))).to.equal('{"a":2}');
+    });
+  });
+
+  describe('that is too large', () => {
+    it('is not touched when it is declared so', async () => {
+      const req = whole(bytes);
+      expect(await read(req, bytes.length - 1)).to.equal('request-too-large');
+      expect(req.egContext.requestStream).to.equal(undefined);
+      expect(req.body).to.equal(undefined);
+      expect((await forwarded(req)).equals(bytes)).to.equal(true);
+    });
+
+    it('passes on byte for byte when it turns out so on the way', async () => {
+      const req = incoming();
+      const reading = read(req, 1000);
+      const pieces = Array.from({ length: 40 }, (_, at) => Buffer.alloc(20_000 + at, at));
+      req.write(pieces[0]);
+      expect(await reading).to.equal('request-too-large');
+      const arriving = forwarded(req);
+      for (const piece of pieces.slice(1)) req.write(piece);
+      req.end();
+      expect((await arriving).equals(Buffer.concat(pieces))).to.equal(true);
+    });
+
+    it('passes on what came in front of the byte too much', async () => {
+      const req = incoming();
+      const reading = read(req, bytes.length - 1);
+      req.write(bytes.subarray(0, 10));
+      req.write(bytes.subarray(10, 20));
+      req.end(bytes.subarray(20));
+      expect(await reading).to.equal('request-too-large');
+      expect((await forwarded(req)).equals(bytes)).to.equal(true);
+    });
+
+    it('waits for whoever it is passed on to', async () => {
+      const req = incoming();
+      const reading = read(req, 1000);
+      req.write(Buffer.alloc(2000));
+      await reading;
+      for (let count = 0; count < 100; count++) req.write(Buffer.alloc(20_000));
+      await soon(new Promise<never>(() => {}));
+      const stream = req.egContext.requestStream as PassThrough;
+      expect(stream.readableLength + stream.writableLength).to.be.below(200_000);
+      req.end();
+      expect(await forwarded(req)).to.have.length(2_002_000);
+    });
+
+    it('is not given a parsed body, so that a later body parser reads it', async () => {
+      const req = whole(bytes, null);
+      await read(req, 10);
+      expect(req.body).to.equal(undefined);
+      expect(req._body).to.equal(undefined);
+    });
+  });
+
+  describe('and the bytes held at once', () => {
+    it('are accounted for until it is released', async () => {
+      for (const length of [bytes.length, null]) {
+        const { release } = held(await read(whole(bytes, length)));
+        expect(budget.held).to.equal(bytes.length);
+        release();
+        expect(budget.held).to.equal(0);
+      }
+    });
+
+    it('are those that have come, whatever length is declared', async () => {
+      const req = incoming({ 'content-length': '500000' });
+      const reading = read(req, 500_000);
+      await soon(new Promise<never>(() => {}));
+      expect(budget.held).to.equal(0);
+      req.write('x');
+      await soon(new Promise<never>(() => {}));
+      expect(budget.held).to.be.within(1, 1000);
+      req.destroy();
+      expect(await soon(reading)).to.equal('gone');
+      expect(budget.held).to.equal(0);
+    });
+
+    it('are not more for the pieces that they come in', async () => {
+      for (const declared of [true, false]) {
+        const length = 200_000;
+        const req = incoming(declared ? { 'content-length': String(length) } : {});
+        const reading = read(req, length);
+        for (let at = 0; at < length; at++) {
+          req.write('x');
+          if (at % 1000 === 0) await new Promise((resolve) => setImmediate(resolve));
+        }
+        req.end();
+        const { body, release } = held(await reading);
+        expect(body.chunks.length).to.be.below(20);
+        expect(body.chunks.reduce((sum, chunk) => sum + chunk.buffer.byteLength, 0)).to.equal(
+          budget.held,
+        );
+        expect(budget.held).to.be.within(length, length + 65_536);
+        release();
+        expect(budget.held).to.equal(0);
+      }
+    });
+
+    it('keep no larger buffer in memory that they are a small part of', async () => {
+      const pool = Buffer.alloc(65_536, 'x');
+      const req = incoming();
+      const reading = read(req);
+      for (let at = 0; at < 10; at++) req.write(pool.subarray(at, at + 5000));
+      req.end();
+      const { body } = held(await reading);
+      expect(body.chunks.every((chunk) => chunk.buffer !== pool.buffer)).to.equal(true);
+      expect(budget.held).to.be.within(50_000, 120_000);
+    });
+
+    it('are the very bytes that came where they came in large pieces', async () => {
+      const pieces = [Buffer.alloc(60_000, 'a'), Buffer.alloc(30_000, 'b')];
+      const req = incoming({ 'content-length': '90000' });
+      const reading = read(req);
+      for (const piece of pieces) req.write(piece);
+      const { body } = held(await reading);
+      expect(body.chunks.map((chunk) => chunk.buffer)).to.deep.equal(
+        pieces.map((one) => one.buffer),
+      );
+      expect(budget.held).to.equal(90_000);
+    });
+
+    it('bound it: a declared body stays where it is', async () => {
+      budget.max = bytes.length - 1;
+      const req = whole(bytes);
+      expect(await read(req)).to.equal('buffer-limit');
+      expect(req.egContext.requestStream).to.equal(undefined);
+      expect((await forwarded(req)).equals(bytes)).to.equal(true);
+      expect(budget.held).to.equal(0);
+    });
+
+    it('bound it: a chunked one passes on byte for byte', async () => {
+      budget.max = 15;
+      const req = incoming();
+      const reading = read(req);
+      req.write(bytes.subarray(0, 10));
+      req.write(bytes.subarray(10, 20));
+      expect(await reading).to.equal('buffer-limit');
+      req.end(bytes.subarray(20));
+      expect((await forwarded(req)).equals(bytes)).to.equal(true);
+      expect(budget.held).to.equal(0);
+    });
+
+    it('are accounted for until they have gone on, or nobody wants them any more', async () => {
+      for (const goesOn of [true, false]) {
+        const req = incoming();
+        const reading = read(req, 500_000);
+        for (let at = 0; at < 20; at++) req.write(Buffer.alloc(50_000));
+        expect(await reading).to.equal('request-too-large');
+        await soon(new Promise<never>(() => {}));
+        expect(budget.held).to.be.above(200_000);
+        req.end();
+        if (goesOn) expect(await forwarded(req)).to.have.length(1_000_000);
+        else for (const then of over) then();
+        expect(budget.held).to.equal(0);
+      }
+    });
+
+    it('are given back when it is too large', async () => {
+      expect(await read(whole(bytes), 10)).to.equal('request-too-large');
+      const chunked = whole(bytes, null);
+      expect(await read(chunked, 10)).to.equal('request-too-large');
+      await forwarded(chunked);
+      expect(budget.held).to.equal(0);
+    });
+
+    it('are shared with everybody else who holds some', async () => {
+      budget.max = bytes.length * 2 - 1;
+      const first = held(await read(whole(bytes)));
+      expect(await read(whole(bytes))).to.equal('buffer-limit');
+      first.release();
+      held(await read(whole(bytes))).release();
+      expect(budget.held).to.equal(0);
+    });
+  });
+
+  describe('of a client that leaves', () => {
+    for (const [name, headers] of [
+      ['declared', { 'content-length': '100' }],
+      ['chunked', {}],
+    ] as const) {
+      it(`in its middle, ${name}, is gone, and its bytes are given back`, async () => {
+        const req = incoming(headers);
+        const reading = read(req);
+        req.write(bytes.subarray(0, 10));
+        await soon(new Promise<never>(() => {}));
+        req.destroy();
+        expect(await soon(reading)).to.equal('gone');
+        expect(budget.held).to.equal(0);
+      });
+
+      it(`with an error, ${name}, is gone, and its bytes are given back`, async () => {
+        const req = incoming(headers);
+        const reading = read(req);
+        req.on('error', () => {});
+        req.destroy(new Error('ECONNRESET'));
+        expect(await soon(reading)).to.equal('gone');
+        expect(budget.held).to.equal(0);
+      });
+
+      it(`before it is read, ${name}, is gone, and its bytes are given back`, async () => {
+        const req = incoming(headers);
+        req.destroy();
+        await once(req, 'close');
+        expect(await soon(read(req))).to.equal('gone');
+        expect(budget.held).to.equal(0);
+      });
+    }
+
+    it('while it is passed on is gone for whoever reads it next', async () => {
+      const req = incoming();
+      const reading = read(req, 10);
+      req.write(bytes);
+      expect(await reading).to.equal('request-too-large');
+      const again = read(req);
+      await soon(new Promise<never>(() => {}));
+      req.destroy();
+      expect(await soon(again)).to.equal('gone');
+      expect(budget.held).to.equal(0);
+    });
+  });
+
+  describe('that has a content coding', () => {
+    const packed = gzipSync(bytes);
+    const coded = (coding: string, body: Uint8Array) => {
+      const req = whole(body);
+      req.headers['content-encoding'] = coding;
+      return req;
+    };
+
+    it('goes on as it came, and is read for what it says', async () => {
+      const req = coded('gzip', packed);
+      const { body, release } = held(await read(req));
+      expect((await body.content).outline['model']).to.equal('gpt-4o');
+      expect((await body.content).length).to.equal(bytes.length);
+      expect(req.body).to.deep.equal(JSON.parse(text));
+      expect((await forwarded(req)).equals(packed)).to.equal(true);
+      release();
+      expect(budget.held).to.equal(0);
+    });
+
+    it('may have several', async () => {
+      const { body } = held(
+        await read(coded('deflate, br', brotliCompressSync(deflateSync(bytes)))),
+      );
+      expect((await body.content).problem).to.equal(null);
+      const four = [1, 2, 3, 4].reduce<Buffer>((inner) => gzipSync(inner), bytes);
+      const tooMany = held(await read(coded('gzip, gzip, gzip, gzip', four)));
+      expect((await tooMany.body.content).problem).to.equal('encoding');
+    });
+
+    for (const [what, coding, body] of [
+      ['it does not have', 'gzip', bytes],
+      ['nobody knows', 'compress', packed],
+      ['that breaks off', 'gzip', packed.subarray(0, -5)],
+      ['with something behind it', 'gzip', Buffer.concat([packed, bytes])],
+    ] as const) {
+      it(`${what} cannot be gone by`, async () => {
+        const req = coded(coding, body);
+        const outcome = held(await read(req));
+        expect((await outcome.body.content).problem).to.equal('encoding');
+        expect(req.body).to.deep.equal({});
+        expect((await forwarded(req)).equals(body)).to.equal(true);
+        outcome.release();
+        expect(budget.held).to.equal(0);
+      });
+    }
+
+    it('is decoded within the bounds that it has without one, and no further', async () => {
+      const bomb = gzipSync(Buffer.alloc(50_000_000, ' '));
+      const req = coded('gzip', bomb);
+      const { body, release } = held(await read(req));
+      expect((await body.content).problem).to.equal('request-too-large');
+      expect((await body.within(99_000).content).problem).to.equal('request-too-large');
+      release();
+      budget.max = bomb.length * 2;
+      const full = held(await read(coded('gzip', bomb)));
+      expect((await full.body.content).problem).to.equal('buffer-limit');
+      full.release();
+      await eventually(() => budget.held === 0, 'all is given back');
+    });
+
+    it('is decoded further for a later policy that takes more', async () => {
+      const { body } = held(await read(coded('gzip', gzipSync(Buffer.alloc(5000, ' '))), 1000));
+      expect((await body.content).problem).to.equal('request-too-large');
+      expect((await body.within(5000).content).problem).to.equal('not-json');
+    });
+
+    it('is held until it has been decoded', async () => {
+      const { body, release } = held(await read(coded('gzip', packed)));
+      const reading = body.content;
+      release();
+      expect(budget.held).to.be.above(0);
+      await reading;
+      await eventually(() => budget.held === 0, 'all is given back');
+    });
+  });
+
+  it('that somebody else has read to its end does not keep the request waiting', async () => {
+    const req = whole(bytes, null);
+    await buffer(req);
+    expect(await soon(read(req))).to.not.be.oneOf(['pending', 'gone']);
+  });
+
+  describe('parsed for later policies', () => {
+    const parsed = JSON.parse(text) as object;
+
+    it('is there, and marked so that a body parser lets it be', async () => {
+      const req = whole(bytes);
+      held(await read(req));
+      expect(req._body).to.equal(true);
+      expect(req.body).to.deep.equal(parsed);
+      expect(Object.keys(req)).to.include('body');
+    });
+
+    it('is a copy of its own, the same at every look', async () => {
+      const req = whole(bytes);
+      const { body } = held(await read(req));
+      const theirs = req.body as Record<string, unknown>;
+      theirs['model'] = 'another';
+      expect(req.body).to.equal(theirs);
+      expect(Buffer.concat(body.chunks).equals(bytes)).to.equal(true);
+      expect((await forwarded(req)).equals(bytes)).to.equal(true);
+    });
+
+    it('can be replaced, before and after a look', async () => {
+      const req = whole(bytes);
+      held(await read(req));
+      req.body = { first: 1 };
+      expect(req.body).to.deep.equal({ first: 1 });
+      req.body = { second: 2 };
+      expect(req.body).to.deep.equal({ second: 2 });
+    });
+
+    it('is an empty object where it is no JSON object', async () => {
+      for (const odd of ['[1]', 'a=b', '{"a":', '\ufeff{}']) {
+        const req = whole(Buffer.from(odd));
+        held(await read(req));
+        expect(req.body, odd).to.deep.equal({});
+      }
+    });
+  });
+
+  describe('over the network', () => {
+    let server: Server;
+    let port: number;
+    let outcome: Promise<HeldBody | string>;
+
+    beforeEach(async () => {
+      let resolve: (value: Promise<HeldBody | string>) => void;
+      outcome = new Promise((done) => (resolve = done));
+      server = createServer((plain, res) => {
+        const req = Object.assign(plain, {
+          originalUrl: plain.url,
+          egContext: {},
+        }) as GatewayRequest;
+        resolve(read(req).finally(() => (req.egContext.requestStream ?? req).pipe(res)));
+      });
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      ({ port } = server.address() as AddressInfo);
+    });
+
+    afterEach(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+
+    const post = (headers: Readonly<Record<string, string | number>>) =>
+      open({ host: '127.0.0.1', port, method: 'POST', agent: false, headers });
+
+    for (const [name, headers] of [
+      ['declared', { 'content-length': bytes.length }],
+      ['chunked', { 'transfer-encoding': 'chunked' }],
+    ] as const) {
+      it(`is read whole and goes on, ${name}`, async () => {
+        const client = post(headers);
+        client.end(bytes);
+        const [res] = (await once(client, 'response')) as [IncomingMessage];
+        expect((await buffer(res)).equals(bytes)).to.equal(true);
+        expect(textOf(held(await outcome))).to.equal(text);
+      });
+
+      it(`is gone when the client leaves in its middle, ${name}`, async () => {
+        const client = post(headers);
+        client.on('error', () => {});
+        const arrived = once(server, 'request');
+        client.write(bytes.subarray(0, 10));
+        await arrived;
+        client.destroy();
+        expect(await outcome).to.equal('gone');
+        expect(budget.held).to.equal(0);
+      });
+    }
+
+    it('goes on byte for byte when it turns out too large', async () => {
+      const large = Buffer.alloc(1_000_000, 'x');
+      const client = post({ 'transfer-encoding': 'chunked' });
+      client.end(large);
+      const [res] = (await once(client, 'response')) as [IncomingMessage];
+      expect((await buffer(res)).equals(large)).to.equal(true);
+      expect(await outcome).to.equal('request-too-large');
+    });
+  });
+});

@@ -1,0 +1,279 @@
+import { expect } from 'chai';
+import { orderWarnings } from '../../../policies/hosts/gateway/order-warnings.ts';
+import { conditionsIn, readPipelines } from '../../../policies/hosts/pipelines.ts';
+
+function warnings(...policies: unknown[]): string[] {
+  return readPipelines({ pipelines: { openai: { policies } } }).flatMap(orderWarnings);
+}
+
+const usage = { 'llm-usage': {} };
+const closed = { action: { scope: 'consumer' } };
+const cache = { 'llm-cache': closed };
+const proxy = { proxy: { action: { serviceEndpoint: 'openai' } } };
+const keyAuth = { 'key-auth': null };
+const rewrite = { 'request-transformer': { action: { body: { add: { user: "'u'" } } } } };
+
+describe('the order of policies', () => {
+  it('is well as the README has it', () => {
+    expect(warnings(rewrite, keyAuth, { 'rate-limit': {} }, usage, cache, proxy)).to.deep.equal([]);
+  });
+
+  const fine: readonly (readonly [string, unknown[]])[] = [
+    ['a pipeline without our policies', [rewrite, proxy, keyAuth]],
+    ['llm-cache alone', [cache, proxy]],
+    ['llm-usage alone, wherever authentication stands', [usage, keyAuth, proxy]],
+    ['rate-limit behind llm-cache', [usage, cache, { 'rate-limit': {} }, proxy]],
+    [
+      'a transformer of headers behind',
+      [cache, { 'request-transformer': { action: { headers: { add: { a: "'b'" } } } } }, proxy],
+    ],
+    [
+      'a transformer of responses behind',
+      [cache, { 'response-transformer': { action: { body: {} } } }, proxy],
+    ],
+    [
+      'a terminate that stands in front under a condition',
+      [{ terminate: { condition: { name: 'never' } } }, cache, proxy],
+    ],
+    [
+      'an llm-request condition',
+      [{ 'llm-cache': { ...closed, condition: { name: 'llm-request' } } }, proxy],
+    ],
+  ];
+  for (const [name, policies] of fine) {
+    it(`has nothing against ${name}`, () => expect(warnings(...policies)).to.deep.equal([]));
+  }
+
+  const wrong: readonly (readonly [string, unknown[], RegExp])[] = [
+    ['llm-usage behind llm-cache', [cache, usage, proxy], /llm-usage stands behind llm-cache/],
+    ['both behind proxy', [proxy, cache], /llm-cache stands behind proxy, where it never runs/],
+    ['llm-usage behind proxy', [proxy, usage], /llm-usage stands behind proxy/],
+    ['llm-cache behind terminate', [{ terminate: {} }, cache, proxy], /stands behind terminate/],
+    [
+      'a proxy without a condition behind one with',
+      [{ proxy: [{ condition: { name: 'never' } }, {}] }, cache],
+      /stands behind proxy/,
+    ],
+    [
+      'a proxy whose condition is empty',
+      [{ proxy: [{ condition: null }] }, cache],
+      /stands behind proxy/,
+    ],
+    [
+      'a rewritten body behind llm-cache',
+      [cache, rewrite, proxy],
+      /rewrites the body behind llm-cache/,
+    ],
+    [
+      'a rewritten body behind llm-usage',
+      [usage, rewrite, cache, proxy],
+      /rewrites the body behind llm-usage/,
+    ],
+    [
+      'a json-schema condition',
+      [{ 'llm-cache': { ...closed, condition: { name: 'json-schema', schema: {} } } }, proxy],
+      /json-schema condition on llm-cache/,
+    ],
+    [
+      'a json-schema condition on llm-usage',
+      [{ 'llm-usage': { condition: { name: 'json-schema' } } }, proxy],
+      /json-schema condition on llm-usage/,
+    ],
+    [
+      'a json-schema condition within another',
+      [
+        {
+          'llm-cache': {
+            ...closed,
+            condition: {
+              name: 'not',
+              condition: {
+                name: 'allOf',
+                conditions: [{ name: 'always' }, { name: 'json-schema' }],
+              },
+            },
+          },
+        },
+        proxy,
+      ],
+      /json-schema condition on llm-cache/,
+    ],
+    ...['key-auth', 'basic-auth', 'jwt', 'oauth2', 'oauth2-introspect'].map(
+      (auth): [string, unknown[], RegExp] => [
+        `${auth} behind llm-cache`,
+        [cache, { [auth]: {} }, proxy],
+        new RegExp(`"openai": ${auth} stands behind llm-cache`),
+      ],
+    ),
+  ];
+  for (const [name, policies, expected] of wrong) {
+    it(`warns of ${name}, naming the pipeline`, () => {
+      const found = warnings(...policies);
+      expect(found).to.have.length(1);
+      expect(found[0]).to.match(expected).and.to.contain('pipeline "openai"');
+    });
+  }
+
+  it('says the same once, and each thing that is wrong', () => {
+    expect(warnings(cache, { 'llm-usage': [{}, {}] }, keyAuth, rewrite, proxy)).to.have.length(3);
+  });
+});
+
+describe('a pipeline in which callers may be anonymous', () => {
+  const open = { 'llm-cache': {} };
+  const custom = { 'llm-cache': { action: { scope: 'auto', ttl: 5 } } };
+  const under = (...conditions: object[]) => ({
+    'llm-cache': { condition: { name: 'allOf', conditions } },
+  });
+  const said =
+    /"openai": no policy authenticates before llm-cache, so callers without a credential share one scope .* scope: credential or scope: shared$/;
+
+  it('is warned of once, with the ways out of it', () => {
+    for (const policies of [
+      [open, proxy],
+      [rewrite, usage, { 'rate-limit': {} }, { cors: {} }, custom, proxy],
+      [{ 'llm-cache': [{ condition: { name: 'llm-request' } }, {}] }, proxy],
+      [
+        under({ name: 'llm-request' }, { name: 'not', condition: { name: 'authenticated' } }),
+        proxy,
+      ],
+    ]) {
+      const found = warnings(...policies);
+      expect(found, JSON.stringify(policies)).to.have.length(1);
+      expect(found[0]).to.match(said);
+    }
+  });
+
+  it('is not warned of where a policy authenticates, or may, or the scope or the condition shuts them out', () => {
+    const scoped = (scope: string) => ({ 'llm-cache': { action: { scope } } });
+    for (const policies of [
+      [keyAuth, open, proxy],
+      [{ jwt: {} }, usage, open, proxy],
+      [{ 'our-own-auth': {} }, open, proxy],
+      [scoped('shared'), proxy],
+      [scoped('consumer'), proxy],
+      [scoped('credential'), proxy],
+      [under({ name: 'llm-request' }, { name: 'authenticated' }), proxy],
+      [usage, proxy],
+    ]) {
+      expect(warnings(...policies), JSON.stringify(policies)).to.deep.equal([]);
+    }
+  });
+});
+
+describe('the Host that a client sent', () => {
+  const forwards = (policies: unknown[], serviceEndpoints?: unknown) =>
+    readPipelines({ serviceEndpoints, pipelines: { p: { policies } } })[0]?.forwardsHost;
+  const by = (action: object) => [{ proxy: { action: { serviceEndpoint: 'up', ...action } } }];
+
+  it('is replaced by the proxy policy, unless it is told to pass it on', () => {
+    expect(forwards(by({}))).to.equal(false);
+    expect(forwards(by({ changeOrigin: true, xfwd: false }))).to.equal(false);
+    expect(forwards(by({ xfwd: 'false' }))).to.equal(false);
+    for (const action of [
+      { changeOrigin: false },
+      { changeOrigin: 'false' },
+      { changeOrigin: null },
+      { xfwd: true },
+      { xfwd: 'true' },
+      { proxyOptions: { changeOrigin: false } },
+      { proxyOptions: { xfwd: true } },
+    ]) {
+      expect(forwards(by(action)), JSON.stringify(action)).to.equal(true);
+    }
+  });
+
+  it('is passed on where a serviceEndpoint says so, or one of several proxies does', () => {
+    const up = { up: { url: 'http://a', proxyOptions: { changeOrigin: false } } };
+    expect(forwards(by({}), up)).to.equal(true);
+    expect(forwards(by({ serviceEndpoint: 'other' }), up)).to.equal(false);
+    expect(forwards([...by({}), ...by({ xfwd: true })])).to.equal(true);
+  });
+
+  it('may be passed on where another policy calls the upstream', () => {
+    expect(forwards([{ 'our-own-proxy': {} }])).to.equal(true);
+    expect(forwards([{ proxy: null }])).to.equal(false);
+  });
+});
+
+describe('the pipelines of gateway.config.yml', () => {
+  const step = { policy: 'llm-cache', action: undefined, condition: undefined };
+
+  it('are read by name, with every step of a policy', () => {
+    const action = { ttl: 1 };
+    const condition = { name: 'always' };
+    const [one] = readPipelines({
+      pipelines: {
+        openai: {
+          apiEndpoints: ['a', 'b'],
+          policies: [{ 'key-auth': null }, { 'llm-cache': [{ action, condition }, {}] }],
+        },
+      },
+    });
+    expect(one).to.deep.equal({
+      name: 'openai',
+      apiEndpoints: ['a', 'b'],
+      steps: [
+        { ...step, pipeline: 'openai', policy: 'key-auth' },
+        { pipeline: 'openai', policy: 'llm-cache', action, condition },
+        { ...step, pipeline: 'openai' },
+      ],
+      forwardsHost: true,
+    });
+  });
+
+  const spellings: readonly (readonly [string, unknown])[] = [
+    [
+      'a step that is not in a list',
+      { p: { apiEndpoints: ['a'], policies: [{ 'llm-cache': {} }] } },
+    ],
+    [
+      'a policy that is named and nothing more',
+      { p: { apiEndpoints: ['a'], policies: [{ 'llm-cache': null }] } },
+    ],
+    [
+      'a policy with an empty list',
+      { p: { apiEndpoints: ['a'], policies: [{ 'llm-cache': [] }] } },
+    ],
+    [
+      'one endpoint and one policy, unlisted',
+      { p: { apiEndpoints: 'a', policies: { 'llm-cache': {} } } },
+    ],
+    ['the singular names', { p: { apiEndpoint: 'a', policy: { 'llm-cache': {} } } }],
+  ];
+  for (const [name, pipelines] of spellings) {
+    it(`may have ${name}`, () => {
+      expect(readPipelines({ pipelines })).to.deep.equal([
+        {
+          name: 'p',
+          apiEndpoints: ['a'],
+          steps: [{ ...step, pipeline: 'p' }],
+          forwardsHost: true,
+        },
+      ]);
+    });
+  }
+
+  it('may be a list, or one unnamed pipeline', () => {
+    const pipeline = { apiEndpoint: 'a', policies: [{ 'llm-cache': {} }] };
+    const steps = [{ ...step, pipeline: '0' }];
+    const expected = [{ name: '0', apiEndpoints: ['a'], steps, forwardsHost: true }];
+    expect(readPipelines({ pipelines: [pipeline] })).to.deep.equal(expected);
+    expect(readPipelines({ pipeline })).to.deep.equal(expected);
+  });
+
+  it('are none where there are none', () => {
+    for (const pipelines of [undefined, null, {}, 'x', { p: null }]) {
+      expect(readPipelines({ pipelines }), JSON.stringify(pipelines)).to.deep.equal([]);
+    }
+  });
+
+  it('tell every condition that one is made of', () => {
+    const inner = { name: 'llm-request' };
+    const other = { name: 'llm-no-cache' };
+    const not = { name: 'not', condition: other };
+    const all = { name: 'allOf', conditions: [inner, not] };
+    expect(conditionsIn(all)).to.deep.equal([all, inner, not, other]);
+    expect(conditionsIn(undefined)).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,39 @@
+import { expect } from 'chai';
+import { checkStores, redisOfGateway } from '../../../policies/hosts/configuration.ts';
+import type { PluginSettings } from '../../../schemas/plugin.ts';
+import { pluginSchema } from '../../../schemas/plugin.ts';
+import { ConfigurationError, validate } from '../../../schemas/validate.ts';
+
+const settings = (stores: object) => validate<PluginSettings>(pluginSchema, { stores }, 'test');
+
+describe('a redis store without a url', () => {
+  const stores = settings({ shared: { type: 'redis' } });
+
+  it('is reached with what the gateway itself is', () => {
+    const redis = {
+      emulate: false,
+      namespace: 'EG',
+      host: 'redis.internal',
+      port: 7000,
+      password: 'p',
+    };
+    expect(() => checkStores(stores, { db: { redis } })).to.not.throw();
+    expect(redisOfGateway({ db: { redis } })).to.deep.equal({
+      host: 'redis.internal',
+      port: 7000,
+      password: 'p',
+    });
+  });
+
+  it('is refused where the gateway’s own is emulated', () => {
+    expect(() => checkStores(stores, { db: { redis: { emulate: true } } })).to.throw(
+      ConfigurationError,
+      '"stores.shared.url" is missing, and the gateway\'s own db.redis is emulated',
+    );
+  });
+
+  it('with one is not, whatever the gateway has', () => {
+    const own = settings({ shared: { type: 'redis', url: 'redis://127.0.0.1' } });
+    expect(() => checkStores(own, { db: { redis: { emulate: true } } })).to.not.throw();
+  });
+});

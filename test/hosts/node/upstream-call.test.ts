@@ -1,0 +1,78 @@
+import { EventEmitter } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { expect } from 'chai';
+import { FaultLog } from '../../../policies/shared/faults.ts';
+import type { AppRequest } from '../../../policies/hosts/node/host-request.ts';
+import { ResponseEnd } from '../../../policies/hosts/node/response-end.ts';
+import { guardOf } from '../../../policies/hosts/node/response-guard.ts';
+import { type Patience, UpstreamCall } from '../../../policies/hosts/node/upstream-call.ts';
+import { eventually } from '../../support/eventually.ts';
+
+/** An answer that a handler writes by itself, and whose client leaves. */
+function written({ thinkingMs = 10_000, silentMs = 10_000 }: Partial<Patience>) {
+  const socket = new EventEmitter();
+  const req = Object.assign(new EventEmitter(), { socket }) as unknown as AppRequest;
+  const head = { headersSent: false, writableEnded: false };
+  const res = Object.assign(new EventEmitter(), head) as unknown as ServerResponse & typeof head;
+  const guard = guardOf(req, res, new FaultLog(console));
+  const end = new ResponseEnd(req, res);
+  const call = new UpstreamCall(req, res, { end, guard }, { thinkingMs, silentMs });
+  const cuts: string[] = [];
+  call.onCut.push((reason) => cuts.push(reason));
+  return { req, res, call, cuts };
+}
+
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('The call for an answer that no upstream message carries', () => {
+  it('is cut at once when nobody else wants the answer', () => {
+    const { req, res, cuts } = written({});
+    let told = 0;
+    req.on('aborted', () => told++);
+    res.emit('close');
+    expect([cuts, told]).to.deep.equal([['client-left'], 1]);
+  });
+
+  it('is cut when the answer falls silent after its head', async () => {
+    const { res, call, cuts } = written({ silentMs: 60 });
+    call.goesOn = () => true;
+    res.headersSent = true;
+    res.emit('close');
+    for (let times = 0; times < 5; times++) {
+      await wait(20);
+      call.stir();
+    }
+    expect(cuts).to.deep.equal([]);
+    await eventually(() => cuts.length === 1, 'it is cut');
+  });
+
+  it('waits longer for a head', async () => {
+    const { res, call, cuts } = written({ thinkingMs: 80, silentMs: 1 });
+    call.goesOn = () => true;
+    res.emit('close');
+    await wait(20);
+    expect(cuts).to.deep.equal([]);
+    await eventually(() => cuts.length === 1, 'it is cut');
+  });
+
+  it('is not cut after its end', async () => {
+    const { res, call, cuts } = written({ silentMs: 10, thinkingMs: 10 });
+    call.goesOn = () => true;
+    res.emit('close');
+    call.settle();
+    await wait(30);
+    expect(cuts).to.deep.equal([]);
+  });
+
+  it('is cut when the request itself breaks, whoever wants the answer', () => {
+    for (const order of [
+      ['aborted', 'close'],
+      ['close', 'aborted'],
+    ] as const) {
+      const { req, res, call, cuts } = written({});
+      call.goesOn = () => true;
+      for (const event of order) (event === 'close' ? res : req).emit(event);
+      expect(cuts).to.deep.equal(['client-left']);
+    }
+  });
+});

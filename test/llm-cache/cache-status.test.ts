@@ -1,0 +1,83 @@
+import { expect } from 'chai';
+import { parseList, Token } from 'structured-headers';
+import {
+  appendCacheStatus,
+  cacheStatus,
+  staleStatus,
+} from '../../policies/llm-cache/cache-status.ts';
+import type { Following, Forward, Hit, Joined } from '../../policies/llm-cache/decision.ts';
+import { asideReasons, type AsideReason } from '../../policies/shared/reasons.ts';
+
+function forward(kind: Forward['kind'], reason: AsideReason | null = null): Forward {
+  const nothing = { key: null, flight: null, fallback: null };
+  return { kind, reason, ...nothing, concluded: Promise.resolve() };
+}
+
+describe('the Cache-Status of', () => {
+  it('a hit tells how long it stays fresh', () => {
+    const hit = { kind: 'hit', key: 'k', age: 179, ttl: 3421 } as Hit;
+    expect(cacheStatus(hit)).to.equal('llm-cache; hit; ttl=3421');
+  });
+
+  const rows: readonly (readonly [Forward, string])[] = [
+    [forward('miss'), 'llm-cache; fwd=miss'],
+    [forward('stale'), 'llm-cache; fwd=stale'],
+    [forward('request', 'max-age'), 'llm-cache; fwd=request; detail=max-age'],
+    [forward('bypass', 'no-scope'), 'llm-cache; fwd=bypass; detail=no-scope'],
+  ];
+  for (const [decision, text] of rows) {
+    it(`a forwarded request: ${text}`, () => expect(cacheStatus(decision)).to.equal(text));
+  }
+
+  it('an answer to an identical request, finished or under way', () => {
+    const text = 'llm-cache; fwd=miss; collapsed';
+    expect(cacheStatus({ kind: 'joined', key: 'k' } as Joined)).to.equal(text);
+    expect(cacheStatus({ kind: 'following', key: 'k' } as Following)).to.equal(text);
+  });
+
+  it('an expired entry tells what the upstream said, where it said anything', () => {
+    expect(staleStatus(503, -12)).to.equal(
+      'llm-cache; fwd=stale; fwd-status=503; ttl=-12; detail=stale-if-error',
+    );
+    expect(staleStatus(null, 0)).to.equal('llm-cache; fwd=stale; ttl=0; detail=stale-if-error');
+  });
+
+  it('an answer that only the cache might have given', () => {
+    const text = cacheStatus({ kind: 'unavailable', key: null });
+    expect(text).to.equal('llm-cache; detail=only-if-cached');
+  });
+
+  it('any decision is a list of one member, as RFC 9211 has it', () => {
+    for (const reason of Object.keys(asideReasons) as AsideReason[]) {
+      const list = parseList(cacheStatus(forward('bypass', reason)));
+      expect(list).to.have.length(1);
+      expect(list[0]?.[0]).to.deep.equal(new Token('llm-cache'));
+      expect(list[0]?.[1].get('detail')).to.deep.equal(new Token(reason));
+    }
+  });
+});
+
+describe('the Cache-Status of a cache further up', () => {
+  const own = 'llm-cache; fwd=miss';
+
+  it('stays in front of ours', () => {
+    expect(appendCacheStatus('cdn; hit', own)).to.equal(`cdn; hit, ${own}`);
+    expect(appendCacheStatus('"a b";fwd=miss, cdn; hit; ttl=5', own)).to.equal(
+      `"a b";fwd=miss, cdn; hit; ttl=5, ${own}`,
+    );
+  });
+
+  it('is not there when nobody said anything', () => {
+    for (const nothing of [undefined, '', '  ']) {
+      expect(appendCacheStatus(nothing, own)).to.equal(own);
+    }
+  });
+
+  it('is dropped where ours behind it could not be read', () => {
+    for (const bad of ['cdn; hit,', '"open', 'HIT from cdn (x', 'ä', ';']) {
+      const text = appendCacheStatus(bad, own);
+      expect(text, bad).to.equal(own);
+      expect(parseList(text)).to.have.length(1);
+    }
+  });
+});

@@ -1,0 +1,55 @@
+import { expect } from 'chai';
+import type { Flight } from '../../policies/llm-cache/flight.ts';
+import { Flights } from '../../policies/llm-cache/flights.ts';
+
+const flight = (isOpen = true) => ({ isOpen }) as Flight;
+
+describe('the calls under way', () => {
+  let now: number;
+  let flights: Flights;
+  beforeEach(() => {
+    now = 1000;
+    flights = new Flights(() => now);
+  });
+
+  it('are found by their key as long as they are open', () => {
+    const one = flight();
+    flights.open('a', one);
+    flights.open('b', flight(false));
+    expect(flights.find('a')).to.equal(one);
+    expect(flights.find('b')).to.equal(undefined);
+    expect(flights.find('c')).to.equal(undefined);
+  });
+
+  it('are closed only by themselves: a later one of the key stays', () => {
+    const [old, fresh] = [flight(), flight()];
+    flights.open('a', old);
+    flights.open('a', fresh);
+    flights.close('a', old);
+    expect(flights.find('a')).to.equal(fresh);
+    flights.close('a', fresh);
+    expect(flights.find('a')).to.equal(undefined);
+  });
+
+  it('that are not worth waiting for are not waited for, for five seconds', () => {
+    flights.pass('a');
+    expect([flights.passes('a'), flights.passes('b')]).to.deep.equal([true, false]);
+    now += 4999;
+    expect(flights.passes('a')).to.equal(true);
+    now += 1;
+    expect(flights.passes('a')).to.equal(false);
+  });
+
+  it('are waited for again when one was worth it', () => {
+    flights.pass('a');
+    flights.coalesceAgain('a');
+    expect(flights.passes('a')).to.equal(false);
+  });
+
+  it('that are not waited for are remembered up to ten thousand, the newest', () => {
+    for (let count = 0; count <= 10_000; count++) flights.pass(`k${count}`);
+    expect(flights.passes('k0')).to.equal(false);
+    expect(flights.passes('k1')).to.equal(true);
+    expect(flights.passes('k10000')).to.equal(true);
+  });
+});

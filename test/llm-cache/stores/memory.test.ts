@@ -1,0 +1,306 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import { MemoryStore } from '../../../policies/llm-cache/stores/memory.ts';
+import { makeEntry } from '../../support/entry.ts';
+import { describeStore } from '../../support/store-contract.ts';
+
+class Clock {
+  at = 1_700_000_000_000;
+  readonly now = () => this.at;
+}
+
+describeStore('the memory store', async () => {
+  const clock = new Clock();
+  const store = new MemoryStore({ maxBytes: 10_000_000, now: clock.now });
+  return { store, now: clock.now, advance: async (ms) => void (clock.at += ms) };
+});
+
+describe('the memory store', () => {
+  const clock = new Clock();
+  const entry = (size: number, lifeMs = 60_000) =>
+    makeEntry(clock.at, { body: new Uint8Array(size), expiresAt: clock.at + lifeMs });
+  const filled = async (store: MemoryStore, keys: readonly string[], size = 1000) => {
+    for (const key of keys) await store.set(key, entry(size));
+  };
+  const present = async (store: MemoryStore, keys: readonly string[]) => {
+    const found = [];
+    for (const key of keys) if ((await store.get(key)) !== undefined) found.push(key);
+    return found.join('');
+  };
+
+  it('throws out what was not used for the longest time, when there is no room', async () => {
+    const probe = new MemoryStore({ maxBytes: 1_000_000, now: clock.now });
+    await filled(probe, ['a']);
+    const store = new MemoryStore({ maxBytes: probe.stats().bytes * 3, now: clock.now });
+    await filled(store, ['a', 'b', 'c']);
+    await store.get('a');
+    await filled(store, ['d']);
+    expect(await present(store, ['a', 'b', 'c', 'd'])).to.equal('acd');
+    expect(store.stats()).to.include({ entries: 3, evictions: 1 });
+    await Promise.all([store.close(), probe.close()]);
+  });
+
+  it('refuses an entry larger than itself, and throws nothing out for it', async () => {
+    const store = new MemoryStore({ maxBytes: 5000, now: clock.now });
+    await filled(store, ['a']);
+    expect(await store.set('b', entry(5000))).to.equal(false);
+    expect(await present(store, ['a', 'b'])).to.equal('a');
+    expect(store.stats()).to.include({ entries: 1, evictions: 0, droppedWrites: 1 });
+    await store.close();
+  });
+
+  it('makes room for one large entry by throwing out many small ones', async () => {
+    const store = new MemoryStore({ maxBytes: 2_000_000, now: clock.now });
+    for (let count = 0; count < 1000; count++) await store.set(`k${count}`, entry(1000));
+    expect(await store.set('large', entry(1_900_000))).to.equal(true);
+    expect(store.stats().bytes).to.be.at.most(2_000_000);
+    expect(await present(store, ['large'])).to.equal('large');
+    await store.close();
+  });
+
+  it('takes the same time for an answer of a few bytes and for one of megabytes', async () => {
+    // node-cache counts a value with Object.keys: of bare bytes it would make a string for each.
+    const { keys } = Object;
+    let most = 0;
+    Object.keys = (value: object) => {
+      const names = keys(value);
+      most = Math.max(most, names.length);
+      return names;
+    };
+    try {
+      const store = new MemoryStore({ maxBytes: 3_000_000, now: clock.now });
+      await filled(store, ['a', 'a', 'b', 'c'], 1_400_000);
+      await store.get('c');
+      await store.delete('c');
+      await store.close();
+    } finally {
+      Object.keys = keys;
+    }
+    expect(most).to.be.within(1, 50);
+  });
+
+  const sweptUntil = async (store: MemoryStore, entries: number) => {
+    let steps = 0;
+    for (let before = store.stats().entries; before > entries; steps++) {
+      store.sweep();
+      const { entries: left } = store.stats();
+      expect(before - left, 'dropped in one step').to.be.at.most(500);
+      expect(steps, 'steps').to.be.at.most(100);
+      before = left;
+    }
+    return steps;
+  };
+
+  it('looks at no more than five hundred entries in one step of its sweep', async () => {
+    const store = new MemoryStore({ maxBytes: 100_000_000, now: clock.now });
+    for (let count = 0; count < 5000; count++) await store.set(`k${count}`, entry(10, 1000));
+    clock.at += 1000;
+    expect(await sweptUntil(store, 0)).to.equal(10);
+    expect(store.stats()).to.include({ bytes: 0, evictions: 0 });
+    await store.close();
+  });
+
+  it('sweeps past entries that live, and begins again at the end', async () => {
+    const store = new MemoryStore({ maxBytes: 100_000_000, now: clock.now });
+    for (let count = 0; count < 3000; count++) {
+      await store.set(`k${count}`, entry(10, count % 2 === 0 ? 1000 : 10_000));
+    }
+    clock.at += 2000;
+    expect(await sweptUntil(store, 1500)).to.be.at.most(6);
+    clock.at += 10_000;
+    await sweptUntil(store, 0);
+    await store.close();
+  });
+
+  it('sweeps on while entries are asked for, replaced and thrown out', async () => {
+    const store = new MemoryStore({ maxBytes: 10_000_000, now: clock.now });
+    for (let count = 0; count < 3000; count++) {
+      await store.set(`k${count}`, entry(10, count < 1000 ? 60_000 : 1000));
+    }
+    clock.at += 2000;
+    for (let step = 0; step < 6; step++) {
+      store.sweep();
+      for (let count = 0; count < 1000; count++) {
+        if (count % 3 === 0) await store.get(`k${count}`);
+        if (count % 3 === 1) await store.set(`k${count}`, entry(20));
+        if (count % 3 === 2) await store.delete(`k${count}`);
+      }
+    }
+    expect(store.stats().entries).to.equal(667);
+    await store.close();
+  });
+
+  it('has a timer only while it has entries, and one that keeps no process alive', async () => {
+    const { setInterval, clearInterval } = globalThis;
+    const running = new Map<object, { sweep: () => void; unref: boolean }>();
+    const fakes = {
+      setInterval: (sweep: () => void) => {
+        const timer = { unref: () => (running.set(timer, { sweep, unref: true }), timer) };
+        running.set(timer, { sweep, unref: false });
+        return timer;
+      },
+      clearInterval: (timer: object) => void running.delete(timer),
+    };
+    Object.assign(globalThis, fakes);
+    try {
+      const store = new MemoryStore({ maxBytes: 100_000, now: clock.now });
+      const timers = () => [...running.values()].map(({ unref }) => unref);
+      expect(timers()).to.deep.equal([]);
+      await filled(store, ['a', 'b']);
+      expect(timers()).to.deep.equal([true]);
+      clock.at += 100_000;
+      for (const { sweep } of running.values()) sweep();
+      expect(store.stats().entries).to.equal(0);
+      expect(timers()).to.deep.equal([]);
+      await filled(store, ['a']);
+      await store.delete('a');
+      expect(timers()).to.deep.equal([]);
+      await filled(store, ['a']);
+      await store.close();
+      expect(timers()).to.deep.equal([]);
+      expect(await store.get('a')).to.equal(undefined);
+      expect(store.stats()).to.include({ entries: 0, bytes: 0 });
+    } finally {
+      Object.assign(globalThis, { setInterval, clearInterval });
+    }
+  });
+
+  it('purges and counts what is alive, and lets others run meanwhile', async () => {
+    const store = new MemoryStore({ maxBytes: 100_000_000, now: clock.now });
+    for (let count = 0; count < 2000; count++) {
+      await store.set(`k${count}`, entry(10, count % 2 === 0 ? 1000 : 10_000));
+    }
+    clock.at += 2000;
+    const purge = store.purge({});
+    // Asked for while the purge is under way: it meets none of them twice, and misses none.
+    for (let count = 1; count < 2000; count += 2) await store.get(`k${count}`);
+    expect(await purge).to.equal(1000);
+    expect(store.stats()).to.include({ entries: 0, bytes: 0 });
+  });
+
+  it('deletes entries of any name', async () => {
+    const store = new MemoryStore({ maxBytes: 100_000, now: clock.now });
+    for (const key of ['__proto__', 'constructor', '']) {
+      await store.set(key, entry(10));
+      expect(await store.delete(key)).to.equal(true);
+      expect(await store.get(key)).to.equal(undefined);
+    }
+    expect(store.stats()).to.include({ entries: 0, bytes: 0 });
+  });
+
+  it('has what a simple model of it has, byte for byte, whatever is done to it', async () => {
+    const maxBytes = 9000;
+    const probe = new MemoryStore({ maxBytes, now: clock.now });
+    await probe.set('a', entry(0));
+    const { bytes: emptyBytes } = probe.stats();
+    await probe.close();
+
+    const key = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
+    // On a grid, so that some are asked for in the very millisecond in which they expire.
+    const time = (steps: number) => fc.integer({ min: 1, max: steps }).map((many) => many * 500);
+    const step = fc.oneof(
+      {
+        weight: 4,
+        arbitrary: fc.record({
+          kind: fc.constant('set' as const),
+          key,
+          size: fc.oneof(fc.integer({ min: 0, max: 3000 }), fc.integer({ min: 7000, max: 9000 })),
+          life: time(10),
+        }),
+      },
+      { weight: 4, arbitrary: fc.record({ kind: fc.constant('get' as const), key }) },
+      fc.record({ kind: fc.constant('delete' as const), key }),
+      fc.record({ kind: fc.constant('wait' as const), ms: time(4) }),
+      fc.record({ kind: fc.constant('sweep' as const) }),
+      fc.record({ kind: fc.constant('close' as const) }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
+        const store = new MemoryStore({ maxBytes, now: clock.now });
+        // Least recently used first.
+        const model = new Map<string, { size: number; expiresAt: number }>();
+        const modelBytes = () =>
+          [...model.values()].reduce((sum, { size }) => sum + emptyBytes + size, 0);
+        let evictions = 0;
+        let droppedWrites = 0;
+        const take = {
+          set: async ({ key: name, size, life }: { key: string; size: number; life: number }) => {
+            const fits = emptyBytes + size <= maxBytes;
+            expect(await store.set(name, entry(size, life))).to.equal(fits);
+            if (!fits) return void droppedWrites++;
+            model.delete(name);
+            for (const oldest of model.keys()) {
+              if (modelBytes() + emptyBytes + size <= maxBytes) break;
+              model.delete(oldest);
+              evictions++;
+            }
+            model.set(name, { size, expiresAt: clock.at + life });
+          },
+          get: async (name: string) => {
+            const known = model.get(name);
+            model.delete(name);
+            const isAlive = known !== undefined && known.expiresAt > clock.at;
+            if (isAlive) model.set(name, known);
+            expect((await store.get(name))?.body.length).to.equal(isAlive ? known.size : undefined);
+          },
+          delete: async (name: string) => {
+            const isAlive = (model.get(name)?.expiresAt ?? 0) > clock.at;
+            model.delete(name);
+            expect(await store.delete(name)).to.equal(isAlive);
+          },
+          sweep: () => {
+            store.sweep();
+            for (const [name, { expiresAt }] of model) {
+              if (expiresAt <= clock.at) model.delete(name);
+            }
+          },
+          close: async () => {
+            await store.close();
+            model.clear();
+          },
+        };
+        for (const one of steps) {
+          if (one.kind === 'set') await take.set(one);
+          else if (one.kind === 'get' || one.kind === 'delete') await take[one.kind](one.key);
+          else if (one.kind === 'wait') clock.at += one.ms;
+          else await take[one.kind]();
+          expect(store.stats()).to.deep.equal({
+            type: 'memory',
+            entries: model.size,
+            bytes: modelBytes(),
+            maxBytes,
+            evictions,
+            errors: 0,
+            droppedWrites,
+            healthy: true,
+          });
+          expect(modelBytes()).to.be.at.most(maxBytes);
+        }
+        for (const name of 'abcdef') await take.get(name);
+        await store.close();
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('holds as much memory as it says, within 5 %', async function () {
+    if ('Deno' in globalThis) this.skip(); // Measured on V8 as Node runs it.
+    this.timeout(60_000);
+    const args = ['--expose-gc', '--import=tsx', 'test/support/measure-memory-store.ts'];
+    for (const [count, size] of [
+      [100_000, 2048],
+      [10_000, 2048],
+      [100_000, 300],
+      [10_000, 300],
+      [2000, 65_536],
+    ] as const) {
+      const { stdout } = await promisify(execFile)('node', [...args, String(count), String(size)]);
+      const measured = JSON.parse(stdout) as Record<'held' | 'counted' | 'maxBytes', number>;
+      const { held, counted, maxBytes } = measured;
+      expect(held / counted, `${count} entries of ${size} bytes`).to.be.within(0.95, 1.05);
+      expect(counted / maxBytes, 'filled').to.be.within(0.99, 1);
+    }
+  });
+});

@@ -1,0 +1,172 @@
+import { expect } from 'chai';
+import type { CachedResponse } from '../../../policies/llm-cache/entry.ts';
+import { StoreRegistry, storeSettings } from '../../../policies/llm-cache/stores/registry.ts';
+import type { StoreSettings } from '../../../schemas/plugin.ts';
+import { ConfigurationError } from '../../../schemas/validate.ts';
+
+const minute = 60_000;
+const entry: CachedResponse = {
+  namespace: 'openai',
+  protocol: 'chat',
+  model: null,
+  requestedModel: null,
+  consumer: null,
+  stream: false,
+  responseId: null,
+  usage: null,
+  fingerprint: {},
+  headers: {},
+  storedAt: 0,
+  freshUntil: 8.64e15,
+  expiresAt: 8.64e15,
+  body: new Uint8Array([1, 2, 3]),
+};
+
+const small: StoreSettings = { type: 'memory', maxBytes: 4096 };
+const large: StoreSettings = { type: 'memory', maxBytes: 8192 };
+
+describe('the registry of stores', () => {
+  let now: number;
+  let registry: StoreRegistry;
+
+  beforeEach(() => {
+    now = 1_000_000;
+    registry = new StoreRegistry(() => now);
+    registry.configure({});
+  });
+
+  /** Opens the store and puts something into it. */
+  async function filled(name: string) {
+    const store = registry.open(name);
+    await store.set('key', entry);
+    return store;
+  }
+
+  const has = async (name: string) => (await registry.open(name).get('key')) !== undefined;
+
+  it('has a store `memory` even when nothing is said', () => {
+    expect(registry.open('memory').stats()).to.include({ type: 'memory', maxBytes: 268435456 });
+    expect(storeSettings({ near: small })).to.have.keys('memory', 'near');
+  });
+
+  it('takes `memory` as the operator configured it', () => {
+    registry.configure({ memory: small });
+    expect(registry.open('memory').stats().maxBytes).to.equal(4096);
+  });
+
+  it('refuses a name that no store has, and tells those there are', () => {
+    registry.configure({ near: small });
+    for (const name of ['far', 'constructor', '__proto__', '']) {
+      expect(() => registry.open(name)).to.throw(
+        ConfigurationError,
+        `llm-cache: "store" must be one of memory, near (the stores in system.config.yml), got "${name}"`,
+      );
+    }
+  });
+
+  it('gives everybody who asks for a name the same store, and each name its own', async () => {
+    registry.configure({ near: small, far: small });
+    await filled('near');
+    expect(await has('near')).to.equal(true);
+    expect(await has('far')).to.equal(false);
+    expect(registry.open('near').stats().entries).to.equal(1);
+  });
+
+  describe('across reloads', () => {
+    it('keeps what is stored where the settings stay', async () => {
+      registry.configure({ near: small });
+      const before = await filled('near');
+      registry.configure({ near: { ...small }, other: large });
+      expect(await has('near')).to.equal(true);
+      expect(await before.get('key')).to.deep.equal(entry);
+    });
+
+    it('keeps what is stored where the settings are only written in another order', async () => {
+      registry.configure({ near: { type: 'memory', maxBytes: 4096 } });
+      await filled('near');
+      registry.configure({ near: { maxBytes: 4096, type: 'memory' } });
+      expect(await has('near')).to.equal(true);
+    });
+
+    it('begins a store anew where its settings changed, and leaves the old one to those who hold it', async () => {
+      registry.configure({ near: small });
+      const before = await filled('near');
+      registry.configure({ near: large });
+      expect(await has('near')).to.equal(false);
+      expect(registry.open('near').stats().maxBytes).to.equal(8192);
+      expect(await before.get('key')).to.deep.equal(entry);
+    });
+
+    it('no longer opens a store whose name is gone', () => {
+      registry.configure({ near: small });
+      registry.configure({});
+      expect(() => registry.open('near')).to.throw(ConfigurationError);
+    });
+  });
+
+  describe('sweeps', () => {
+    beforeEach(() => registry.configure({ near: small }));
+
+    it('close a store that nobody wants once nobody has used it for five minutes', async () => {
+      const store = await filled('near');
+      registry.configure({});
+      now += 5 * minute - 1;
+      await registry.sweep();
+      expect(store.stats().entries).to.equal(1);
+      now += 1;
+      await registry.sweep();
+      expect(store.stats().entries).to.equal(0);
+    });
+
+    it('leave a store alone that is still used, by reads or by writes', async () => {
+      const store = await filled('near');
+      registry.configure({});
+      for (const use of [() => store.get('other'), () => store.set('second', entry)]) {
+        now += 4 * minute;
+        await use();
+        await registry.sweep();
+      }
+      now += 4 * minute;
+      await registry.sweep();
+      expect(store.stats().entries).to.equal(2);
+    });
+
+    it('do not take a look at its counters for a use', async () => {
+      const store = await filled('near');
+      registry.configure({});
+      now += 4 * minute;
+      store.stats();
+      now += minute;
+      await registry.sweep();
+      expect(store.stats().entries).to.equal(0);
+    });
+
+    it('leave a store alone that is wanted, however long nobody uses it', async () => {
+      const store = await filled('near');
+      now += 60 * minute;
+      await registry.sweep();
+      expect(store.stats().entries).to.equal(1);
+    });
+
+    it('leave a store alone that is wanted again in time', async () => {
+      const store = await filled('near');
+      registry.configure({});
+      registry.configure({ near: small });
+      now += 60 * minute;
+      await registry.sweep();
+      expect(store.stats().entries).to.equal(1);
+      expect(await has('near')).to.equal(true);
+    });
+
+    it('leave a store usable for those who still hold it', async () => {
+      const store = await filled('near');
+      registry.configure({});
+      now += 5 * minute;
+      await registry.sweep();
+      expect(await store.get('key')).to.equal(undefined);
+      expect(await store.set('key', entry)).to.equal(true);
+      expect(await store.get('key')).to.deep.equal(entry);
+      await store.close();
+    });
+  });
+});

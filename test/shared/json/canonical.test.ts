@@ -1,0 +1,321 @@
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import { canonicalMembers } from '../../../policies/shared/json/json-scan.ts';
+
+type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
+
+/** As one object, its members in order as those of any other. */
+function canonical(text: string): string | null {
+  return canonicalMembers(`{"value":${text}}`)?.get('value') ?? null;
+}
+
+/** The canonical form of one value. */
+const canonicalValue = (text: string) => canonicalMembers(`{"value":${text}}`)?.get('value');
+
+const unit = fc.oneof(
+  fc.integer({ min: 0x20, max: 0x7e }),
+  fc.constantFrom(0x22, 0x5c, 0x2f, 0x0a, 0x00, 0x7f, 0x2028, 0xd83d, 0xde00, 0xfffd),
+  fc.nat(0xffff),
+);
+const string = fc.array(unit, { maxLength: 12 }).map((units) => String.fromCharCode(...units));
+const name = fc.oneof(
+  string,
+  fc.constantFrom('', '__proto__', 'constructor', 'toString', '1', 'a'),
+);
+const number = fc
+  .oneof(fc.integer(), fc.maxSafeNat(), fc.double({ noNaN: true, noDefaultInfinity: true }))
+  .map((value) => value + 0); // not -0, which JSON.stringify does not keep
+const { object } = fc.letrec<{ object: { [name: string]: Json }; value: Json }>((tie) => ({
+  object: fc
+    .uniqueArray(fc.tuple(name, tie('value')), { selector: ([key]) => key, maxLength: 5 })
+    .map((members) => Object.fromEntries(members)),
+  value: fc.oneof(
+    { maxDepth: 4 },
+    fc.constantFrom(null, true, false),
+    number,
+    string,
+    fc.array(tie('value'), { maxLength: 5 }),
+    tie('object'),
+  ),
+}));
+
+/** Tells a random integer below `limit`. */
+type Pick = (limit: number) => number;
+
+const picks: fc.Arbitrary<Pick> = fc.infiniteStream(fc.nat(0xffff)).map((stream) => {
+  return (limit) => stream.next().value % limit;
+});
+
+/** The value as some other client might write it. */
+function spelling(value: Json, pick: Pick): string {
+  const space = () => ['', '', '', ' ', '\n', '\t\r\n  '][pick(6)] ?? '';
+  const list = (items: string[]) => items.join(',') || space();
+  const spell = (item: Json): string => {
+    if (typeof item === 'number') return numberSpelling(item, pick);
+    if (typeof item === 'string') return stringSpelling(item, pick);
+    if (typeof item !== 'object' || item === null) return String(item);
+    if (Array.isArray(item)) return `[${list(item.map((one) => space() + spell(one) + space()))}]`;
+    const members = shuffled(Object.entries(item), pick).map(
+      ([key, one]) =>
+        `${space()}${stringSpelling(key, pick)}${space()}:${space()}${spell(one)}${space()}`,
+    );
+    return `{${list(members)}}`;
+  };
+  return space() + spell(value) + space();
+}
+
+function shuffled<T>(items: T[], pick: Pick): T[] {
+  return items
+    .map((item) => ({ item, rank: pick(1000) }))
+    .toSorted((a, b) => a.rank - b.rank)
+    .map(({ item }) => item);
+}
+
+function stringSpelling(value: string, pick: Pick): string {
+  const escapes = (text: string) =>
+    text
+      .split('')
+      .map((one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .map((escape) => (pick(2) ? escape : `\\u${escape.slice(2).toUpperCase()}`))
+      .join('');
+  // A surrogate that stands alone is in no UTF-8.
+  const characters = Array.from(value, (one) => {
+    if (pick(4) === 0 || /^\p{Cs}$/u.test(one)) return escapes(one);
+    if (one === '/' && pick(2)) return '\\/';
+    return /["\\]|[^ -\u{10ffff}]/u.test(one) ? JSON.stringify(one).slice(1, -1) : one;
+  });
+  return `"${characters.join('')}"`;
+}
+
+function numberSpelling(value: number, pick: Pick): string {
+  const [mantissa = '', power = ''] = Math.abs(value).toExponential().split('e');
+  const sign = value < 0 || (value === 0 && pick(2)) ? '-' : '';
+  const digits = mantissa.replace('.', '') + '0'.repeat(pick(4));
+  const zeros = pick(3);
+  const e = pick(2) ? 'e' : 'E';
+  const exponent = (by: number) => {
+    const sum = Number(power) + by;
+    return `${sum < 0 ? '-' : ['', '+'][pick(2)]}${'0'.repeat(pick(3))}${Math.abs(sum)}`;
+  };
+  const spellings = [
+    () => JSON.stringify(value),
+    () => `${sign}${mantissa}${e}${exponent(0)}`,
+    () => `${sign}${BigInt(digits) === 0n ? '0' : digits}${e}${exponent(1 - digits.length)}`,
+    () => `${sign}0.${'0'.repeat(zeros)}${digits}${e}${exponent(zeros + 1)}`,
+  ];
+  return spellings[pick(spellings.length)]?.() ?? '';
+}
+
+/** The value with one thing changed in it, somewhere. */
+function changed(value: Json, pick: Pick): Json {
+  if (typeof value === 'number') return value === 0 ? 1 : [-value, value / 2][pick(2)]!;
+  if (typeof value === 'boolean') return !value;
+  if (value === null) return false;
+  if (typeof value === 'string') {
+    if (value === '') return ' ';
+    const at = pick(value.length);
+    const other = String.fromCharCode(value.charCodeAt(at) ^ (1 << pick(16)));
+    return value.slice(0, at) + [other, ''][pick(2)] + value.slice(at + 1);
+  }
+  if (Array.isArray(value)) {
+    const at = pick(value.length + 1);
+    if (at === value.length) return [...value, null];
+    return pick(3) ? value.with(at, changed(value[at]!, pick)) : value.toSpliced(at, 1);
+  }
+  const members = Object.entries(value);
+  const at = pick(members.length + 1);
+  const fresh = `${members.map(([key]) => key).join('')}+`;
+  const [key, item] = members[at] ?? [];
+  if (key === undefined || item === undefined) return { ...value, [fresh]: null };
+  const instead: [string, Json][][] = [[[key, changed(item, pick)]], [[fresh, item]], []];
+  return Object.fromEntries(members.toSpliced(at, 1, ...instead[pick(3)]!));
+}
+
+describe('canonical JSON', () => {
+  it('is one for all texts of one meaning', () => {
+    const property = fc.property(object, picks, (value, pick) => {
+      const expected = canonical(JSON.stringify(value));
+      expect(expected).to.be.a('string');
+      expect(canonical(spelling(value, pick))).to.equal(expected);
+    });
+    fc.assert(property, { numRuns: 1000 });
+  });
+
+  it('means what the text meant', () => {
+    const property = fc.property(object, picks, (value, pick) => {
+      expect(JSON.parse(canonical(spelling(value, pick)) ?? '')).to.deep.equal(value);
+    });
+    fc.assert(property, { numRuns: 300 });
+  });
+
+  it('is another one after any change', () => {
+    const property = fc.property(object, picks, (value, pick) => {
+      const other = changed(value, pick);
+      expect(canonical(spelling(other, pick))).not.to.equal(canonical(spelling(value, pick)));
+    });
+    fc.assert(property, { numRuns: 1000 });
+  });
+
+  it('is its own canonical form', () => {
+    const property = fc.property(object, picks, (value, pick) => {
+      const text = canonical(spelling(value, pick)) ?? '';
+      expect(canonical(text)).to.equal(text);
+    });
+    fc.assert(property, { numRuns: 300 });
+    const beyondDoubles = canonical(
+      '{"a":[12345678901234567890,-1e400,1e-400,0.10000000000000001]}',
+    );
+    expect(canonical(beyondDoubles ?? '')).to.equal(beyondDoubles);
+  });
+
+  it('sorts members by the bytes of their names at every level, and keeps the order of arrays', () => {
+    expect(canonical('{"b":[{"z":1,"Z":2},1],"\ufb01":3,"\ud83d\ude00":4,"a":5}')).to.equal(
+      '{"a":5,"b":[{"Z":2,"z":1},1],"\ufb01":3,"\ud83d\ude00":4}',
+    );
+    expect(canonicalValue('[1,2]')).not.to.equal(canonicalValue('[2,1]'));
+  });
+
+  it('takes empty objects and arrays', () => {
+    expect(canonical(' { "a" : [ ] , "b" : { } , "c" : [ [ ] , { } ] } ')).to.equal(
+      '{"a":[],"b":{},"c":[[],{}]}',
+    );
+    expect(canonical('{}')).to.equal('{}');
+  });
+
+  it('knows members by their unescaped name, whatever an object would make of it', () => {
+    const text = '{"__proto__":{"a":1},"constructor":2,"toString":3,"":4,"\\u0061":5}';
+    expect([...(canonicalMembers(text) ?? [])]).to.deep.equal([
+      ['__proto__', '{"a":1}'],
+      ['constructor', '2'],
+      ['toString', '3'],
+      ['', '4'],
+      ['a', '5'],
+    ]);
+  });
+});
+
+describe('canonical JSON of numbers', () => {
+  it('is by value', () => {
+    for (const same of [
+      ['1', '1.0', '1e0', '10e-1', '0.1E+1', '1000000000000000000000e-21'],
+      ['0', '-0', '0.0', '-0e5', `0e${'9'.repeat(400)}`],
+      ['0.1', '0.10', '1e-1'],
+      ['1e22', '10000000000000000000000', '1e+0022'],
+      ['12345678901234567890', '12345678901234567890.0', '1234567890123456789e1'],
+      ['9007199254740993', '9007199254740993.0', '90071992547409930e-1'],
+    ]) {
+      expect(new Set(same.map(canonicalValue)), same.join(' ')).to.have.property('size', 1);
+    }
+  });
+
+  it('is by decimal text where a double cannot hold it', () => {
+    const literals =
+      '12345678901234567890 12345678901234567891 -12345678901234567891 9007199254740992 ' +
+      '9007199254740993 0.1 0.10000000000000001 1e400 1e401 -1e400 1e-400 1e-401 0 ' +
+      '1e999999999999 1e-999999999999';
+    const forms = literals.split(' ').map(canonicalValue);
+    expect(new Set(forms)).to.have.property('size', forms.length);
+  });
+
+  it('is equal exactly where the decimal values are', () => {
+    const bases = [0n, 1n, 2n ** 53n, 10n ** 15n, 12345678901234567890n, 10n ** 22n, 10n ** 40n];
+    const literal = fc.record({
+      digits: fc
+        .tuple(fc.constantFrom(...bases), fc.bigInt(0n, 2n), fc.nat(3))
+        .map(([base, more, zeros]) => (base + more) * 10n ** BigInt(zeros)),
+      exponent: fc.integer({ min: -4, max: 4 }),
+      isNegative: fc.boolean(),
+    });
+    type Literal = typeof literal extends fc.Arbitrary<infer T> ? T : never;
+    const sign = (one: Literal) => (one.isNegative ? '-' : '');
+    const spelt = (one: Literal) => `${sign(one)}${one.digits}e${one.exponent}`;
+    const value = (one: Literal) =>
+      BigInt(`${one.digits}${'0'.repeat(one.exponent + 4)}`) * (one.isNegative ? -1n : 1n);
+    const property = fc.property(literal, literal, (a, b) => {
+      expect(canonicalValue(spelt(a)) === canonicalValue(spelt(b))).to.equal(value(a) === value(b));
+    });
+    fc.assert(property, { numRuns: 5000 });
+  });
+
+  it('takes literals of four thousand digits, and none that are longer', () => {
+    const zeros = '0'.repeat(4000);
+    expect(canonicalValue(`1${zeros}`)).to.equal('1e4000');
+    expect(canonicalValue(`0.${zeros}1e4001`)).to.equal('1');
+    expect(canonicalValue(`1e${zeros}1`)).to.equal('1e1');
+    expect(canonicalValue('7'.repeat(4000))).to.equal('7'.repeat(4000));
+    expect(canonicalValue('7'.repeat(5000))).to.equal(undefined);
+  });
+
+  it('is not there beyond doubles with an exponent that a double does not sum exactly', () => {
+    expect(canonicalValue('1e1000000000000000')).to.equal('1e1000000000000000');
+    for (const sign of ['', '-']) {
+      expect(canonical(`{"a":1e${sign}1000000000000001}`)).to.equal(null);
+      expect(canonical(`{"a":1e${sign}${'9'.repeat(1e6)}}`)).to.equal(null);
+    }
+  });
+});
+
+describe('canonical JSON of strings', () => {
+  it('is by code unit', () => {
+    expect(canonicalValue('"\\u0041\\/\\u00e9\\ud83d\\uDE00"')).to.equal('"A/é😀"');
+    expect(canonicalValue('"\\u00e9"')).not.to.equal(canonicalValue('"e\\u0301"'));
+  });
+
+  it('keeps surrogates that stand alone apart', () => {
+    expect(canonicalValue('"\\uD800"')).to.equal('"\\ud800"');
+    expect(canonicalValue('"\\ud83d\\ud83d\\ude00\\ude00"')).to.equal('"\\ud83d😀\\ude00"');
+    const strings = ['"\\ud800"', '"\\ud801"', '"\\udc00"', '"\\udc00\\ud800"', '"\ufffd"'];
+    expect(new Set(strings.map(canonicalValue))).to.have.property('size', strings.length);
+    expect(canonical('{"\\ud800":1,"\\ud801":2,"\ufffd":3}')).to.be.a('string');
+  });
+
+  it('takes long runs of quotes and backslashes', () => {
+    for (const run of ['\\', '"', '\\"', '\\\\"', '\n']) {
+      const literal = JSON.stringify(run.repeat(3e5));
+      expect(canonicalValue(literal) === literal, run).to.equal(true);
+    }
+  });
+});
+
+describe('canonical JSON is not there', () => {
+  it('where a member stands twice, at any depth and however it is spelt', () => {
+    expect(canonical('{"a":1,"a":1}')).to.equal(null);
+    expect(canonical('{"a":1,"b":2,"\\u0061":1}')).to.equal(null);
+    expect(canonical('{"a":[0,{"b":{"__proto__":1,"__proto__":2}}]}')).to.equal(null);
+    expect(canonical('{"\\ud800":1,"\\uD800":2}')).to.equal(null);
+    expect(canonicalMembers('{"a":1,"b":{},"a":2}')).to.equal(null);
+    expect(canonical('{"a":{"a":1},"b":{"a":1}}')).to.be.a('string');
+  });
+
+  it('beyond 500 levels', () => {
+    const arrays = (depth: number) => `{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`;
+    const objects = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
+    for (const nested of [arrays, objects]) {
+      expect(canonical(nested(499))).to.equal(nested(499));
+      expect(canonical(nested(500))).to.equal(null);
+      expect(canonical(nested(1000))).to.equal(null);
+    }
+    expect(canonical(`{"a":[${'[],{},'.repeat(1000)}0]}`)).to.be.a('string');
+  });
+
+  it('of more than 100,000 values', () => {
+    const values = (count: number) => `{"a":[${Array(count).fill('{}').join()}]}`;
+    expect(canonical(values(99_990))).to.be.a('string');
+    expect(canonical(values(100_001))).to.equal(null);
+  });
+
+  it('of an object with more members than are sorted, unless they are in order', () => {
+    const names = Array.from({ length: 5000 }, (_, at) => `"n${String(at).padStart(5, '0')}":0`);
+    expect(canonical(`{${names.join()}}`)).to.equal(`{${names.join()}}`);
+    expect(canonical(`{${names.toReversed().join()}}`)).to.equal(null);
+    const few = names.slice(0, 4000);
+    expect(canonical(`{${few.toReversed().join()}}`)).to.equal(`{${few.join()}}`);
+  });
+
+  it('where sorting would move everything many times over', () => {
+    const nested = (levels: number) =>
+      `${'{"b":0,"a":'.repeat(levels)}"${'x'.repeat(100_000)}"${'}'.repeat(levels)}`;
+    expect(canonical(nested(7))).to.be.a('string');
+    expect(canonical(nested(20))).to.equal(null);
+  });
+});

@@ -1,0 +1,51 @@
+import { expect } from 'chai';
+import { inTurns, nextTurn } from '../../policies/shared/turns.ts';
+
+describe('long work', () => {
+  it('leaves everybody else a turn between its own', async () => {
+    let others = 0;
+    const state = { isDone: false };
+    const work = inTurns(() => {
+      const until = performance.now() + 5;
+      while (performance.now() < until);
+      return others >= 3;
+    }).then(() => {
+      state.isDone = true;
+    });
+    while (!state.isDone) {
+      await nextTurn();
+      others++;
+    }
+    await work;
+    expect(others).to.be.at.least(3);
+  });
+
+  it('is done one after the other, so that what it needs is needed once', async () => {
+    let running = 0;
+    const most: number[] = [];
+    const work = () => {
+      let steps = 0;
+      return inTurns(() => {
+        if (steps === 0) running++;
+        most.push(running);
+        const until = performance.now() + 5;
+        while (performance.now() < until);
+        const done = ++steps === 4;
+        if (done) running--;
+        return done;
+      });
+    };
+    await Promise.all([work(), work(), work()]);
+    expect(Math.max(...most)).to.equal(1);
+    expect(most.length).to.equal(12);
+  });
+
+  it('that fails lets the next go on', async () => {
+    const failed = inTurns(() => {
+      throw new Error('no');
+    });
+    const next = inTurns(() => true);
+    expect(String(await failed.catch((error: unknown) => error))).to.equal('Error: no');
+    await next;
+  });
+});
