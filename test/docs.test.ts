@@ -140,7 +140,12 @@ function checkBlock(block: unknown, settings: PluginSettings, path: string): voi
     throw new Error(`${path}: a yaml block is neither settings nor pipelines nor steps`);
   }
   const config = isSteps
-    ? { pipelines: { shown: { apiEndpoints: ['shown'], policies: block } } }
+    ? // Steps are shown without what stands before them.
+      {
+        pipelines: {
+          shown: { apiEndpoints: ['shown'], policies: [{ 'key-auth': null }, ...block] },
+        },
+      }
     : block;
   const pipelines = readPipelines(config);
   checkPipelines(pipelines, settings);
