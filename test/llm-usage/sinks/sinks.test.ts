@@ -545,7 +545,7 @@ describe('the jsonl sink', () => {
 
     function run(ending: string, file = path): Promise<Ended> {
       const loader = 'Deno' in globalThis ? ['run', '-A'] : ['--import', 'tsx'];
-      const args = [...loader, join('test', 'sinks-child.ts'), file, ending];
+      const args = [...loader, join('test', 'support', 'sinks-child.ts'), file, ending];
       return new Promise((resolve) => {
         execFile(process.execPath, args, { timeout: 15_000 }, (error, stdout, stderr) =>
           resolve({ error, output: stdout + stderr }),
