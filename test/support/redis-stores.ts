@@ -27,10 +27,13 @@ interface Choices {
 export class RedisStores {
   readonly said: string[] = [];
   readonly #url: string;
+  readonly #timeoutMs: number;
   readonly #opened: (() => unknown)[] = [];
 
-  constructor(url: string) {
+  /** `timeoutMs` outlasts a machine that is busy; a test of what times out has one of its own. */
+  constructor(url: string, timeoutMs = 5000) {
     this.#url = url;
+    this.#timeoutMs = timeoutMs;
   }
 
   redis(choices: Choices = {}): RedisStore {
@@ -82,7 +85,8 @@ export class RedisStores {
     for (const close of this.#opened.splice(0)) await close();
   }
 
-  #connection({ url = this.#url, options = {}, timeoutMs = 100 }: Choices): RedisConnection {
+  #connection(choices: Choices): RedisConnection {
+    const { url = this.#url, options = {}, timeoutMs = this.#timeoutMs } = choices;
     const say = (text: string) => void this.said.push(text);
     const log = { info: say, warn: say, error: say };
     const subject = 'llm-cache: store "shared"';

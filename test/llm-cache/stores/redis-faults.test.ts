@@ -19,7 +19,7 @@ describe('the redis store', () => {
   });
   beforeEach(async () => {
     server = await RedisServer.start();
-    stores = new RedisStores(server.url);
+    stores = new RedisStores(server.url, 100);
   });
   afterEach(async () => {
     server?.thaw();
