@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expressCacheSchema, expressUsageSchema } from '../../../schemas/express.ts';
 import type { LlmCacheSettings } from '../../../schemas/llm-cache.ts';
 import type { LlmUsageSettings } from '../../../schemas/llm-usage.ts';
@@ -207,12 +207,15 @@ function asExpress(
   return middleware as ExpressMiddleware;
 }
 
-/** Of this file as it was built (`dist/policies`), or as it is written (`policies`); null as a module. */
+/** The nearest folder above this file, built or not, with a `package.json`; null as a module. */
 function packageFolder(): string | null {
   // Deno reads the source as a module, beside which no page is built.
   if (typeof __dirname === 'undefined') return null;
-  const folder = dirname(__dirname);
-  return basename(folder) === 'dist' ? dirname(folder) : folder;
+  let folder = __dirname;
+  while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) {
+    folder = dirname(folder);
+  }
+  return folder;
 }
 
 function versionIn(root: string | null): string {
