@@ -488,7 +488,7 @@ describe('The admin API', () => {
       const response = await fetch(`${gateway.adminUrl}/llm-cache/`, { redirect: 'manual' });
       expect([response.status, response.headers.get('location')]).to.deep.equal([
         308,
-        '../../llm-cache',
+        '../llm-cache',
       ]);
     });
 
