@@ -1,6 +1,6 @@
 import { Minimatch } from 'minimatch';
 import { llmRequestSchema, type LlmRequestSettings } from '../schemas/conditions.ts';
-import { pathOf, protocolOf } from '../policies/hosts/node/exchange.ts';
+import { pathOf, protocolOf } from '../policies/hosts/node/request-target.ts';
 import type { Condition } from '../policies/hosts/gateway/types.ts';
 
 /** The request is one that the cache serves, of one of `protocols` and on one of `paths`. */

@@ -19,7 +19,7 @@ const layers: readonly (readonly [string, RegExp])[] = [
   ['rules, key, entry, record', /^policies\/llm-(cache|usage)\//],
   [
     'exchange',
-    /^policies\/shared\/(exchange|answer|answer-watch|request-body|stream-validator|identity\/(client-of|identity))\.ts$/,
+    /^policies\/shared\/(exchange|answer|answer-reader|request-body|stream-validator|identity\/(client-of|identity))\.ts$/,
   ],
   ['protocols', /^policies\/shared\/protocols\//],
   ['leaves', /^policies\/shared\/([^/]+|(json|bytes|identity)\/[^/]+)$/],

@@ -4,7 +4,7 @@ import { ConfigurationError, validate } from '../../schemas/validate.ts';
 import { explain, type ExplainParts, type Explanation } from '../llm-cache/explain.ts';
 import type { Identity } from '../shared/identity/identity.ts';
 import { findProtocol } from '../shared/protocols/index.ts';
-import { pathOf } from '../hosts/node/exchange.ts';
+import { pathOf } from '../hosts/node/request-target.ts';
 import { holds } from './conditions.ts';
 import { AdminError } from './http.ts';
 import { imagined, imaginedRequest } from './simulated-request.ts';

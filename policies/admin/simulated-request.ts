@@ -2,7 +2,7 @@ import type { ExplainQuestion } from '../../schemas/explain.ts';
 import type { BodyReason, LlmRequest } from '../shared/exchange.ts';
 import type { Identity } from '../shared/identity/identity.ts';
 import { nodeReading } from '../hosts/node/body.ts';
-import { pathOf, queryOf } from '../hosts/node/exchange.ts';
+import { pathOf, queryOf } from '../hosts/node/request-target.ts';
 import type { Protocol } from '../shared/protocols/protocol.ts';
 import { RequestBody } from '../shared/request-body.ts';
 import type { Imagined } from './conditions.ts';

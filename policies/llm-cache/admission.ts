@@ -1,11 +1,10 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
-import type { WatchedAnswer } from '../shared/answer-watch.ts';
+import type { Answer } from '../shared/answer.ts';
 import type { Digest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import { formatOf } from '../shared/format.ts';
 import type { CachedResponse } from './entry.ts';
 import { fingerprintOf } from './fingerprint.ts';
-import type { Flight } from './flight.ts';
 import type { Lookup } from './lookup.ts';
 import { refusalOf } from './response-rules.ts';
 import type { CallOutcome } from './stores/relay.ts';
@@ -24,14 +23,14 @@ export interface AdmissionParts {
   readonly now: () => number;
 }
 
-export interface Conclusion {
+export interface Admitted {
   /** Null where the answer may not be shared. */
   readonly entry: CachedResponse | null;
   /** What other gateways are told. */
   readonly outcome: CallOutcome;
 }
 
-/** Judges answers when they have ended, and stores those that may be. */
+/** Decides which answers may be stored, and stores them. */
 export class Admission {
   readonly #parts: AdmissionParts;
 
@@ -39,25 +38,22 @@ export class Admission {
     this.#parts = parts;
   }
 
-  /** What was made of the flight's answer. Never rejects. */
-  async conclude(lookup: Lookup, flight: Flight): Promise<Conclusion> {
+  /** Stores an answer, to a call that began at `askedAt`, where it may be stored. Never rejects. */
+  async admit(lookup: Lookup, answer: Answer, askedAt: number): Promise<Admitted> {
     const { faults } = this.#parts;
     const { request, tally } = lookup;
-    const seen = await flight.finished;
-    const { protocol } = request;
-    const format = formatOf(seen.headers['content-type']);
-    const reason = refusalOf(seen.status, format, seen.answer, protocol, lookup.facts);
-    if (reason !== null || seen.answer.body === null) {
+    const reason = refusalOf(answer, request.protocol, lookup.facts);
+    if (reason !== null || answer.body === null) {
       tally.countNotStored(reason ?? 'no-body');
-      return { entry: null, outcome: unstored(seen) };
+      return { entry: null, outcome: unstored(answer) };
     }
-    const entry = await this.#entry(lookup, seen, seen.answer.body);
+    const entry = await this.#entry(lookup, answer, answer.body);
     if (entry.freshUntil <= entry.storedAt) {
       tally.countNotStored('expired');
-      return { entry: null, outcome: unstored(seen) };
+      return { entry: null, outcome: unstored(answer) };
     }
     try {
-      if (await this.#store(lookup.key, entry, flight.startedAt)) {
+      if (await this.#store(lookup.key, entry, askedAt)) {
         return { entry, outcome: { kind: 'stored', storedAt: entry.storedAt } };
       }
       tally.countNotStored('too-large');
@@ -65,7 +61,7 @@ export class Admission {
       tally.countNotStored('store-error');
       faults.report('llm-cache: an answer could not be stored', error);
     }
-    return { entry, outcome: unstored(seen) };
+    return { entry, outcome: unstored(answer) };
   }
 
   async #store(key: string, entry: CachedResponse, askedAt: number): Promise<boolean> {
@@ -78,23 +74,23 @@ export class Admission {
     }
   }
 
-  async #entry(lookup: Lookup, seen: WatchedAnswer, body: Uint8Array): Promise<CachedResponse> {
+  async #entry(lookup: Lookup, answer: Answer, body: Uint8Array): Promise<CachedResponse> {
     const { settings, digest } = this.#parts;
     const { controls, request } = lookup;
     const ttl = controls.ttl === null ? settings.ttl : Math.min(controls.ttl, settings.maxTtl);
     const storedAt = this.#parts.now();
-    const freshUntil = Math.min(storedAt + ttl * 1000, seen.answer.expiresAt ?? Infinity);
+    const freshUntil = Math.min(storedAt + ttl * 1000, answer.expiresAt ?? Infinity);
     return {
       namespace: lookup.material.namespace,
       protocol: request.protocol.name,
-      model: seen.answer.model,
+      model: answer.model,
       requestedModel: lookup.facts.model,
       consumer: lookup.consumer,
       stream: lookup.material.isStream,
-      responseId: seen.answer.id,
-      usage: seen.answer.usage,
+      responseId: answer.id,
+      usage: answer.usage,
       fingerprint: fingerprintOf(lookup.material, await lookup.material.counting, digest),
-      headers: seen.headers,
+      headers: answer.headers,
       storedAt,
       freshUntil,
       expiresAt: freshUntil + Math.max(graceMs, settings.staleIfError * 1000),
@@ -104,8 +100,8 @@ export class Admission {
 }
 
 /** Of a stream that came to its end, whatever it said, who reads along has all. */
-function unstored({ status, headers, answer }: WatchedAnswer): CallOutcome {
+function unstored({ status, headers, fault }: Answer): CallOutcome {
   const isStream = status === 200 && formatOf(headers['content-type']) === 'sse';
-  const isBroken = answer.fault === 'aborted' || answer.fault === 'client-left';
+  const isBroken = fault === 'aborted' || fault === 'client-left';
   return { kind: isStream && !isBroken ? 'whole' : 'failed' };
 }

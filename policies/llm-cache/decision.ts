@@ -41,7 +41,7 @@ export interface Forward {
   /** The expired entry that answers when the upstream fails. */
   readonly fallback: CachedResponse | null;
   /** Resolves when the answer has ended and is stored, or is not to be. Never rejects. */
-  readonly concluded: Promise<void>;
+  readonly settled: Promise<void>;
 }
 
 /** Answer 504: the client wants a stored answer or none, and none serves. */

@@ -1,5 +1,5 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
-import { AnswerWatch } from '../shared/answer-watch.ts';
+import { AnswerReader } from '../shared/answer-reader.ts';
 import type { ByteAccount } from '../shared/bytes/budget.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
@@ -7,7 +7,7 @@ import { consumerId } from '../shared/identity/identity.ts';
 import type { AsideReason } from '../shared/reasons.ts';
 import { Recent } from '../shared/recent.ts';
 import type { SharedBodies } from '../shared/bytes/shared-bodies.ts';
-import { Admission } from './admission.ts';
+import { type Admitted, Admission } from './admission.ts';
 import { type ClientControls, noControls, readControls } from './client-controls.ts';
 import { type Decision, type Forward, outcomeOf } from './decision.ts';
 import type { CachedResponse } from './entry.ts';
@@ -140,15 +140,15 @@ export class Engine {
     for (let attempt = 1; ;) {
       const flight = this.#joinable(lookup, attempt);
       if (flight !== undefined) {
-        const seat = await flight.join(settings.coalesceWaitMs, request.left);
-        if (seat.kind === 'entry') return this.#joined(lookup, seat.entry);
-        if (seat.kind === 'stream') {
-          return { kind: 'following', key, flight, follower: seat.follower };
+        const joined = await flight.join(settings.coalesceWaitMs, request.left);
+        if (joined.kind === 'entry') return this.#joined(lookup, joined.entry);
+        if (joined.kind === 'stream') {
+          return { kind: 'following', key, flight, follower: joined.follower };
         }
-        if (seat.kind === 'left') return { kind: 'gone' };
+        if (joined.kind === 'left') return { kind: 'gone' };
         // What comes next shall not wait as long for the same call.
-        if (seat.kind === 'waited') flights.close(key, flight);
-        attempt = seat.kind === 'waited' ? Infinity : flight.attempt + 1;
+        if (joined.kind === 'waited') flights.close(key, flight);
+        attempt = joined.kind === 'waited' ? Infinity : flight.attempt + 1;
         continue;
       }
       const decision = await this.#byStored(lookup, await this.#stored(key), attempt);
@@ -228,7 +228,7 @@ export class Engine {
   #mayShare({ key, controls }: Lookup, attempt: number): boolean {
     const { settings, flights } = this.#parts;
     if (!settings.coalesce || controls.onlyIfCached) return false;
-    return attempt <= maxAttempts && !flights.passes(key);
+    return attempt <= maxAttempts && !flights.isHitForMiss(key);
   }
 
   #joinable(lookup: Lookup, attempt: number): Flight | undefined {
@@ -266,38 +266,43 @@ export class Engine {
     let lease: Lease | null;
     try {
       lease = await relay.lease(key);
-      if (lease === null) {
-        readAlong({ key, flight, store, flights });
-        return null;
-      }
     } catch {
-      // A store that cannot tell keeps nobody from calling; it says so itself.
-      lease = null;
+      // A store that cannot tell says so itself, and delays no call.
+      return this.#leading(lookup, way, flight);
     }
-    flight.lease = lease;
+    if (lease === null) {
+      readAlong({ key, flight, store, flights });
+      return null;
+    }
+    flight.shareBy(lease);
     return this.#leading(lookup, way, flight);
   }
 
   #leading(lookup: Lookup, { kind, reason, fallback }: Way, flight: Flight): Forward {
     const { flights } = this.#parts;
     const { key } = lookup;
-    const concluded = this.#admission.conclude(lookup, flight).then(({ entry, outcome }) => {
+    const settled = this.#admitted(lookup, flight).then(({ entry, outcome }) => {
       flights.close(key, flight);
-      if (entry === null && flight.attempt >= maxAttempts) flights.pass(key);
-      flight.conclude(entry);
-      return flight.lease?.end(outcome);
+      if (entry === null && flight.attempt >= maxAttempts) flights.markHitForMiss(key);
+      return flight.settle(entry, outcome);
     });
-    return { kind, reason, fallback, key, flight, concluded };
+    return { kind, reason, fallback, key, flight, settled };
   }
 
   /** A call that nobody joins. */
   #alone(lookup: Lookup, way: Way): Forward {
     const { flights } = this.#parts;
     const flight = this.#flight(lookup, maxAttempts);
-    const concluded = this.#admission.conclude(lookup, flight).then(({ entry }) => {
-      if (entry !== null) flights.coalesceAgain(lookup.key);
+    const settled = this.#admitted(lookup, flight).then(({ entry }) => {
+      if (entry !== null) flights.clearHitForMiss(lookup.key);
     });
-    return { ...way, key: lookup.key, flight, concluded };
+    return { ...way, key: lookup.key, flight, settled };
+  }
+
+  #admitted(lookup: Lookup, { reader, startedAt }: Flight): Promise<Admitted> {
+    return new Promise((resolve) => {
+      reader.whenRead((answer) => resolve(this.#admission.admit(lookup, answer, startedAt)));
+    });
   }
 
   #flight({ request, material }: Lookup, attempt: number): Flight {
@@ -306,10 +311,10 @@ export class Engine {
     const { settings, reserve } = this.#parts;
     const maxBytes = settings.maxResponseBytes;
     const budget = request.account;
-    const watch = new AnswerWatch(request.protocol, { keep: true, maxBytes, budget, reserve });
+    const reader = new AnswerReader(request.protocol, { keep: true, maxBytes, budget, reserve });
     const finishAlone = settings.finishOnDisconnect;
     const startedAt = performance.now();
-    return new Flight({ startedAt, watch, attempt, maxBytes: mayBeBehind(maxBytes), finishAlone });
+    return new Flight({ startedAt, reader, attempt, maxBytes: mayBeBehind(maxBytes), finishAlone });
   }
 }
 
@@ -359,5 +364,5 @@ function isForward(decision: Decision): decision is Forward {
 
 function aside(reason: AsideReason): Forward {
   const kind = isClientsWish(reason) ? 'request' : 'bypass';
-  return { kind, reason, key: null, flight: null, fallback: null, concluded: Promise.resolve() };
+  return { kind, reason, key: null, flight: null, fallback: null, settled: Promise.resolve() };
 }

@@ -1,3 +1,4 @@
+import type { AnswerFacts } from '../shared/answer.ts';
 import { isKept } from '../shared/answer-headers.ts';
 import { isObject, type JsonObject } from '../shared/json/json.ts';
 import { protocolNames } from '../shared/protocols/index.ts';
@@ -29,6 +30,11 @@ export interface CachedResponse {
   readonly expiresAt: number;
   /** The body, decoded, byte for byte. Nobody writes into it. */
   readonly body: Uint8Array;
+}
+
+/** What the books take from a stored answer. */
+export function factsOf({ responseId: id, model, usage }: CachedResponse): AnswerFacts {
+  return { id, model, usage, fault: null, cut: null };
 }
 
 /** What is known of an entry without its body. */

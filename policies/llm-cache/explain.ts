@@ -108,7 +108,7 @@ async function decide(
     if (controls.onlyIfCached) return unavailable();
     return { outcome: 'request', reason: wish, rule: asideReasons[wish] };
   }
-  const mayJoin = settings.coalesce && !controls.onlyIfCached && !flights.passes(key);
+  const mayJoin = settings.coalesce && !controls.onlyIfCached && !flights.isHitForMiss(key);
   if (mayJoin && flights.find(key) !== undefined) {
     return { outcome: 'coalesced', reason: null, rule: 'an identical request is under way' };
   }

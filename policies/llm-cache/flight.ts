@@ -1,14 +1,13 @@
-import type { Answer } from '../shared/answer.ts';
-import type { AnswerWatch, WatchedAnswer } from '../shared/answer-watch.ts';
+import type { AnswerReader } from '../shared/answer-reader.ts';
 import type { ResponseObserver } from '../shared/exchange.ts';
 import { formatOf } from '../shared/format.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
 import type { CachedResponse } from './entry.ts';
 import { Follower } from './follower.ts';
-import type { Lease } from './stores/relay.ts';
+import type { CallOutcome, Lease } from './stores/relay.ts';
 
 /** What becomes of a request that waits for an identical one. */
-export type Seat =
+export type JoinResult =
   /** The answer is whole, and may be shared. */
   | { readonly kind: 'entry'; readonly entry: CachedResponse }
   /** The answer is a stream, and its first bytes are here. */
@@ -23,13 +22,21 @@ export type Seat =
 export interface FlightOptions {
   /** By `performance.now()`. */
   readonly startedAt: number;
-  readonly watch: AnswerWatch;
+  readonly reader: AnswerReader;
   /** 1 for a first call, 2 for the one that follows when that fails. */
   readonly attempt: number;
   /** The most bytes that one slow reader may be behind; see `mayBeBehind`. */
   readonly maxBytes: number;
   /** Run on without readers, so that the answer is stored. */
   readonly finishAlone: boolean;
+}
+
+/** The call to the upstream that a flight's leader makes. */
+export interface LeaderCall {
+  /** Others read along from now on: the answer keeps the upstream's pace. */
+  resume(): void;
+  /** The leader has left, and no other reads the answer. */
+  abandon(): void;
 }
 
 /** More than comes in one go, so that nobody is too slow before there was time to read. */
@@ -47,42 +54,36 @@ export function mayBeBehind(maxResponseBytes: number): number {
 export class Flight implements ResponseObserver {
   readonly attempt: number;
   readonly startedAt: number;
-  readonly #watch: AnswerWatch;
+  /** Reads the answer, for the store and for the books. */
+  readonly reader: AnswerReader;
   readonly #options: FlightOptions;
-  readonly #waiting = new Set<(seat: Seat) => void>();
+  readonly #waiting = new Set<(result: JoinResult) => void>();
   readonly #followers = new Set<Follower>();
   #headSeen = false;
   #isStream = false;
   #flowing = false;
   #over = false;
-  #result: Seat | null = null;
+  #result: JoinResult | null = null;
   #leaderLeft = false;
-  /** Called when somebody joins a leader that had been alone. */
-  onCompany: () => void = () => {};
-  /** Tells other gateways of the answer, where they share it. */
-  lease: Lease | null = null;
-  /** Called when the leader has left and nobody reads any more. */
-  onDeserted: () => void = () => {};
+  #call: LeaderCall | null = null;
+  /** Where other gateways share the call. */
+  #lease: Lease | null = null;
 
   constructor(options: FlightOptions) {
     this.attempt = options.attempt;
     this.startedAt = options.startedAt;
     this.#options = options;
-    this.#watch = options.watch;
+    this.reader = options.reader;
   }
 
-  /** Resolves when the answer has ended or broken off. */
-  get finished(): Promise<WatchedAnswer> {
-    return this.#watch.finished;
+  /** Says who makes the call. */
+  leadBy(call: LeaderCall): void {
+    this.#call = call;
   }
 
-  get answer(): Promise<Answer> {
-    return this.#watch.answer;
-  }
-
-  /** Head of the answer, as far as a reader is to have it. */
-  get headers(): Readonly<Record<string, string>> {
-    return this.#watch.headers;
+  /** Tells other gateways of the answer. */
+  shareBy(lease: Lease): void {
+    this.#lease = lease;
   }
 
   /** How many read beside the leader, or wait to. */
@@ -97,34 +98,34 @@ export class Flight implements ResponseObserver {
   /** Whether who comes now can still have all of it. */
   get isOpen(): boolean {
     if (this.#result !== null) return this.#result.kind === 'entry';
-    return !this.#flowing || (!this.#over && this.#watch.isSound);
+    return !this.#flowing || (!this.#over && this.reader.isSound);
   }
 
   get isDone(): boolean {
-    return this.#watch.isDone;
+    return this.reader.isDone;
   }
 
   head(status: number, header: (name: string) => string | undefined): void {
-    this.#watch.head(status, header);
+    this.reader.head(status, header);
     this.#headSeen = true;
-    this.#isStream = status === 200 && formatOf(this.#watch.headers['content-type']) === 'sse';
+    this.#isStream = status === 200 && formatOf(this.reader.headers['content-type']) === 'sse';
     // Nobody shares what may not be stored.
     if (status !== 200) this.#settle({ kind: 'failed' });
-    else if (this.#isStream) this.lease?.head(this.#watch.headers);
+    else if (this.#isStream) this.#lease?.head(this.reader.headers);
   }
 
   chunk(bytes: Uint8Array): void {
-    this.#watch.chunk(bytes);
+    this.reader.chunk(bytes);
     // Nobody is given what cannot be shared, but for those who read already.
-    if (!this.#watch.isSound && (!this.#isStream || !this.#flowing)) {
+    if (!this.reader.isSound && (!this.#isStream || !this.#flowing)) {
       this.#settle({ kind: 'failed' });
     }
     if (this.#isStream) {
-      this.lease?.chunk(bytes);
+      this.#lease?.chunk(bytes);
       if (!this.#flowing) this.#flow();
       for (const follower of this.#followers) follower.push();
       // There is no room for what the slow ones hold.
-      if (this.#watch.isOverdrawn) {
+      if (this.reader.isOverdrawn) {
         for (const follower of this.#followers) follower.breakIfBehind();
       }
     }
@@ -132,29 +133,33 @@ export class Flight implements ResponseObserver {
   }
 
   end(): void {
-    this.#watch.end();
+    this.reader.end();
     this.#finish((follower) => follower.end());
   }
 
   abort(reason: RefusalReason): void {
-    this.#watch.abort(reason);
+    this.reader.abort(reason);
     this.#finish((follower) => follower.break());
     this.#settle({ kind: 'failed' });
   }
 
-  /** What was made of the answer: an entry that may be shared, or none. */
-  conclude(entry: CachedResponse | null): void {
+  /**
+   * What was made of the answer: an entry that may be shared, or none; `outcome` is for other
+   * gateways. Resolves when they have been told.
+   */
+  async settle(entry: CachedResponse | null, outcome?: CallOutcome): Promise<void> {
     this.#settle(entry === null ? { kind: 'failed' } : { kind: 'entry', entry });
+    if (outcome !== undefined) await this.#lease?.end(outcome);
   }
 
   /** Waits for something to share, `waitMs` at most, or until `left` is aborted. */
-  join(waitMs: number, left: AbortSignal): Promise<Seat> {
+  join(waitMs: number, left: AbortSignal): Promise<JoinResult> {
     if (this.#result !== null) return Promise.resolve(this.#result);
     if (left.aborted) return Promise.resolve({ kind: 'left' });
     const wasAlone = !this.hasCompany;
-    const seat = this.#flowing ? Promise.resolve(this.#follow()) : this.#wait(waitMs, left);
-    if (wasAlone) this.onCompany();
-    return seat;
+    const result = this.#flowing ? Promise.resolve(this.#follow()) : this.#wait(waitMs, left);
+    if (wasAlone) this.#call?.resume();
+    return result;
   }
 
   /** The leader's client has left; true when the call is to go on without it. */
@@ -169,14 +174,14 @@ export class Flight implements ResponseObserver {
     for (const take of this.#waiting) take(this.#follow());
   }
 
-  #wait(waitMs: number, left: AbortSignal): Promise<Seat> {
+  #wait(waitMs: number, left: AbortSignal): Promise<JoinResult> {
     return new Promise((resolve) => {
-      const take = (seat: Seat) => {
+      const take = (result: JoinResult) => {
         clearTimeout(timer);
         left.removeEventListener('abort', leave);
         this.#waiting.delete(take);
-        resolve(seat);
-        if (seat.kind === 'waited' || seat.kind === 'left') this.#deserted();
+        resolve(result);
+        if (result.kind === 'waited' || result.kind === 'left') this.#deserted();
       };
       const leave = () => take({ kind: 'left' });
       const timer = setTimeout(() => take({ kind: 'waited' }), waitMs);
@@ -186,8 +191,8 @@ export class Flight implements ResponseObserver {
     });
   }
 
-  #follow(): Seat {
-    const follower = new Follower(this.#watch.follow(), this.#options.maxBytes, () => {
+  #follow(): JoinResult {
+    const follower = new Follower(this.reader.follow(), this.#options.maxBytes, () => {
       this.#followers.delete(follower);
       this.#deserted();
     });
@@ -201,7 +206,7 @@ export class Flight implements ResponseObserver {
     this.#followers.clear();
   }
 
-  #settle(result: Seat): void {
+  #settle(result: JoinResult): void {
     if (this.#result !== null) return;
     this.#result = result;
     for (const take of this.#waiting) take(result);
@@ -211,11 +216,11 @@ export class Flight implements ResponseObserver {
   /** Ends a call whose leader has left when nobody reads it, and nothing will come of it. */
   #deserted(): void {
     if (this.#over || !this.#leaderLeft || this.hasCompany || this.#isWorthFinishing) return;
-    this.onDeserted();
+    this.#call?.abandon();
   }
 
   get #isWorthFinishing(): boolean {
     if (!this.#options.finishAlone) return false;
-    return this.#result?.kind !== 'failed' && (!this.#headSeen || this.#watch.isSound);
+    return this.#result?.kind !== 'failed' && (!this.#headSeen || this.reader.isSound);
   }
 }

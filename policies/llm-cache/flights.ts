@@ -1,13 +1,13 @@
 import type { Flight } from './flight.ts';
 
-const passMs = 5000;
-const maxPassing = 10_000;
+const hitForMissMs = 5000;
+const maxHitForMiss = 10_000;
 
 /** The calls under way, by key, and the keys whose calls are not worth waiting for. */
 export class Flights {
   readonly #open = new Map<string, Flight>();
   /** Hit-for-miss: until when a key does not coalesce, oldest first. */
-  readonly #passing = new Map<string, number>();
+  readonly #hitForMiss = new Map<string, number>();
   readonly #now: () => number;
 
   constructor(now: () => number = () => performance.now()) {
@@ -34,24 +34,25 @@ export class Flights {
   }
 
   /** Whether identical requests of this key go each by itself for the moment. */
-  passes(key: string): boolean {
-    const until = this.#passing.get(key);
+  isHitForMiss(key: string): boolean {
+    const until = this.#hitForMiss.get(key);
     if (until === undefined) return false;
     if (until > this.#now()) return true;
-    this.#passing.delete(key);
+    this.#hitForMiss.delete(key);
     return false;
   }
 
-  pass(key: string): void {
-    this.#passing.delete(key);
-    this.#passing.set(key, this.#now() + passMs);
-    if (this.#passing.size <= maxPassing) return;
-    const [oldest] = this.#passing.keys();
-    if (oldest !== undefined) this.#passing.delete(oldest);
+  /** The key's calls are not worth waiting for. */
+  markHitForMiss(key: string): void {
+    this.#hitForMiss.delete(key);
+    this.#hitForMiss.set(key, this.#now() + hitForMissMs);
+    if (this.#hitForMiss.size <= maxHitForMiss) return;
+    const [oldest] = this.#hitForMiss.keys();
+    if (oldest !== undefined) this.#hitForMiss.delete(oldest);
   }
 
   /** The key's call was worth it after all. */
-  coalesceAgain(key: string): void {
-    this.#passing.delete(key);
+  clearHitForMiss(key: string): void {
+    this.#hitForMiss.delete(key);
   }
 }

@@ -16,7 +16,7 @@ export function readAlong(parts: {
   const { key, flight, store, flights } = parts;
   const over = (entry: CachedResponse | null) => {
     flights.close(key, flight);
-    flight.conclude(entry);
+    void flight.settle(entry);
   };
   flight.leaderLeft();
   const following = store.relay?.follow(key, {
@@ -32,11 +32,14 @@ export function readAlong(parts: {
       flight.abort('aborted');
     },
   });
-  flight.onDeserted = () => {
-    following?.stop();
-    flights.close(key, flight);
-    flight.abort('client-left');
-  };
+  flight.leadBy({
+    resume: () => {},
+    abandon: () => {
+      following?.stop();
+      flights.close(key, flight);
+      flight.abort('client-left');
+    },
+  });
 }
 
 /** The entry that another gateway has just stored; null where it is not to be had, and those who wait go by themselves. */

@@ -39,7 +39,11 @@ export function staleReply(entry: CachedResponse, status: number | null, now: nu
 
 /** The head of a stream that is under way. */
 export function followingHead(following: Following): ReplyHead {
-  const headers = marked(following.flight.headers, 'HIT (coalesced)', cacheStatus(following));
+  const headers = marked(
+    following.flight.reader.headers,
+    'HIT (coalesced)',
+    cacheStatus(following),
+  );
   return { status: 200, headers };
 }
 

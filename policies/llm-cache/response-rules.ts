@@ -1,25 +1,23 @@
 import type { Answer } from '../shared/answer.ts';
+import { formatOf } from '../shared/format.ts';
 import type { Protocol } from '../shared/protocols/protocol.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
 import type { BodyFacts } from '../shared/request-body.ts';
 
-/**
- * Why an answer may not be stored, the first reason that applies; null when it may. `format` is how
- * it is written.
- */
+/** Why an answer may not be stored, the first reason that applies; null when it may. */
 export function refusalOf(
-  status: number,
-  format: 'json' | 'sse' | null,
   answer: Answer,
   protocol: Protocol,
   request: Pick<BodyFacts, 'isStream' | 'parts' | 'setsLimit'>,
 ): RefusalReason | null {
+  const { status, headers } = answer;
   // It broke off before there was a status.
   if (status === 0 && answer.fault !== null) return answer.fault;
   if (status !== 200) return 'status';
   if (answer.fault !== null) return answer.fault;
   // Events where none were asked for, or JSON in place of a stream: no protocol here answers so.
-  if (format !== (request.isStream ? 'sse' : 'json')) return 'content-type';
+  if (formatOf(headers['content-type']) !== (request.isStream ? 'sse' : 'json'))
+    return 'content-type';
   if (answer.refused) return 'refusal';
   if (answer.parts !== null && answer.parts < request.parts) return 'incomplete';
   for (const reason of answer.finishReasons) {

@@ -1,4 +1,5 @@
-import { type AnswerFacts, type CacheType, clientClosedRequest } from '../shared/exchange.ts';
+import type { AnswerFacts } from '../shared/answer.ts';
+import { type CacheType, clientClosedRequest } from '../shared/exchange.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
 import { soundUsage } from '../shared/usage.ts';
 import type { Priced } from './price-list.ts';

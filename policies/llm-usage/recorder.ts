@@ -1,6 +1,7 @@
 import type { Context } from '@opentelemetry/api';
 import { consumerId } from '../shared/identity/identity.ts';
-import type { AnswerFacts, Digest, Exchange, LlmRequest } from '../shared/exchange.ts';
+import type { AnswerFacts, PendingAnswer } from '../shared/answer.ts';
+import type { Digest, Exchange, LlmRequest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import type { BodyFacts } from '../shared/request-body.ts';
 import type { PriceList } from './price-list.ts';
@@ -49,8 +50,7 @@ export class Recorder {
 
   /**
    * Makes the record of an exchange once its answer is known, and calls `then` when it has been
-   * taken. Call it when the response is over. `read` is what is known
-   * of the request's body, null where it could not be held. Never throws.
+   * taken. Call it when the response is over. `read` is what is known of the request's body, null where it could not be held. Never throws.
    */
   record(
     exchange: Exchange,
@@ -65,10 +65,16 @@ export class Recorder {
     const take = (facts: AnswerFacts | null) => {
       this.#parts.defer(() => void this.#take(exchange, over, facts).then(then));
     };
-    const facts = exchange.served?.facts ?? exchange.answer;
-    if (!(facts instanceof Promise)) return take(facts);
-    const made = facts.then(take);
-    this.#parts.pending?.(made);
+    const { answer } = exchange;
+    if (answer === null || !isPending(answer)) return take(answer);
+    if (answer.answer !== null) return take(answer.answer);
+    const pending = new Promise<void>((resolve) => {
+      answer.whenRead((facts) => {
+        take(facts);
+        resolve();
+      });
+    });
+    this.#parts.pending?.(pending);
   }
 
   /** Never rejects. */
@@ -92,7 +98,7 @@ export class Recorder {
   }
 
   #recordOf(
-    { request, served, providerStatus }: Exchange,
+    { request, cacheType, providerStatus }: Exchange,
     { read, startedAt, endedAt, status }: Over,
     facts: AnswerFacts | null,
   ): UsageRecord {
@@ -111,7 +117,7 @@ export class Recorder {
         consumerId: this.#consumerOf(request),
         stream: read?.isStream ?? false,
         status,
-        cacheType: served?.cacheType ?? null,
+        cacheType,
         providerStatus,
         facts,
         cacheApart: protocol.cacheApart,
@@ -130,6 +136,10 @@ export class Recorder {
       return null;
     }
   }
+}
+
+function isPending(answer: AnswerFacts | PendingAnswer): answer is PendingAnswer {
+  return 'whenRead' in answer;
 }
 
 /** An exchange whose response is over. */

@@ -1,10 +1,9 @@
-import type { Answer } from './answer.ts';
+import type { AnswerFacts, PendingAnswer } from './answer.ts';
 import type { ByteAccount } from './bytes/budget.ts';
 import type { Identity } from './identity/identity.ts';
 import type { Protocol } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
 import type { RequestBody } from './request-body.ts';
-import type { Usage } from './usage.ts';
 
 /** A request on a path that the cache serves, whatever carried it here. */
 export interface LlmRequest {
@@ -46,16 +45,6 @@ export type BodyReason = 'request-too-large' | 'buffer-limit' | 'not-json' | 'go
 /** Who answered, when it was not the provider for this very request. */
 export type CacheType = 'exact' | 'semantic' | 'coalesced' | 'stale';
 
-/** What the books take from an answer, stored or fresh. */
-export interface AnswerFacts {
-  readonly id: string | null;
-  readonly model: string | null;
-  readonly usage: Usage | null;
-  /** What is wrong with the answer, and why it was not read to its end; of a stored one, nothing. */
-  readonly fault?: RefusalReason | null;
-  readonly cut?: RefusalReason | null;
-}
-
 /** One request and its answer, as both policies see it. */
 export interface Exchange {
   readonly request: LlmRequest;
@@ -63,13 +52,13 @@ export interface Exchange {
   readonly status: number;
   /** What the provider answered to this very request; null where no provider did. */
   readonly providerStatus: number | null;
-  /** Set by the cache when it answered itself. */
-  served: {
-    readonly cacheType: CacheType;
-    readonly facts: AnswerFacts | Promise<AnswerFacts>;
-  } | null;
-  /** Set by whoever reads the upstream's answer first; the others use what it finds. */
-  answer: Promise<Answer> | null;
+  /** How the cache answered; null where it did not. */
+  cacheType: CacheType | null;
+  /**
+   * What the books take from the answer: at once where the cache answered from what is stored, else
+   * when the one policy that reads the answer has read it. Null where none does.
+   */
+  answer: AnswerFacts | PendingAnswer | null;
   /** Calls `then` once, when the client has all that it will get, or its connection is gone. */
   whenOver(then: () => void): void;
 }

@@ -3,13 +3,7 @@ import type { Reading, StreamReader } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
 import { type SseFault, SseReader } from './sse.ts';
 
-/** An answer but for its bytes, as far as it was read. */
-export interface Known extends Omit<Reading, 'fault'> {
-  /** The first thing found wrong with it; null where nothing was. */
-  readonly fault: RefusalReason | null;
-}
-
-/** Judges a stream while it passes: framing, payloads, and what its protocol says of them. */
+/** Validates a stream while it passes: framing, payloads, and what its protocol says of them. */
 export class StreamValidator {
   readonly #reader: StreamReader;
   readonly #sse: SseReader;
@@ -35,13 +29,13 @@ export class StreamValidator {
     this.#sse.chunk(bytes);
   }
 
-  end(): Known {
+  end(): Reading {
     this.#flushing = true;
     this.#sse.end();
     return this.reading();
   }
 
-  reading(): Known {
+  reading(): Reading {
     return { ...this.#reader.reading(), fault: this.fault };
   }
 

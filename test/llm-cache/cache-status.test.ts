@@ -10,7 +10,7 @@ import { asideReasons, type AsideReason } from '../../policies/shared/reasons.ts
 
 function forward(kind: Forward['kind'], reason: AsideReason | null = null): Forward {
   const nothing = { key: null, flight: null, fallback: null };
-  return { kind, reason, ...nothing, concluded: Promise.resolve() };
+  return { kind, reason, ...nothing, settled: Promise.resolve() };
 }
 
 describe('the Cache-Status of', () => {

@@ -32,24 +32,24 @@ describe('the calls under way', () => {
   });
 
   it('that are not worth waiting for are not waited for, for five seconds', () => {
-    flights.pass('a');
-    expect([flights.passes('a'), flights.passes('b')]).to.deep.equal([true, false]);
+    flights.markHitForMiss('a');
+    expect([flights.isHitForMiss('a'), flights.isHitForMiss('b')]).to.deep.equal([true, false]);
     now += 4999;
-    expect(flights.passes('a')).to.equal(true);
+    expect(flights.isHitForMiss('a')).to.equal(true);
     now += 1;
-    expect(flights.passes('a')).to.equal(false);
+    expect(flights.isHitForMiss('a')).to.equal(false);
   });
 
   it('are waited for again when one was worth it', () => {
-    flights.pass('a');
-    flights.coalesceAgain('a');
-    expect(flights.passes('a')).to.equal(false);
+    flights.markHitForMiss('a');
+    flights.clearHitForMiss('a');
+    expect(flights.isHitForMiss('a')).to.equal(false);
   });
 
   it('that are not waited for are remembered up to ten thousand, the newest', () => {
-    for (let count = 0; count <= 10_000; count++) flights.pass(`k${count}`);
-    expect(flights.passes('k0')).to.equal(false);
-    expect(flights.passes('k1')).to.equal(true);
-    expect(flights.passes('k10000')).to.equal(true);
+    for (let count = 0; count <= 10_000; count++) flights.markHitForMiss(`k${count}`);
+    expect(flights.isHitForMiss('k0')).to.equal(false);
+    expect(flights.isHitForMiss('k1')).to.equal(true);
+    expect(flights.isHitForMiss('k10000')).to.equal(true);
   });
 });

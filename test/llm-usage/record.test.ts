@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { PriceList } from '../../policies/llm-usage/price-list.ts';
 import { usageRecord, type RecordParts } from '../../policies/llm-usage/record.ts';
 import type { UsageRecord } from '../../policies/llm-usage/usage-record.ts';
-import type { AnswerFacts } from '../../policies/shared/exchange.ts';
+import type { AnswerFacts } from '../../policies/shared/answer.ts';
 import type { RefusalReason } from '../../policies/shared/reasons.ts';
 
 const prices = new PriceList({ 'gpt-4o': { input: 1, output: 2 } });
@@ -96,7 +96,7 @@ describe('A usage record', () => {
     for (const cacheType of [null, 'exact', 'coalesced', 'stale'] as const) {
       const record = recordOf({
         requestedModel: 'gpt-5',
-        facts: { id: 'a', model: 'gpt-5', usage: told },
+        facts: { ...facts, model: 'gpt-5', usage: told },
         cacheType,
         providerStatus: cacheType === null ? 200 : null,
       });

@@ -79,7 +79,7 @@ describe('the record of a request', () => {
         status: 200,
         cacheType: 'exact',
         providerStatus: null,
-        facts: { id: null, model: 'gpt-4o', usage },
+        facts: { id: null, model: 'gpt-4o', usage, fault: null, cut: null },
         cacheApart: false,
       },
       () => ({ rates: () => ({ input: 1, output: 1 }) }),

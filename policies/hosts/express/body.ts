@@ -3,7 +3,7 @@ import type { BodyReason } from '../../shared/exchange.ts';
 import { RequestBody } from '../../shared/request-body.ts';
 import { Slabs } from '../../shared/bytes/slabs.ts';
 import { type Bounds, type HeldBody, holdBody, type Holding, nodeReading } from '../node/body.ts';
-import type { AppRequest } from '../node/host-request.ts';
+import type { AppRequest } from '../node/app-request.ts';
 
 /**
  * Reads the body and puts it back into `req`, so that whoever comes next reads it as though nobody

@@ -21,8 +21,8 @@ import { usageMiddleware } from '../node/usage-middleware.ts';
 import type { Pipeline, Step } from '../pipelines.ts';
 import { Runtime, type Services } from '../runtime.ts';
 import type { Log } from '../../shared/log.ts';
-import { expressHostRequest, type ExpressRequestOptions } from './request.ts';
-import type { AppRequest } from '../node/host-request.ts';
+import { expressExchange, type ExpressRequestOptions } from './request.ts';
+import type { AppRequest } from '../node/app-request.ts';
 
 export { ConfigurationError } from '../../../schemas/validate.ts';
 export type { Log } from '../../shared/log.ts';
@@ -119,7 +119,7 @@ export function createLlmCache(
   return {
     llmCache: (options = {}) => {
       const { settings, host } = read<LlmCacheSettings>(expressCacheSchema, options, 'llm-cache');
-      const middleware = cacheMiddleware(settings, services, expressHostRequest(host));
+      const middleware = cacheMiddleware(settings, services, expressExchange(host));
       const name = host.apiEndpoint ?? unnamed.pipeline;
       services.stats.know(name);
       stepsOf(pipelines, name, host.apiEndpoint ?? unnamed.apiEndpoint).push({
@@ -132,7 +132,7 @@ export function createLlmCache(
     },
     llmUsage: (options = {}) => {
       const { settings, host } = read<LlmUsageSettings>(expressUsageSchema, options, 'llm-usage');
-      return asExpress(usageMiddleware(settings, services, expressHostRequest(host)));
+      return asExpress(usageMiddleware(settings, services, expressExchange(host)));
     },
     adminRoutes: adminHandler({
       current: () => runtime.admin(),

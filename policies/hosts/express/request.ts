@@ -1,40 +1,71 @@
 import type { ServerResponse } from 'node:http';
-import { applicationIdentity } from '../../shared/identity/identity.ts';
-import type { AppRequest, HostRequest } from '../node/host-request.ts';
+import type { BodyReason } from '../../shared/exchange.ts';
+import { applicationIdentity, type Identity } from '../../shared/identity/identity.ts';
+import type { AppRequest } from '../node/app-request.ts';
+import type { Bounds, HeldBody } from '../node/body.ts';
+import { type ExchangeMaker, NodeExchange } from '../node/exchange.ts';
+import type { RequestState } from '../node/request-state.ts';
 import { rereadBody } from './body.ts';
 
 export interface ExpressRequestOptions {
   readonly apiEndpoint: string | null;
-  /** Whoever was authenticated: an id, or an object that has one. */
+  /** The caller that the application has authenticated: an id, or an object that has one. */
   readonly consumer: (req: AppRequest) => unknown;
 }
 
-/** A request as an Express app carries it. */
-export function expressHostRequest(
-  options: ExpressRequestOptions,
-): (req: AppRequest, res: ServerResponse) => HostRequest {
-  const { apiEndpoint, consumer } = options;
-  return (req, res) => {
-    return {
-      apiEndpoint,
-      get identity() {
-        return applicationIdentity(consumer(req));
-      },
-      get requestId() {
-        return 'id' in req && typeof req.id === 'string' ? req.id : null;
-      },
-      get forwardedUrl() {
-        // Within a mounted app `url` lacks what the app is mounted at.
-        const base = 'baseUrl' in req && typeof req.baseUrl === 'string' ? req.baseUrl : '';
-        return `${base}${req.url ?? ''}`;
-      },
-      get offered() {
-        return req.body;
-      },
-      read: (bounds) => rereadBody(req, res, bounds),
-      // It was put back as soon as it was read.
-      offer: () => {},
-      isFailure: (status) => status === 500 || (status >= 502 && status <= 504),
-    };
-  };
+/** Requests as an Express app carries them. */
+export function expressExchange(options: ExpressRequestOptions): ExchangeMaker<AppRequest> {
+  return (state, req, res) => new ExpressExchange(state, req, res, options);
+}
+
+class ExpressExchange extends NodeExchange {
+  readonly #req: AppRequest;
+  readonly #res: ServerResponse;
+  readonly #options: ExpressRequestOptions;
+
+  constructor(
+    state: RequestState,
+    req: AppRequest,
+    res: ServerResponse,
+    options: ExpressRequestOptions,
+  ) {
+    super(state);
+    this.#req = req;
+    this.#res = res;
+    this.#options = options;
+  }
+
+  get apiEndpoint(): string | null {
+    return this.#options.apiEndpoint;
+  }
+
+  get identity(): Identity {
+    return applicationIdentity(this.#options.consumer(this.#req));
+  }
+
+  get requestId(): string | null {
+    const { id }: { readonly id?: unknown } = this.#req as object;
+    return typeof id === 'string' ? id : null;
+  }
+
+  /** Within a mounted app `url` lacks what the app is mounted at. */
+  get forwardedUrl(): string {
+    const { baseUrl }: { readonly baseUrl?: unknown } = this.#req as object;
+    return `${typeof baseUrl === 'string' ? baseUrl : ''}${this.#req.url ?? ''}`;
+  }
+
+  get offered(): unknown {
+    return this.#req.body;
+  }
+
+  read(bounds: Bounds): Promise<HeldBody | BodyReason> {
+    return rereadBody(this.#req, this.#res, bounds);
+  }
+
+  /** It was put back as soon as it was read. */
+  offer(): void {}
+
+  isFailure(status: number): boolean {
+    return status === 500 || (status >= 502 && status <= 504);
+  }
 }

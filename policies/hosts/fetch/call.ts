@@ -1,79 +1,77 @@
-import { clientClosedRequest } from '../../shared/exchange.ts';
+import type { LeaderCall } from '../../llm-cache/flight.ts';
+import { type ForwardedCall, otherCachesHeaders } from '../../llm-cache/forwarded-call.ts';
+import { clientClosedRequest, type ResponseObserver } from '../../shared/exchange.ts';
 import { contentCodings } from '../../shared/format.ts';
-import { decoding, isText } from './decode.ts';
 import { BodyPump } from './body-pump.ts';
-import { appendCacheStatus, cacheStatus } from '../../llm-cache/cache-status.ts';
-import { type Forward, outcomeOf } from '../../llm-cache/decision.ts';
-import type { CachedResponse } from '../../llm-cache/entry.ts';
-import { staleReply } from '../../llm-cache/replies.ts';
-import { isFailing } from '../../llm-cache/response-rules.ts';
-import type { OutcomeName } from '../../llm-cache/stats.ts';
-import type { Delivery } from './delivery.ts';
-import { gone, replay, served } from './replay.ts';
+import type { WebClientParts } from './client-parts.ts';
+import { decoding, isText } from './decode.ts';
+import { goneResponse, wholeResponse } from './responses.ts';
 
 const switchingProtocols = 101;
 
 /** A request that goes on to its handler, and the answer on its way back. */
-export class Call {
-  readonly #decision: Forward;
-  readonly #delivery: Delivery;
-  /** Tells the handler that nobody wants its answer any more. */
+export class HandlerCall implements LeaderCall {
+  readonly #forwarded: ForwardedCall;
+  readonly #parts: WebClientParts;
+  readonly #observer: ResponseObserver | null;
+  /** Tells the handler that no client wants its answer any more. */
   readonly #ended = new AbortController();
-  #outcome: OutcomeName;
   #pump: BodyPump | null = null;
   #headPassed = false;
   #left = false;
 
-  constructor(decision: Forward, delivery: Delivery) {
-    this.#decision = decision;
-    this.#delivery = delivery;
-    this.#outcome = outcomeOf(decision);
+  constructor(forwarded: ForwardedCall, parts: WebClientParts) {
+    const { flight } = forwarded;
+    this.#forwarded = forwarded;
+    this.#parts = parts;
+    this.#observer = flight ?? parts.unshared;
+    if (flight === null) parts.exchange.answer = parts.unshared;
+    else flight.leadBy(this);
   }
 
-  /** Rejects with what the handler throws, where nothing stands in for it. */
+  /** Rejects with what the handler throws, where no expired entry stands in for it. */
   async response(): Promise<Response> {
-    const { exchange, handle } = this.#delivery;
+    const { exchange, handle } = this.#parts;
     const { left } = exchange.request;
-    this.#takeOff();
     left.addEventListener('abort', () => this.#leave(), { once: true });
     if (left.aborted) this.#leave();
-    if (this.#isOver) return gone(this.#delivery);
+    if (this.#isOver) return goneResponse(exchange);
     try {
-      const ended = this.#decision.flight === null ? null : this.#ended.signal;
+      const ended = this.#forwarded.flight === null ? null : this.#ended.signal;
       return await this.#answer(await handle(exchange.request.forwarded(ended)));
     } catch (error) {
       return this.#failed(error);
     }
   }
 
+  resume(): void {
+    void this.#pump?.drive();
+  }
+
+  abandon(): void {
+    this.#ended.abort();
+    if (this.#pump === null) this.#observer?.abort('client-left');
+    else this.#pump.abandon();
+    this.#parts.exchange.over();
+  }
+
   get #isOver(): boolean {
     return this.#ended.signal.aborted;
   }
 
-  /** Ties the flight to this call. */
-  #takeOff(): void {
-    const { flight, fallback, reason } = this.#decision;
-    const { exchange, watch } = this.#delivery;
-    exchange.answer = (flight ?? watch)?.answer ?? null;
-    if (flight === null) return;
-    flight.onDeserted = () => this.#abandon();
-    flight.onCompany = () => void this.#pump?.drive();
-    if (fallback === null) return;
-    const { tally } = this.#delivery;
-    void flight.finished.then(() => tally.count(this.#outcome, reason));
+  get #mayStandIn(): boolean {
+    return this.#forwarded.hasStandIn && !this.#left;
   }
 
   /** What the client gets of the handler's answer. */
   async #answer(response: Response): Promise<Response> {
-    const { fallback } = this.#decision;
     const { headers, status } = response;
-    this.#delivery.exchange.providerStatus = status;
+    this.#parts.exchange.providerStatus = status;
     // Another protocol takes over: there is no answer that could be marked, or read.
     if (status === switchingProtocols) return this.#untouched(response);
-    const mayStandIn = fallback !== null && !this.#left;
-    if (mayStandIn && isFailing(status)) {
+    if (this.#mayStandIn && this.#forwarded.replaces(status)) {
       response.body?.cancel().catch(() => {});
-      return this.#stale(fallback, status);
+      return this.#standIn(status);
     }
     const coding = headers.get('content-encoding') ?? '';
     const isCoded = contentCodings(coding).length > 0;
@@ -84,15 +82,15 @@ export class Call {
 
     const pump = this.#pass(body, declared);
     let isDecoded = false;
-    if (mayStandIn || isCoded) {
+    if (this.#mayStandIn || isCoded) {
       try {
         const first = await pump.first();
         isDecoded = isCoded && first !== undefined && isText(first);
       } catch {
-        if (fallback !== null && !this.#left) return this.#stale(fallback, null);
+        if (this.#mayStandIn) return this.#standIn(null);
       }
     }
-    if (this.#isOver) return gone(this.#delivery);
+    if (this.#isOver) return goneResponse(this.#parts.exchange);
     const marked = this.#marked(response, pump.stream, isDecoded);
     this.#head(response);
     pump.open((observer) => decoding(isDecoded ? '' : coding, observer));
@@ -103,20 +101,20 @@ export class Call {
     const marked = this.#marked(response, null, false);
     this.#head(response);
     this.#observer?.end();
-    this.#delivery.exchange.over();
+    this.#parts.exchange.over();
     return marked;
   }
 
   #untouched(response: Response): Response {
-    this.#delivery.exchange.status = response.status;
+    this.#parts.exchange.status = response.status;
     this.#observer?.abort('aborted');
-    this.#delivery.exchange.over();
+    this.#parts.exchange.over();
     return response;
   }
 
   #pass(body: ReadableStream<Uint8Array>, declared: number | null): BodyPump {
-    const { flight } = this.#decision;
-    const { faults, maxBehind, tally, exchange } = this.#delivery;
+    const { flight } = this.#forwarded;
+    const { faults, maxBehind, tally, exchange } = this.#parts;
     const pump = new BodyPump(body, {
       observer: this.#observer,
       declared,
@@ -132,14 +130,10 @@ export class Call {
     return pump;
   }
 
-  get #observer() {
-    return this.#decision.flight ?? this.#delivery.watch;
-  }
-
   #head({ status, headers }: Response): void {
     this.#headPassed = true;
-    // Who has left before it has got none.
-    if (!this.#left) this.#delivery.exchange.status = status;
+    // A client that left before it has got none.
+    if (!this.#left) this.#parts.exchange.status = status;
     this.#observer?.head(status, (name) => headers.get(name) ?? undefined);
   }
 
@@ -147,10 +141,9 @@ export class Call {
   #marked(response: Response, body: BodyInit | null, isDecoded: boolean): Response {
     const marked = new Response(body, response);
     const { headers } = marked;
-    headers.delete('X-Cache');
-    headers.delete('Age');
-    const upstreams = headers.get('Cache-Status') ?? undefined;
-    headers.set('Cache-Status', appendCacheStatus(upstreams, cacheStatus(this.#decision)));
+    const marks = this.#forwarded.marks(headers.get('Cache-Status') ?? undefined) ?? {};
+    for (const name of otherCachesHeaders) headers.delete(name);
+    for (const [name, value] of Object.entries(marks)) headers.set(name, value);
     if (isDecoded) {
       // fetch() has undone the coding, and left the headers as they were.
       headers.delete('Content-Encoding');
@@ -160,47 +153,33 @@ export class Call {
   }
 
   #failed(error: unknown): Response {
-    const { fallback } = this.#decision;
-    if (this.#isOver) return gone(this.#delivery);
-    if (fallback !== null && !this.#left) return this.#stale(fallback, null);
+    const { exchange } = this.#parts;
+    if (this.#isOver) return goneResponse(exchange);
+    if (this.#mayStandIn) return this.#standIn(null);
     this.#observer?.abort('aborted');
-    this.#delivery.exchange.over();
+    exchange.over();
     throw error;
   }
 
-  #stale(fallback: CachedResponse, status: number | null): Response {
-    const { key } = this.#decision;
-    const { exchange, store, now } = this.#delivery;
-    served(exchange, 'stale', fallback);
-    this.#outcome = 'stale';
-    if (key !== null) store.used(key, fallback);
-    this.#observer?.abort(status === null ? 'aborted' : 'status');
-    return replay(staleReply(fallback, status, now()), this.#delivery);
+  #standIn(status: number | null): Response {
+    return wholeResponse(this.#forwarded.standIn(status), this.#parts.exchange);
   }
 
   #leave(): void {
     if (this.#left) return;
     this.#left = true;
-    if (!this.#headPassed) this.#delivery.exchange.status = clientClosedRequest;
+    if (!this.#headPassed) this.#parts.exchange.status = clientClosedRequest;
     if (this.#pump !== null) this.#pump.leave();
-    else if (!this.#goesOn()) this.#abandon();
+    else if (!this.#goesOn()) this.abandon();
   }
 
   /** Whether the call goes on without its client. */
   #goesOn(): boolean {
     this.#left = true;
-    const goesOn = this.#decision.flight?.leaderLeft() ?? false;
+    const goesOn = this.#forwarded.flight?.leaderLeft() ?? false;
     // A flight ends with its body; the handler is told, too.
     if (!goesOn) this.#ended.abort();
     return goesOn;
-  }
-
-  /** Nobody wants the answer. */
-  #abandon(): void {
-    this.#ended.abort();
-    if (this.#pump === null) this.#observer?.abort('client-left');
-    else this.#pump.abandon();
-    this.#delivery.exchange.over();
   }
 }
 

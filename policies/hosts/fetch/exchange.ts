@@ -1,4 +1,3 @@
-import type { Answer } from '../../shared/answer.ts';
 import { type ByteBudget, ClientAccount } from '../../shared/bytes/budget.ts';
 import { clientOf } from '../../shared/identity/client-of.ts';
 import type { BodyReason, Exchange, LlmRequest } from '../../shared/exchange.ts';
@@ -24,8 +23,8 @@ export class WebExchange implements Exchange {
   readonly request: WebRequest;
   status = internalServerError;
   providerStatus: number | null = null;
-  served: Exchange['served'] = null;
-  answer: Promise<Answer> | null = null;
+  cacheType: Exchange['cacheType'] = null;
+  answer: Exchange['answer'] = null;
   #isOver = false;
   readonly #then: (() => void)[] = [];
 

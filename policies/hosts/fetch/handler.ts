@@ -1,16 +1,17 @@
 import type { FetchSettings } from '../../../schemas/fetch.ts';
 import { type Decision, isServed } from '../../llm-cache/decision.ts';
+import { deliver } from '../../llm-cache/deliver.ts';
+import type { Delivery } from '../../llm-cache/delivery.ts';
 import { Engine } from '../../llm-cache/engine.ts';
 import { mayBeBehind } from '../../llm-cache/flight.ts';
 import { Flights } from '../../llm-cache/flights.ts';
 import { CacheStats } from '../../llm-cache/stats.ts';
 import { MapStore } from '../../llm-cache/stores/map.ts';
 import type { EntryStore } from '../../llm-cache/stores/store.ts';
-import { deliver } from './deliver.ts';
-import type { Delivery } from './delivery.ts';
+import type { Timings } from '../../llm-cache/timings.ts';
 import { PriceList } from '../../llm-usage/price-list.ts';
 import { type Arrival, Recorder } from '../../llm-usage/recorder.ts';
-import { AnswerWatch } from '../../shared/answer-watch.ts';
+import { AnswerReader } from '../../shared/answer-reader.ts';
 import { type ByteBudget, budgetsOf } from '../../shared/bytes/budget.ts';
 import { applicationIdentity, type Identity } from '../../shared/identity/identity.ts';
 import type { Digest } from '../../shared/exchange.ts';
@@ -18,6 +19,7 @@ import { FaultLog } from '../../shared/faults.ts';
 import type { Protocol } from '../../shared/protocols/protocol.ts';
 import { type BodyFacts, RequestBody } from '../../shared/request-body.ts';
 import { SharedBodies } from '../../shared/bytes/shared-bodies.ts';
+import { type Answered, WebClient } from './client.ts';
 import { webDigest } from './digest.ts';
 import { WebExchange } from './exchange.ts';
 import { GuardedStore } from './guarded-store.ts';
@@ -29,6 +31,9 @@ export type FetchHandler<Rest extends readonly unknown[]> = (
   request: Request,
   ...rest: Rest
 ) => Response | Promise<Response>;
+
+/** A fetch handler has no metrics. */
+const timings: Timings = { lookup() {}, store() {}, firstByte() {} };
 
 /** Looked up at each call: what stands for the clock may change. */
 const now = () => Date.now();
@@ -71,7 +76,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       forwardsHost: () => true,
       reserve,
       bodies: new SharedBodies(bodies),
-      timings: { lookup() {}, store() {}, firstByte() {} },
+      timings,
       faults: this.#faults,
       now,
     });
@@ -91,24 +96,25 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     const delivery: Delivery = {
       exchange,
       tally,
-      maxBehind: mayBeBehind(this.#settings.maxResponseBytes),
+      settings: this.#settings,
       store: this.#store,
-      faults: this.#faults,
+      timings,
+      startedAt: performance.now(),
       now,
-      watch: this.#watch(exchange),
-      handle: async (forwarded) => this.#handler(forwarded, ...rest),
     };
+    const client = new WebClient({
+      exchange,
+      tally,
+      faults: this.#faults,
+      maxBehind: mayBeBehind(this.#settings.maxResponseBytes),
+      unshared: this.#unshared(exchange),
+      handle: async (forwarded) => this.#handler(forwarded, ...rest),
+    });
     const answer = async (decision: Decision): Promise<Response> => {
       const pending = recorded === undefined ? [] : [recorded];
-      if ('concluded' in decision) pending.push(decision.concluded);
+      if ('settled' in decision) pending.push(decision.settled);
       if (pending.length > 0) void this.#wait(Promise.all(pending), rest);
-      const response = await deliver(decision, delivery);
-      const key = 'key' in decision ? decision.key : null;
-      // A head of another protocol is not ours to change.
-      if (this.#settings.debugHeaders && key !== null && response.status !== 101) {
-        response.headers.set('X-Cache-Key', key);
-      }
-      return response;
+      return deliver<Answered>(decision, delivery, client);
     };
     const decision = await this.#engine.decide(exchange.request, tally);
     try {
@@ -120,7 +126,8 @@ export class CachedHandler<Rest extends readonly unknown[]> {
         throw error;
       }
       this.#faults.report('llm-cache: an answer could not be delivered', error);
-      exchange.served = null;
+      exchange.cacheType = null;
+      exchange.answer = null;
       return answer(await this.#engine.decideAgain(exchange.request, tally));
     }
   }
@@ -149,10 +156,10 @@ export class CachedHandler<Rest extends readonly unknown[]> {
   }
 
   /** Reads an answer that no flight reads, where there are books to write it down. */
-  #watch({ request }: WebExchange): AnswerWatch | null {
+  #unshared({ request }: WebExchange): AnswerReader | null {
     if (this.#recorder === null) return null;
     const { maxResponseBytes: maxBytes } = this.#settings;
-    return new AnswerWatch(request.protocol, {
+    return new AnswerReader(request.protocol, {
       keep: false,
       maxBytes,
       budget: request.account,

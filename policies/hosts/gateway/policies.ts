@@ -3,7 +3,7 @@ import { llmUsageSchema, type LlmUsageSettings } from '../../../schemas/llm-usag
 import { validate } from '../../../schemas/validate.ts';
 import { cacheMiddleware, type LlmCacheServices } from '../node/cache-middleware.ts';
 import { type LlmUsageServices, usageMiddleware } from '../node/usage-middleware.ts';
-import { gatewayHostRequest } from './request.ts';
+import { gatewayExchange } from './request.ts';
 import type { Policy } from './types.ts';
 
 /** The `llm-usage` policy: one record a request, whoever answers it. */
@@ -13,7 +13,7 @@ export function llmUsagePolicy(current: () => LlmUsageServices): Policy {
     schema: llmUsageSchema,
     policy: ({ getCommonAuthCallback: _gateways, ...action }) => {
       const settings = validate<LlmUsageSettings>(llmUsageSchema, action, 'llm-usage');
-      return usageMiddleware(settings, current(), gatewayHostRequest);
+      return usageMiddleware(settings, current(), gatewayExchange);
     },
   };
 }
@@ -25,7 +25,7 @@ export function llmCachePolicy(current: () => LlmCacheServices): Policy {
     schema: llmCacheSchema,
     policy: ({ getCommonAuthCallback: _gateways, ...action }) => {
       const settings = validate<LlmCacheSettings>(llmCacheSchema, action, 'llm-cache');
-      return cacheMiddleware(settings, current(), gatewayHostRequest);
+      return cacheMiddleware(settings, current(), gatewayExchange);
     },
   };
 }

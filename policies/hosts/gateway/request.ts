@@ -2,19 +2,21 @@ import type { BodyReason } from '../../shared/exchange.ts';
 import { gatewayIdentity, type Identity } from '../../shared/identity/identity.ts';
 import type { RequestBody } from '../../shared/request-body.ts';
 import type { Bounds, HeldBody } from '../node/body.ts';
-import type { HostRequest } from '../node/host-request.ts';
+import { NodeExchange } from '../node/exchange.ts';
+import type { RequestState } from '../node/request-state.ts';
 import { offerBody, readBody } from './body.ts';
 import type { GatewayRequest } from './types.ts';
 
 /** A request as Express Gateway carries it. */
-export function gatewayHostRequest(req: GatewayRequest): HostRequest {
-  return new GatewayHostRequest(req);
+export function gatewayExchange(state: RequestState, req: GatewayRequest): NodeExchange {
+  return new GatewayExchange(state, req);
 }
 
-class GatewayHostRequest implements HostRequest {
+class GatewayExchange extends NodeExchange {
   readonly #req: GatewayRequest;
 
-  constructor(req: GatewayRequest) {
+  constructor(state: RequestState, req: GatewayRequest) {
+    super(state);
     this.#req = req;
   }
 

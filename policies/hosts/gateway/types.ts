@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { AppRequest, Middleware } from '../node/host-request.ts';
+import type { AppRequest, Middleware } from '../node/app-request.ts';
 import type { Log } from '../../shared/log.ts';
 
 // The few types of Express Gateway that the plugin touches; the gateway's own do not compile.

@@ -1,19 +1,22 @@
 import type { ServerResponse } from 'node:http';
 import type { LlmCacheSettings } from '../../../schemas/llm-cache.ts';
-import type { ByteAccount, ByteBudget } from '../../shared/bytes/budget.ts';
-import type { Digest } from '../../shared/exchange.ts';
-import type { FaultLog } from '../../shared/faults.ts';
-import type { AppRequest, HostRequest, Middleware } from './host-request.ts';
-import { exchangeOf } from './exchange.ts';
-import { breakOff } from './response-end.ts';
 import { type Decision, isServed } from '../../llm-cache/decision.ts';
-import { deliver, type Delivery } from './deliver.ts';
-import type { SharedBodies } from '../../shared/bytes/shared-bodies.ts';
+import { deliver, letGo } from '../../llm-cache/deliver.ts';
+import type { Delivery } from '../../llm-cache/delivery.ts';
 import { Engine } from '../../llm-cache/engine.ts';
+import { mayBeBehind } from '../../llm-cache/flight.ts';
 import type { Flights } from '../../llm-cache/flights.ts';
 import type { CacheStats } from '../../llm-cache/stats.ts';
 import type { Store } from '../../llm-cache/stores/store.ts';
 import type { Timings } from '../../llm-cache/timings.ts';
+import type { ByteAccount, ByteBudget } from '../../shared/bytes/budget.ts';
+import type { SharedBodies } from '../../shared/bytes/shared-bodies.ts';
+import type { Digest } from '../../shared/exchange.ts';
+import type { FaultLog } from '../../shared/faults.ts';
+import type { AppRequest, Middleware } from './app-request.ts';
+import { NodeClient } from './client.ts';
+import { type ExchangeMaker, exchangeOf, type NodeExchange } from './exchange.ts';
+import { breakOff } from './response-end.ts';
 
 /** What the policy needs of the plugin, as it stands when a pipeline is built. */
 export interface LlmCacheServices {
@@ -34,70 +37,110 @@ export interface LlmCacheServices {
   readonly faults: FaultLog;
 }
 
-/** The cache as a step of whatever carries requests. Throws a ConfigurationError for a store that there is not. */
+/** What one step of a pipeline answers requests with. */
+interface Step {
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly settings: LlmCacheSettings;
+  readonly services: LlmCacheServices;
+  readonly maxBehind: number;
+}
+
+/** The cache as a step of a pipeline. Throws a ConfigurationError where no store has the name in `settings`. */
 export function cacheMiddleware<R extends AppRequest>(
   settings: LlmCacheSettings,
   services: LlmCacheServices,
-  hostRequestOf: (req: R, res: ServerResponse) => HostRequest,
+  maker: ExchangeMaker<R>,
 ): Middleware<R> {
   const store = services.store(settings.store);
   const flights = services.flights(settings.store);
   const engine = new Engine({ ...services, store, flights, settings, now: Date.now });
-  const { timings, faults } = services;
-  const used = store.used.bind(store);
+  const maxBehind = mayBeBehind(settings.maxResponseBytes);
+  const step: Step = { engine, store, settings, services, maxBehind };
 
   return (req, res, next) => {
-    const exchange = exchangeOf(req, res, services, hostRequestOf);
+    const exchange = exchangeOf(req, res, services, maker);
     if (exchange === null) return next();
-    if (!exchange.claim('llm-cache')) {
-      exchange.passOn();
-      return next();
-    }
-    const startedAt = performance.now();
-    const { apiEndpoint, protocol } = exchange.request;
-    const tally = services.stats.of(services.pipelineOf(apiEndpoint), protocol.name);
-    const delivery = { exchange, res, tally, startedAt, settings, timings, faults, used };
-    const act = (decision: Decision): void => {
-      const result = attempt(decision, delivery);
-      if (result === 'goes-on') return next();
-      if (result === 'undelivered') whenDecided(engine.decideAgain(exchange.request, tally));
-    };
-    const failed = (error: unknown) => {
-      faults.report('llm-cache: an answer could not be delivered', error);
-      breakOff(res);
-    };
-    /** At once where the decision is there. */
-    const whenDecided = (decision: Decision | Promise<Decision>): void => {
-      if (decision instanceof Promise) {
-        decision.then(act).catch(failed);
-        return;
-      }
-      try {
-        act(decision);
-      } catch (error) {
-        failed(error);
-      }
-    };
-    whenDecided(engine.decide(exchange.request, tally));
+    if (exchange.claim('llm-cache')) return new Turn(step, exchange, res, next).run();
+    exchange.passOn();
+    return next();
   };
 }
 
-/** Does what was decided. An answer that fails before its head is `undelivered`, and the request has none yet. */
-function attempt(decision: Decision, delivery: Delivery): 'answered' | 'goes-on' | 'undelivered' {
-  const { exchange, res, settings, faults } = delivery;
-  const key = 'key' in decision ? decision.key : null;
-  if (settings.debugHeaders && key !== null && !res.headersSent) {
-    res.setHeader('X-Cache-Key', key);
+/** One request at the cache. */
+class Turn {
+  readonly #step: Step;
+  readonly #exchange: NodeExchange;
+  readonly #res: ServerResponse;
+  readonly #next: () => void;
+  readonly #delivery: Delivery;
+  readonly #client: NodeClient;
+
+  constructor(step: Step, exchange: NodeExchange, res: ServerResponse, next: () => void) {
+    const { services, settings, store, maxBehind } = step;
+    const { stats, timings, faults } = services;
+    const { apiEndpoint, protocol } = exchange;
+    const tally = stats.of(services.pipelineOf(apiEndpoint), protocol.name);
+    const startedAt = performance.now();
+    this.#step = step;
+    this.#exchange = exchange;
+    this.#res = res;
+    this.#next = next;
+    this.#delivery = { exchange, tally, settings, store, timings, startedAt, now: Date.now };
+    this.#client = new NodeClient({ exchange, res, tally, faults, maxBehind });
   }
-  try {
-    return deliver(decision, delivery) ? 'answered' : 'goes-on';
-  } catch (error) {
-    if (res.headersSent || decision.kind === 'unavailable') throw error;
-    faults.report('llm-cache: an answer could not be delivered', error);
-    exchange.served = null;
-    if (isServed(decision)) return 'undelivered';
-    // Those who wait for its answer call by themselves.
+
+  run(): void {
+    this.#whenDecided(this.#step.engine.decide(this.#exchange, this.#delivery.tally));
+  }
+
+  /** At once where the decision is there. */
+  #whenDecided(decision: Decision | Promise<Decision>): void {
+    if (decision instanceof Promise) {
+      decision.then((made) => this.#act(made)).catch((error: unknown) => this.#failed(error));
+      return;
+    }
+    try {
+      this.#act(decision);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #act(decision: Decision): void {
+    const { tally } = this.#delivery;
+    // The client has left meanwhile, or another handler has answered.
+    if (this.#exchange.isGone || this.#res.headersSent) return letGo(decision, tally);
+    let isAnswered: boolean;
+    try {
+      isAnswered = deliver(decision, this.#delivery, this.#client);
+    } catch (error) {
+      return this.#undelivered(decision, error);
+    }
+    if (!isAnswered) this.#next();
+  }
+
+  /** Before its head, an answer that cannot be delivered is a miss. */
+  #undelivered(decision: Decision, error: unknown): void {
+    if (this.#res.headersSent || decision.kind === 'unavailable') throw error;
+    this.#report(error);
+    this.#exchange.cacheType = null;
+    this.#exchange.answer = null;
+    if (isServed(decision)) {
+      const { engine } = this.#step;
+      return this.#whenDecided(engine.decideAgain(this.#exchange, this.#delivery.tally));
+    }
+    // Requests that wait for its answer make calls of their own.
     if ('fallback' in decision) decision.flight?.abort('aborted');
-    return 'goes-on';
+    this.#next();
+  }
+
+  #failed(error: unknown): void {
+    this.#report(error);
+    breakOff(this.#res);
+  }
+
+  #report(error: unknown): void {
+    this.#step.services.faults.report('llm-cache: an answer could not be delivered', error);
   }
 }

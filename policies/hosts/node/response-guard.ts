@@ -13,6 +13,14 @@ export interface StandIn {
   answer(status: number | null): void;
 }
 
+/** The call whose answer passes a guard. */
+export interface GuardedCall {
+  /** The upstream's message has come. */
+  messageCame(message: IncomingMessage): void;
+  /** The answer will not come to its end. */
+  answerFailed(): void;
+}
+
 const guards = new WeakMap<ServerResponse, ResponseGuard>();
 
 /** The guard of a response, one for all policies that see it. */
@@ -37,14 +45,11 @@ export function guardOf(
 export class ResponseGuard {
   /** The upstream's message; null as long as none is passed on. */
   message: IncomingMessage | null = null;
-  /** Called when the upstream's message comes. */
-  onMessage: (message: IncomingMessage) => void = () => {};
-  /** Called when the answer will not come to its end. */
-  onFailure: () => void = () => {};
   readonly #res: ServerResponse;
   readonly #faults: FaultLog;
   /** The message, as long as its end is to be the response's. */
   #passing: IncomingMessage | null = null;
+  #call: GuardedCall | null = null;
   #standIn: StandIn | null = null;
   #hasFailed = false;
   #clientLeft = false;
@@ -62,6 +67,11 @@ export class ResponseGuard {
       // Another policy answers in the upstream's place.
       if (source === this.#passing && !this.#hasFailed && !this.#isGone) this.#passing = null;
     });
+  }
+
+  /** Tells `call` of its answer. */
+  tell(call: GuardedCall): void {
+    this.#call = call;
   }
 
   /** The call has failed, and no answer in its place has come to its end yet. */
@@ -100,7 +110,7 @@ export class ResponseGuard {
     // Before the proxy's own handler, which ends the response.
     callOf(message)?.prependListener('error', (error) => this.#callFailed(message, error));
     message.once('close', () => this.#fail());
-    this.onMessage(message);
+    this.#call?.messageCame(message);
   }
 
   #install(): void {
@@ -229,7 +239,7 @@ export class ResponseGuard {
   #close(): void {
     this.#state = 'closed';
     this.#passing?.destroy();
-    this.onFailure();
+    this.#call?.answerFailed();
   }
 
   get #isGone(): boolean {

@@ -1,10 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import onHeaders from 'on-headers';
+import type { BodySink } from '../../shared/bytes/body-sink.ts';
+import { Gathering } from '../../shared/bytes/gathering.ts';
 import type { ResponseObserver } from '../../shared/exchange.ts';
 import type { FaultLog } from '../../shared/faults.ts';
-import { Gathering } from '../../shared/bytes/gathering.ts';
 import { decoding } from './decode.ts';
-import type { UpstreamCall } from './upstream-call.ts';
+import type { CallWatcher, Cut, UpstreamCall } from './upstream-call.ts';
 
 /** How a response may be written past everything that later policies make of it. */
 export interface InnerResponse {
@@ -12,15 +13,22 @@ export interface InnerResponse {
   readonly end: ServerResponse['end'];
 }
 
+/** A policy that wants more of a call than to see its answer. */
+export interface CallOwner {
+  /** The head is about to be written, and the observer has seen it. */
+  headPasses(): void;
+  /** Whether the upstream keeps its pace though the client does not take it: others read along. */
+  keepsPace(): boolean;
+  /** Whether the call goes on without its client. */
+  outlivesClient(): boolean;
+}
+
 export interface TapOptions {
   readonly res: ServerResponse;
   readonly call: UpstreamCall;
   readonly observer: ResponseObserver;
   readonly faults: FaultLog;
-  /** Whether the upstream keeps its pace though the client does not take it: others read along. */
-  readonly keepsPace?: () => boolean;
-  /** Called when the head is about to be written, behind the observer. */
-  readonly headPasses?: () => void;
+  readonly owner?: CallOwner;
 }
 
 /**
@@ -28,71 +36,120 @@ export interface TapOptions {
  * policies make of it, before what earlier ones do. The client's bytes never wait for it.
  */
 export function tap(options: TapOptions): InnerResponse {
-  const { res, call, observer, faults, keepsPace = () => false, headPasses } = options;
-  let body: Pick<ResponseObserver, 'chunk' | 'end' | 'abort'> = observer;
-  let headSeen = false;
-  let over = false;
-  let ending = false;
+  return new Tap(options).inner;
+}
 
-  const guarded = (step: () => void) => {
+class Tap implements CallWatcher {
+  readonly inner: InnerResponse;
+  readonly #options: TapOptions;
+  /** Takes the body: decoded and gathered, once the head has told how. */
+  #body: BodySink;
+  #headSeen = false;
+  #ending = false;
+  #over = false;
+
+  constructor(options: TapOptions) {
+    const { res, call, observer } = options;
+    this.#options = options;
+    this.#body = observer;
+    onHeaders(res, () => this.#head());
+    const inner: InnerResponse = { write: res.write, end: res.end };
+    this.inner = inner;
+    const written = (args: readonly unknown[], more: unknown) => this.#written(args, more);
+    const ending = () => void (this.#ending = true);
+    const ended = (args: readonly unknown[]) => this.#ended(args);
+    res.write = function (this: ServerResponse, ...args: unknown[]) {
+      return written(args, Reflect.apply(inner.write, this, args));
+    } as typeof res.write;
+    res.end = function (this: ServerResponse, ...args: unknown[]) {
+      // Some runtimes write the last chunk through `write`: it must not be seen twice.
+      ending();
+      const result = Reflect.apply(inner.end, this, args) as ServerResponse;
+      ended(args);
+      return result;
+    } as typeof res.end;
+    call.watch(this);
+  }
+
+  outlivesClient(): boolean {
+    return this.#options.owner?.outlivesClient() ?? false;
+  }
+
+  cut(reason: Cut): void {
+    this.#finish(reason);
+  }
+
+  #head(): void {
+    const { res, observer, owner } = this.#options;
+    if (!this.#over) {
+      try {
+        this.#headSeen = true;
+        const header = (name: string) => headerText(res, name);
+        observer.head(res.statusCode, header);
+        const decoded = decoding(header('content-encoding') ?? '', observer);
+        this.#body = new Gathering(decoded, (step) => this.#guarded(step));
+      } catch (error) {
+        this.#failed(error);
+      }
+    }
+    owner?.headPasses();
+  }
+
+  #written(args: readonly unknown[], more: unknown): boolean {
+    const { call, owner } = this.#options;
+    call.keepAlive();
+    if (!this.#ending) this.#feed(args[0], args[1]);
+    // Wrappers of other policies may return nothing: only `false` asks to wait.
+    return more !== false || (owner?.keepsPace() ?? false);
+  }
+
+  #ended(args: readonly unknown[]): void {
+    this.#options.call.complete();
+    this.#feed(args[0], args[1]);
+    this.#finish(null);
+  }
+
+  #feed(chunk: unknown, encoding: unknown): void {
+    if (this.#over) return;
+    const { res, call } = this.#options;
+    try {
+      // A client that has left gets no head, and so does not make one.
+      if (!this.#headSeen && res.destroyed && !res.headersSent) res.writeHead(res.statusCode);
+      if (typeof chunk === 'string') {
+        const text = typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8';
+        this.#body.chunk(Buffer.from(chunk, text));
+      } else if (chunk instanceof Uint8Array) {
+        // Of an upstream's message this is the only copy; who has made others may use them again.
+        this.#body.chunk(call.message === null ? new Uint8Array(chunk) : chunk);
+      }
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #finish(cut: Cut | null): void {
+    if (this.#over) return;
+    this.#over = true;
+    try {
+      if (cut === null) this.#body.end();
+      else this.#body.abort(cut);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #guarded(step: () => void): void {
     try {
       step();
     } catch (error) {
-      over = true;
-      faults.report('llm-cache: an answer could not be read', error);
+      this.#failed(error);
     }
-  };
-  const feed = (chunk: unknown, encoding: unknown) => {
-    if (over) return;
-    // A client that has left gets no head, and so does not make one.
-    if (!headSeen && res.destroyed && !res.headersSent) res.writeHead(res.statusCode);
-    if (typeof chunk === 'string') {
-      const text = typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8';
-      body.chunk(Buffer.from(chunk, text));
-    } else if (chunk instanceof Uint8Array) {
-      // Of an upstream's message nobody else has the bytes; who has made others may use them again.
-      body.chunk(call.message === null ? new Uint8Array(chunk) : chunk);
-    }
-  };
-  const finish = (cut: 'aborted' | 'client-left' | null) => {
-    if (over) return;
-    over = true;
-    if (cut === null) body.end();
-    else body.abort(cut);
-  };
+  }
 
-  onHeaders(res, () => {
-    guarded(() => {
-      if (over) return;
-      headSeen = true;
-      const header = (name: string) => headerText(res, name);
-      observer.head(res.statusCode, header);
-      body = new Gathering(decoding(header('content-encoding') ?? '', observer), guarded);
-    });
-    headPasses?.();
-  });
-
-  const inner: InnerResponse = { write: res.write, end: res.end };
-  res.write = function (this: ServerResponse, ...args: unknown[]) {
-    const more: unknown = Reflect.apply(inner.write, this, args);
-    call.stir();
-    if (!ending) guarded(() => feed(args[0], args[1]));
-    // Wrappers of other policies may return nothing: only `false` asks to wait.
-    return more !== false || keepsPace();
-  } as typeof res.write;
-  res.end = function (this: ServerResponse, ...args: unknown[]) {
-    // Some runtimes write the last chunk through `write`: it must not be seen twice.
-    ending = true;
-    const result = Reflect.apply(inner.end, this, args) as ServerResponse;
-    call.settle();
-    guarded(() => {
-      feed(args[0], args[1]);
-      finish(null);
-    });
-    return result;
-  } as typeof res.end;
-  call.onCut.push((reason) => guarded(() => finish(reason)));
-  return inner;
+  #failed(error: unknown): void {
+    this.#over = true;
+    this.#options.faults.report('llm-cache: an answer could not be read', error);
+  }
 }
 
 export function headerText(res: ServerResponse, name: string): string | undefined {

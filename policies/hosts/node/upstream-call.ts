@@ -1,8 +1,9 @@
 import { IncomingMessage, type ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import type { AppRequest } from './host-request.ts';
+import type { LeaderCall } from '../../llm-cache/flight.ts';
+import type { AppRequest } from './app-request.ts';
 import type { ResponseEnd } from './response-end.ts';
-import type { ResponseGuard, StandIn } from './response-guard.ts';
+import type { GuardedCall, ResponseGuard, StandIn } from './response-guard.ts';
 
 /** How long an answer that comes from no upstream's message may be silent once its client has left. */
 export interface Patience {
@@ -17,15 +18,21 @@ const usual: Patience = { thinkingMs: 10 * 60_000, silentMs: 15_000 };
 /** Why an exchange ended before its answer did. */
 export type Cut = 'aborted' | 'client-left';
 
+/** A policy that sees the answer of a call. */
+export interface CallWatcher {
+  /** Asked when the client has left: whether the call goes on without it. */
+  outlivesClient(): boolean;
+  /** Told, once, when the answer will not come to its end. */
+  cut(reason: Cut): void;
+}
+
 /**
  * The call to the upstream and the response to the client, tied together where http-proxy does not:
  * a call whose client has left ends, unless others want its answer.
  */
-export class UpstreamCall {
-  /** Asked when the client has left: whether the call goes on without it. */
-  goesOn: () => boolean = () => false;
-  /** Told, once, when the answer will not come to its end. */
-  onCut: ((reason: Cut) => void)[] = [];
+export class UpstreamCall implements LeaderCall, GuardedCall {
+  readonly #watchers: CallWatcher[] = [];
+  #isCut = false;
   readonly #req: AppRequest;
   readonly #res: ServerResponse;
   readonly #guard: ResponseGuard;
@@ -49,8 +56,7 @@ export class UpstreamCall {
     this.#res = res;
     this.#guard = parts.guard;
     this.#patience = patience;
-    parts.guard.onMessage = (message) => this.#take(message);
-    parts.guard.onFailure = () => this.#cut('aborted');
+    parts.guard.tell(this);
     res.on('pipe', (source: Readable) => {
       if (!(source instanceof IncomingMessage)) this.#follow(source);
     });
@@ -71,15 +77,19 @@ export class UpstreamCall {
     this.#guard.replaceFailures(standIn, () => this.#end());
   }
 
+  watch(watcher: CallWatcher): void {
+    this.#watchers.push(watcher);
+  }
+
   /** Ends a call that went on without its client. */
   abandon(): void {
     if (!this.#detached) return;
-    this.settle();
+    this.complete();
     this.#giveUp();
   }
 
   /** A sign of life of the answer. */
-  stir(): void {
+  keepAlive(): void {
     if (!this.#detached || this.message !== null) return;
     clearTimeout(this.#silence);
     const { thinkingMs, silentMs } = this.#patience;
@@ -88,7 +98,7 @@ export class UpstreamCall {
   }
 
   /** The answer has come to its end. */
-  settle(): void {
+  complete(): void {
     this.#detached = false;
     clearTimeout(this.#silence);
   }
@@ -100,11 +110,15 @@ export class UpstreamCall {
     if (this.message?.isPaused()) this.message.resume();
   }
 
-  #take(message: IncomingMessage): void {
+  messageCame(message: IncomingMessage): void {
     clearTimeout(this.#silence);
     if (!this.#isGone) return;
-    if (this.#detached) this.#drive(message);
+    if (this.#detached) this.#pump(message);
     else message.destroy();
+  }
+
+  answerFailed(): void {
+    this.#cut('aborted');
   }
 
   /** A call that goes on without its client ends with the stream that its answer comes from. */
@@ -121,11 +135,13 @@ export class UpstreamCall {
     this.#guard.clientLeft();
     const hasBroken = this.#source?.destroyed === true && !this.#source.readableEnded;
     if (this.#guard.hasFailed || hasBroken) return this.#cut('aborted');
-    this.#detached = this.goesOn() && !this.#requestBroke;
+    let outlives = false;
+    for (const watcher of this.#watchers) outlives = watcher.outlivesClient() || outlives;
+    this.#detached = outlives && !this.#requestBroke;
     if (!this.#detached) return this.#giveUp();
     this.#stayInformed();
-    if (this.message !== null) this.#drive(this.message);
-    else this.stir();
+    if (this.message !== null) this.#pump(this.message);
+    else this.keepAlive();
   }
 
   /** http-proxy reports no reset of a call whose client is gone; this call is no longer that client's. */
@@ -135,7 +151,7 @@ export class UpstreamCall {
   }
 
   /** Carries the answer through the pipeline's wrappers to a client that is not there, as the proxy's pipe did. */
-  #drive(message: IncomingMessage): void {
+  #pump(message: IncomingMessage): void {
     message.unpipe(this.#res);
     message.on('data', (bytes: Buffer) => this.#res.write(bytes));
     message.once('end', () => this.#res.end());
@@ -154,6 +170,8 @@ export class UpstreamCall {
   }
 
   #cut(reason: Cut): void {
-    for (const tell of this.onCut.splice(0)) tell(reason);
+    if (this.#isCut) return;
+    this.#isCut = true;
+    for (const watcher of this.#watchers) watcher.cut(reason);
   }
 }

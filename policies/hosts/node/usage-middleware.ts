@@ -1,14 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import type { LlmUsageSettings } from '../../../schemas/llm-usage.ts';
-import { AnswerWatch } from '../../shared/answer-watch.ts';
+import { AnswerReader, type AnswerReaderOptions } from '../../shared/answer-reader.ts';
 import type { ByteAccount, ByteBudget } from '../../shared/bytes/budget.ts';
-import type { Digest, ResponseObserver } from '../../shared/exchange.ts';
+import type { Digest } from '../../shared/exchange.ts';
 import type { FaultLog } from '../../shared/faults.ts';
-import type { AppRequest, HostRequest, Middleware } from './host-request.ts';
-import { type NodeExchange, exchangeOf } from './exchange.ts';
+import type { AppRequest, Middleware } from './app-request.ts';
+import { type ExchangeMaker, exchangeOf, type NodeExchange } from './exchange.ts';
 import { breakOff } from './response-end.ts';
 import { tap } from './tap.ts';
-import type { RefusalReason } from '../../shared/reasons.ts';
 import { type BodyFacts, type Later, RequestBody, whenKnown } from '../../shared/request-body.ts';
 import type { PriceList } from '../../llm-usage/price-list.ts';
 import { Recorder } from '../../llm-usage/recorder.ts';
@@ -32,16 +31,16 @@ export interface LlmUsageServices {
   pending(record: Promise<void>): void;
 }
 
-/** The books as a step of whatever carries requests. */
+/** The books as a step of a pipeline. */
 export function usageMiddleware<R extends AppRequest>(
   settings: LlmUsageSettings,
   services: LlmUsageServices,
-  hostRequestOf: (req: R, res: ServerResponse) => HostRequest,
+  maker: ExchangeMaker<R>,
 ): Middleware<R> {
   const recorder = new Recorder({ ...services, provider: settings.provider ?? null });
 
   return (req, res, next) => {
-    const exchange = exchangeOf(req, res, services, hostRequestOf);
+    const exchange = exchangeOf(req, res, services, maker);
     if (exchange === null || !exchange.claim('llm-usage')) return next();
     const arrival = recorder.arrive();
     exchange.beforeOthers(() => observe(exchange, res, settings, services));
@@ -80,9 +79,8 @@ function observe(
   { reserve, faults }: LlmUsageServices,
 ): void {
   if (exchange.answer !== null) return;
-  const { protocol, account: budget } = exchange.request;
-  const watch = new AnswerWatch(protocol, { keep: false, maxBytes, budget, reserve });
-  const observer = new UnreadAnswer(exchange, watch);
+  const { account: budget } = exchange;
+  const observer = new UnreadAnswer(exchange, { keep: false, maxBytes, budget, reserve });
   tap({ res, call: exchange.call, observer, faults });
 }
 
@@ -95,36 +93,18 @@ function factsOf({ request }: NodeExchange, maxBytes: number): Later<BodyFacts |
   });
 }
 
-/** Reads the answer of an exchange, unless the cache reads it or has answered itself by the time of its head. */
-class UnreadAnswer implements ResponseObserver {
+/** Reads an answer for the books, unless by the time of its head the cache reads it or has answered. */
+class UnreadAnswer extends AnswerReader {
   readonly #exchange: NodeExchange;
-  readonly #watch: AnswerWatch;
 
-  constructor(exchange: NodeExchange, watch: AnswerWatch) {
+  constructor(exchange: NodeExchange, options: AnswerReaderOptions) {
+    super(exchange.protocol, options);
     this.#exchange = exchange;
-    this.#watch = watch;
   }
 
-  get isDone(): boolean {
-    return this.#watch.isDone;
-  }
-
-  head(status: number, header: (name: string) => string | undefined): void {
-    if (this.#exchange.answer !== null || this.#exchange.served !== null) return;
-    this.#exchange.answer = this.#watch.answer;
-    this.#watch.head(status, header);
-  }
-
-  /** The watch ignores what comes without a head. */
-  chunk(bytes: Uint8Array): void {
-    this.#watch.chunk(bytes);
-  }
-
-  end(): void {
-    this.#watch.end();
-  }
-
-  abort(reason: RefusalReason): void {
-    this.#watch.abort(reason);
+  override head(status: number, header: (name: string) => string | undefined): void {
+    if (this.#exchange.answer !== null) return;
+    this.#exchange.answer = this;
+    super.head(status, header);
   }
 }

@@ -3,7 +3,7 @@ import { type Usage, UsageParts } from '../usage.ts';
 import { isFiltered } from './azure-filter.ts';
 import { carriesError, isError, isModerationError } from './error.ts';
 import { expiryOf, sooner } from './expiry.ts';
-import type { AnswerFault, Reading, StreamReader } from './protocol.ts';
+import type { Reading, StreamReader } from './protocol.ts';
 
 // What chat completions and completions have in common: answers made of numbered choices.
 
@@ -86,7 +86,7 @@ export class ChoicesReader implements StreamReader {
     return true;
   }
 
-  get fault(): AnswerFault {
+  get fault(): Reading['fault'] {
     if (this.#error) return 'error-in-body';
     return this.ended && !this.#unreadable && this.#isComplete() ? null : 'incomplete';
   }

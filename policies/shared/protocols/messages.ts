@@ -2,7 +2,7 @@ import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { UsageParts } from '../usage.ts';
 import { carriesError, isError } from './error.ts';
 import { expiryOf } from './expiry.ts';
-import type { AnswerFault, Protocol, Reading, StreamReader } from './protocol.ts';
+import type { Protocol, Reading, StreamReader } from './protocol.ts';
 
 /** Anthropic messages: https://docs.anthropic.com/en/api/messages */
 export const messages: Protocol = {
@@ -117,7 +117,7 @@ class MessagesReader implements StreamReader {
     return false;
   }
 
-  get fault(): AnswerFault {
+  get fault(): Reading['fault'] {
     if (this.#error) return 'error-in-body';
     const whole = this.ended && this.#started && !this.#disordered && this.#openBlocks.size === 0;
     return whole ? null : 'incomplete';

@@ -1,17 +1,16 @@
 import type { JsonObject } from '../json/json.ts';
+import type { RefusalReason } from '../reasons.ts';
 import type { Usage } from '../usage.ts';
 
 export type ProtocolName = 'chat' | 'completions' | 'responses' | 'embeddings' | 'messages';
-
-/** What is wrong with an answer; null when it is what the protocol calls a whole answer. */
-export type AnswerFault = 'incomplete' | 'error-in-body' | null;
 
 /** What one answer says of itself. */
 export interface Reading {
   readonly id: string | null;
   readonly model: string | null;
   readonly usage: Usage | null;
-  readonly fault: AnswerFault;
+  /** The first thing found wrong with it; null when it is what the protocol calls a whole answer. */
+  readonly fault: RefusalReason | null;
   /** One a choice, null where a choice has none; empty where the protocol has no such thing. */
   readonly finishReasons: readonly (string | null)[];
   /** The model refused, in the protocol's own field for that, or a filter took part of the answer. */
@@ -30,7 +29,7 @@ export interface StreamReader {
   /** True once the protocol's own ending has come. */
   readonly ended: boolean;
   /** As `reading` tells it, for less work. */
-  readonly fault: AnswerFault;
+  readonly fault: Reading['fault'];
   /**
    * Takes one event. `name` is its `event:` field (empty without one), `data` the parsed payload.
    * Returns false when no event may stand here: after the ending.

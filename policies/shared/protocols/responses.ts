@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { type Usage, UsageParts } from '../usage.ts';
 import { carriesError, isError, isModerationError } from './error.ts';
-import type { AnswerFault, Protocol, Reading, StreamReader } from './protocol.ts';
+import type { Protocol, Reading, StreamReader } from './protocol.ts';
 
 /** Responses: https://platform.openai.com/docs/api-reference/responses */
 export const responses: Protocol = {
@@ -133,7 +133,7 @@ class ResponsesReader implements StreamReader {
     return true;
   }
 
-  get fault(): AnswerFault {
+  get fault(): Reading['fault'] {
     if (this.#error) return 'error-in-body';
     return this.ended && !this.#mixed ? this.#last.fault : 'incomplete';
   }

@@ -2,14 +2,21 @@ import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { expect } from 'chai';
 import { FaultLog } from '../../../policies/shared/faults.ts';
-import type { AppRequest } from '../../../policies/hosts/node/host-request.ts';
+import type { AppRequest } from '../../../policies/hosts/node/app-request.ts';
 import { ResponseEnd } from '../../../policies/hosts/node/response-end.ts';
 import { guardOf } from '../../../policies/hosts/node/response-guard.ts';
-import { type Patience, UpstreamCall } from '../../../policies/hosts/node/upstream-call.ts';
+import {
+  type Cut,
+  type Patience,
+  UpstreamCall,
+} from '../../../policies/hosts/node/upstream-call.ts';
 import { eventually } from '../../support/eventually.ts';
 
 /** An answer that a handler writes by itself, and whose client leaves. */
-function written({ thinkingMs = 10_000, silentMs = 10_000 }: Partial<Patience>) {
+function written(
+  { thinkingMs = 10_000, silentMs = 10_000 }: Partial<Patience>,
+  { outlives = false } = {},
+) {
   const socket = new EventEmitter();
   const req = Object.assign(new EventEmitter(), { socket }) as unknown as AppRequest;
   const head = { headersSent: false, writableEnded: false };
@@ -17,8 +24,8 @@ function written({ thinkingMs = 10_000, silentMs = 10_000 }: Partial<Patience>) 
   const guard = guardOf(req, res, new FaultLog(console));
   const end = new ResponseEnd(req, res);
   const call = new UpstreamCall(req, res, { end, guard }, { thinkingMs, silentMs });
-  const cuts: string[] = [];
-  call.onCut.push((reason) => cuts.push(reason));
+  const cuts: Cut[] = [];
+  call.watch({ outlivesClient: () => outlives, cut: (reason) => void cuts.push(reason) });
   return { req, res, call, cuts };
 }
 
@@ -34,21 +41,19 @@ describe('The call for an answer that no upstream message carries', () => {
   });
 
   it('is cut when the answer falls silent after its head', async () => {
-    const { res, call, cuts } = written({ silentMs: 60 });
-    call.goesOn = () => true;
+    const { res, call, cuts } = written({ silentMs: 60 }, { outlives: true });
     res.headersSent = true;
     res.emit('close');
     for (let times = 0; times < 5; times++) {
       await wait(20);
-      call.stir();
+      call.keepAlive();
     }
     expect(cuts).to.deep.equal([]);
     await eventually(() => cuts.length === 1, 'it is cut');
   });
 
   it('waits longer for a head', async () => {
-    const { res, call, cuts } = written({ thinkingMs: 80, silentMs: 1 });
-    call.goesOn = () => true;
+    const { res, cuts } = written({ thinkingMs: 80, silentMs: 1 }, { outlives: true });
     res.emit('close');
     await wait(20);
     expect(cuts).to.deep.equal([]);
@@ -56,10 +61,9 @@ describe('The call for an answer that no upstream message carries', () => {
   });
 
   it('is not cut after its end', async () => {
-    const { res, call, cuts } = written({ silentMs: 10, thinkingMs: 10 });
-    call.goesOn = () => true;
+    const { res, call, cuts } = written({ silentMs: 10, thinkingMs: 10 }, { outlives: true });
     res.emit('close');
-    call.settle();
+    call.complete();
     await wait(30);
     expect(cuts).to.deep.equal([]);
   });
@@ -69,8 +73,7 @@ describe('The call for an answer that no upstream message carries', () => {
       ['aborted', 'close'],
       ['close', 'aborted'],
     ] as const) {
-      const { req, res, call, cuts } = written({});
-      call.goesOn = () => true;
+      const { req, res, cuts } = written({}, { outlives: true });
       for (const event of order) (event === 'close' ? res : req).emit(event);
       expect(cuts).to.deep.equal(['client-left']);
     }

@@ -27,7 +27,7 @@ function verdict(name: ProtocolName, body: Body | Uint8Array, request: object = 
   const asked = now(
     makeBody(encode(JSON.stringify({ stream: isStream, ...request }))).facts(protocolOf(name)),
   );
-  return refusalOf(200, isStream ? 'sse' : 'json', answer, protocolOf(name), asked);
+  return refusalOf(answer, protocolOf(name), asked);
 }
 
 /** A stream with a payload more, before its ending. */

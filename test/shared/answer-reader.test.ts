@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { AnswerReader } from '../../policies/shared/answer.ts';
 import { ByteBudget } from '../../policies/shared/bytes/budget.ts';
-import { asJson, cutAt, validate, protocolOf, readerOf } from '../fixtures/validate.ts';
+import { asJson, cutAt, finished, validate, protocolOf, readerOf } from '../fixtures/validate.ts';
 import { chatChunk, chatPayloads, framed, smallStreams, streaming } from '../fixtures/streams.ts';
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -72,6 +71,8 @@ describe('AnswerReader', () => {
         expiresAt: null,
         fault: null,
         cut: null,
+        status: 200,
+        headers: { 'content-type': 'application/json' },
       });
     });
 
@@ -219,7 +220,7 @@ describe('AnswerReader', () => {
     it('tells what became known until then', () => {
       const reader = readerOf('messages');
       reader.chunk(encode(smallStreams.messages.slice(0, 200)));
-      expect(reader.abort('client-left')).to.deep.equal({
+      expect(finished(reader, 'client-left')).to.deep.equal({
         id: 'm1',
         model: 'claude',
         usage: { inputTokens: 7, outputTokens: 1, totalTokens: 8, details: {} },
@@ -230,6 +231,8 @@ describe('AnswerReader', () => {
         fault: 'client-left',
         cut: 'client-left',
         body: null,
+        status: 200,
+        headers: { 'content-type': 'text/event-stream; charset=utf-8' },
       });
     });
 
@@ -237,7 +240,7 @@ describe('AnswerReader', () => {
       const cutOf = (body: string, settings: object, reason: 'aborted' | 'too-large') => {
         const reader = readerOf('chat', settings);
         reader.chunk(encode(body));
-        return reader.abort(reason).cut;
+        return finished(reader, reason).cut;
       };
       expect(cutOf(smallStreams.chat.slice(0, 90), {}, 'aborted')).to.equal('aborted');
       expect(cutOf(smallStreams.chat, {}, 'aborted'), 'behind its ending').to.equal(null);
@@ -268,19 +271,23 @@ describe('AnswerReader', () => {
     it('does not make a whole answer of one that broke off behind its ending', () => {
       const reader = readerOf('chat');
       reader.chunk(encode(smallStreams.chat));
-      expect(reader.abort('aborted')).to.deep.include({ fault: 'aborted', body: null });
+      expect(finished(reader, 'aborted')).to.deep.include({ fault: 'aborted', body: null });
     });
 
     it('keeps what was found wrong before', () => {
       const reader = readerOf('chat');
       reader.chunk(encode('data: {\n\n'));
-      expect(reader.abort('aborted').fault).to.equal('malformed');
+      expect(finished(reader, 'aborted').fault).to.equal('malformed');
     });
 
     it('knows nothing of a JSON body', () => {
       const reader = readerOf('chat', asJson);
       reader.chunk(encode(chatJson));
-      expect(reader.abort('aborted')).to.deep.include({ fault: 'aborted', body: null, id: null });
+      expect(finished(reader, 'aborted')).to.deep.include({
+        fault: 'aborted',
+        body: null,
+        id: null,
+      });
     });
   });
 
@@ -293,10 +300,10 @@ describe('AnswerReader', () => {
   it('gives the same answer again, and takes nothing in behind it', () => {
     const reader = readerOf('chat');
     reader.chunk(encode(smallStreams.chat));
-    const answer = reader.end();
+    const answer = finished(reader);
     reader.chunk(encode('data: {'));
-    expect(reader.end()).to.equal(answer);
-    expect(reader.abort('aborted')).to.equal(answer);
+    expect(finished(reader)).to.equal(answer);
+    expect(finished(reader, 'aborted')).to.equal(answer);
   });
 
   describe('holding bytes', () => {
@@ -313,7 +320,7 @@ describe('AnswerReader', () => {
       expect(budget.held).to.equal(first.length);
       reader.chunk(second);
       expect(budget.held).to.equal(size);
-      expect(reader.end().body?.length).to.equal(size);
+      expect(finished(reader).body?.length).to.equal(size);
       expect(budget.held).to.equal(0);
     });
 
@@ -356,7 +363,7 @@ describe('AnswerReader', () => {
         reader.chunk(first);
         reader.chunk(second);
         expect(budget.held).to.equal(0);
-        expect(reader.end()).to.deep.include({ fault, body: null, id: 'c1', usage });
+        expect(finished(reader)).to.deep.include({ fault, body: null, id: 'c1', usage });
       });
 
       it(`gives up ${what} where it is JSON`, () => {
@@ -372,7 +379,7 @@ describe('AnswerReader', () => {
       const reader = readerOf('chat', { ...asJson, budget, reserve });
       for (const piece of cutAt(bytes, [10, 30, 200])) reader.chunk(piece);
       expect([budget.held, reserve.held]).to.deep.equal([0, bytes.length]);
-      expect(reader.end()).to.deep.include({ fault: 'buffer-limit', body: null, usage });
+      expect(finished(reader)).to.deep.include({ fault: 'buffer-limit', body: null, usage });
       expect(reserve.held).to.equal(0);
     });
 
@@ -382,7 +389,7 @@ describe('AnswerReader', () => {
       reader.chunk(first);
       expect(reserve.held).to.equal(0);
       reader.chunk(second);
-      expect(reader.end()).to.deep.include({ fault: 'buffer-limit', body: null, usage });
+      expect(finished(reader)).to.deep.include({ fault: 'buffer-limit', body: null, usage });
     });
 
     it('drops a single event that is larger than the limit, and reads on for the usage', () => {
@@ -414,7 +421,7 @@ describe('AnswerReader', () => {
           const budget = new ByteBudget(150);
           const reader = readerOf(protocol, { contentType, maxBytes, budget });
           for (const one of pieces) reader.chunk(one);
-          const answer = breaks ? reader.abort('aborted') : reader.end();
+          const answer = finished(reader, breaks ? 'aborted' : 'end');
           expect(answer.fault === null).to.equal(answer.body !== null);
           expect(budget.held).to.equal(0);
         },
@@ -439,11 +446,10 @@ describe('AnswerReader', () => {
       }),
     };
     for (const contentType of ['application/json', 'text/event-stream']) {
-      for (const finish of ['end', 'abort'] as const) {
-        const options = { contentType, keep: true, maxBytes: 1 << 20, budget };
-        const reader = new AnswerReader({ protocol: broken, ...options });
+      for (const finish of ['end', 'aborted'] as const) {
+        const reader = readerOf(broken, { contentType, budget });
         reader.chunk(encode(contentType === 'application/json' ? '{}' : framed(chatPayloads)));
-        const answer = finish === 'end' ? reader.end() : reader.abort('aborted');
+        const answer = finished(reader, finish);
         expect(answer.fault).to.be.oneOf(['malformed', 'aborted']);
         expect(budget.held).to.equal(0);
       }

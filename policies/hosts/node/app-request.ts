@@ -1,0 +1,14 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/** A request in an Express app, the gateway's or another. */
+export interface AppRequest extends IncomingMessage {
+  /** The url as the client sent it; `url` may have been rewritten. */
+  readonly originalUrl: string;
+  body?: unknown;
+}
+
+export type Middleware<R extends AppRequest> = (
+  req: R,
+  res: ServerResponse,
+  next: () => void,
+) => void;

@@ -1,0 +1,14 @@
+import type { ServerResponse } from 'node:http';
+import type { Tally } from '../../llm-cache/stats.ts';
+import type { FaultLog } from '../../shared/faults.ts';
+import type { NodeExchange } from './exchange.ts';
+
+/** What answers a client are written with. */
+export interface NodeClientParts {
+  readonly exchange: NodeExchange;
+  readonly res: ServerResponse;
+  readonly tally: Tally;
+  readonly faults: FaultLog;
+  /** How far a slow reader of a shared stream may be behind, in bytes. */
+  readonly maxBehind: number;
+}

@@ -1,0 +1,58 @@
+import type { ClientPort } from '../../llm-cache/deliver.ts';
+import type { Follower } from '../../llm-cache/follower.ts';
+import type { ForwardedCall } from '../../llm-cache/forwarded-call.ts';
+import type { Reply, ReplyHead } from '../../llm-cache/replies.ts';
+import type { NodeClientParts } from './client-parts.ts';
+import { forward } from './forward.ts';
+import { breakOff } from './response-end.ts';
+import { asBuffer, setHead, takeBack, writeWhole } from './write-reply.ts';
+
+/** The client of a response in Node; each verb says whether the request has its answer. */
+export class NodeClient implements ClientPort<boolean> {
+  readonly #parts: NodeClientParts;
+
+  constructor(parts: NodeClientParts) {
+    this.#parts = parts;
+  }
+
+  gone(): true {
+    return true;
+  }
+
+  reply(reply: Reply): true {
+    const { res } = this.#parts;
+    writeWhole(res, reply, res);
+    return true;
+  }
+
+  stream(head: ReplyHead, follower: Follower): true {
+    const { res, tally, faults, exchange } = this.#parts;
+    try {
+      setHead(res, head);
+      res.on('drain', () => follower.resume());
+      exchange.left.addEventListener('abort', () => follower.leave());
+      follower.attach({
+        write: (bytes) => res.write(asBuffer(bytes)),
+        end: () => res.end(),
+        break: () => {
+          if (follower.tooSlow) tally.countSlowReader();
+          breakOff(res);
+        },
+        fail: (error) => {
+          faults.report('llm-cache: a response could not be written', error);
+          breakOff(res);
+        },
+      });
+    } catch (error) {
+      follower.leave();
+      takeBack(res, head);
+      throw error;
+    }
+    return true;
+  }
+
+  forward(call: ForwardedCall): false {
+    forward(call, this.#parts);
+    return false;
+  }
+}

@@ -1,0 +1,85 @@
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import onHeaders from 'on-headers';
+import type { Flight } from '../../llm-cache/flight.ts';
+import { type ForwardedCall, otherCachesHeaders } from '../../llm-cache/forwarded-call.ts';
+import type { NodeClientParts } from './client-parts.ts';
+import { breakOff } from './response-end.ts';
+import { type CallOwner, headerText, type InnerResponse, tap } from './tap.ts';
+import { writeWhole } from './write-reply.ts';
+
+/** Lets a request go on to the upstream, and the cache see the answer. */
+export function forward(forwarded: ForwardedCall, parts: NodeClientParts): void {
+  const { exchange, res, faults } = parts;
+  const { flight } = forwarded;
+  exchange.passOn();
+  if (flight === null) {
+    onHeaders(res, () => mark(forwarded, res));
+    return;
+  }
+  const { call } = exchange;
+  flight.leadBy(call);
+  const owner = new Leader(forwarded, flight, parts);
+  const inner = tap({ res, call, observer: flight, faults, owner });
+  if (forwarded.hasStandIn) staleIfError(forwarded, parts, inner);
+}
+
+/** Says in the response what the cache did, in place of what a cache further up said of itself. */
+function mark(forwarded: ForwardedCall, res: ServerResponse): void {
+  const marks = forwarded.marks(headerText(res, 'Cache-Status'));
+  if (marks === null) return;
+  for (const name of otherCachesHeaders) res.removeHeader(name);
+  for (const name in marks) res.setHeader(name, marks[name] ?? '');
+}
+
+/** The client whose request makes a call that others may share. */
+class Leader implements CallOwner {
+  readonly #forwarded: ForwardedCall;
+  readonly #flight: Flight;
+  readonly #parts: NodeClientParts;
+
+  constructor(forwarded: ForwardedCall, flight: Flight, parts: NodeClientParts) {
+    this.#forwarded = forwarded;
+    this.#flight = flight;
+    this.#parts = parts;
+  }
+
+  headPasses(): void {
+    mark(this.#forwarded, this.#parts.res);
+  }
+
+  outlivesClient(): boolean {
+    return this.#flight.leaderLeft();
+  }
+
+  keepsPace(): boolean {
+    const { res, maxBehind, tally } = this.#parts;
+    if (res.destroyed) return true;
+    if (!this.#flight.hasCompany) return false;
+    if (res.writableLength > maxBehind) {
+      tally.countSlowReader();
+      breakOff(res);
+    }
+    return true;
+  }
+}
+
+/** Has the expired entry answer, past the later policies, for an upstream that fails before its first byte. */
+function staleIfError(
+  forwarded: ForwardedCall,
+  { exchange, res }: NodeClientParts,
+  inner: InnerResponse,
+): void {
+  const before: OutgoingHttpHeaders = { ...res.getHeaders() };
+  exchange.call.replaceFailures({
+    isFailing: (status) => forwarded.replaces(status),
+    isFailure: (status, text) => exchange.isFailure(status, text),
+    answer: (status) => {
+      for (const name of res.getHeaderNames()) res.removeHeader(name);
+      for (const [name, value] of Object.entries(before)) {
+        if (value !== undefined) res.setHeader(name, value);
+      }
+      res.statusMessage = 'OK';
+      writeWhole(res, forwarded.standIn(status), inner);
+    },
+  });
+}

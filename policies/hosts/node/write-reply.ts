@@ -1,0 +1,34 @@
+import type { ServerResponse } from 'node:http';
+import type { Reply, ReplyHead } from '../../llm-cache/replies.ts';
+import type { InnerResponse } from './tap.ts';
+
+/** A Buffer, in a write of its own: wrappers of earlier policies may know nothing else. */
+export function writeWhole(res: ServerResponse, reply: Reply, through: InnerResponse): void {
+  try {
+    setHead(res, reply);
+    res.setHeader('Content-Length', reply.body.length);
+    Reflect.apply(through.write, res, [asBuffer(reply.body)]);
+    Reflect.apply(through.end, res, []);
+  } catch (error) {
+    takeBack(res, reply);
+    throw error;
+  }
+}
+
+export function setHead(res: ServerResponse, { status, headers }: ReplyHead): void {
+  // Setting what it is already costs as much as all the headers.
+  if (res.statusCode !== status) res.statusCode = status;
+  for (const name in headers) res.setHeader(name, headers[name] ?? '');
+}
+
+/** Lets another answer begin where this one could not. */
+export function takeBack(res: ServerResponse, { headers }: ReplyHead): void {
+  if (res.headersSent) return;
+  for (const name in headers) res.removeHeader(name);
+  res.removeHeader('Content-Length');
+  res.statusCode = 200;
+}
+
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

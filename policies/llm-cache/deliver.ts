@@ -1,0 +1,89 @@
+import type { AnswerFacts, PendingAnswer } from '../shared/answer.ts';
+import type { CacheType, Exchange } from '../shared/exchange.ts';
+import { countServed, type Decision, outcomeOf } from './decision.ts';
+import type { Delivery } from './delivery.ts';
+import { factsOf } from './entry.ts';
+import type { Follower } from './follower.ts';
+import { ForwardedCall } from './forwarded-call.ts';
+import {
+  followingHead,
+  hitReply,
+  joinedReply,
+  type Reply,
+  type ReplyHead,
+  unavailableReply,
+} from './replies.ts';
+import type { OutcomeName, Tally } from './stats.ts';
+
+/**
+ * What a host does for the client of a request; `R` is what its caller goes on with. Where `reply`
+ * or `stream` throws before the head is out, nothing of that answer stays behind.
+ */
+export interface ClientPort<R> {
+  /** Answers whole. */
+  reply(reply: Reply): R;
+  /** Lets the client read along with a stream that is under way. */
+  stream(head: ReplyHead, follower: Follower): R;
+  /** Lets the request go on to the upstream. */
+  forward(call: ForwardedCall): R;
+  /** The client has left: there is none to answer. */
+  gone(): R;
+}
+
+/** Does what was decided. */
+export function deliver<R>(decision: Decision, delivery: Delivery, port: ClientPort<R>): R {
+  const { exchange, settings } = delivery;
+  const debugKey = settings.debugHeaders && 'key' in decision ? decision.key : null;
+  switch (decision.kind) {
+    case 'gone':
+      return port.gone();
+    case 'hit': {
+      answers(exchange, 'exact', factsOf(decision.entry));
+      const result = port.reply(withKey(hitReply(decision), debugKey));
+      return answered(decision, delivery, 'hit', result);
+    }
+    case 'joined': {
+      answers(exchange, 'coalesced', factsOf(decision.entry));
+      const result = port.reply(withKey(joinedReply(decision), debugKey));
+      return answered(decision, delivery, 'coalesced', result);
+    }
+    case 'following': {
+      answers(exchange, 'coalesced', decision.flight.reader);
+      const head = withKey(followingHead(decision), debugKey);
+      const result = port.stream(head, decision.follower);
+      return answered(decision, delivery, 'coalesced', result);
+    }
+    case 'unavailable': {
+      const reply = unavailableReply(decision, exchange.request.protocol);
+      return port.reply(withKey(reply, debugKey));
+    }
+    default:
+      return port.forward(new ForwardedCall(decision, delivery, debugKey));
+  }
+}
+
+/** Lets go of a decision that cannot be carried out: the client has left, or another handler has answered. */
+export function letGo(decision: Decision, tally: Tally): void {
+  countServed(decision, tally);
+  if (decision.kind === 'following') decision.follower.leave();
+  if (!('fallback' in decision)) return;
+  decision.flight?.abort('client-left');
+  if (decision.fallback !== null) tally.count(outcomeOf(decision), decision.reason);
+}
+
+/** Noted before the answer is given: a response may be over, and in the books, when it is handed out. */
+function answers(exchange: Exchange, type: CacheType, answer: AnswerFacts | PendingAnswer): void {
+  exchange.cacheType = type;
+  exchange.answer = answer;
+}
+
+function answered<R>(decision: Decision, delivery: Delivery, outcome: OutcomeName, result: R): R {
+  const { timings, tally, startedAt } = delivery;
+  timings.firstByte(tally, outcome, (performance.now() - startedAt) / 1000);
+  countServed(decision, tally);
+  return result;
+}
+
+function withKey<H extends ReplyHead>(head: H, key: string | null): H {
+  return key === null ? head : { ...head, headers: { ...head.headers, 'X-Cache-Key': key } };
+}

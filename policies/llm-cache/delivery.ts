@@ -1,0 +1,17 @@
+import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
+import type { Exchange } from '../shared/exchange.ts';
+import type { Tally } from './stats.ts';
+import type { EntryStore } from './stores/store.ts';
+import type { Timings } from './timings.ts';
+
+/** What a decision is carried out with. */
+export interface Delivery {
+  readonly exchange: Exchange;
+  readonly tally: Tally;
+  readonly settings: Pick<LlmCacheSettings, 'debugHeaders'>;
+  readonly store: Pick<EntryStore, 'used'>;
+  readonly timings: Timings;
+  /** When the request came, by `performance.now()`. */
+  readonly startedAt: number;
+  readonly now: () => number;
+}
