@@ -18,7 +18,9 @@ import { adminHandler } from '../../admin/handler.ts';
 import { hostConfiguration } from '../configuration.ts';
 import { cacheMiddleware } from '../node/cache-middleware.ts';
 import { usageMiddleware } from '../node/usage-middleware.ts';
+import { timeWarnings } from '../../llm-cache/time-warnings.ts';
 import type { Pipeline, Step } from '../pipelines.ts';
+import { settingsWarnings } from '../settings-warnings.ts';
 import { Runtime, type Services } from '../runtime.ts';
 import type { Log } from '../../shared/log.ts';
 import { expressHostRequest, type ExpressRequestOptions } from './request.ts';
@@ -108,6 +110,9 @@ export function createLlmCache(
   const configuration = hostConfiguration(config, pipelines, 'createLlmCache');
   const runtime = new Runtime(log);
   runtime.configure(configuration);
+  for (const warning of settingsWarnings(configuration.settings, 'createLlmCache')) {
+    log.warn(warning);
+  }
   const services: Services = {
     ...runtime.services(),
     pipelineOf: (apiEndpoint) => apiEndpoint ?? unnamed.pipeline,
@@ -119,6 +124,7 @@ export function createLlmCache(
   return {
     llmCache: (options = {}) => {
       const { settings, host } = read<LlmCacheSettings>(expressCacheSchema, options, 'llm-cache');
+      for (const warning of timeWarnings(options, 'llm-cache')) log.warn(warning);
       const middleware = cacheMiddleware(settings, services, expressHostRequest(host));
       const name = host.apiEndpoint ?? unnamed.pipeline;
       services.stats.know(name);

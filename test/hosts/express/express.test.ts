@@ -861,7 +861,7 @@ describe('The Express middleware, told what is wrong,', () => {
       'llm-cache: "scope" must be one of auto, consumer, credential, shared, got "all"',
     );
     expect(refusal(() => llmCache(wrong({ tll: 1 })))).to.match(
-      /^llm-cache: unknown parameter "tll", expected one of store, ttl, .*debugHeaders, apiEndpoint, consumer$/,
+      /^llm-cache: unknown parameter "tll", expected one of store, ttl, .*debugHeaders, apiEndpoint, consumer; did you mean "ttl"\?$/,
     );
     expect(refusal(() => llmUsage(wrong({ ttl: 1 })))).to.equal(
       'llm-usage: unknown parameter "ttl", expected one of provider, maxRequestBytes, maxResponseBytes, apiEndpoint, consumer',
@@ -887,13 +887,30 @@ describe('The Express middleware, told what is wrong,', () => {
     );
     const redis = { type: 'redis', url: 'redis://127.0.0.1:1' } as const;
     expect(refusal(() => createLlmCache({ stores: { shared: redis } }))).to.equal(
-      'createLlmCache: "scopeSecret" is missing: with a redis store ("shared") it must be the same in every process',
+      'createLlmCache: "scopeSecret" is missing: with a redis store ("shared") it must be the same in every process; make one with `openssl rand -base64 32`',
     );
     expect(
       refusal(() => createLlmCache({ scopeSecret: 's', stores: { shared: { type: 'redis' } } })),
     ).to.equal('createLlmCache: "stores.shared.url" is missing: expected the url of a Redis');
     expect(refusal(() => createLlmCache({ usage: { ledger: { store: 'far' } } }))).to.equal(
       'createLlmCache: "usage.ledger.store" must be one of memory, got "far"',
+    );
+  });
+
+  it('warns of times that look like milliseconds and of stores that do not fit, without the words of a gateway', () => {
+    const log = memoryLog();
+    const huge = { type: 'memory', maxBytes: Number.MAX_SAFE_INTEGER } as const;
+    createLlmCache({ stores: { huge } }, { log }).llmCache({ ttl: 86_400_000 });
+    const warned = log.lines.join('\n');
+    expect(warned).to.contain('createLlmCache: "stores.huge.maxBytes" is');
+    expect(warned).to.contain('llm-cache: "ttl" is 86400000 seconds, more than a year');
+    expect(warned).to.not.contain('config.yml');
+  });
+
+  it('says at once that the file of a sink cannot be written', () => {
+    const sinks = [{ type: 'jsonl', path: 'package.json/usage.jsonl' }] as const;
+    expect(refusal(() => createLlmCache({ usage: { sinks } }))).to.match(
+      /^createLlmCache: "usage\.sinks\.0\.path": .*package\.json/,
     );
   });
 
