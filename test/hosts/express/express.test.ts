@@ -907,6 +907,30 @@ describe('The Express middleware, told what is wrong,', () => {
     expect(warned).to.not.contain('config.yml');
   });
 
+  it('says where an option belongs that was given to the wrong function', () => {
+    const config = (value: unknown) => value as Parameters<typeof createLlmCache>[0];
+    expect(refusal(() => createLlmCache(config({ consumer: () => 'ann' })))).to.equal(
+      'createLlmCache: "consumer" is an option of a middleware; it goes to llmCache({ consumer }) and llmUsage({ consumer })',
+    );
+    expect(refusal(() => createLlmCache(config({ ttl: 60 })))).to.equal(
+      'createLlmCache: "ttl" is an option of a middleware; it goes to llmCache({ ttl })',
+    );
+    expect(refusal(() => createLlmCache(config({ provider: 'x' })))).to.equal(
+      'createLlmCache: "provider" is an option of a middleware; it goes to llmUsage({ provider })',
+    );
+    expect(refusal(() => llmCache(wrong({ stores: {} })))).to.equal(
+      'llm-cache: "stores" is a setting of the whole cache; it goes to createLlmCache({ stores })',
+    );
+    expect(refusal(() => llmUsage(wrong({ usage: {} })))).to.contain('createLlmCache({ usage })');
+  });
+
+  it('names no file of the gateway where a store does not exist', () => {
+    const { llmCache: of } = createLlmCache({}, { log: memoryLog() });
+    expect(refusal(() => of({ store: 'memroy' }))).to.equal(
+      'llm-cache: "store" must be one of memory (the stores that are configured), got "memroy"; did you mean "memory"?',
+    );
+  });
+
   it('says at once that the file of a sink cannot be written', () => {
     const sinks = [{ type: 'jsonl', path: 'package.json/usage.jsonl' }] as const;
     expect(refusal(() => createLlmCache({ usage: { sinks } }))).to.match(

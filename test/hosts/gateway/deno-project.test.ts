@@ -44,9 +44,10 @@ function stockProject(upstreamUrl: string, packageMembers: object): string {
 
 /** The arguments of the command that the document gives. */
 function documentedCommand(): string[] {
-  const [command = ''] = codeBlocks(documents().get('docs/deno.md') ?? '', 'sh')
+  const command = codeBlocks(documents().get('docs/deno.md') ?? '', 'sh')
     .flatMap((block) => block.split('\n'))
-    .filter((line) => line.startsWith('deno run '));
+    .find((line) => line.startsWith('deno run '));
+  if (command === undefined) throw new Error('docs/deno.md has no command');
   return command.split(' ').slice(1);
 }
 
