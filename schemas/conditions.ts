@@ -33,3 +33,23 @@ export const llmNoCacheSchema = {
   $id: 'http://express-gateway.io/schemas/conditions/llm-no-cache.json',
   ...closed({}, { allowed: ['name'] }),
 } as const;
+
+/** The gateway's own conditions, and this plugin's. */
+export const conditionNames = [
+  'llm-request',
+  'llm-no-cache',
+  'always',
+  'never',
+  'allOf',
+  'oneOf',
+  'not',
+  'pathMatch',
+  'pathExact',
+  'method',
+  'hostMatch',
+  'expression',
+  'authenticated',
+  'anonymous',
+  'tlsClientAuthenticated',
+  'json-schema',
+] as const;

@@ -1,4 +1,5 @@
 import type { Schema } from './schema.ts';
+import { suggestion } from './suggestion.ts';
 
 /** A configuration that cannot be used. Its message names the place, the parameter and what was expected. */
 export class ConfigurationError extends Error {
@@ -40,18 +41,24 @@ function describe(error: Problem): string | null {
     case 'if':
       return null; // the error beside it says the same in full
     case 'enum': {
-      const allowed = (params['allowedValues'] as unknown[])
-        .filter((name) => name !== 'getCommonAuthCallback' && name !== 'package')
-        .join(', ');
+      const names = (params['allowedValues'] as unknown[]).filter(
+        (name) => name !== 'getCommonAuthCallback' && name !== 'package',
+      );
+      const allowed = names.join(', ');
       return error.propertyName === undefined
-        ? `${subject} must be one of ${allowed}${got(error)}`
-        : `unknown parameter "${parameter === '' ? '' : `${parameter}.`}${error.propertyName}", expected one of ${allowed}`;
+        ? `${subject} must be one of ${allowed}${got(error)}${suggestion(error.data, names)}`
+        : `unknown parameter "${parameter === '' ? '' : `${parameter}.`}${error.propertyName}", expected one of ${allowed}${suggestion(error.propertyName, names)}`;
+    }
+    case 'pattern': {
+      // What the pattern stands for says more than the pattern.
+      const { description } = error.parentSchema ?? {};
+      if (typeof description !== 'string') break;
+      return `${subject} must be ${description}${got(error)}`;
     }
     case 'required':
       return `"${parameter === '' ? '' : `${parameter}.`}${String(params['missingProperty'])}" is missing${allowedOf(error)}`;
-    default:
-      return `${subject} ${error.message ?? 'is wrong'}${got(error)}`;
   }
+  return `${subject} ${error.message ?? 'is wrong'}${got(error)}`;
 }
 
 /** What the missing property may be, where there is a list. */

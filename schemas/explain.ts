@@ -10,7 +10,7 @@ const properties = {
   path: {
     type: 'string',
     pattern: '^/',
-    description: 'as the client sends it, with its query',
+    description: 'the path as the client sends it, from its first slash on, with its query',
   },
   headers: {
     type: 'object',

@@ -39,7 +39,11 @@ const redisProperties = {
   },
   encryptionKeys: {
     type: 'array',
-    items: { type: 'string', pattern: '^[A-Za-z0-9+/]{43}=$' },
+    items: {
+      type: 'string',
+      pattern: '^[A-Za-z0-9+/]{43}=$',
+      description: 'a key of 32 bytes in base64, as `openssl rand -base64 32` makes one',
+    },
     default: [],
     description:
       'keys of 32 bytes in base64: the first encrypts what is stored, all decrypt; without any, entries are stored as they are',
@@ -235,7 +239,12 @@ const usageProperties = {
 const adminProperties = {
   hosts: {
     type: 'array',
-    items: { type: 'string', pattern: '^(\\*\\.)?[^\\s/:@*?#\\[\\]]+$', maxLength: 255 },
+    items: {
+      type: 'string',
+      pattern: '^(\\*\\.)?[^\\s/:@*?#\\[\\]]+$',
+      maxLength: 255,
+      description: 'a host name, or `*.` and the end of host names, without scheme and port',
+    },
     default: [],
     description:
       'host names, without a port, under which the admin routes answer beside IP addresses and `localhost`; `*.` stands for any beginning',

@@ -136,6 +136,8 @@ function checkBlock(block: unknown, settings: PluginSettings, path: string): voi
     return;
   }
   const isSteps = Array.isArray(block);
+  const showsUsage = isSteps && block.some((step) => isObject(step) && 'llm-usage' in step);
+  const before = [{ 'key-auth': null }, ...(showsUsage ? [] : [{ 'llm-usage': null }])];
   if (!isSteps && !(isObject(block) && 'pipelines' in block)) {
     throw new Error(`${path}: a yaml block is neither settings nor pipelines nor steps`);
   }
@@ -143,7 +145,10 @@ function checkBlock(block: unknown, settings: PluginSettings, path: string): voi
     ? // Steps are shown without what stands before them.
       {
         pipelines: {
-          shown: { apiEndpoints: ['shown'], policies: [{ 'key-auth': null }, ...block] },
+          shown: {
+            apiEndpoints: ['shown'],
+            policies: [...before, ...block],
+          },
         },
       }
     : block;

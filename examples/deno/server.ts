@@ -17,4 +17,5 @@ const cached = withLlmCache(proxy, {
   record: (record) => console.log(JSON.stringify(record)),
 });
 
-Deno.serve({ port }, cached);
+// This machine alone, unless told otherwise.
+Deno.serve({ port, hostname: Deno.env.get('HOST') ?? '127.0.0.1' }, cached);

@@ -7,6 +7,8 @@ const { createLlmCache } = require('express-gateway-plugin-llm-cache/express');
 // An Express app in front of a provider: OpenAI, or what UPSTREAM_URL names.
 
 const port = Number(process.env.PORT ?? 8080);
+// This machine alone, unless told otherwise.
+const host = process.env.HOST ?? '127.0.0.1';
 const adminPort = Number(process.env.ADMIN_PORT ?? 9876);
 const target = process.env.UPSTREAM_URL ?? 'https://api.openai.com';
 
@@ -19,7 +21,7 @@ const app = express();
 // Behind whatever authenticates and sets `req.user`, before every body parser.
 app.use(cache.llmUsage({ apiEndpoint: 'openai' }), cache.llmCache({ apiEndpoint: 'openai' }));
 app.use(createProxyMiddleware({ target, changeOrigin: true }));
-const server = app.listen(port, () => console.log(`http://localhost:${port} → ${target}`));
+const server = app.listen(port, host, () => console.log(`http://${host}:${port} → ${target}`));
 
 // On a port of its own, for this machine alone: the admin API asks nobody who they are.
 const admin = express();

@@ -10,6 +10,7 @@ import {
   type RedisSettings,
   type StoreSettings,
 } from '../../schemas/plugin.ts';
+import { suggestion } from '../../schemas/suggestion.ts';
 import { ConfigurationError, validate } from '../../schemas/validate.ts';
 import type { AdminHosts } from '../admin/guard.ts';
 import {
@@ -18,6 +19,8 @@ import {
   storeSettings,
   unknownStore,
 } from '../llm-cache/stores/registry.ts';
+import { whyNotWritable } from '../llm-usage/sinks/writable.ts';
+import { checkConditionName } from './condition-names.ts';
 import { conditionsIn, type Pipeline, type Step } from './pipelines.ts';
 import type { PluginContext } from './gateway/types.ts';
 import {
@@ -26,6 +29,7 @@ import {
   type Identity,
 } from '../shared/identity/identity.ts';
 import { isObject, type JsonObject } from '../shared/json/json.ts';
+import { UnsetVariables } from './unset-variables.ts';
 
 /** What a runtime is made of. */
 export interface Configuration {
@@ -45,12 +49,21 @@ export function gatewayConfiguration(
   context: Pick<PluginContext, 'settings' | 'config'>,
   pipelines: readonly Pipeline[],
 ): Configuration {
-  const { systemConfig, gatewayConfig } = context.config;
-  const settings = readSettings(context);
-  const secret = scopeSecret(settings, systemConfig);
+  const { systemConfig, gatewayConfig, systemConfigPath, gatewayConfigPath } = context.config;
+  const unset = UnsetVariables.in(systemConfigPath);
+  const settings = unset.explain(context.settings, gatewaysWhere, () => readSettings(context));
+  const { crypto } = systemConfig;
+  const fallback = settings.scopeSecret === undefined ? { crypto } : {};
+  const secret = unset.explain(fallback, 'system.config.yml', () =>
+    scopeSecret(settings, systemConfig),
+  );
   checkStores(settings, systemConfig);
   checkUsage(settings);
-  checkPipelines(pipelines, settings);
+  checkPipelines(pipelines, settings, {
+    unset: UnsetVariables.in(gatewayConfigPath),
+    hasOtherPlugins: Object.keys(pluginsIn(systemConfig)).length > 1,
+  });
+  prepareUsageFiles(settings);
   const adminHosts = {
     names: hostNames([...settings.admin.hosts, ...adminHostsOfGateway(gatewayConfig)]),
     setting: 'admin.hosts (system.config.yml, plugins.llm-cache)',
@@ -77,10 +90,11 @@ export function hostConfiguration(
   const settings = validate<PluginSettings>(pluginSchema, given, where);
   checkStores(settings, null, where);
   checkUsage(settings, where);
+  prepareUsageFiles(settings, where);
   const [shared] = redisStores(settings.stores);
   if (settings.scopeSecret === undefined && shared !== undefined) {
     throw new ConfigurationError(
-      `${where}: "scopeSecret" is missing: with a redis store ("${shared}") it must be the same in every process`,
+      `${where}: "scopeSecret" is missing: with a redis store ("${shared}") it must be the same in every process; ${howToMakeOne}`,
     );
   }
   // Entries in memory are nobody else's to find.
@@ -93,7 +107,10 @@ export function hostConfiguration(
   return { settings, secret, gatewayRedis: {}, pipelines, adminHosts, identify };
 }
 
-const gatewaysWhere = 'system.config.yml, plugins.llm-cache';
+const howToMakeOne = 'make one with `openssl rand -base64 32`';
+
+/** Where the gateway's operator writes the settings. */
+export const gatewaysWhere = 'system.config.yml, plugins.llm-cache';
 
 const conditionSchemas = { 'llm-request': llmRequestSchema, 'llm-no-cache': llmNoCacheSchema };
 
@@ -114,15 +131,33 @@ export function scopeSecret(
     return crypto['cipherKey'];
   }
   throw new ConfigurationError(
-    `${gatewaysWhere}: "scopeSecret" is missing, and there is no crypto.cipherKey to take its place`,
+    `${gatewaysWhere}: "scopeSecret" is missing, and there is no "crypto.cipherKey" to take its place; ${howToMakeOne}`,
   );
 }
 
-/** Throws a ConfigurationError for the first step or condition of ours that cannot be used. */
-export function checkPipelines(pipelines: readonly Pipeline[], settings: PluginSettings): void {
+/** What else decides whether a pipeline can be used. */
+interface PipelineContext {
+  /** The unset variables in the file that the pipelines stand in. */
+  readonly unset?: UnsetVariables;
+  /** Other plugins may bring conditions of their own. */
+  readonly hasOtherPlugins?: boolean;
+}
+
+/**
+ * Throws a ConfigurationError for the first of the plugin's steps and conditions that cannot be used,
+ * or for a condition of another step that does not exist.
+ */
+export function checkPipelines(
+  pipelines: readonly Pipeline[],
+  settings: PluginSettings,
+  { unset = UnsetVariables.none, hasOtherPlugins = false }: PipelineContext = {},
+): void {
   for (const step of pipelines.flatMap((pipeline) => pipeline.steps)) {
     const where = `gateway.config.yml, pipeline "${step.pipeline}", ${step.policy}`;
-    checkAction(step, settings, where);
+    if (isOurs(step)) {
+      unset.explain(step.action, where, () => checkAction(step, settings, where));
+    }
+    checkConditionName(step.condition, where, hasOtherPlugins);
     for (const condition of conditionsIn(step.condition)) {
       const name = String(condition['name']);
       if (name !== 'llm-request' && name !== 'llm-no-cache') continue;
@@ -131,8 +166,11 @@ export function checkPipelines(pipelines: readonly Pipeline[], settings: PluginS
   }
 }
 
+function isOurs({ policy }: Step): boolean {
+  return policy === 'llm-usage' || policy === 'llm-cache';
+}
+
 function checkAction(step: Step, settings: PluginSettings, where: string): void {
-  if (step.policy !== 'llm-usage' && step.policy !== 'llm-cache') return;
   const stray = step.strays?.[0];
   if (stray !== undefined) {
     throw new ConfigurationError(
@@ -143,7 +181,9 @@ function checkAction(step: Step, settings: PluginSettings, where: string): void 
   if (step.policy !== 'llm-cache') return;
   const { store } = validate<LlmCacheSettings>(llmCacheSchema, step.action, where);
   const stores = storeSettings(settings.stores);
-  if (!Object.hasOwn(stores, store)) throw unknownStore(store, stores, where);
+  if (!Object.hasOwn(stores, store)) {
+    throw unknownStore(store, stores, where, 'in system.config.yml');
+  }
 }
 
 /** Throws a ConfigurationError for the first store that cannot be made; `systemConfig` is null without a gateway. */
@@ -166,7 +206,7 @@ export function checkStores(
       if (namesOf(type).includes(store[part])) continue;
       const allowed = namesOf(type).join(', ') || `none, for there is no ${type} store`;
       throw new ConfigurationError(
-        `${where}.${part}" must be the name of a ${type} store (${allowed}), got ${JSON.stringify(store[part])}`,
+        `${where}.${part}" must be the name of a ${type} store (${allowed}), got ${JSON.stringify(store[part])}${suggestion(store[part], namesOf(type))}`,
       );
     }
   }
@@ -179,7 +219,7 @@ export function checkUsage({ stores: named, usage }: PluginSettings, begin = gat
   const { store } = usage.ledger;
   if (!Object.hasOwn(stores, store)) {
     throw new ConfigurationError(
-      `${where}.ledger.store" must be one of ${Object.keys(stores).join(', ')}, got ${JSON.stringify(store)}`,
+      `${where}.ledger.store" must be one of ${Object.keys(stores).join(', ')}, got ${JSON.stringify(store)}${suggestion(store, Object.keys(stores))}`,
     );
   }
   const types = usage.sinks.map((sink) => sink.type);
@@ -193,8 +233,21 @@ export function checkUsage({ stores: named, usage }: PluginSettings, begin = gat
     if (isKnown) continue;
     const allowed = places.join(', ') || 'none, for there is no redis store';
     throw new ConfigurationError(
-      `${where}.sinks.${index}.store" must be the name of a redis store (${allowed}), unless there is a "url"${sink.store === undefined ? '' : `, got ${JSON.stringify(sink.store)}`}`,
+      `${where}.sinks.${index}.store" must be the name of a redis store (${allowed}), unless there is a "url"${sink.store === undefined ? '' : `, got ${JSON.stringify(sink.store)}${suggestion(sink.store, places)}`}`,
     );
+  }
+}
+
+/**
+ * Makes the folders of the files that usage records go to. Throws a ConfigurationError for the first
+ * file that cannot be written.
+ */
+export function prepareUsageFiles({ usage }: PluginSettings, begin = gatewaysWhere): void {
+  for (const [index, sink] of usage.sinks.entries()) {
+    if (sink.type !== 'jsonl' || sink.path === undefined) continue;
+    const why = whyNotWritable(sink.path);
+    if (why === null) continue;
+    throw new ConfigurationError(`${begin}: "usage.sinks.${index}.path": ${why}`);
   }
 }
 
@@ -242,9 +295,24 @@ function withFiles(tls: JsonObject): JsonObject {
   const read = { ...tls };
   for (const name of ['key', 'cert', 'ca']) {
     const file = tls[`${name}File`];
-    if (typeof file === 'string' && file !== '') read[name] ??= readFileSync(file);
+    if (typeof file === 'string' && file !== '') read[name] ??= readFile(file, `${name}File`);
   }
   return read;
+}
+
+function readFile(file: string, setting: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    throw new ConfigurationError(
+      `system.config.yml: "db.redis.tls.${setting}" is a file that cannot be read (${code}): ${file}`,
+    );
+  }
+}
+
+function pluginsIn({ plugins }: Readonly<Record<string, unknown>>): JsonObject {
+  return isObject(plugins) ? plugins : {};
 }
 
 /** The name that the gateway's admin port listens on, where it is one. */

@@ -1,4 +1,8 @@
+import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
 import { expect } from 'chai';
+import { llmNoCache } from '../../conditions/llm-no-cache.ts';
+import { llmRequest } from '../../conditions/llm-request.ts';
 import {
   checkPipelines,
   gatewayConfiguration,
@@ -8,6 +12,7 @@ import {
   scopeSecret,
 } from '../../policies/hosts/configuration.ts';
 import { readPipelines } from '../../policies/hosts/pipelines.ts';
+import { conditionNames } from '../../schemas/conditions.ts';
 import { llmCacheSchema } from '../../schemas/llm-cache.ts';
 import { llmUsageSchema } from '../../schemas/llm-usage.ts';
 import type { PluginSettings } from '../../schemas/plugin.ts';
@@ -74,7 +79,7 @@ describe('the settings in system.config.yml', () => {
   const wrong: readonly (readonly [object, string])[] = [
     [
       { store: {} },
-      'unknown parameter "store", expected one of scopeSecret, limits, stores, usage, admin',
+      'unknown parameter "store", expected one of scopeSecret, limits, stores, usage, admin; did you mean "stores"?',
     ],
     [{ limits: { bytes: 1 } }, 'unknown parameter "limits.bytes", expected one of bufferedBytes'],
     [{ limits: { bufferedBytes: '1' } }, '"limits.bufferedBytes" must be integer, got "1"'],
@@ -309,7 +314,7 @@ describe('a step of ours in gateway.config.yml', () => {
   const conditions: readonly (readonly [object, string])[] = [
     [
       { name: 'llm-request', protocols: ['chats'] },
-      '"protocols.0" must be one of chat, completions, responses, embeddings, messages, got "chats"',
+      '"protocols.0" must be one of chat, completions, responses, embeddings, messages, got "chats"; did you mean "chat"?',
     ],
     [
       { name: 'llm-request', protocols: [] },
@@ -317,7 +322,7 @@ describe('a step of ours in gateway.config.yml', () => {
     ],
     [
       { name: 'llm-request', path: 'x' },
-      'unknown parameter "path", expected one of protocols, paths, name',
+      'unknown parameter "path", expected one of protocols, paths, name; did you mean "paths"?',
     ],
     [{ name: 'llm-request', paths: '/v1/**' }, '"paths" must be array, got "/v1/**"'],
     [
@@ -345,5 +350,62 @@ describe('a step of ours in gateway.config.yml', () => {
 
   it('is not judged by the policies and conditions of others', () => {
     check('rate-limit', { action: { max: 'x' }, condition: { name: 'json-schema', nope: 1 } });
+  });
+});
+
+describe('a condition in gateway.config.yml', () => {
+  const withCondition = (condition: unknown, hasOtherPlugins = false) => {
+    const pipelines = readPipelines({
+      pipelines: { p: { policies: [{ 'rate-limit': { condition } }] } },
+    });
+    checkPipelines(pipelines, read({}), { hasOtherPlugins });
+  };
+
+  for (const condition of [
+    undefined,
+    null,
+    false,
+    '',
+    { name: 'always' },
+    { name: 'authenticated' },
+    { name: 'tlsClientAuthenticated' },
+    { name: 'not', condition: { name: 'anonymous' } },
+    { name: 'oneOf', conditions: [{ name: 'never' }, { name: 'allOf', conditions: [] }] },
+  ]) {
+    it(`may be ${JSON.stringify(condition)}`, () => withCondition(condition));
+  }
+
+  for (const [condition, message] of [
+    [{ name: 'metod' }, 'there is no condition "metod", expected one of'],
+    [{ name: 'metod' }, 'did you mean "method"?'],
+    ['llm-request', 'the condition is not an object, expected'],
+    ['llm-request', 'write { name: llm-request }'],
+    [{ methods: ['POST'] }, 'the condition has no "name", expected'],
+    [{ name: 'allOf', conditions: [{ name: 'nothing' }] }, 'there is no condition "nothing"'],
+    [{ name: 'not', condition: { name: 'constructor' } }, 'there is no condition "constructor"'],
+    [{ name: 'not' }, 'the condition not needs a "condition"'],
+    [{ name: 'oneOf' }, 'the condition oneOf needs a list of "conditions"'],
+    [{ name: 'allOf', conditions: ['always'] }, 'the condition allOf has a member'],
+  ] as const) {
+    it(`is refused: ${JSON.stringify(condition)} (${message})`, () => {
+      expect(refusal(() => withCondition(condition)))
+        .to.contain(message)
+        .and.to.contain('gateway.config.yml, pipeline "p", rate-limit: ');
+    });
+  }
+
+  it('has one of the names that the gateway and this plugin register, of which none is missing', () => {
+    const predefined = createRequire(resolve('manifest.js'))(
+      'express-gateway/lib/conditions/predefined.js',
+    ) as readonly { readonly name: string }[];
+    const registered = [...predefined, llmRequest, llmNoCache].map(({ name }) => name);
+    expect([...conditionNames].toSorted()).to.deep.equal(
+      registered.filter((name) => name !== 'base').toSorted(),
+    );
+  });
+
+  it('may have a name of its own where another plugin can bring it', () => {
+    withCondition({ name: 'metod' }, true);
+    withCondition({ name: 'not', condition: { name: 'theirs' } }, true);
   });
 });

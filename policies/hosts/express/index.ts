@@ -4,13 +4,14 @@ import { dirname, join } from 'node:path';
 import { expressCacheSchema, expressUsageSchema } from '../../../schemas/express.ts';
 import type { LlmCacheSettings } from '../../../schemas/llm-cache.ts';
 import type { LlmUsageSettings } from '../../../schemas/llm-usage.ts';
-import type {
-  LedgerSettings,
-  MemorySettings,
-  RateSettings,
-  RedisSettings,
-  SinkSettings,
-  TieredSettings,
+import {
+  pluginSchema,
+  type LedgerSettings,
+  type MemorySettings,
+  type RateSettings,
+  type RedisSettings,
+  type SinkSettings,
+  type TieredSettings,
 } from '../../../schemas/plugin.ts';
 import type { Schema } from '../../../schemas/schema.ts';
 import { ConfigurationError, validate } from '../../../schemas/validate.ts';
@@ -18,7 +19,9 @@ import { adminHandler } from '../../admin/handler.ts';
 import { hostConfiguration } from '../configuration.ts';
 import { cacheMiddleware } from '../node/cache-middleware.ts';
 import { usageMiddleware } from '../node/usage-middleware.ts';
+import { timeWarnings } from '../../llm-cache/time-warnings.ts';
 import type { Pipeline, Step } from '../pipelines.ts';
+import { settingsWarnings } from '../settings-warnings.ts';
 import { Runtime, type Services } from '../runtime.ts';
 import type { Log } from '../../shared/log.ts';
 import { expressExchange, type ExpressRequestOptions } from './request.ts';
@@ -104,10 +107,14 @@ export function createLlmCache(
   config: LlmCacheConfig = {},
   { log = console }: { readonly log?: Log } = {},
 ): LlmCache {
+  refuseOptions(config);
   const pipelines: WritablePipeline[] = [];
   const configuration = hostConfiguration(config, pipelines, 'createLlmCache');
   const runtime = new Runtime(log);
   runtime.configure(configuration);
+  for (const warning of settingsWarnings(configuration.settings, 'createLlmCache')) {
+    log.warn(warning);
+  }
   const services: Services = {
     ...runtime.services(),
     pipelineOf: (apiEndpoint) => apiEndpoint ?? unnamed.pipeline,
@@ -119,6 +126,7 @@ export function createLlmCache(
   return {
     llmCache: (options = {}) => {
       const { settings, host } = read<LlmCacheSettings>(expressCacheSchema, options, 'llm-cache');
+      for (const warning of timeWarnings(options, 'llm-cache')) log.warn(warning);
       const middleware = cacheMiddleware(settings, services, expressExchange(host));
       const name = host.apiEndpoint ?? unnamed.pipeline;
       services.stats.know(name);
@@ -175,6 +183,26 @@ function stepsOf(pipelines: WritablePipeline[], name: string, apiEndpoint: strin
   return steps;
 }
 
+function isSetting(name: string): boolean {
+  return Object.hasOwn(pluginSchema.properties, name);
+}
+
+/** Throws a ConfigurationError that says where an option of a middleware goes, which stands in `config`. */
+function refuseOptions(config: unknown): void {
+  if (typeof config !== 'object' || config === null) return;
+  for (const name of Object.keys(config)) {
+    const takers = [
+      ['llmCache', expressCacheSchema] as const,
+      ['llmUsage', expressUsageSchema] as const,
+    ].filter(([, { propertyNames }]) => propertyNames.enum.includes(name));
+    if (takers.length === 0) continue;
+    const calls = takers.map(([taker]) => `${taker}({ ${name} })`).join(' and ');
+    throw new ConfigurationError(
+      `createLlmCache: "${name}" is an option of a middleware; it goes to ${calls}`,
+    );
+  }
+}
+
 /** The policy's parameters with every default, and what the middleware alone has. */
 function read<S>(
   schema: Schema & { readonly $id: string },
@@ -182,6 +210,12 @@ function read<S>(
   where: string,
 ): { readonly settings: S; readonly host: ExpressRequestOptions } {
   const isObject = typeof options === 'object' && options !== null;
+  const setting = Object.keys(isObject ? options : {}).find(isSetting);
+  if (setting !== undefined) {
+    throw new ConfigurationError(
+      `${where}: "${setting}" is a setting of the whole cache; it goes to createLlmCache({ ${setting} })`,
+    );
+  }
   const { consumer = userOf, ...rest } = isObject ? options : {};
   if (typeof consumer !== 'function') {
     throw new ConfigurationError(

@@ -1,5 +1,6 @@
 import { isObject } from '../../shared/json/json.ts';
 import { conditionsIn, type Pipeline, type Step } from '../pipelines.ts';
+import { covers } from './condition-overlap.ts';
 
 const ours = new Set(['llm-usage', 'llm-cache']);
 const auth = new Set(['key-auth', 'basic-auth', 'jwt', 'oauth2', 'oauth2-introspect']);
@@ -37,6 +38,16 @@ export function orderWarnings(pipeline: Pipeline): string[] {
       warn('cors stands behind llm-cache, so hits are answered without its headers; put it before');
     }
     if (ours.has(step.policy)) {
+      const earlier = steps
+        .slice(0, at)
+        .some(
+          ({ policy, condition }) => policy === step.policy && covers(condition, step.condition),
+        );
+      if (earlier) {
+        warn(
+          `an ${step.policy} step never runs, because an earlier one matches every request that it matches; put the narrower condition first`,
+        );
+      }
       const end = steps.slice(0, at).find(endsPipeline);
       if (end !== undefined) {
         warn(`${step.policy} stands behind ${end.policy}, where it never runs; put it before`);
@@ -56,6 +67,11 @@ export function orderWarnings(pipeline: Pipeline): string[] {
       }
     }
   });
+  if (cacheAt >= 0 && !steps.some(({ policy }) => policy === 'llm-usage')) {
+    warn(
+      'llm-cache stands without llm-usage, so neither hits nor savings are recorded; put llm-usage before llm-cache',
+    );
+  }
   const open = steps.slice(0, cacheAt).every(({ policy }) => !mayAuthenticate(policy));
   if (open && steps.some(sharesAnonymously)) {
     warn(

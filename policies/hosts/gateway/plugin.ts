@@ -2,14 +2,17 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { llmNoCache } from '../../../conditions/llm-no-cache.ts';
 import { llmRequest } from '../../../conditions/llm-request.ts';
+import { ConfigurationError } from '../../../schemas/validate.ts';
 import { adminRoutes } from '../../admin/routes.ts';
 import { llmCachePolicy, llmUsagePolicy } from './policies.ts';
-import { gatewayConfiguration } from '../configuration.ts';
+import { gatewayConfiguration, gatewaysWhere } from '../configuration.ts';
 import { orderWarnings } from './order-warnings.ts';
+import { settingsWarnings, stepWarnings } from '../settings-warnings.ts';
 import { readPipelines } from '../pipelines.ts';
 import { Runtime } from '../runtime.ts';
 import type { PluginContext } from './types.ts';
 import { flushAtExit } from './shutdown.ts';
+import { endWithSentence } from './startup-error.ts';
 import type { Log } from '../../shared/log.ts';
 
 let runtime: Runtime | null = null;
@@ -37,11 +40,18 @@ export function init(context: PluginContext, root: string): void {
   );
   try {
     const pipelines = readPipelines(context.config.gatewayConfig);
-    current.configure(gatewayConfiguration(context, pipelines));
-    for (const warning of pipelines.flatMap(orderWarnings)) context.logger.warn(warning);
+    const configuration = gatewayConfiguration(context, pipelines);
+    current.configure(configuration);
+    const warnings = [
+      ...settingsWarnings(configuration.settings, gatewaysWhere),
+      ...pipelines.flatMap(stepWarnings),
+      ...pipelines.flatMap(orderWarnings),
+    ];
+    for (const warning of warnings) context.logger.warn(warning);
   } catch (error) {
     // Thrown from here it would only be logged, and the start go on without the plugin.
     context.registerGatewayRoute(() => {
+      if (error instanceof ConfigurationError) endWithSentence(error);
       throw error;
     });
   }

@@ -38,6 +38,9 @@ export interface PluginContext {
   readonly config: {
     readonly systemConfig: Readonly<Record<string, unknown>>;
     readonly gatewayConfig: Readonly<Record<string, unknown>>;
+    /** The files that they were read from. */
+    readonly systemConfigPath?: string;
+    readonly gatewayConfigPath?: string;
   };
   registerPolicy(policy: Policy): void;
   registerCondition(condition: Condition): void;

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { RedisSettings, StoreSettings } from '../../../schemas/plugin.ts';
+import { suggestion } from '../../../schemas/suggestion.ts';
 import { ConfigurationError } from '../../../schemas/validate.ts';
 import { ByteBudget } from '../../shared/bytes/budget.ts';
 import type { Log } from '../../shared/log.ts';
@@ -251,14 +252,16 @@ function unused(settings: StoreSettings): StoreStats {
   };
 }
 
+/** `whose` says where stores are configured, for that is not where this one is asked for. */
 export function unknownStore(
   name: string,
   settings: Readonly<Record<string, StoreSettings>>,
   where: string,
+  whose = 'that are configured',
 ): ConfigurationError {
-  const names = Object.keys(settings).join(', ');
+  const names = Object.keys(settings);
   return new ConfigurationError(
-    `${where}: "store" must be one of ${names} (the stores in system.config.yml), got ${JSON.stringify(name)}`,
+    `${where}: "store" must be one of ${names.join(', ')} (the stores ${whose}), got ${JSON.stringify(name)}${suggestion(name, names)}`,
   );
 }
 

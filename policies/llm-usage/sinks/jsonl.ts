@@ -19,7 +19,7 @@ import type { SinkStats, UsageSink } from './sink.ts';
 import { TroubleLog } from './trouble-log.ts';
 
 export interface JsonlSinkOptions {
-  /** Absolute. Made with mode 0600 where it does not exist; its directory is not made. */
+  /** Absolute. Made with mode 0600 where it does not exist; its folder has to be there. */
   readonly path: string;
   readonly log: Log;
   /** How much may wait while the file cannot be written, in bytes. 16 MiB. */

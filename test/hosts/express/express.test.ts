@@ -861,7 +861,7 @@ describe('The Express middleware, told what is wrong,', () => {
       'llm-cache: "scope" must be one of auto, consumer, credential, shared, got "all"',
     );
     expect(refusal(() => llmCache(wrong({ tll: 1 })))).to.match(
-      /^llm-cache: unknown parameter "tll", expected one of store, ttl, .*debugHeaders, apiEndpoint, consumer$/,
+      /^llm-cache: unknown parameter "tll", expected one of store, ttl, .*debugHeaders, apiEndpoint, consumer; did you mean "ttl"\?$/,
     );
     expect(refusal(() => llmUsage(wrong({ ttl: 1 })))).to.equal(
       'llm-usage: unknown parameter "ttl", expected one of provider, maxRequestBytes, maxResponseBytes, apiEndpoint, consumer',
@@ -887,13 +887,54 @@ describe('The Express middleware, told what is wrong,', () => {
     );
     const redis = { type: 'redis', url: 'redis://127.0.0.1:1' } as const;
     expect(refusal(() => createLlmCache({ stores: { shared: redis } }))).to.equal(
-      'createLlmCache: "scopeSecret" is missing: with a redis store ("shared") it must be the same in every process',
+      'createLlmCache: "scopeSecret" is missing: with a redis store ("shared") it must be the same in every process; make one with `openssl rand -base64 32`',
     );
     expect(
       refusal(() => createLlmCache({ scopeSecret: 's', stores: { shared: { type: 'redis' } } })),
     ).to.equal('createLlmCache: "stores.shared.url" is missing: expected the url of a Redis');
     expect(refusal(() => createLlmCache({ usage: { ledger: { store: 'far' } } }))).to.equal(
       'createLlmCache: "usage.ledger.store" must be one of memory, got "far"',
+    );
+  });
+
+  it('warns of times that look like milliseconds and of stores that do not fit, without the words of a gateway', () => {
+    const log = memoryLog();
+    const huge = { type: 'memory', maxBytes: Number.MAX_SAFE_INTEGER } as const;
+    createLlmCache({ stores: { huge } }, { log }).llmCache({ ttl: 86_400_000 });
+    const warned = log.lines.join('\n');
+    expect(warned).to.contain('createLlmCache: "stores.huge.maxBytes" is');
+    expect(warned).to.contain('llm-cache: "ttl" is 86400000 seconds, more than a year');
+    expect(warned).to.not.contain('config.yml');
+  });
+
+  it('says where an option belongs that was given to the wrong function', () => {
+    const config = (value: unknown) => value as Parameters<typeof createLlmCache>[0];
+    expect(refusal(() => createLlmCache(config({ consumer: () => 'ann' })))).to.equal(
+      'createLlmCache: "consumer" is an option of a middleware; it goes to llmCache({ consumer }) and llmUsage({ consumer })',
+    );
+    expect(refusal(() => createLlmCache(config({ ttl: 60 })))).to.equal(
+      'createLlmCache: "ttl" is an option of a middleware; it goes to llmCache({ ttl })',
+    );
+    expect(refusal(() => createLlmCache(config({ provider: 'x' })))).to.equal(
+      'createLlmCache: "provider" is an option of a middleware; it goes to llmUsage({ provider })',
+    );
+    expect(refusal(() => llmCache(wrong({ stores: {} })))).to.equal(
+      'llm-cache: "stores" is a setting of the whole cache; it goes to createLlmCache({ stores })',
+    );
+    expect(refusal(() => llmUsage(wrong({ usage: {} })))).to.contain('createLlmCache({ usage })');
+  });
+
+  it('names no file of the gateway where a store does not exist', () => {
+    const { llmCache: of } = createLlmCache({}, { log: memoryLog() });
+    expect(refusal(() => of({ store: 'memroy' }))).to.equal(
+      'llm-cache: "store" must be one of memory (the stores that are configured), got "memroy"; did you mean "memory"?',
+    );
+  });
+
+  it('says at once that the file of a sink cannot be written', () => {
+    const sinks = [{ type: 'jsonl', path: 'package.json/usage.jsonl' }] as const;
+    expect(refusal(() => createLlmCache({ usage: { sinks } }))).to.match(
+      /^createLlmCache: "usage\.sinks\.0\.path": .*package\.json/,
     );
   });
 

@@ -100,6 +100,54 @@ describe('A wrong configuration stops the start and says what is wrong', () => {
     });
   }
 
+  it('in one sentence, which is the last thing said, without a stack', async () => {
+    const { code, log } = await Gateway.failToStart({
+      settings: {},
+      gateway: gatewayConfig(nowhere, { api: both({ tll: 60 }) }),
+    });
+    expect(code).to.equal(1);
+    const lines = log.trimEnd().split('\n');
+    expect(lines.at(-1)).to.match(
+      /^gateway\.config\.yml, pipeline "api", llm-cache: unknown parameter "tll", expected .*; did you mean "ttl"\?$/,
+    );
+    expect(lines.filter((line) => line.includes('tll'))).to.have.length(1);
+    expect(log)
+      .to.not.match(/^\s+at /m)
+      .and.not.contain('node_modules');
+  });
+
+  it('with the name of an environment variable that is not set', async () => {
+    const { code, log } = await Gateway.failToStart({
+      settings: { stores: { shared: { type: 'redis', url: 'redis://${NO_REDIS_HOST}:6379' } } },
+      gateway: gatewayConfig(nowhere, { api: both() }),
+    });
+    expect(code).to.equal(1);
+    expect(log).to.contain('"stores.shared.url" contains the environment variable NO_REDIS_HOST');
+  });
+
+  it('with how to make a key', async () => {
+    const keys = { encryptionKeys: ['c2hvcnQ='] };
+    const { code, log } = await Gateway.failToStart({
+      settings: { stores: { shared: { type: 'redis', url: 'redis://127.0.0.1:1', ...keys } } },
+      gateway: gatewayConfig(nowhere, { api: both() }),
+    });
+    expect(code).to.equal(1);
+    expect(log).to.contain('openssl rand -base64 32').and.not.contain('c2hvcnQ=');
+  });
+
+  it('with the name of a condition that does not exist, on any policy', async () => {
+    const { code, log } = await Gateway.failToStart({
+      settings: {},
+      gateway: gatewayConfig(nowhere, {
+        api: [...both(), { terminate: { condition: { name: 'pathExakt', path: '/x' } } }],
+      }),
+    });
+    expect(code).to.equal(1);
+    expect(log).to.match(
+      /terminate: there is no condition "pathExakt", expected one of .*; did you mean "pathExact"\?\n$/,
+    );
+  });
+
   it('a secret is not shown, however wrong it is', async () => {
     const { code, log } = await Gateway.failToStart({
       settings: { scopeSecret: 1234567 },

@@ -158,6 +158,11 @@ describe('the demo of npm start', () => {
       return second;
     }
 
+    it('listens on this machine alone', () => {
+      const listening = [...demo.output.matchAll(/server listening on (\S*):\d+/g)];
+      expect(listening.map(([, host]) => host)).to.deep.equal(['127.0.0.1', '127.0.0.1']);
+    });
+
     it('prints three curl lines, which answer from the cache the second time', async function () {
       if (spawnSync('curl', ['--version']).error) this.skip();
       const lines = demo.output.match(/^curl .*$/gm) ?? [];

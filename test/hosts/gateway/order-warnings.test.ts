@@ -2,8 +2,13 @@ import { expect } from 'chai';
 import { orderWarnings } from '../../../policies/hosts/gateway/order-warnings.ts';
 import { conditionsIn, readPipelines } from '../../../policies/hosts/pipelines.ts';
 
-function warnings(...policies: unknown[]): string[] {
+function allWarnings(...policies: unknown[]): string[] {
   return readPipelines({ pipelines: { openai: { policies } } }).flatMap(orderWarnings);
+}
+
+/** Without the one about a cache that stands alone: most pipelines here leave llm-usage out. */
+function warnings(...policies: unknown[]): string[] {
+  return allWarnings(...policies).filter((text) => !text.includes('stands without llm-usage'));
 }
 
 const usage = { 'llm-usage': {} };
@@ -12,6 +17,8 @@ const cache = { 'llm-cache': closed };
 const proxy = { proxy: { action: { serviceEndpoint: 'openai' } } };
 const keyAuth = { 'key-auth': null };
 const rewrite = { 'request-transformer': { action: { body: { add: { user: "'u'" } } } } };
+
+const request = (...protocols: string[]) => ({ name: 'llm-request', protocols });
 
 describe('the order of policies', () => {
   it('is well as the README has it', () => {
@@ -114,8 +121,84 @@ describe('the order of policies', () => {
     });
   }
 
+  it('warns of llm-cache without llm-usage, and of nothing where both are', () => {
+    const [alone, ...more] = allWarnings(cache, proxy);
+    expect(alone).to.equal(
+      'pipeline "openai": llm-cache stands without llm-usage, so neither hits nor savings are recorded; put llm-usage before llm-cache',
+    );
+    expect(more).to.deep.equal([]);
+    expect(allWarnings(usage, cache, proxy)).to.deep.equal([]);
+    expect(allWarnings(usage, proxy)).to.deep.equal([]);
+    expect(allWarnings(proxy)).to.deep.equal([]);
+  });
+
+  const all = (...conditions: object[]) => ({ name: 'allOf', conditions });
+  const any = (...conditions: object[]) => ({ name: 'oneOf', conditions });
+  const path = { name: 'pathExact', path: '/v1/chat/completions' };
+  const method = { name: 'method', methods: ['POST'] };
+
+  const covered: readonly (readonly [earlier: unknown, later: unknown])[] = [
+    [undefined, undefined],
+    [undefined, request('chat')],
+    [null, path],
+    [{ name: 'always' }, path],
+    [{ name: 'llm-request' }, undefined],
+    [{ name: 'llm-request' }, request('chat')],
+    [{ name: 'llm-request' }, path],
+    [request('chat', 'messages'), request('messages')],
+    [request('chat'), request('chat')],
+    [request('chat'), all(method, request('chat'))],
+    [path, { path: '/v1/chat/completions', name: 'pathExact' }],
+    [any(path, method), method],
+    [any(request('chat'), request('messages')), request('chat')],
+    [path, { name: 'never' }],
+  ];
+  for (const [earlier, later] of covered) {
+    const step = (condition: unknown) => ({ ...closed, condition });
+    const title = `${JSON.stringify(earlier)} before ${JSON.stringify(later)}`;
+    it(`warns of a step that never runs: ${title}`, () => {
+      const [text, ...more] = allWarnings(
+        usage,
+        { 'llm-cache': [step(earlier), step(later)] },
+        proxy,
+      );
+      expect(text).to.contain('"openai": an llm-cache step never runs');
+      expect(more).to.deep.equal([]);
+    });
+  }
+
+  const apart: readonly (readonly [earlier: unknown, later: unknown])[] = [
+    [request('chat'), undefined],
+    [request('chat'), { name: 'llm-request' }],
+    [request('chat'), request('chat', 'messages')],
+    [request('chat'), request('messages')],
+    [{ name: 'llm-request', paths: ['/a/**'] }, request('chat')],
+    [
+      { name: 'llm-request', paths: ['/a/**'] },
+      { name: 'llm-request', paths: ['/b/**'] },
+    ],
+    [path, undefined],
+    [path, method],
+    [all(path, method), path],
+    [{ name: 'not', condition: path }, path],
+    [{ name: 'never' }, path],
+  ];
+  for (const [earlier, later] of apart) {
+    const step = (condition: unknown) => ({ ...closed, condition });
+    const title = `${JSON.stringify(earlier)} before ${JSON.stringify(later)}`;
+    it(`accepts two steps of which each may run: ${title}`, () => {
+      const steps = { 'llm-cache': [step(earlier), step(later)] };
+      expect(allWarnings(usage, steps, proxy)).to.deep.equal([]);
+    });
+  }
+
+  it('warns of a second llm-cache policy, and of a second llm-usage, that never runs', () => {
+    expect(allWarnings(usage, cache, cache, proxy)[0]).to.contain('an llm-cache step never runs');
+    expect(allWarnings(usage, usage, cache, proxy)[0]).to.contain('an llm-usage step never runs');
+  });
+
   it('says the same once, and each thing that is wrong', () => {
-    expect(warnings(cache, { 'llm-usage': [{}, {}] }, keyAuth, rewrite, proxy)).to.have.length(3);
+    expect(warnings(cache, { 'llm-usage': [{}, {}] }, keyAuth, rewrite, proxy)).to.have.length(4);
   });
 });
 
@@ -132,7 +215,7 @@ describe('a pipeline in which callers may be anonymous', () => {
     for (const policies of [
       [open, proxy],
       [rewrite, usage, { 'rate-limit': {} }, { cors: {} }, custom, proxy],
-      [{ 'llm-cache': [{ condition: { name: 'llm-request' } }, {}] }, proxy],
+      [{ 'llm-cache': [{ condition: request('chat') }, {}] }, proxy],
       [
         under({ name: 'llm-request' }, { name: 'not', condition: { name: 'authenticated' } }),
         proxy,

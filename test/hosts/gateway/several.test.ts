@@ -300,7 +300,7 @@ describe('The configuration of stores', () => {
     [
       'a key that is not 32 bytes',
       { s: { type: 'redis', url: 'redis://x', encryptionKeys: ['c2hvcnQ='] } },
-      '"stores.s.encryptionKeys.0" must match pattern',
+      '"stores.s.encryptionKeys.0" must be a key of 32 bytes in base64',
     ],
     [
       'a parameter of another kind',

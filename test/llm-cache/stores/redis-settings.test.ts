@@ -232,7 +232,10 @@ describe('the settings of a redis store', () => {
       ],
       [{ url: 'http://u:SECRET@h' }, '.url" must begin with redis://'],
       [{ url: 'redis://h', options: { keyPrefix: 'a' } }, '.options.keyPrefix" must not be set'],
-      [{ url: 'redis://h', encryptionKeys: ['SECRET'] }, '.encryptionKeys.0" must match pattern'],
+      [
+        { url: 'redis://h', encryptionKeys: ['SECRET'] },
+        '.encryptionKeys.0" must be a key of 32 bytes in base64',
+      ],
       [{ url: 'redis://h', encryptionKeys: [newKey(), 'SECRET'] }, '.encryptionKeys.1" must'],
       [{ url: 'redis://h', timeoutMs: 0 }, '.timeoutMs" must be >= 1, got 0'],
       [

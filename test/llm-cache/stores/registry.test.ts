@@ -59,7 +59,7 @@ describe('the registry of stores', () => {
     for (const name of ['far', 'constructor', '__proto__', '']) {
       expect(() => registry.open(name)).to.throw(
         ConfigurationError,
-        `llm-cache: "store" must be one of memory, near (the stores in system.config.yml), got "${name}"`,
+        `llm-cache: "store" must be one of memory, near (the stores that are configured), got "${name}"`,
       );
     }
   });

@@ -1,0 +1,38 @@
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+
+/** Why no file can be written at that path; null where one can. Makes the folder where it is missing. */
+export function whyNotWritable(path: string): string | null {
+  const file = resolve(path);
+  const folder = dirname(file);
+  try {
+    makeFolder(folder);
+  } catch (error) {
+    return `the folder ${folder} cannot be made (${codeOf(error)})`;
+  }
+  try {
+    const known = statSync(file, { throwIfNoEntry: false });
+    if (known?.isDirectory()) return `${file} is a folder, expected a file`;
+    accessSync(known === undefined ? folder : file, constants.W_OK);
+    return null;
+  } catch (error) {
+    return `${file} cannot be written (${codeOf(error)})`;
+  }
+}
+
+/** Not `recursive`: below a folder that takes no others (/proc), Node 20 then tries without end. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  if (dirname(folder) !== folder) makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    // Another process may have made it meanwhile.
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown error';
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+}
