@@ -62,11 +62,24 @@ export function stepWarnings({ name, steps }: Pipeline): string[] {
     );
 }
 
+/** Infinite where the runtime does not tell: Deno asks for a permission. */
 function thisMachine(): Machine {
-  // A container may have less than its machine; 0 or a huge number says that it has no limit.
-  const constrained = process.constrainedMemory?.() ?? 0;
-  const memory = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
-  return { memory, heap: getHeapStatistics().heap_size_limit };
+  return {
+    memory: toldOr(Infinity, () => {
+      // A container may have less than its machine; 0 or a huge number says that it has no limit.
+      const constrained = process.constrainedMemory?.() ?? 0;
+      return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+    }),
+    heap: toldOr(Infinity, () => getHeapStatistics().heap_size_limit),
+  };
+}
+
+function toldOr(otherwise: number, tell: () => number): number {
+  try {
+    return tell();
+  } catch {
+    return otherwise;
+  }
 }
 
 function sized(bytes: number): string {
