@@ -209,6 +209,7 @@ const rateProperties = {
   outputAudio: rate('output tokens that are audio'),
   outputImage: rate('output tokens that are images'),
   citation: rate('tokens of citations'),
+  search: rate('searches of a reranker (`search_units`): USD per thousand of them'),
   webSearch: rate('web searches that the provider makes: USD per thousand of them'),
   fileSearch: rate('searches in files that the provider holds: USD per thousand of them'),
   codeExecution: rate('runs of code in its sandbox: USD per thousand of them'),

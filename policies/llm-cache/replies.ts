@@ -49,12 +49,7 @@ export function followingHead(following: Following): ReplyHead {
 
 /** 504 in the protocol's own shape of an error. */
 export function unavailableReply(decision: Unavailable, protocol: Protocol): Reply {
-  const error = {
-    message: 'Nothing stored answers this request, and it asks for a stored answer only.',
-    type: 'gateway_timeout',
-    code: 'only_if_cached',
-  };
-  const body = protocol.name === 'messages' ? { type: 'error', error } : { error };
+  const body = errorBody(protocol.provider);
   return {
     status: 504,
     headers: {
@@ -65,6 +60,14 @@ export function unavailableReply(decision: Unavailable, protocol: Protocol): Rep
     },
     body: new TextEncoder().encode(JSON.stringify(body)),
   };
+}
+
+function errorBody(provider: string): object {
+  const message = 'Nothing stored answers this request, and it asks for a stored answer only.';
+  if (provider === 'google') return { error: { code: 504, message, status: 'DEADLINE_EXCEEDED' } };
+  if (provider === 'cohere') return { message };
+  const error = { message, type: 'gateway_timeout', code: 'only_if_cached' };
+  return provider === 'anthropic' ? { type: 'error', error } : { error };
 }
 
 function marked(headers: Headers, cache: string, status: string): Record<string, string> {

@@ -121,6 +121,7 @@ export class Recorder {
         providerStatus,
         facts,
         cacheApart: protocol.cacheApart,
+        isFreeUncounted: protocol.isFreeUncounted ?? false,
       },
       (priced) => prices.find(priced),
     );

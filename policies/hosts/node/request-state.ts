@@ -23,7 +23,7 @@ export interface ExchangeServices {
 }
 
 /** The request as the host of one policy sees it. */
-export interface HostRequest extends Pick<LlmRequest, 'identity' | 'ownHeaders'> {
+export interface HostRequest extends Pick<LlmRequest, 'identity' | 'ownHeaders' | 'query'> {
   /** Another value than the last time when another policy has put another body there since. */
   readonly offered: unknown;
   /** The body that will be forwarded. */

@@ -187,7 +187,7 @@ export class JsonScan {
 
   #value(byte: number): number {
     if (this.#depth === 1) this.#members.value(this.#at);
-    else if (this.#depth === 2) this.#members.item(byte);
+    else if (this.#depth === 2) this.#members.item(byte, this.#at);
     switch (byte) {
       case openBrace:
       case openBracket:
@@ -281,6 +281,7 @@ export class JsonScan {
     if (!isName) this.#valueEnds();
     else {
       if (this.#depth === 1) this.#members.name(this.#begin, this.#at);
+      else if (this.#depth === 2) this.#members.innerName(this.#begin, this.#at);
       this.#state = 'colon';
     }
     return 0;
@@ -312,6 +313,7 @@ export class JsonScan {
 
   #valueEnds(): void {
     if (this.#depth > 1) {
+      if (this.#depth === 2 && this.#kinds[2] === 1) this.#members.innerEnd(this.#at);
       this.#state = 'comma or end';
       return;
     }
