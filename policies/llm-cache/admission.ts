@@ -3,8 +3,11 @@ import type { Answer } from '../shared/answer.ts';
 import type { Digest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import { formatOf } from '../shared/format.ts';
+import { nextTurn } from '../shared/turns.ts';
 import type { CachedResponse } from './entry.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import { itemEntries } from './items/item-entries.ts';
+import type { Items } from './items/items.ts';
 import type { Lookup } from './lookup.ts';
 import { refusalOf } from './response-rules.ts';
 import type { CallOutcome } from './stores/relay.ts';
@@ -13,6 +16,8 @@ import type { Timings } from './timings.ts';
 
 /** An expired entry is kept for so long at least, to tell an expired answer from one that never was. */
 const graceMs = 60_000;
+/** Entries that are stored in one turn of the event loop. */
+const storedATurn = 100;
 
 export interface AdmissionParts {
   readonly store: EntryStore;
@@ -40,20 +45,30 @@ export class Admission {
 
   /** Stores an answer, to a call that began at `askedAt`, where it may be stored. Never rejects. */
   async admit(lookup: Lookup, answer: Answer, askedAt: number): Promise<Admitted> {
-    const { faults } = this.#parts;
     const { request, tally } = lookup;
     const reason = refusalOf(answer, request.protocol, lookup.facts);
     if (reason !== null || answer.body === null) {
       tally.countNotStored(reason ?? 'no-body');
       return { entry: null, outcome: unstored(answer) };
     }
+    if (lookup.items !== null) return this.#admitItems(lookup, lookup.items, answer, askedAt);
     const entry = await this.#entry(lookup, answer, answer.body);
     if (entry.freshUntil <= entry.storedAt) {
       tally.countNotStored('expired');
       return { entry: null, outcome: unstored(answer) };
     }
+    return this.#admitEntry(lookup, entry, answer, askedAt);
+  }
+
+  async #admitEntry(
+    { key, tally }: Lookup,
+    entry: CachedResponse,
+    answer: Answer,
+    askedAt: number,
+  ): Promise<Admitted> {
+    const { faults } = this.#parts;
     try {
-      if (await this.#store(lookup.key, entry, askedAt)) {
+      if (await this.#store(key, entry, askedAt)) {
         return { entry, outcome: { kind: 'stored', storedAt: entry.storedAt } };
       }
       tally.countNotStored('too-large');
@@ -62,6 +77,37 @@ export class Admission {
       faults.report('llm-cache: an answer could not be stored', error);
     }
     return { entry, outcome: unstored(answer) };
+  }
+
+  /**
+   * Stores the answer input by input. Requests that have joined get the whole, which is stored only
+   * where other gateways look for it.
+   */
+  async #admitItems(
+    lookup: Lookup,
+    items: Items,
+    answer: Answer,
+    askedAt: number,
+  ): Promise<Admitted> {
+    const body = answer.body ?? new Uint8Array();
+    const entry = await this.#entry(lookup, answer, body);
+    const entries = await itemEntries(items, entry, this.#parts.digest);
+    if (entries === null) {
+      lookup.tally.countNotStored('incomplete');
+      return { entry: null, outcome: unstored(answer) };
+    }
+    for (const [at, one] of entries.entries()) {
+      if (at % storedATurn === storedATurn - 1) await nextTurn();
+      const { entry: stored } = await this.#admitEntry(
+        { ...lookup, key: one.key },
+        one.entry,
+        answer,
+        askedAt,
+      );
+      if (stored === null) break;
+    }
+    if (this.#parts.store.relay === undefined) return { entry, outcome: unstored(answer) };
+    return this.#admitEntry(lookup, entry, answer, askedAt);
   }
 
   async #store(key: string, entry: CachedResponse, askedAt: number): Promise<boolean> {

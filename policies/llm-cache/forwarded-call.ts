@@ -4,6 +4,7 @@ import { type Forward, outcomeOf } from './decision.ts';
 import type { Delivery } from './delivery.ts';
 import { factsOf } from './entry.ts';
 import type { Flight } from './flight.ts';
+import type { WholeAnswer } from './items/partial-call.ts';
 import { type Reply, staleReply } from './replies.ts';
 import { isFailing } from './response-rules.ts';
 import type { OutcomeName } from './stats.ts';
@@ -19,6 +20,7 @@ export class ForwardedCall {
   readonly #delivery: Delivery;
   readonly #debugKey: string | null;
   #outcome: OutcomeName;
+  #whole: WholeAnswer | null = null;
 
   constructor(decision: Forward, delivery: Delivery, debugKey: string | null) {
     const { flight, fallback, reason } = decision;
@@ -30,8 +32,25 @@ export class ForwardedCall {
     if (flight === null) return;
     // The flight reads the answer for the books as well.
     delivery.exchange.answer = flight.reader;
+    const { part } = decision;
+    if (part !== null) {
+      flight.reader.whenRead((answer) => {
+        this.#whole = part.whole(answer);
+        delivery.exchange.saved = this.#whole?.saved ?? null;
+      });
+    }
     if (fallback === null) return;
     flight.reader.whenRead(() => delivery.tally.count(this.#outcome, reason));
+  }
+
+  /** What the upstream is asked in place of what the client sent; null where it goes on as it came. */
+  get asked(): Uint8Array | null {
+    return this.#decision.part?.body ?? null;
+  }
+
+  /** The answer to all that the client has asked, once the upstream's has been read; null where that is it. */
+  get whole(): Uint8Array | null {
+    return this.#whole?.body ?? null;
   }
 
   /** Whether an expired entry may answer in place of an upstream that fails. */

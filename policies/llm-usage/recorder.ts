@@ -5,7 +5,7 @@ import type { Digest, Exchange, LlmRequest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import type { BodyFacts } from '../shared/request-body.ts';
 import type { PriceList } from './price-list.ts';
-import { usageRecord } from './record.ts';
+import { type RecordParts, usageRecord } from './record.ts';
 import { Telemetry } from './telemetry.ts';
 import type { UsageRecord } from './usage-record.ts';
 
@@ -33,7 +33,10 @@ export interface Arrival {
   readonly parent: Context;
 }
 
-/** Makes one record per request, including cache hits: the one place where records are made. */
+/**
+ * Makes one record per request, including cache hits, and two where the provider answered a part of
+ * it: the one place where records are made.
+ */
 export class Recorder {
   readonly #parts: RecorderParts;
   readonly #telemetry = new Telemetry();
@@ -80,9 +83,14 @@ export class Recorder {
   /** Never rejects. */
   async #take(exchange: Exchange, over: Over, facts: AnswerFacts | null): Promise<void> {
     try {
-      const record = this.#recordOf(exchange, over, facts);
+      const { cacheType, saved } = exchange;
+      const record = this.#recordOf(exchange, over, { facts, cacheType });
       this.#trace(record, exchange, over);
       await this.#parts.record(record);
+      if (saved === null) return;
+      // What the provider was not asked for, since it was stored.
+      const rest = { facts: saved, cacheType: 'exact' } as const;
+      await this.#parts.record(this.#recordOf(exchange, over, rest));
     } catch (error) {
       this.#parts.faults.report('llm-usage: a request could not be recorded', error);
     }
@@ -98,9 +106,9 @@ export class Recorder {
   }
 
   #recordOf(
-    { request, cacheType, providerStatus }: Exchange,
+    { request, providerStatus }: Exchange,
     { read, startedAt, endedAt, status }: Over,
-    facts: AnswerFacts | null,
+    { facts, cacheType }: Pick<RecordParts, 'facts' | 'cacheType'>,
   ): UsageRecord {
     const { provider, prices } = this.#parts;
     const { protocol } = request;

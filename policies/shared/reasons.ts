@@ -22,6 +22,8 @@ export const asideReasons = {
   stateful:
     'a replay would lose an effect at the provider (`background: true`, `conversation`, `container`, a method override)',
   'layer-off': 'the client sent `X-Cache-Type: semantic`, and there is no semantic layer',
+  partial:
+    '`perItem`: some of the inputs are stored, and the provider was asked for the others alone',
   'only-if-cached':
     'the client sent `Cache-Control: only-if-cached` and nothing stored serves: 504',
   'store-error': 'the store failed, or what it gave cannot be delivered; the log says how',

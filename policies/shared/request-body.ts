@@ -102,6 +102,11 @@ export class RequestBody {
     return new RequestBody(this.chunks, this.#reading, { ...coded, maxBytes });
   }
 
+  /** Another body, without a content coding, that is read by the same means and not remembered. */
+  like(bytes: Uint8Array): RequestBody {
+    return new RequestBody([bytes], { ...this.#reading, memory: null });
+  }
+
   /** The same for the same bytes in the same coding; null where nothing is remembered. */
   get id(): Later<string> | null {
     if (this.#reading.memory === null) return null;

@@ -8,6 +8,8 @@ import { decoding, isText } from './decode.ts';
 import { goneResponse, wholeResponse } from './responses.ts';
 
 const switchingProtocols = 101;
+/** Headers of an answer that say nothing of one that was put together. */
+const ofItsBytes = ['content-encoding', 'transfer-encoding', 'etag', 'content-md5', 'digest'];
 
 /** A request that goes on to its handler, and the answer on its way back. */
 export class HandlerCall implements LeaderCall {
@@ -38,7 +40,9 @@ export class HandlerCall implements LeaderCall {
     if (this.#isOver) return goneResponse(exchange);
     try {
       const ended = this.#forwarded.flight === null ? null : this.#ended.signal;
-      return await this.#answer(await handle(exchange.request.forwarded(ended)));
+      const { asked } = this.#forwarded;
+      const answer = await this.#answer(await handle(exchange.request.forwarded(ended, asked)));
+      return asked === null ? answer : await this.#completed(answer);
     } catch (error) {
       return this.#failed(error);
     }
@@ -95,6 +99,18 @@ export class HandlerCall implements LeaderCall {
     this.#head(response);
     pump.open((observer) => decoding(isDecoded ? '' : coding, observer));
     return marked;
+  }
+
+  /** The answer to all of a request of which the handler was asked a part. */
+  async #completed(answer: Response): Promise<Response> {
+    if (answer.status !== 200 || answer.body === null) return answer;
+    const came = await read(answer.body, this.#parts.maxBehind);
+    const { whole } = this.#forwarded;
+    if (whole === null) return new Response(came, answer);
+    const headers = new Headers(answer.headers);
+    for (const name of ofItsBytes) headers.delete(name);
+    headers.set('Content-Length', String(whole.length));
+    return new Response(new Uint8Array(whole), { status: 200, headers });
   }
 
   #withoutBody(response: Response): Response {
@@ -193,4 +209,30 @@ function lengthIn(headers: Headers): number | null {
 function emptyBody(status: number, declared: number | null): ReadableStream<Uint8Array> | null {
   const mayHaveBody = status !== 204 && status !== 205 && status !== 304;
   return mayHaveBody && declared !== null && declared > 0 ? new Response('').body : null;
+}
+
+/** All of a body; one with more than `maxBytes` as a stream, as far as it was read and then the rest. */
+async function read(
+  body: ReadableStream<Uint8Array>,
+  maxBytes: number,
+): Promise<ReadableStream<Uint8Array>> {
+  const reader = body.getReader();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  let isOver = false;
+  while (!isOver && size <= maxBytes) {
+    const { done, value } = await reader.read();
+    isOver = done;
+    if (value === undefined) continue;
+    chunks.push(value);
+    size += value.length;
+  }
+  return new ReadableStream<Uint8Array>({
+    async pull(client) {
+      const chunk = chunks.shift() ?? (isOver ? undefined : (await reader.read()).value);
+      if (chunk === undefined) client.close();
+      else client.enqueue(chunk);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
 }

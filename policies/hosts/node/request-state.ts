@@ -39,6 +39,7 @@ export class RequestState {
   readonly end: ResponseEnd;
   cacheType: Exchange['cacheType'] = null;
   answer: Exchange['answer'] = null;
+  saved: Exchange['saved'] = null;
   readonly #res: ServerResponse;
   readonly #services: ExchangeServices;
   #claims = '';

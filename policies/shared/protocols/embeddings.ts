@@ -1,5 +1,6 @@
 import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { UsageParts } from '../usage.ts';
+import { embeddingItems } from './embedding-items.ts';
 import { carriesError, isError } from './error.ts';
 import { NoStream, nothingRead } from './no-stream.ts';
 import type { Protocol, Reading } from './protocol.ts';
@@ -16,6 +17,7 @@ export const embeddings: Protocol = {
   complete: [],
   limited: [],
   cacheApart: false,
+  items: embeddingItems,
   readAnswer,
   streamReader: () => new NoStream(),
 };

@@ -61,6 +61,39 @@ export interface TargetFacts {
   readonly isStream: boolean;
 }
 
+/** The inputs of a request that has several, each of which could be asked for alone. */
+export interface InputList {
+  /** How long each is; more tokens than another where it is longer. */
+  readonly weights: readonly number[];
+  /** The body that asks for the input at that place alone. */
+  one(at: number): Uint8Array;
+  /** The body that asks for those at these places. */
+  some(places: readonly number[]): Uint8Array;
+}
+
+/** An answer taken apart. */
+export interface ItemAnswer {
+  /** What it says beside its items and its usage. */
+  readonly rest: JsonObject;
+  /** In the order of the inputs. */
+  readonly items: readonly JsonObject[];
+  /** The same for answers whose items may stand in one answer: the model, the kind and length of vectors. */
+  readonly shape: string;
+}
+
+/** How requests and answers of an API are divided by item. */
+export interface ItemRules {
+  /** Null where the request has no list of inputs. */
+  readInputs(body: Uint8Array): InputList | null;
+  /** Null where it is no answer with one item for each of `count` inputs. */
+  readItems(body: Uint8Array, count: number): ItemAnswer | null;
+  /** One answer of these items; `saved` of its `total` tokens were not billed; null where they are not known. */
+  joinItems(
+    answer: ItemAnswer,
+    usage: { readonly total: number; readonly saved: number } | null,
+  ): Uint8Array;
+}
+
 /** One API that the cache serves. A new provider API is one file that exports one of these. */
 export interface Protocol {
   readonly name: ProtocolName;
@@ -85,6 +118,8 @@ export interface Protocol {
   readonly cacheApart: boolean;
   /** Whether an answer that tells no usage costs nothing; else its cost is not known. */
   readonly isFreeUncounted?: boolean;
+  /** Of an API whose answers can be put together of answers to their inputs. */
+  readonly items?: ItemRules;
   readAnswer(json: JsonObject): Reading;
   /** Of an API that may answer with an array. */
   readList?(items: readonly unknown[]): Reading;
