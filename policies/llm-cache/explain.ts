@@ -72,7 +72,9 @@ export async function explain(request: LlmRequest, parts: ExplainParts): Promise
   if ('aside' in known) return standsAside(known.aside, controls);
 
   const { key, material } = known;
-  const verdict = await decide(key, controls, parts);
+  const decided = await decide(key, controls, parts);
+  const isByItem = settings.perItem && request.protocol.items !== undefined;
+  const verdict = isByItem ? byItem(decided) : decided;
   const isMiss = verdict.outcome === 'miss';
   return {
     ...verdict,
@@ -130,6 +132,12 @@ async function decide(
     return { outcome: 'request', reason: 'max-age', rule: asideReasons['max-age'] };
   }
   return { outcome: 'miss', reason: null, rule: missing(entry, parts) };
+}
+
+/** A request for several embeddings is not stored under its own key. */
+function byItem(verdict: Verdict): Verdict {
+  if (verdict.outcome !== 'miss' || verdict.reason !== null) return verdict;
+  return { ...verdict, rule: `${verdict.rule}; of a list, each input may be (\`perItem\`)` };
 }
 
 function missing(entry: EntryHead | undefined, { now, settings }: ExplainParts): string {

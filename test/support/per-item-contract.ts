@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import type { UsageRecord } from '../../policies/llm-usage/usage-record.ts';
-import { type Answer, json, type Recorded, type Upstream } from './upstream.ts';
+import { type Answer, dies, json, type Recorded, type Upstream } from './upstream.ts';
 
 /** One of the doors, with `perItem: true`, in front of a provider of embeddings. */
 export interface ItemDoor {
@@ -70,9 +70,8 @@ export function embeddingsFor(question: Question, more: object = {}): string {
   });
 }
 
-const embedder: Answer = (request, res) => {
+const embedder: Answer = (request, res) =>
   json(embeddingsFor(questionIn(request)), { etag: '"whole"', 'x-request-id': 'r' })(request, res);
-};
 
 /** What every door does with requests for several embeddings. */
 export function describePerItem(name: string, open: () => Promise<ItemDoor>): void {
@@ -244,6 +243,29 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect((await ask(['a', 'b'])).asked).to.deep.equal([['b']]);
       const records = await door.records(model, 4);
       expect(records.filter(({ cache_type: type }) => type === 'exact')).to.have.length(1);
+    });
+
+    it('give no half of an answer that broke off, and store none of it', async () => {
+      await ask(['a']);
+      const body = embeddingsFor({ model, input: ['b'] });
+      door.upstream.answer(dies(body.slice(0, 60), { 'content-length': body.length }));
+      const failed = await door.ask({ model, input: ['a', 'b'] }).catch(() => null);
+      expect(failed?.status).to.not.equal(200);
+      door.upstream.answer(embedder);
+      expect((await ask(['b', 'a'])).asked).to.deep.equal([['b']]);
+    });
+
+    it('share one call where identical requests come at once, and nothing is stored', async () => {
+      const body = { model, input: ['a', 'b'] };
+      const replies = await Promise.all([door.ask(body), door.ask(body), door.ask(body)]);
+      for (const { text } of replies) {
+        expect(vectors({ json: JSON.parse(text) as Embeddings })).to.deep.equal(
+          expected(['a', 'b']),
+        );
+      }
+      expect(
+        door.upstream.requests.filter((one) => questionIn(one).model === model),
+      ).to.have.length(1);
     });
 
     it('read an answer in a content coding, and put it together without one', async () => {

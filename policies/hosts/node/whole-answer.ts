@@ -47,11 +47,11 @@ class HeldAnswer implements CallWatcher {
     onHeaders(res, headPasses);
     this.#inner = { write: res.write, end: res.end };
     const { writeHead, flushHeaders } = res;
-    res.writeHead = ((...args: unknown[]) => {
+    res.writeHead = (...args: unknown[]) => {
       if (this.#isHeld) this.#head(args);
       else Reflect.apply(writeHead, res, args);
       return res;
-    }) as typeof res.writeHead;
+    };
     res.flushHeaders = () => {
       if (!this.#isHeld) Reflect.apply(flushHeaders, res, []);
     };
@@ -87,7 +87,7 @@ class HeldAnswer implements CallWatcher {
       this.#open(this.#chunks);
     }
     const then = args.at(-1);
-    if (typeof then === 'function') process.nextTick(then as () => void);
+    if (typeof then === 'function') process.nextTick(then);
     return true;
   }
 

@@ -1,8 +1,8 @@
+import type { LlmRequest } from '../../shared/exchange.ts';
 import type { InputList, ItemRules } from '../../shared/protocols/protocol.ts';
 import { type Later, RequestBody } from '../../shared/request-body.ts';
 import { nextTurn } from '../../shared/turns.ts';
 import { cacheKey, type KeyMaking, type KeyMaterial, withBody } from '../key.ts';
-import type { Lookup } from '../lookup.ts';
 
 /** One input of a request: its entry is that of the request which asks for it alone. */
 export interface Item {
@@ -28,7 +28,7 @@ const keysATurn = 100;
 
 /** The inputs of a request; null where it has no list of them. */
 export async function readItems(
-  { request, material }: Lookup,
+  { request, material }: { readonly request: LlmRequest; readonly material: KeyMaterial },
   maxRequestBytes: number,
   making: KeyMaking,
 ): Promise<Items | null> {

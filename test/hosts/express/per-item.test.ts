@@ -18,18 +18,21 @@ const parsed =
   (url: string): Handler =>
   async (req, res) => {
     const { authorization } = req.headers;
-    const answer = await fetch(`${url}${req.url}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...(authorization && { authorization }) },
-      body: JSON.stringify(req.body),
-    });
-    const {
-      'content-encoding': _,
-      'content-length': __,
-      ...headers
-    } = Object.fromEntries(answer.headers);
-    res.writeHead(answer.status, headers);
-    res.end(Buffer.from(await answer.arrayBuffer()));
+    try {
+      const answer = await fetch(`${url}${req.url}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...(authorization && { authorization }) },
+        body: JSON.stringify(req.body),
+      });
+      const body = Buffer.from(await answer.arrayBuffer());
+      const headers = Object.entries(Object.fromEntries(answer.headers)).filter(
+        ([name]) => !['content-encoding', 'content-length'].includes(name),
+      );
+      res.writeHead(answer.status, Object.fromEntries(headers));
+      res.end(body);
+    } catch {
+      res.writeHead(502).end();
+    }
   };
 
 const ways: Record<string, (express: Express) => [before: Handler[], handler: typeof streaming]> = {
