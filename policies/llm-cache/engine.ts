@@ -332,7 +332,8 @@ export class Engine {
     };
     const flight = this.#flight(asked, maxAttempts);
     flight.reader.whenRead((answer) => {
-      const isAnswer = answer.status === 200 && answer.fault === null;
+      const isAnswer =
+        answer.status === 200 && answer.cut !== 'aborted' && answer.cut !== 'client-left';
       // What does not fit is asked for as a whole the next time.
       if (isAnswer && part.whole(answer) === null) flights.markHitForMiss(key);
     });

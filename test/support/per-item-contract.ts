@@ -229,6 +229,18 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       }
     });
 
+    it('answer 502 in place of a part that cannot be read, and ask for all of it the next time', async () => {
+      await ask(['a']);
+      const part = embeddingsFor({ model, input: ['b'] });
+      door.upstream.answer(json(' '.repeat(9 * 1024 * 1024) + part));
+      const failed = await ask(['a', 'b']);
+      expect([failed.status, failed.asked]).to.deep.equal([502, [['b']]]);
+      expect(failed.json).to.have.nested.property('error.type', 'bad_gateway');
+      expect((await door.records(model, 2))[1]).to.include({ status: 502, total_tokens: null });
+      door.upstream.answer(embedder);
+      expect((await ask(['a', 'b'])).asked).to.deep.equal([['a', 'b']]);
+    });
+
     it('hand an error on as it came, and store what comes after it', async () => {
       await ask(['a']);
       const error = JSON.stringify({ error: { message: 'slow down' } });

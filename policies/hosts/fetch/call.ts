@@ -29,6 +29,10 @@ export class HandlerCall implements LeaderCall {
     this.#observer = flight ?? parts.unshared;
     if (flight === null) parts.exchange.answer = parts.unshared;
     else flight.leadBy(this);
+    flight?.reader.whenRead(() => {
+      const { unreadable } = forwarded;
+      if (unreadable !== null) parts.exchange.status = unreadable.status;
+    });
   }
 
   /** Rejects with what the handler throws, where no expired entry stands in for it. */
@@ -105,12 +109,15 @@ export class HandlerCall implements LeaderCall {
   async #completed(answer: Response): Promise<Response> {
     if (answer.status !== 200 || answer.body === null) return answer;
     const came = await read(answer.body, this.#parts.maxBehind);
-    const { whole } = this.#forwarded;
-    if (whole === null) return new Response(came, answer);
+    const { whole, unreadable } = this.#forwarded;
     const headers = new Headers(answer.headers);
     for (const name of ofItsBytes) headers.delete(name);
-    headers.set('Content-Length', String(whole.length));
-    return new Response(new Uint8Array(whole), { status: 200, headers });
+    const status = unreadable?.status ?? 200;
+    for (const [name, value] of Object.entries(unreadable?.headers ?? {})) headers.set(name, value);
+    const body = unreadable?.body ?? whole;
+    if (body === null) return new Response(came, answer);
+    headers.set('Content-Length', String(body.length));
+    return new Response(new Uint8Array(body), { status, headers });
   }
 
   #withoutBody(response: Response): Response {
@@ -211,28 +218,20 @@ function emptyBody(status: number, declared: number | null): ReadableStream<Uint
   return mayHaveBody && declared !== null && declared > 0 ? new Response('').body : null;
 }
 
-/** All of a body; one with more than `maxBytes` as a stream, as far as it was read and then the rest. */
+/** All of a body, of which no more than `maxBytes` are kept. */
 async function read(
   body: ReadableStream<Uint8Array>,
   maxBytes: number,
-): Promise<ReadableStream<Uint8Array>> {
-  const reader = body.getReader();
+): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  let isOver = false;
-  while (!isOver && size <= maxBytes) {
-    const { done, value } = await reader.read();
-    isOver = done;
-    if (value === undefined) continue;
-    chunks.push(value);
+  const reader = body.getReader();
+  for (;;) {
+    const { value } = await reader.read();
+    if (value === undefined) break;
     size += value.length;
+    if (size <= maxBytes) chunks.push(value);
+    else chunks.length = 0;
   }
-  return new ReadableStream<Uint8Array>({
-    async pull(client) {
-      const chunk = chunks.shift() ?? (isOver ? undefined : (await reader.read()).value);
-      if (chunk === undefined) client.close();
-      else client.enqueue(chunk);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  });
+  return new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
 }

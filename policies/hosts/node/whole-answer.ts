@@ -13,7 +13,7 @@ export interface WholeAnswerParts {
   readonly call: UpstreamCall;
   readonly flight: Flight;
   readonly faults: FaultLog;
-  /** A larger answer goes on as it comes. */
+  /** A larger answer is not read. */
   readonly maxBytes: number;
   /** The head is about to be written. */
   readonly headPasses: () => void;
@@ -24,11 +24,14 @@ const ofItsBytes = ['content-encoding', 'transfer-encoding', 'etag', 'content-md
 
 /**
  * Holds the answer to a part of a request back until it is there, and gives the client the answer to
- * all of it; one that does not fit goes on as it came.
+ * all of it. One that does not fit goes on as it came; one that could not be read does not.
  */
 export function completeAnswer(forwarded: ForwardedCall, parts: WholeAnswerParts): void {
   parts.call.watch(new HeldAnswer(forwarded, parts));
 }
+
+/** In place of the chunks of an answer that is not held any more. */
+const tooLarge = Buffer.alloc(0);
 
 class HeldAnswer implements CallWatcher {
   readonly #forwarded: ForwardedCall;
@@ -78,14 +81,10 @@ class HeldAnswer implements CallWatcher {
   }
 
   #write(args: readonly unknown[]): boolean {
-    const { call, res, flight, maxBytes } = this.#parts;
+    const { call, res } = this.#parts;
     call.keepAlive();
     if (!this.#isHeld) return Reflect.apply(this.#inner.write, res, args) as boolean;
     this.#hold(args);
-    if (this.#size > maxBytes) {
-      flight.abort('too-large');
-      this.#open(this.#chunks);
-    }
     const then = args.at(-1);
     if (typeof then === 'function') process.nextTick(then);
     return true;
@@ -107,11 +106,13 @@ class HeldAnswer implements CallWatcher {
     const { statusCode } = this.#parts.res;
     // Another handler answers in the place of an upstream that has broken off.
     if (statusCode !== this.#status) this.#chunks = [];
+    if (this.#chunks[0] === tooLarge) return;
     this.#status = statusCode;
     const text = typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8';
     if (typeof chunk === 'string') this.#chunks.push(Buffer.from(chunk, text));
     else if (chunk instanceof Uint8Array) this.#chunks.push(Buffer.from(chunk));
     this.#size = this.#chunks.reduce((sum, { length }) => sum + length, 0);
+    if (this.#size > this.#parts.maxBytes) this.#chunks = [tooLarge];
   }
 
   /** The whole answer or, where there is none, what came. */
@@ -119,7 +120,12 @@ class HeldAnswer implements CallWatcher {
     const { res, faults } = this.#parts;
     try {
       this.#read();
-      const { whole } = this.#forwarded;
+      const { unreadable } = this.#forwarded;
+      if (unreadable !== null) {
+        res.statusCode = unreadable.status;
+        for (const name in unreadable.headers) res.setHeader(name, unreadable.headers[name] ?? '');
+      }
+      const whole = unreadable?.body ?? this.#forwarded.whole;
       if (whole === null) return this.#chunks;
       for (const name of ofItsBytes) res.removeHeader(name);
       res.setHeader('Content-Length', whole.length);
@@ -133,9 +139,10 @@ class HeldAnswer implements CallWatcher {
   #read(): void {
     const { res, flight, maxBytes } = this.#parts;
     const header = (name: string) => headerText(res, name);
+    flight.head(res.statusCode, header);
+    if (this.#chunks[0] === tooLarge) return flight.abort('too-large');
     const bytes = Buffer.concat(this.#chunks);
     const decoded = decodeNow(header('content-encoding') ?? '', bytes, maxBytes);
-    flight.head(res.statusCode, header);
     if (decoded === null) return flight.abort('encoding');
     flight.chunk(new Uint8Array(decoded));
     flight.end();

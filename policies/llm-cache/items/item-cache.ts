@@ -22,6 +22,8 @@ export type FoundItems =
 
 /** An answer is as large as those that are stored, or by so much larger. */
 const margin = 1.5;
+/** What a vector takes of which nothing is known: 3,072 numbers. */
+const unknownBytes = 64 * 1024;
 
 /** Requests for several embeddings, answered input by input. */
 export class ItemCache {
@@ -50,7 +52,7 @@ export class ItemCache {
     const bytes = this.#bytesOf(items, stored);
     // What is larger could not be read whole, to be put together.
     if (bytes > this.#parts.settings.maxResponseBytes) return null;
-    if (!this.#hold(lookup, bytes)) return { kind: 'no-room' };
+    if (!this.#hold(lookup, bytes)) return stored.size === 0 ? null : { kind: 'no-room' };
     for (const item of new Set(items.asked)) {
       const found = stored.get(item.key);
       if (found !== undefined) store.used(item.key, found.entry);
@@ -64,7 +66,7 @@ export class ItemCache {
     const sizes = asked.map(({ key }) => stored.get(key)?.entry.body.length ?? 0);
     const known = sizes.reduce((sum, size) => sum + size, 0);
     const count = sizes.filter((size) => size > 0).length;
-    return count === 0 ? 0 : Math.ceil((known / count) * asked.length * margin);
+    return Math.ceil((count === 0 ? unknownBytes : (known / count) * margin) * asked.length);
   }
 
   /** What is stored, what comes, and what is made of them. */
