@@ -10,12 +10,43 @@ const limitProperties = {
   },
 } as const;
 
+const encryptionKeys = {
+  type: 'array',
+  items: {
+    type: 'string',
+    pattern: '^[A-Za-z0-9+/]{43}=$',
+    description: 'a key of 32 bytes in base64, as `openssl rand -base64 32` makes one',
+  },
+  default: [],
+} as const;
+
+const persistProperties = {
+  path: {
+    type: 'string',
+    minLength: 1,
+    description:
+      "the file that keeps the entries over a restart; a relative path starts at the gateway's working directory",
+  },
+  everySeconds: {
+    type: 'integer',
+    minimum: 1,
+    default: 300,
+    description: 'seconds between two times that it is written, beside the end of the process',
+  },
+} as const;
+
 const memoryProperties = {
   maxBytes: {
     type: 'integer',
     minimum: 1024,
     default: 268435456,
     description: 'what all entries together may take, in bytes; the least recently used go first',
+  },
+  persist: closed(persistProperties, { required: ['path'] }),
+  encryptionKeys: {
+    ...encryptionKeys,
+    description:
+      'keys of 32 bytes in base64: the first encrypts what is written to `persist.path` and exported, all decrypt; without any it is as it is, and signed with `scopeSecret`',
   },
 } as const;
 
@@ -38,13 +69,7 @@ const redisProperties = {
     description: 'how long a command may take, in milliseconds; past it the cache goes on without',
   },
   encryptionKeys: {
-    type: 'array',
-    items: {
-      type: 'string',
-      pattern: '^[A-Za-z0-9+/]{43}=$',
-      description: 'a key of 32 bytes in base64, as `openssl rand -base64 32` makes one',
-    },
-    default: [],
+    ...encryptionKeys,
     description:
       'keys of 32 bytes in base64: the first encrypts what is stored, all decrypt; without any, entries are stored as they are',
   },
@@ -281,7 +306,11 @@ export const pluginSchema = {
   ...closed(properties, { allowed: ['package'] }),
 } as const;
 
-export type MemorySettings = { readonly type: 'memory' } & SettingsOf<typeof memoryProperties>;
+export type MemorySettings = {
+  readonly type: 'memory';
+  readonly persist?: SettingsOf<typeof persistProperties, 'path'>;
+  readonly encryptionKeys?: readonly string[];
+} & SettingsOf<Pick<typeof memoryProperties, 'maxBytes'>>;
 export type RedisSettings = { readonly type: 'redis' } & SettingsOf<typeof redisProperties>;
 export type TieredSettings = { readonly type: 'tiered' } & SettingsOf<
   typeof tieredProperties,

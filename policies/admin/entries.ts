@@ -10,7 +10,7 @@ import { AdminError, type AdminRequest, readFlag, readQuery } from './http.ts';
 /** Every store that has entries of its own, by name. */
 export type Holders = readonly (readonly [name: string, store: Store])[];
 
-const filterNames = ['namespace', 'model', 'consumer'] as const;
+export const filterNames = ['namespace', 'model', 'consumer'] as const;
 const defaultLimit = 50;
 const maxLimit = 500;
 /** How long a search for the largest or most used goes on. */
@@ -79,7 +79,7 @@ export async function purgeEntries(req: AdminRequest, all: Holders): Promise<obj
   return { matched, deleted: isDry ? 0 : matched };
 }
 
-function chosen(holders: Holders, name: string | undefined): Holders {
+export function chosen(holders: Holders, name: string | undefined): Holders {
   if (name === undefined) return holders;
   const found = holders.filter(([one]) => one === name);
   if (found.length > 0) return found;
@@ -87,7 +87,7 @@ function chosen(holders: Holders, name: string | undefined): Holders {
   throw new AdminError(400, `"store" must be one of ${names}`);
 }
 
-function readFilter(query: Readonly<Record<string, string | undefined>>): EntryFilter {
+export function readFilter(query: Readonly<Record<string, string | undefined>>): EntryFilter {
   const found = filterNames.flatMap((name) => {
     const value = query[name];
     if (value === '') throw new AdminError(400, `"${name}" is empty`);

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import process from 'node:process';
 import type { CacheStats } from '../llm-cache/stats.ts';
+import type { Seal } from '../llm-cache/stores/seal.ts';
 import type { StoreStats } from '../llm-cache/stores/store.ts';
 import type { Ledger } from '../llm-usage/ledger.ts';
 import type { SinkStats } from '../llm-usage/sinks/sink.ts';
@@ -20,6 +21,7 @@ import {
 } from './http.ts';
 import { sendPage } from './page.ts';
 import { readQuestion } from './simulated-body.ts';
+import { exportEntries, importEntries } from './transfer.ts';
 import { showUsage } from './usage.ts';
 
 /** What the routes show and steer, as it stands when somebody asks. */
@@ -27,6 +29,8 @@ export interface AdminServices {
   readonly stats: CacheStats;
   readonly stores: Readonly<Record<string, StoreStats>>;
   readonly holders: Holders;
+  /** What the entries of a store are exported and imported under. */
+  readonly sealOf: (store: string) => Seal;
   readonly sinks: Readonly<Record<string, SinkStats>>;
   /** Requests that read along with another at the moment. */
   readonly joiners: number;
@@ -111,6 +115,14 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
     app.delete(
       `${root}/entries/:key`,
       json((req, { holders }) => deleteEntry(req, holders)),
+    );
+    app.get(
+      `${root}/export`,
+      guarded((req, res) => exportEntries(req, res, current())),
+    );
+    app.post(
+      `${root}/import`,
+      json((req, services) => importEntries(req, services, Date.now())),
     );
     app.post(
       `${root}/explain`,

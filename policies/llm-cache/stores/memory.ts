@@ -104,6 +104,11 @@ export class MemoryStore implements Store {
     return entry;
   }
 
+  async peek(key: string): Promise<CachedResponse | undefined> {
+    const slot = this.#find(key);
+    return slot !== undefined && slot.expiresAt > this.#now() ? entryIn(slot) : undefined;
+  }
+
   async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {
     if (this.#purges.covers(key, entry, askedAt)) return true;
     const before = this.#find(key);

@@ -73,6 +73,10 @@ export interface Store {
    * Throws on a failure.
    */
   getNow?(key: string): CachedResponse | undefined | null;
+  /** The entry, where looking at it is not to count as a use; without it `get` does. */
+  peek?(key: string): Promise<CachedResponse | undefined>;
+  /** Resolves when what was set has arrived, of a store that does not wait for it. */
+  flushed?(): Promise<void>;
   /**
    * Keeps the entry until its `expiresAt`, unless it has been thrown out, or replaced by one that is
    * newer, since it was asked for: `askedAt`, by `performance.now()`, which no clock that is set

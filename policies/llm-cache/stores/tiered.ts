@@ -69,6 +69,15 @@ export class TieredStore implements Store {
     });
   }
 
+  /** Nothing comes near for being looked at. */
+  peek(key: string): Promise<CachedResponse | undefined> {
+    return this.#options.far.get(key);
+  }
+
+  flushed(): Promise<void> {
+    return this.#options.far.flushed();
+  }
+
   async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {
     const purges = this.#purges;
     const isFar = await this.#options.far.set(key, entry, askedAt);
