@@ -17,7 +17,6 @@ const encryptionKeys = {
     pattern: '^[A-Za-z0-9+/]{43}=$',
     description: 'a key of 32 bytes in base64, as `openssl rand -base64 32` makes one',
   },
-  default: [],
 } as const;
 
 const persistProperties = {
@@ -70,6 +69,7 @@ const redisProperties = {
   },
   encryptionKeys: {
     ...encryptionKeys,
+    default: [],
     description:
       'keys of 32 bytes in base64: the first encrypts what is stored, all decrypt; without any, entries are stored as they are',
   },

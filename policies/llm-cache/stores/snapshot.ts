@@ -71,7 +71,7 @@ async function* entriesIn(bytes: ByteReader, seal: Seal): AsyncGenerator<StoredE
     const lengths = await bytes.take(lengthsBytes);
     if (lengths === null) throw damaged(count);
     const [keyLength, wrappedLength] = [lengths.readUInt32BE(0), lengths.readUInt32BE(4)];
-    if (keyLength === noLength) {
+    if (keyLength === noLength && wrappedLength === noLength) {
       const end = await bytes.take(proofBytes);
       if (end === null || !isEnd(end, seal, count)) throw damaged(count);
       return;

@@ -10,6 +10,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import type { CachedResponse } from '../../../policies/llm-cache/entry.ts';
 import { Encryption } from '../../../policies/llm-cache/stores/encryption.ts';
 import { MemoryStore } from '../../../policies/llm-cache/stores/memory.ts';
 import { PersistentStore } from '../../../policies/llm-cache/stores/persistent.ts';
@@ -20,14 +21,7 @@ import { makeEntry } from '../../support/entry.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const signed = new Signature('a secret');
-const day = 86_400_000;
-const fresh = (more: object = {}) =>
-  makeEntry({
-    storedAt: Date.now(),
-    freshUntil: Date.now() + day,
-    expiresAt: Date.now() + day,
-    ...more,
-  });
+const fresh = (more: Partial<CachedResponse> = {}) => makeEntry(Date.now(), more);
 
 describe('The file of a store', () => {
   let dir: string;
@@ -95,12 +89,12 @@ describe('The file of a store', () => {
     const keyed = new Encryption([Buffer.alloc(32, 7).toString('base64')]);
     const first = start(keyed);
     await first.file.loaded;
-    await first.store.set('the key', fresh({ body: new TextEncoder().encode('the answer') }));
+    await first.store.set('key', fresh({ body: new TextEncoder().encode('the answer') }));
     await first.store.save();
     expect(readFileSync(path).includes('the answer')).to.equal(false);
     const second = start(keyed);
     await second.file.loaded;
-    expect(await second.store.get('the key')).to.not.equal(undefined);
+    expect(await second.store.get('key')).to.not.equal(undefined);
   });
 
   it('has nothing of what has expired, and gives up nothing that is newer', async () => {

@@ -19,7 +19,10 @@ const encrypted = new Encryption([keyOf(1)]);
 
 const stored: readonly StoredEntry[] = [0, 1, 2].map((at) => ({
   key: `openai:anonymous:key-${at}`,
-  entry: makeEntry({ body: new TextEncoder().encode(`the answer number ${at}`), model: `m${at}` }),
+  entry: makeEntry(0, {
+    body: new TextEncoder().encode(`the answer number ${at}`),
+    model: `m${at}`,
+  }),
 }));
 
 async function* each<T>(items: Iterable<T>): AsyncGenerator<T> {
