@@ -93,7 +93,7 @@ export function hostConfiguration(
   checkStores(settings, null, where);
   checkUsage(settings, where);
   prepareFiles(settings, where);
-  const [persistent] = Object.entries(settings.stores).filter(
+  const persistent = Object.entries(settings.stores).find(
     ([, store]) => store.type === 'memory' && store.persist !== undefined,
   );
   if (settings.scopeSecret === undefined && persistent !== undefined) {

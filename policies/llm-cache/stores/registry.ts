@@ -213,9 +213,10 @@ export class StoreRegistry {
 
   /** Writes what is kept in files, where it has changed. */
   async save(): Promise<void> {
-    const kept = [...this.#kept.values()].filter(({ wanted }) => wanted);
+    const wanted = [...this.#kept.values()].filter(({ wanted: isWanted }) => isWanted);
+    const stores = wanted.map(({ store }) => store);
     await Promise.all(
-      kept.map(({ store }) => (store instanceof PersistentStore ? store.save() : undefined)),
+      stores.filter((store) => store instanceof PersistentStore).map((store) => store.save()),
     );
   }
 
