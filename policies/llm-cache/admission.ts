@@ -106,7 +106,8 @@ export class Admission {
       );
       if (stored === null) break;
     }
-    if (this.#parts.store.relay === undefined) return { entry, outcome: unstored(answer) };
+    const isLookedFor = this.#parts.store.relay !== undefined && !items.isPart;
+    if (!isLookedFor) return { entry, outcome: unstored(answer) };
     return this.#admitEntry(lookup, entry, answer, askedAt);
   }
 

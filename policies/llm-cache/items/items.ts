@@ -19,6 +19,8 @@ export interface Items {
   readonly rules: ItemRules;
   readonly list: InputList;
   readonly asked: readonly Item[];
+  /** These are not all inputs of the request. */
+  readonly isPart: boolean;
 }
 
 /** A larger body is asked for as it is: it is taken apart at once. */
@@ -52,7 +54,7 @@ export async function readItems(
     }
     asked.push(item);
   }
-  return { rules, list, asked };
+  return { rules, list, asked, isPart: false };
 }
 
 export function weightsOf(items: readonly Item[]): readonly number[] {

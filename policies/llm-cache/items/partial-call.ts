@@ -27,7 +27,7 @@ export class PartialCall {
     const asked = [...new Set(all.asked)].filter(({ key }) => !stored.has(key));
     this.#all = all;
     this.#stored = stored;
-    this.items = { ...all, asked };
+    this.items = { ...all, asked, isPart: true };
     this.body = all.list.some(asked.map(({ at }) => at));
   }
 
