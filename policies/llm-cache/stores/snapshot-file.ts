@@ -84,13 +84,14 @@ export class SnapshotFile {
 
   /** Leaves the file to another store, with all that there is to write. */
   async handOver(): Promise<void> {
-    await this.saveLast();
+    await this.save();
     this.#isHandedOver = true;
   }
 
   /** Takes it back. */
   takeBack(): void {
     this.#isHandedOver = false;
+    this.#written = '';
   }
 
   /** Neither reads nor writes any more. */
