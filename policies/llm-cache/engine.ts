@@ -122,9 +122,8 @@ export class Engine {
     if (known === 'gone') return { kind: 'gone' };
     if ('aside' in known) return aside(known.aside);
     const { request, tally, controls, way } = asked;
-    const consumer = consumerId(request.identity, this.#parts.digest);
     const { facts, key, material } = known;
-    const lookup: Lookup = { request, consumer, tally, controls, facts, key, material };
+    const lookup: Lookup = { request, tally, controls, facts, key, material };
     if (way !== null) return this.#alone(lookup, way);
     const always = freshAlways(controls);
     if (always !== null) return this.#alone(lookup, clientsWay(always));
@@ -299,9 +298,9 @@ export class Engine {
     return { ...way, key: lookup.key, flight, settled };
   }
 
-  #admitted(lookup: Lookup, { reader, startedAt }: Flight): Promise<Admitted> {
+  #admitted(lookup: Lookup, flight: Flight): Promise<Admitted> {
     return new Promise((resolve) => {
-      reader.whenRead((answer) => resolve(this.#admission.admit(lookup, answer, startedAt)));
+      flight.reader.whenRead((answer) => resolve(this.#admission.admit(lookup, answer, flight)));
     });
   }
 
@@ -314,7 +313,15 @@ export class Engine {
     const reader = new AnswerReader(request.protocol, { keep: true, maxBytes, budget, reserve });
     const finishAlone = settings.finishOnDisconnect;
     const startedAt = performance.now();
-    return new Flight({ startedAt, reader, attempt, maxBytes: mayBeBehind(maxBytes), finishAlone });
+    const consumer = consumerId(request.identity, this.#parts.digest);
+    return new Flight({
+      startedAt,
+      consumer,
+      reader,
+      attempt,
+      maxBytes: mayBeBehind(maxBytes),
+      finishAlone,
+    });
   }
 }
 
