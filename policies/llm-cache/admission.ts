@@ -6,6 +6,7 @@ import { formatOf } from '../shared/format.ts';
 import { nextTurn } from '../shared/turns.ts';
 import type { CachedResponse } from './entry.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import type { Flight } from './flight.ts';
 import { itemEntries } from './items/item-entries.ts';
 import type { Items } from './items/items.ts';
 import type { Lookup } from './lookup.ts';
@@ -35,6 +36,8 @@ export interface Admitted {
   readonly outcome: CallOutcome;
 }
 
+type Call = Pick<Flight, 'startedAt' | 'consumer'>;
+
 /** Decides which answers may be stored, and stores them. */
 export class Admission {
   readonly #parts: AdmissionParts;
@@ -43,21 +46,21 @@ export class Admission {
     this.#parts = parts;
   }
 
-  /** Stores an answer, to a call that began at `askedAt`, where it may be stored. Never rejects. */
-  async admit(lookup: Lookup, answer: Answer, askedAt: number): Promise<Admitted> {
+  /** Stores the answer to a call where it may be stored. Never rejects. */
+  async admit(lookup: Lookup, answer: Answer, call: Call): Promise<Admitted> {
     const { request, tally } = lookup;
     const reason = refusalOf(answer, request.protocol, lookup.facts);
     if (reason !== null || answer.body === null) {
       tally.countNotStored(reason ?? 'no-body');
       return { entry: null, outcome: unstored(answer) };
     }
-    if (lookup.items !== null) return this.#admitItems(lookup, lookup.items, answer, askedAt);
-    const entry = await this.#entry(lookup, answer, answer.body);
+    if (lookup.items !== null) return this.#admitItems(lookup, lookup.items, answer, call);
+    const entry = await this.#entry(lookup, call, answer, answer.body);
     if (entry.freshUntil <= entry.storedAt) {
       tally.countNotStored('expired');
       return { entry: null, outcome: unstored(answer) };
     }
-    return this.#admitEntry(lookup, entry, answer, askedAt);
+    return this.#admitEntry(lookup, entry, answer, call.startedAt);
   }
 
   async #admitEntry(
@@ -83,14 +86,10 @@ export class Admission {
    * Stores the answer input by input. Requests that have joined get the whole, which is stored only
    * where other gateways look for it.
    */
-  async #admitItems(
-    lookup: Lookup,
-    items: Items,
-    answer: Answer,
-    askedAt: number,
-  ): Promise<Admitted> {
+  async #admitItems(lookup: Lookup, items: Items, answer: Answer, call: Call): Promise<Admitted> {
+    const askedAt = call.startedAt;
     const body = answer.body ?? new Uint8Array();
-    const entry = await this.#entry(lookup, answer, body);
+    const entry = await this.#entry(lookup, call, answer, body);
     const entries = await itemEntries(items, entry, this.#parts.digest);
     if (entries === null) {
       lookup.tally.countNotStored('incomplete');
@@ -121,7 +120,12 @@ export class Admission {
     }
   }
 
-  async #entry(lookup: Lookup, answer: Answer, body: Uint8Array): Promise<CachedResponse> {
+  async #entry(
+    lookup: Lookup,
+    { consumer }: Call,
+    answer: Answer,
+    body: Uint8Array,
+  ): Promise<CachedResponse> {
     const { settings, digest } = this.#parts;
     const { controls, request } = lookup;
     const ttl = controls.ttl === null ? settings.ttl : Math.min(controls.ttl, settings.maxTtl);
@@ -132,7 +136,7 @@ export class Admission {
       protocol: request.protocol.name,
       model: answer.model,
       requestedModel: lookup.facts.model,
-      consumer: lookup.consumer,
+      consumer,
       stream: lookup.material.isStream,
       responseId: answer.id,
       usage: answer.usage,

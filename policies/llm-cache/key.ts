@@ -55,7 +55,8 @@ export function keyMaterial(
   scope: string,
   making: KeyMaking,
 ): KeyMaterial {
-  const { isStream } = asked;
+  const { isStream, namespace: added } = asked;
+  const vary = varyingHeaders(request, isStream, making);
   const named = {
     namespace: making.settings.namespace ?? request.apiEndpoint ?? 'default',
     scope,
@@ -63,7 +64,8 @@ export function keyMaterial(
     path: request.path,
     query: request.query,
     forwardedUrl: request.forwardedUrl,
-    vary: varyingHeaders(request, isStream, making),
+    vary:
+      added === null ? vary : [...vary, ['x-cache-namespace', making.digest.hmac(added)] as const],
     isStream,
   };
   return new Material(named, asked.body, making);
@@ -82,6 +84,8 @@ export function withBody(
 export interface AskedBody {
   readonly body: Pick<RequestBody, 'id' | 'content'>;
   readonly isStream: boolean;
+  /** What the client adds to its keys; null for nothing. */
+  readonly namespace: string | null;
 }
 
 class Material implements KeyMaterial {

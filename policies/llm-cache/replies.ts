@@ -1,6 +1,6 @@
 import type { Protocol } from '../shared/protocols/protocol.ts';
 import { cacheStatus, staleStatus } from './cache-status.ts';
-import type { Following, Hit, Joined, Unavailable } from './decision.ts';
+import type { Following, Forward, Hit, Joined, Unavailable } from './decision.ts';
 import type { CachedResponse } from './entry.ts';
 
 type Headers = Readonly<Record<string, string>>;
@@ -55,6 +55,11 @@ export function unreadableReply(protocol: Protocol): Reply {
   const message = 'The answer to a part of this request could not be read; please ask again.';
   const body = errorBody(protocol.provider, message, 'bad_gateway', 'unreadable_part');
   return { status: 502, headers: { 'Content-Type': 'application/json' }, body: encoded(body) };
+}
+
+/** `X-Cache` of an answer that the cache has not given: whether it has looked for one. */
+export function forwardedMark({ kind }: Pick<Forward, 'kind'>): 'MISS' | 'BYPASS' {
+  return kind === 'miss' || kind === 'stale' ? 'MISS' : 'BYPASS';
 }
 
 /** 504 in the protocol's own shape of an error. */

@@ -66,7 +66,7 @@ export class Recorder {
     const endedAt = arrival.startedAt + performance.now() - arrival.startedRunning;
     const over = { ...arrival, read, endedAt, status };
     const take = (facts: AnswerFacts | null) => {
-      this.#parts.defer(() => void this.#take(exchange, over, facts).then(then));
+      this.#parts.defer(() => this.#take(exchange, over, facts, then));
     };
     const { answer } = exchange;
     if (answer === null || !isPending(answer)) return take(answer);
@@ -80,20 +80,29 @@ export class Recorder {
     this.#parts.pending?.(pending);
   }
 
-  /** Never rejects. */
-  async #take(exchange: Exchange, over: Over, facts: AnswerFacts | null): Promise<void> {
+  #take(exchange: Exchange, over: Over, facts: AnswerFacts | null, then: () => void): void {
+    let taken: void | Promise<void> = undefined;
     try {
       const { cacheType, saved } = exchange;
       const record = this.#recordOf(exchange, over, { facts, cacheType });
       this.#trace(record, exchange, over);
-      await this.#parts.record(record);
-      if (saved === null) return;
-      // What the provider was not asked for, since it was stored.
-      const rest = { facts: saved, cacheType: 'exact' } as const;
-      await this.#parts.record(this.#recordOf(exchange, over, rest));
+      taken = this.#parts.record(record);
+      if (saved !== null) {
+        // What the provider was not asked for, since it was stored.
+        const rest = this.#recordOf(exchange, over, { facts: saved, cacheType: 'exact' });
+        taken = Promise.all([taken, this.#parts.record(rest)]).then(() => {});
+      }
     } catch (error) {
-      this.#parts.faults.report('llm-usage: a request could not be recorded', error);
+      this.#failed(error);
     }
+    if (taken === undefined) return then();
+    void Promise.resolve(taken)
+      .catch((error: unknown) => this.#failed(error))
+      .then(then);
+  }
+
+  #failed(error: unknown): void {
+    this.#parts.faults.report('llm-usage: a request could not be recorded', error);
   }
 
   /** An SDK that fails costs its span, and no record. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { BodyReason } from '../../shared/exchange.ts';
-import type { RequestBody } from '../../shared/request-body.ts';
+import type { Later, RequestBody } from '../../shared/request-body.ts';
 import { applicationIdentity, type Identity } from '../../shared/identity/identity.ts';
 import type { AppRequest } from '../node/app-request.ts';
 import type { Bounds, HeldBody } from '../node/body.ts';
@@ -59,7 +59,7 @@ class ExpressExchange extends NodeExchange {
     return this.#req.body;
   }
 
-  read(bounds: Bounds): Promise<HeldBody | BodyReason> {
+  read(bounds: Bounds): Later<HeldBody | BodyReason> {
     return rereadBody(this.#req, this.#res, bounds);
   }
 

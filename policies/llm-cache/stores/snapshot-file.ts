@@ -47,11 +47,13 @@ export class SnapshotFile {
   /** Another store has the file. */
   #isHandedOver = false;
   /** What tells whether the entries have changed since they were written. */
-  #written = '';
+  #written: string;
 
   constructor(options: SnapshotFileOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
+    // There is nothing to write as long as nothing is stored.
+    this.#written = this.#state();
     this.#work = this.#load();
     this.#timer = setInterval(() => void this.save(), options.everySeconds * 1000).unref();
   }
@@ -114,6 +116,8 @@ export class SnapshotFile {
         await store.set(key, entry, this.#begunAt);
         count++;
       }
+      // Others may have been stored meanwhile.
+      if (store.stats().entries === count) this.#written = this.#state();
       log.info(`llm-cache: store "${name}" has read ${count} entries from ${path}`);
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return;
@@ -125,7 +129,6 @@ export class SnapshotFile {
       );
     } finally {
       this.#isLoading = false;
-      this.#written = this.#state();
     }
   }
 
