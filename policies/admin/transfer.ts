@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { entriesOf, type StoredEntry } from '../llm-cache/stores/entries-of.ts';
+import { entriesOf } from '../llm-cache/stores/entries-of.ts';
 import type { Seal } from '../llm-cache/stores/seal.ts';
 import { readSnapshot, SnapshotFault, writeSnapshot } from '../llm-cache/stores/snapshot.ts';
-import type { Store } from '../llm-cache/stores/store.ts';
+import type { Store, StoredEntry } from '../llm-cache/stores/store.ts';
 import { chosen, filterNames, type Holders, readFilter } from './entries.ts';
 import { AdminError, type AdminRequest, readQuery, refuseForms, sendHead } from './http.ts';
 

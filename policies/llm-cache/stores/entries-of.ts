@@ -1,19 +1,14 @@
-import type { CachedResponse } from '../entry.ts';
-import type { EntryFilter, Store } from './store.ts';
-
-export interface StoredEntry {
-  readonly key: string;
-  readonly entry: CachedResponse;
-}
+import type { EntryFilter, Store, StoredEntry } from './store.ts';
 
 /** How many entries are asked for at once. */
-const pageSize = 1000;
+const pageSize = 200;
 
-/** The entries of a store that match, one after the other. None of them counts as used. */
-export async function* entriesOf(
-  store: Store,
-  filter: EntryFilter = {},
-): AsyncGenerator<StoredEntry, void> {
+/** The entries of a store that match, one after the other. */
+export function entriesOf(store: Store, filter: EntryFilter = {}): AsyncIterable<StoredEntry> {
+  return store.entries?.(filter) ?? byPages(store, filter);
+}
+
+async function* byPages(store: Store, filter: EntryFilter): AsyncGenerator<StoredEntry, void> {
   let cursor: string | null = null;
   do {
     const page: Awaited<ReturnType<Store['list']>> = await store.list(filter, {
@@ -21,7 +16,7 @@ export async function* entriesOf(
       cursor,
     });
     for (const { key } of page.entries) {
-      const entry = await (store.peek === undefined ? store.get(key) : store.peek(key));
+      const entry = await store.get(key);
       if (entry !== undefined) yield { key, entry };
     }
     ({ cursor } = page);

@@ -8,6 +8,7 @@ import {
   type Page,
   type PageRequest,
   type Store,
+  type StoredEntry,
   type StoreStats,
   UnknownCursor,
 } from './store.ts';
@@ -104,11 +105,6 @@ export class MemoryStore implements Store {
     return entry;
   }
 
-  async peek(key: string): Promise<CachedResponse | undefined> {
-    const slot = this.#find(key);
-    return slot !== undefined && slot.expiresAt > this.#now() ? entryIn(slot) : undefined;
-  }
-
   async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {
     if (this.#purges.covers(key, entry, askedAt)) return true;
     const before = this.#find(key);
@@ -203,6 +199,18 @@ export class MemoryStore implements Store {
       }
     }
     return { entries, cursor: null };
+  }
+
+  async *entries(filter: EntryFilter): AsyncGenerator<StoredEntry, void> {
+    const matches = matcher(filter, '');
+    let looked = 0;
+    for (const slot of this.#each()) {
+      if (slot.expiresAt > this.#now() && matches(slot)) {
+        const entry = decodeEntry(slot.encoded);
+        if (entry !== undefined) yield { key: keyIn(slot.name), entry };
+      }
+      if (++looked % lookStep === 0) await othersRan();
+    }
   }
 
   async look(key: string): Promise<ListedEntry | undefined> {

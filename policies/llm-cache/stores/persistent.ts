@@ -1,6 +1,15 @@
 import type { CachedResponse } from '../entry.ts';
+import { entriesOf } from './entries-of.ts';
 import type { SnapshotFile } from './snapshot-file.ts';
-import type { EntryFilter, ListedEntry, Page, PageRequest, Store, StoreStats } from './store.ts';
+import type {
+  EntryFilter,
+  ListedEntry,
+  Page,
+  PageRequest,
+  Store,
+  StoredEntry,
+  StoreStats,
+} from './store.ts';
 
 /** A store in this process, whose entries are also in a file. */
 export class PersistentStore implements Store {
@@ -20,8 +29,8 @@ export class PersistentStore implements Store {
     return this.#store.getNow?.(key) ?? null;
   }
 
-  peek(key: string): Promise<CachedResponse | undefined> {
-    return this.#store.peek?.(key) ?? this.#store.get(key);
+  entries(filter: EntryFilter): AsyncIterable<StoredEntry> {
+    return entriesOf(this.#store, filter);
   }
 
   set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean> {

@@ -8,6 +8,7 @@ import { canonicalMembers } from '../../shared/json/json-scan.ts';
 import { SharedBodies } from '../../shared/bytes/shared-bodies.ts';
 import { joinMembers } from '../key.ts';
 import { Encryption } from './encryption.ts';
+import { entriesOf } from './entries-of.ts';
 import { MemoryStore } from './memory.ts';
 import { RedisConnection } from '../../shared/redis/connection.ts';
 import { PersistentStore } from './persistent.ts';
@@ -15,7 +16,7 @@ import { RedisStore } from './redis.ts';
 import type { Seal } from './seal.ts';
 import { Signature } from './signature.ts';
 import { SnapshotFile } from './snapshot-file.ts';
-import type { Store, StoreStats } from './store.ts';
+import type { EntryFilter, Store, StoreStats } from './store.ts';
 import { TieredStore } from './tiered.ts';
 
 interface Kept {
@@ -268,8 +269,8 @@ export class StoreRegistry {
       delete: (key) => used().delete(key),
       purge: (filter, dryRun) => used().purge(filter, dryRun),
       list: (filter, page) => used().list(filter, page),
-      ...(store.peek !== undefined && {
-        peek: (key: string) => used().peek?.(key) ?? store.get(key),
+      ...(store.entries !== undefined && {
+        entries: (filter: EntryFilter) => entriesOf(used(), filter),
       }),
       ...(store.flushed !== undefined && { flushed: async () => store.flushed?.() }),
       look: (key) => used().look(key),

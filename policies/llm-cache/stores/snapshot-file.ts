@@ -47,13 +47,11 @@ export class SnapshotFile {
   /** Another store has the file. */
   #isHandedOver = false;
   /** What tells whether the entries have changed since they were written. */
-  #written: string;
+  #written: string | null = null;
 
   constructor(options: SnapshotFileOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    // There is nothing to write as long as nothing is stored.
-    this.#written = this.#state();
     this.#work = this.#load();
     this.#timer = setInterval(() => void this.save(), options.everySeconds * 1000).unref();
   }
@@ -135,7 +133,8 @@ export class SnapshotFile {
   async #save(): Promise<void> {
     const { name, store, path, seal, log } = this.#options;
     const state = this.#state();
-    if (this.#isStopped || this.#isHandedOver || state === this.#written) return;
+    const isNothing = this.#written === null && store.stats().entries === 0;
+    if (this.#isStopped || this.#isHandedOver || isNothing || state === this.#written) return;
     const draft = `${path}.${process.pid}.tmp`;
     try {
       const file = await open(draft, 'w', 0o600);

@@ -1,7 +1,7 @@
-import { encodeHead } from '../entry.ts';
-import { Envelope, headEnd, isOtherVersion, maxHeadBytes } from './envelope.ts';
-import type { StoredEntry } from './entries-of.ts';
+import { nextTurn } from '../../shared/turns.ts';
+import { Envelope, headEnd, isOtherVersion } from './envelope.ts';
 import { proofBytes, type Seal } from './seal.ts';
+import type { StoredEntry } from './store.ts';
 
 // Layout: "LLMCSNAP", version (1 byte), proof of the beginning (32); for each entry the lengths of
 // its key and of its envelope (4 bytes each, big endian), the key (UTF-8), the envelope; at the end
@@ -16,8 +16,9 @@ const nothing = new Uint8Array();
 const maxKeyBytes = 8 * 1024;
 /** A larger entry is not in a snapshot. */
 const maxEnvelopeBytes = 128 * 1024 * 1024;
-/** So much is given at once. */
+/** So much is given at once, and so long one turn of the event loop may take. */
 const pieceBytes = 64 * 1024;
+const turnMs = 3;
 
 /** Why a file or a body is not read, or no further. */
 export class SnapshotFault extends Error {
@@ -34,18 +35,24 @@ export async function* writeSnapshot(
   let waiting: Uint8Array[] = [beginOf(seal)];
   let size = 0;
   let count = 0;
+  let turnAt = performance.now();
   for await (const { key, entry } of entries) {
     const name = Buffer.from(key);
-    if (name.length > maxKeyBytes || encodeHead(entry).length > maxHeadBytes) continue;
     const wrapped = envelope.wrap(key, entry);
-    if (wrapped.length > maxEnvelopeBytes) continue;
+    if (name.length > maxKeyBytes || wrapped.length > maxEnvelopeBytes) continue;
+    // A head that is too long.
+    if (headEnd(wrapped) === undefined) continue;
     waiting.push(lengthsOf(name.length, wrapped.length), name, wrapped);
     size += name.length + wrapped.length;
     count++;
-    if (size < pieceBytes) continue;
-    yield Buffer.concat(waiting);
-    waiting = [];
-    size = 0;
+    if (size >= pieceBytes) {
+      yield Buffer.concat(waiting);
+      waiting = [];
+      size = 0;
+    }
+    if (performance.now() - turnAt < turnMs) continue;
+    await nextTurn();
+    turnAt = performance.now();
   }
   waiting.push(lengthsOf(noLength, noLength), endOf(seal, count));
   yield Buffer.concat(waiting);
@@ -67,7 +74,12 @@ export async function* readSnapshot(
 async function* entriesIn(bytes: ByteReader, seal: Seal): AsyncGenerator<StoredEntry, void> {
   checkBegin(await bytes.take(beginBytes), seal);
   const envelope = new Envelope(seal);
+  let turnAt = performance.now();
   for (let count = 0; ; count++) {
+    if (performance.now() - turnAt > turnMs) {
+      await nextTurn();
+      turnAt = performance.now();
+    }
     const lengths = await bytes.take(lengthsBytes);
     if (lengths === null) throw damaged(count);
     const [keyLength, wrappedLength] = [lengths.readUInt32BE(0), lengths.readUInt32BE(4)];

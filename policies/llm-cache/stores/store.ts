@@ -35,6 +35,12 @@ export interface ListedEntry {
   readonly hits: number;
 }
 
+/** An entry and what it is stored under. */
+export interface StoredEntry {
+  readonly key: string;
+  readonly entry: CachedResponse;
+}
+
 /** A part of a listing. */
 export interface Page {
   /** May be fewer than were asked for, even none, though more follow. */
@@ -73,8 +79,11 @@ export interface Store {
    * Throws on a failure.
    */
   getNow?(key: string): CachedResponse | undefined | null;
-  /** The entry, where looking at it is not to count as a use; without it `get` does. */
-  peek?(key: string): Promise<CachedResponse | undefined>;
+  /**
+   * The entries that match, with their bodies, in no order; none of them counts as used. Without it
+   * they are listed and got.
+   */
+  entries?(filter: EntryFilter): AsyncIterable<StoredEntry>;
   /** Resolves when what was set has arrived, of a store that does not wait for it. */
   flushed?(): Promise<void>;
   /**

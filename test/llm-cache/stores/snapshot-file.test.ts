@@ -200,7 +200,9 @@ describe('The file of a store', () => {
     await store.set('a', fresh());
     await store.save();
     const before = readFileSync(path);
-    memory.list = () => Promise.reject(new Error('no list'));
+    memory.entries = () => {
+      throw new Error('no entries');
+    };
     await store.set('b', fresh());
     await store.save();
     expect(readFileSync(path)).to.deep.equal(before);

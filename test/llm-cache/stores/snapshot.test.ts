@@ -2,7 +2,6 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import type { CachedResponse } from '../../../policies/llm-cache/entry.ts';
 import { Encryption } from '../../../policies/llm-cache/stores/encryption.ts';
-import type { StoredEntry } from '../../../policies/llm-cache/stores/entries-of.ts';
 import type { Seal } from '../../../policies/llm-cache/stores/seal.ts';
 import { Signature } from '../../../policies/llm-cache/stores/signature.ts';
 import {
@@ -10,6 +9,7 @@ import {
   SnapshotFault,
   writeSnapshot,
 } from '../../../policies/llm-cache/stores/snapshot.ts';
+import type { StoredEntry } from '../../../policies/llm-cache/stores/store.ts';
 import { cutAt } from '../../fixtures/validate.ts';
 import { makeEntry } from '../../support/entry.ts';
 
