@@ -1,0 +1,276 @@
+import { type CachedResponse, encodeEntry } from '../../entry.ts';
+import { nextTurn } from '../../../shared/turns.ts';
+import { PurgeLog } from '../purge-log.ts';
+import {
+  type EntryFilter,
+  type ListedEntry,
+  type Page,
+  type PageRequest,
+  type Store,
+  type StoreStats,
+  UnknownCursor,
+} from '../store.ts';
+import { Eviction, type EvictionKind } from './eviction.ts';
+import { Expiry } from './expiry.ts';
+import { keyHash } from './key-hash.ts';
+import { matcher } from './matcher.ts';
+import { Slots } from './slots.ts';
+import { Appraiser, type CostOf, packWorth } from './worth.ts';
+
+/** Where a store finds the number of an entry by its key. */
+export interface Table {
+  find(key: string): number | undefined;
+  /** There is to be none of that key. */
+  add(key: string, entry: number): void;
+  remove(key: string): void;
+  clear(): void;
+}
+
+export interface BoundedStoreOptions {
+  /** What all entries together may take, in bytes. */
+  readonly maxBytes: number;
+  /** What goes when there is no room; default: `worth`. */
+  readonly eviction?: EvictionKind;
+  /** What an answer costs at list price, in USD; null where that is not known. */
+  readonly costOf?: CostOf;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+/** What a kind of store adds to the options. */
+export interface TableOptions extends BoundedStoreOptions {
+  readonly table: Table;
+  /** What an entry takes beside its bytes and its key's. */
+  readonly overheadBytes: number;
+}
+
+/** How many entries a purge or a listing looks at before it lets others run. */
+const lookStep = 1000;
+/** How many a page looks at before it is content with what it has found. */
+const maxLookedAt = 40_000;
+
+/** Entries in this process's memory, within a bound in bytes: all but the table of keys. */
+export class BoundedStore implements Store {
+  readonly #options: Required<TableOptions>;
+  readonly #table: Table;
+  readonly #now: () => number;
+  readonly #purges = new PurgeLog();
+  readonly #appraiser: Appraiser;
+  #eviction: Eviction;
+  #expiry = new Expiry();
+  #slots = new Slots();
+  #bytes = 0;
+  #evictions = 0;
+  #refused = 0;
+
+  constructor({ eviction = 'worth', costOf = () => null, now = Date.now, ...rest }: TableOptions) {
+    this.#options = { ...rest, eviction, costOf, now };
+    this.#table = rest.table;
+    this.#now = now;
+    this.#appraiser = new Appraiser(costOf);
+    this.#eviction = new Eviction(eviction, rest.maxBytes);
+  }
+
+  async get(key: string): Promise<CachedResponse | undefined> {
+    return this.getNow(key);
+  }
+
+  getNow(key: string): CachedResponse | undefined {
+    const now = this.#now();
+    const slot = this.#table.find(key);
+    if (slot === undefined) {
+      this.#eviction.miss(keyHash(key), now);
+      return undefined;
+    }
+    const entry = this.#expiry.of(slot) > now ? this.#slots.entry(slot) : undefined;
+    if (entry === undefined) {
+      this.#drop(slot);
+      return undefined;
+    }
+    this.#eviction.hit(slot, this.#factsOf(slot, entry.freshUntil), now);
+    return entry;
+  }
+
+  async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {
+    if (this.#purges.covers(key, entry, askedAt)) return true;
+    const before = this.#table.find(key);
+    if (before !== undefined && this.#slots.putAt.get(before) > askedAt) return true;
+    return this.#put(key, entry, entry.expiresAt, (performance.now() - askedAt) / 1000);
+  }
+
+  /** Keeps the entry, whatever was there, until `expiresAt` (milliseconds since the epoch). */
+  async keep(key: string, entry: CachedResponse, expiresAt: number): Promise<boolean> {
+    return this.#put(key, entry, expiresAt, 0);
+  }
+
+  #put(key: string, entry: CachedResponse, expiresAt: number, seconds: number): boolean {
+    const { overheadBytes } = this.#options;
+    const encoded = encodeEntry(entry);
+    const bytes = encoded.length + key.length + overheadBytes;
+    if (bytes > this.#room) {
+      this.#refused++;
+      return false;
+    }
+    const before = this.#table.find(key);
+    const asked = before === undefined ? 0 : this.#eviction.askedFor(before);
+    // The next slot is that of the one that goes, so that no listing misses the key.
+    if (before !== undefined) this.#drop(before);
+    const slot = this.#slots.take({ key, encoded, bytes, entry });
+    this.#table.add(key, slot);
+    this.#expiry.add(slot, expiresAt);
+    const worth = packWorth(this.#appraiser.appraise(entry, seconds));
+    const { freshUntil } = entry;
+    this.#eviction.add(slot, { hash: keyHash(key), bytes, worth, freshUntil }, asked);
+    this.#bytes += bytes;
+    this.#makeRoom();
+    this.filled();
+    return true;
+  }
+
+  async delete(key: string): Promise<boolean> {
+    this.#purges.add({ key });
+    const slot = this.#table.find(key);
+    if (slot === undefined) return false;
+    const isLive = this.#isLive(slot);
+    this.#drop(slot);
+    return isLive;
+  }
+
+  /** `begin` spares all keys that do not begin with it; without one, keys with a space, which are other stores'. */
+  async purge(filter: EntryFilter, dryRun = false, begin = ''): Promise<number> {
+    // What is under another beginning is another store's, and so is the memory of it.
+    if (!dryRun && begin === '') this.#purges.add({ filter });
+    const matches = matcher(filter, begin);
+    let purged = 0;
+    for (let slot = 0; slot < this.#slots.end; slot++) {
+      if (slot % lookStep === lookStep - 1) await nextTurn();
+      if (!this.#slots.has(slot) || !matches(this.#slots, slot)) continue;
+      if (this.#isLive(slot)) purged++;
+      if (!dryRun) this.#drop(slot);
+    }
+    return purged;
+  }
+
+  async list(filter: EntryFilter, { limit, cursor }: PageRequest): Promise<Page> {
+    // Whoever asks for page after page lets others run between them.
+    await nextTurn();
+    const matches = matcher(filter, '');
+    const entries: ListedEntry[] = [];
+    const from = cursor === null ? 0 : readCursor(cursor);
+    for (let slot = from; slot < this.#slots.end; slot++) {
+      const looked = slot - from;
+      if (looked % lookStep === lookStep - 1) await nextTurn();
+      if (looked >= maxLookedAt) return { entries, cursor: cursorAt(slot) };
+      if (!this.#slots.has(slot) || !this.#isLive(slot) || !matches(this.#slots, slot)) continue;
+      // One more than is asked for tells that there is another page.
+      if (entries.length === limit) return { entries, cursor: cursorAt(slot) };
+      const listed = this.#slots.listed(slot);
+      if (listed !== undefined) entries.push(listed);
+    }
+    return { entries, cursor: null };
+  }
+
+  async look(key: string): Promise<ListedEntry | undefined> {
+    const slot = this.#table.find(key);
+    return slot !== undefined && this.#isLive(slot) ? this.#slots.listed(slot) : undefined;
+  }
+
+  used(key: string, entry: CachedResponse): void {
+    const slot = this.#table.find(key);
+    if (slot !== undefined) this.#slots.used(slot, entry);
+  }
+
+  stats(): StoreStats & { readonly entries: number; readonly bytes: number } {
+    const { entries } = this.#slots;
+    return {
+      type: 'memory',
+      entries,
+      bytes: entries === 0 ? 0 : this.#bytes + this.#eviction.bytes,
+      maxBytes: this.#options.maxBytes,
+      evictions: this.#evictions,
+      errors: 0,
+      droppedWrites: this.#refused,
+      healthy: true,
+      eviction: this.#eviction.stats(),
+    };
+  }
+
+  async close(): Promise<void> {
+    const { eviction, maxBytes } = this.#options;
+    this.#table.clear();
+    this.#slots = new Slots();
+    this.#expiry = new Expiry();
+    this.#eviction = new Eviction(eviction, maxBytes);
+    this.#bytes = 0;
+    this.emptied();
+  }
+
+  /** There is an entry. */
+  protected filled(): void {}
+
+  /** There is none any more. */
+  protected emptied(): void {}
+
+  /** Drops what has expired, so many entries at most. */
+  protected dropExpired(most: number): void {
+    const now = this.#now();
+    for (let dropped = 0; dropped < most; dropped++) {
+      const slot = this.#expiry.expired(now);
+      if (slot === -1) return;
+      this.#drop(slot);
+    }
+  }
+
+  get #room(): number {
+    return this.#options.maxBytes - this.#eviction.bytes;
+  }
+
+  /** What has expired goes first, then what is worth least: which may be the entry that has just come. */
+  #makeRoom(): void {
+    while (this.#bytes > this.#room) {
+      const expired = this.#expiry.expired(this.#now());
+      if (expired !== -1) {
+        this.#drop(expired);
+        continue;
+      }
+      const slot = this.#eviction.next();
+      const hash = keyHash(this.#slots.keyOf(slot));
+      this.#eviction.evict(slot, { hash, freshUntil: this.#slots.freshUntil(slot) });
+      this.#evictions++;
+      this.#letGo(slot);
+    }
+  }
+
+  #drop(slot: number): void {
+    this.#eviction.remove(slot, keyHash(this.#slots.keyOf(slot)));
+    this.#letGo(slot);
+  }
+
+  #letGo(slot: number): void {
+    this.#table.remove(this.#slots.keyOf(slot));
+    this.#expiry.remove(slot);
+    this.#bytes -= this.#slots.bytes.get(slot);
+    this.#slots.free(slot);
+    if (this.#slots.entries === 0) this.emptied();
+  }
+
+  #isLive(slot: number): boolean {
+    return this.#expiry.of(slot) > this.#now();
+  }
+
+  #factsOf(slot: number, freshUntil: number) {
+    const hash = keyHash(this.#slots.keyOf(slot));
+    const bytes = this.#slots.bytes.get(slot);
+    return { hash, bytes, worth: this.#eviction.worthOf(slot), freshUntil };
+  }
+}
+
+function cursorAt(slot: number): string {
+  return `s${slot}`;
+}
+
+function readCursor(cursor: string): number {
+  const [, slot] = /^s(\d{1,10})$/.exec(cursor) ?? [];
+  if (slot === undefined) throw new UnknownCursor();
+  return Number(slot);
+}
