@@ -80,8 +80,8 @@ const bursts =
 const tenants: Law = (random) => {
   const who = zipf(random, 20, 0.8);
   const laws = Array.from({ length: 20 }, (_, at) => ({
-    once: 0.5 + 0.49 * ((at * 7) % 20) / 19,
-    rank: zipf(random, 2000 + 500 * at, 0.7 + 0.4 * ((at * 3) % 20) / 19),
+    once: 0.5 + (0.49 * ((at * 7) % 20)) / 19,
+    rank: zipf(random, 2000 + 500 * at, 0.7 + (0.4 * ((at * 3) % 20)) / 19),
   }));
   return () => {
     const tenant = who();
@@ -100,17 +100,63 @@ interface Described {
 }
 
 export const described: readonly Described[] = [
-  { name: 'reference', law: '70 % asked once, the rest Zipf 0.9 over 50,000 questions', next: often(0.7, 0.9), once: 0.7 },
-  { name: 'half once', law: '50 % asked once, the rest Zipf 0.9', next: often(0.5, 0.9), once: 0.5 },
-  { name: 'most once', law: '90 % asked once, the rest Zipf 0.9', next: often(0.9, 0.9), once: 0.9 },
-  { name: 'nearly all once', law: '99 % asked once, the rest Zipf 0.9', next: often(0.99, 0.9), once: 0.99 },
+  {
+    name: 'reference',
+    law: '70 % asked once, the rest Zipf 0.9 over 50,000 questions',
+    next: often(0.7, 0.9),
+    once: 0.7,
+  },
+  {
+    name: 'half once',
+    law: '50 % asked once, the rest Zipf 0.9',
+    next: often(0.5, 0.9),
+    once: 0.5,
+  },
+  {
+    name: 'most once',
+    law: '90 % asked once, the rest Zipf 0.9',
+    next: often(0.9, 0.9),
+    once: 0.9,
+  },
+  {
+    name: 'nearly all once',
+    law: '99 % asked once, the rest Zipf 0.9',
+    next: often(0.99, 0.9),
+    once: 0.99,
+  },
   { name: 'flat', law: '70 % asked once, the rest Zipf 0.7', next: often(0.7, 0.7), once: 0.7 },
   { name: 'steep', law: '70 % asked once, the rest Zipf 1.1', next: often(0.7, 1.1), once: 0.7 },
-  { name: 'by size', law: 'as the reference; an answer costs by its size', next: often(0.7, 0.9), answers: bySize, once: 0.7 },
-  { name: 'drift', law: 'as the reference; every question gives its place to a new one after 50,000 requests', next: drifting(0.7, 50_000), once: 0.7 },
-  { name: 'scans', law: 'as the reference; every fourth 10,000 requests are asked once', next: scanned, once: 0.7 },
-  { name: 'bursts', law: '70 % asked once, the rest some times within 2,000 requests', next: bursts(0.7), once: 0.5 },
-  { name: 'tenants', law: 'twenty tenants, 50 to 99 % asked once, Zipf 0.7 to 1.1', next: tenants, once: 0.7 },
+  {
+    name: 'by size',
+    law: 'as the reference; an answer costs by its size',
+    next: often(0.7, 0.9),
+    answers: bySize,
+    once: 0.7,
+  },
+  {
+    name: 'drift',
+    law: 'as the reference; every question gives its place to a new one after 50,000 requests',
+    next: drifting(0.7, 50_000),
+    once: 0.7,
+  },
+  {
+    name: 'scans',
+    law: 'as the reference; every fourth 10,000 requests are asked once',
+    next: scanned,
+    once: 0.7,
+  },
+  {
+    name: 'bursts',
+    law: '70 % asked once, the rest some times within 2,000 requests',
+    next: bursts(0.7),
+    once: 0.5,
+  },
+  {
+    name: 'tenants',
+    law: 'twenty tenants, 50 to 99 % asked once, Zipf 0.7 to 1.1',
+    next: tenants,
+    once: 0.7,
+  },
 ];
 
 /** The trace of that law: the same in every run. */

@@ -25,10 +25,11 @@ describe('the store without Node', () => {
     return found.join('');
   };
 
-  it('throws out what was not used for the longest time, when there is no room', async () => {
-    const probe = new MapStore({ maxBytes: 1_000_000, now: clock.now });
+  it('throws out what was not used for the longest time, with eviction lru and no room', async () => {
+    const probe = new MapStore({ maxBytes: 100_000, now: clock.now });
     await probe.set('a', entry(1000));
-    const store = new MapStore({ maxBytes: probe.stats().bytes * 3, now: clock.now });
+    const maxBytes = probe.stats().bytes * 3;
+    const store = new MapStore({ maxBytes, eviction: 'lru', now: clock.now });
     for (const key of 'abc') await store.set(key, entry(1000));
     await store.get('a');
     await store.set('d', entry(1000));

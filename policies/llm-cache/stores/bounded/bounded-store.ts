@@ -10,12 +10,13 @@ import {
   type StoreStats,
   UnknownCursor,
 } from '../store.ts';
+import { Appraiser, type CostOf } from './appraiser.ts';
 import { Eviction, type EvictionKind } from './eviction.ts';
 import { Expiry } from './expiry.ts';
 import { keyHash } from './key-hash.ts';
 import { matcher } from './matcher.ts';
 import { Slots } from './slots.ts';
-import { Appraiser, type CostOf, packWorth } from './worth.ts';
+import { packWorth, type Worth } from './worth.ts';
 
 /** Where a store finds the number of an entry by its key. */
 export interface Table {
@@ -87,7 +88,8 @@ export class BoundedStore implements Store {
       this.#drop(slot);
       return undefined;
     }
-    this.#eviction.hit(slot, this.#factsOf(slot, entry.freshUntil), now);
+    const freshUntil = Math.min(entry.freshUntil, this.#expiry.of(slot));
+    this.#eviction.hit(slot, this.#factsOf(slot, freshUntil), now);
     return entry;
   }
 
@@ -95,15 +97,16 @@ export class BoundedStore implements Store {
     if (this.#purges.covers(key, entry, askedAt)) return true;
     const before = this.#table.find(key);
     if (before !== undefined && this.#slots.putAt.get(before) > askedAt) return true;
-    return this.#put(key, entry, entry.expiresAt, (performance.now() - askedAt) / 1000);
+    const worth = this.#appraiser.appraise(entry, (performance.now() - askedAt) / 1000);
+    return this.#put(key, entry, entry.expiresAt, worth);
   }
 
-  /** Keeps the entry, whatever was there, until `expiresAt` (milliseconds since the epoch). */
+  /** Keeps a copy of what another store has, whatever was there, until `expiresAt` (milliseconds since the epoch). */
   async keep(key: string, entry: CachedResponse, expiresAt: number): Promise<boolean> {
-    return this.#put(key, entry, expiresAt, 0);
+    return this.#put(key, entry, expiresAt, this.#appraiser.appraiseCopy());
   }
 
-  #put(key: string, entry: CachedResponse, expiresAt: number, seconds: number): boolean {
+  #put(key: string, entry: CachedResponse, expiresAt: number, worth: Worth): boolean {
     const { overheadBytes } = this.#options;
     const encoded = encodeEntry(entry);
     const bytes = encoded.length + key.length + overheadBytes;
@@ -116,11 +119,11 @@ export class BoundedStore implements Store {
     // The next slot is that of the one that goes, so that no listing misses the key.
     if (before !== undefined) this.#drop(before);
     const slot = this.#slots.take({ key, encoded, bytes, entry });
+    const freshUntil = Math.min(entry.freshUntil, expiresAt);
     this.#table.add(key, slot);
     this.#expiry.add(slot, expiresAt);
-    const worth = packWorth(this.#appraiser.appraise(entry, seconds));
-    const { freshUntil } = entry;
-    this.#eviction.add(slot, { hash: keyHash(key), bytes, worth, freshUntil }, asked);
+    const facts = { hash: keyHash(key), bytes, worth: packWorth(worth), freshUntil };
+    this.#eviction.add(slot, facts, asked);
     this.#bytes += bytes;
     this.#makeRoom();
     this.filled();
@@ -222,7 +225,7 @@ export class BoundedStore implements Store {
   }
 
   get #room(): number {
-    return this.#options.maxBytes - this.#eviction.bytes;
+    return this.#options.maxBytes - this.#eviction.reserved;
   }
 
   /** What has expired goes first, then what is worth least: which may be the entry that has just come. */
@@ -235,7 +238,8 @@ export class BoundedStore implements Store {
       }
       const slot = this.#eviction.next();
       const hash = keyHash(this.#slots.keyOf(slot));
-      this.#eviction.evict(slot, { hash, freshUntil: this.#slots.freshUntil(slot) });
+      const freshUntil = Math.min(this.#slots.freshUntil(slot), this.#expiry.of(slot));
+      this.#eviction.evict(slot, { hash, freshUntil });
       this.#evictions++;
       this.#letGo(slot);
     }

@@ -25,10 +25,12 @@ export class Eviction {
   readonly #asked = new PagedNumbers(Uint8Array);
   readonly #worths = new PagedNumbers(Uint16Array);
   readonly #kind: EvictionKind;
-  readonly #ghost: Ghost;
+  readonly #capacity: number;
+  /** Null until there is something to remember. */
+  #ghost: Ghost | null = null;
   readonly #trials: Trials | null;
-  /** What is kept of it in memory beside what the entries themselves pay for, in bytes. */
-  readonly bytes: number;
+  /** What is kept in memory beside what the entries themselves pay for, at most, in bytes. */
+  readonly reserved: number;
 
   constructor(kind: EvictionKind, maxBytes: number) {
     const candidates = candidatesOf[kind];
@@ -38,9 +40,14 @@ export class Eviction {
     const places = Math.min(mostPlaces, countFor(maxBytes * share, forPlaces));
     const isTried = maxBytes >= leastForTrials;
     this.#kind = kind;
-    this.#ghost = new Ghost(capacity);
+    this.#capacity = capacity;
     this.#trials = isTried ? new Trials(candidates, this.#rankings, places, maxBytes) : null;
-    this.bytes = isTried ? Ghost.bytesFor(capacity) + forPlaces(places) : 0;
+    this.reserved = isTried ? Ghost.bytesFor(capacity) + forPlaces(places) : 0;
+  }
+
+  /** The same at the moment: next to nothing until there has been no room. */
+  get bytes(): number {
+    return this.#ghost === null ? 0 : this.reserved;
   }
 
   /** What an entry takes here. */
@@ -48,7 +55,7 @@ export class Eviction {
 
   /** An entry has been stored; `asked` is how often the one was asked for whose place it takes, else 0. */
   add(entry: number, facts: Facts, asked: number): void {
-    const remembered = this.#ghost.take(facts.hash);
+    const remembered = this.#ghost?.take(facts.hash) ?? 0;
     const count = asked > 0 ? asked : Math.min(255, remembered + 1);
     this.#asked.set(entry, count);
     this.#worths.set(entry, facts.worth);
@@ -77,7 +84,7 @@ export class Eviction {
 
   /** A key is asked for that is not there. */
   miss(hash: number, now: number): void {
-    this.#ghost.askedFor(hash, now);
+    this.#ghost?.askedFor(hash, now);
     this.#trials?.ask(hash, now, null);
   }
 
@@ -89,6 +96,7 @@ export class Eviction {
   /** An entry goes to make room. */
   evict(entry: number, { hash, freshUntil }: Pick<Facts, 'hash' | 'freshUntil'>): void {
     const [asked, worth] = [this.#asked.get(entry), this.#worths.get(entry)];
+    this.#ghost ??= new Ghost(this.#capacity);
     this.#ghost.remember({ hash, asked, worth, freshUntil });
     this.#order.remove(entry);
   }
@@ -100,7 +108,7 @@ export class Eviction {
   }
 
   stats(): EvictionStats {
-    const { hits: missedHits, usd: missedUsd } = this.#ghost.missed;
+    const { hits: missedHits, usd: missedUsd } = this.#ghost?.missed ?? { hits: 0, usd: 0 };
     return {
       ranking: this.#ranking,
       missedHits,

@@ -1,5 +1,5 @@
 import { HashIndex } from './hash-index.ts';
-import { isPriced, usdOfWorth } from './worth.ts';
+import { hasPrice, usdOfWorth } from './worth.ts';
 
 /** What was missed because it had been thrown out to make room. */
 export interface Missed {
@@ -72,7 +72,7 @@ export class Ghost {
     if (place === -1 || (this.#until[place] ?? 0) * 1000 <= now) return;
     const worth = this.#worths[place] ?? 0;
     this.#hits++;
-    if (isPriced(worth)) this.#usd += usdOfWorth(worth);
+    if (hasPrice(worth)) this.#usd += usdOfWorth(worth);
   }
 
   /** How often it was asked for, and it is remembered no more; 0 where it is not known. */

@@ -6,7 +6,10 @@ const lists = 256;
 const middle = lists / 2;
 
 /** 2 to the power of each list's own exponent. */
-const valueOf = Float64Array.from({ length: lists }, (_, list) => 2 ** ((list - middle) / perOctave));
+const valueOf = Float64Array.from(
+  { length: lists },
+  (_, list) => 2 ** ((list - middle) / perOctave),
+);
 
 /**
  * The order in which entries go, after GreedyDual-Size-Frequency: an entry stands at the clock plus

@@ -1,6 +1,6 @@
 import type { Ranking, Rankings } from './ranking.ts';
 import { type Facts, Shadow } from './shadow.ts';
-import { isPriced, usdOfWorth } from './worth.ts';
+import { hasPrice, usdOfWorth } from './worth.ts';
 
 /** What more memory would have saved: an estimate. */
 export interface Estimate {
@@ -88,7 +88,7 @@ export class Trials {
 
   #count(worth: number, weight: number): void {
     this.#hits += weight;
-    if (isPriced(worth)) this.#usd += usdOfWorth(worth) * weight;
+    if (hasPrice(worth)) this.#usd += usdOfWorth(worth) * weight;
   }
 
   #judge(): void {

@@ -1,61 +1,9 @@
-import type { EntryHead } from '../../entry.ts';
-
 /** What the next hit of an entry saves. */
 export interface Worth {
   /** USD; where no price is known, what it would be by its tokens, or else by its seconds. */
   readonly usd: number;
   /** Whether that is a list price. */
   readonly isPriced: boolean;
-}
-
-/** The list price of an answer in USD; null where it is not known. */
-export type CostOf = (head: EntryHead) => number | null;
-
-/** Until the store has seen prices: 2 USD a million tokens, a hundred tokens a second. */
-const firstUsdPerToken = 2e-6;
-const firstUsdPerSecond = 2e-4;
-
-/**
- * Says what entries are worth, in one unit, so that those with a price and those without one can be
- * told apart by more than that: what has no price counts as the answers do that have one.
- */
-export class Appraiser {
-  readonly #costOf: CostOf;
-  readonly #usdPerToken = new RunningMean(firstUsdPerToken);
-  readonly #usdPerSecond = new RunningMean(firstUsdPerSecond);
-
-  constructor(costOf: CostOf) {
-    this.#costOf = costOf;
-  }
-
-  /** `seconds` is what the provider took; 0 where that is not known. */
-  appraise(head: EntryHead, seconds: number): Worth {
-    const tokens = tokensOf(head);
-    const cost = this.#priceOf(head);
-    if (cost !== null) {
-      if (tokens > 0) this.#usdPerToken.add(cost / tokens);
-      if (seconds > 0) this.#usdPerSecond.add(cost / seconds);
-      return { usd: cost, isPriced: true };
-    }
-    const usd =
-      tokens > 0 ? tokens * this.#usdPerToken.value : (seconds || 1) * this.#usdPerSecond.value;
-    return { usd, isPriced: false };
-  }
-
-  /** A price list that fails costs an order, and no answer. */
-  #priceOf(head: EntryHead): number | null {
-    try {
-      const cost = this.#costOf(head);
-      return cost !== null && cost >= 0 && cost < Infinity ? cost : null;
-    } catch {
-      return null;
-    }
-  }
-}
-
-function tokensOf({ usage }: EntryHead): number {
-  if (usage === null) return 0;
-  return usage.totalTokens ?? (usage.inputTokens ?? 0) + (usage.outputTokens ?? 0);
 }
 
 /** Of numbers that lie orders of magnitude apart; the newest hundred or so count. */
@@ -103,6 +51,6 @@ export function usdOfWorth(packed: number): number {
   return packed >> 1 === 0 ? 0 : 2 ** logOfWorth(packed);
 }
 
-export function isPriced(packed: number): boolean {
+export function hasPrice(packed: number): boolean {
   return (packed & 1) === 1;
 }
