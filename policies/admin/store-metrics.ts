@@ -19,12 +19,12 @@ export const storeGauges: readonly StoreMetric[] = [
   [
     'twice_memory_hits',
     'Estimate: requests since the start that twice the memory would have answered beyond those that were.',
-    (one) => one.eviction?.twiceTheMemory.hits ?? null,
+    (one) => one.eviction?.twiceTheMemory?.hits ?? null,
   ],
   [
     'twice_memory_saved_usd',
     'Estimate: what twice the memory would have saved since the start beyond what was saved, in USD.',
-    (one) => one.eviction?.twiceTheMemory.usd ?? null,
+    (one) => one.eviction?.twiceTheMemory?.usd ?? null,
   ],
 ];
 

@@ -26,8 +26,8 @@ export interface EvictionStats {
   readonly missedHits: number;
   /** What they would have saved at list price, in USD; requests without a price are not in it. */
   readonly missedUsd: number;
-  /** What twice the memory would have saved beyond what was saved: an estimate from a sample. */
-  readonly twiceTheMemory: { readonly hits: number; readonly usd: number };
+  /** What twice the memory would have saved beyond what was saved: an estimate from a sample. Null in a store too small for one. */
+  readonly twiceTheMemory: { readonly hits: number; readonly usd: number } | null;
 }
 
 /** Which entries: those that have every one of these. */

@@ -62,6 +62,6 @@ describe('A gateway whose memory store is full', () => {
     expect(metrics).to.contain(
       `llm_cache_eviction_missed_hits_total{store="small"} ${eviction.missedHits}`,
     );
-    expect(metrics).to.contain('llm_cache_twice_memory_saved_usd{store="small"} 0');
+    expect(metrics).to.contain('llm_cache_twice_memory_saved_usd{store="memory"} 0');
   });
 });

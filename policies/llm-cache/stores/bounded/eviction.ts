@@ -113,7 +113,7 @@ export class Eviction {
       ranking: this.#ranking,
       missedHits,
       missedUsd,
-      twiceTheMemory: this.#trials?.twiceTheMemory ?? { hits: 0, usd: 0 },
+      twiceTheMemory: this.#trials?.twiceTheMemory ?? null,
     };
   }
 
