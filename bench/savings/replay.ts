@@ -1,6 +1,6 @@
 import type { EntryHead } from '../../policies/llm-cache/entry.ts';
 import type { BoundedStore } from '../../policies/llm-cache/stores/bounded/bounded-store.ts';
-import { type EvictionKind } from '../../policies/llm-cache/stores/bounded/eviction.ts';
+import type { EvictionKind } from '../../policies/llm-cache/stores/bounded/eviction.ts';
 import { MemoryStore } from '../../policies/llm-cache/stores/memory.ts';
 import type { StoreStats } from '../../policies/llm-cache/stores/store.ts';
 import type { Ask, Trace } from './trace.ts';
@@ -61,6 +61,16 @@ export async function replay(
   const stats = store.stats();
   await store.close();
   return { saved, hits, stats };
+}
+
+/** What an answer takes of the memory, as the store counts it. */
+export async function entryBytes(): Promise<(ask: Ask) => number> {
+  const store = new MemoryStore({ maxBytes: 2 ** 20 });
+  const empty: Ask = { at: 0, key: 'u100000', bytes: 0, cost: 0 };
+  await put(store, empty, startAt, 1);
+  const { bytes } = store.stats();
+  await store.close();
+  return (ask) => ask.bytes + bytes;
 }
 
 /** As long as a key of a request is. */
