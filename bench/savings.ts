@@ -20,7 +20,8 @@ const { values: options, positionals } = parseArgs({
     ttl: { type: 'string', default: 'none' },
     twice: { type: 'boolean', default: false },
     requests: { type: 'string', default: '200000' },
-    seed: { type: 'string', default: '1' },
+    // Of seven the one in the middle: what a few dear questions cost sways all that a trace can save.
+    seed: { type: 'string', default: '6' },
     write: { type: 'boolean', default: false },
   },
 });

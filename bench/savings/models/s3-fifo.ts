@@ -8,16 +8,17 @@ export const s3Fifo: Model = (asks, maxBytes, bytesOf) => {
   const [small, main] = [new Map<string, number>(), new Map<string, number>()];
   const ghost = new Set<string>();
   const uses = new Map<string, number>();
-  let [smallBytes, mainBytes, saved] = [0, 0, 0];
+  const used = { small: 0, main: 0 };
+  let saved = 0;
 
   const toMain = (key: string, bytes: number) => {
     main.set(key, bytes);
-    mainBytes += bytes;
+    used.main += bytes;
   };
   const evictSmall = () => {
     const [key, bytes] = firstOf(small);
     small.delete(key);
-    smallBytes -= bytes;
+    used.small -= bytes;
     if ((uses.get(key) ?? 0) > 0) {
       uses.set(key, 0);
       return toMain(key, bytes);
@@ -32,7 +33,7 @@ export const s3Fifo: Model = (asks, maxBytes, bytesOf) => {
   const evictMain = () => {
     const [key, bytes] = firstOf(main);
     main.delete(key);
-    mainBytes -= bytes;
+    used.main -= bytes;
     const count = uses.get(key) ?? 0;
     if (count > 0) {
       uses.set(key, count - 1);
@@ -55,10 +56,10 @@ export const s3Fifo: Model = (asks, maxBytes, bytesOf) => {
     if (ghost.delete(key)) toMain(key, bytes);
     else {
       small.set(key, bytes);
-      smallBytes += bytes;
+      used.small += bytes;
     }
-    while (smallBytes + mainBytes > maxBytes) {
-      if (smallBytes > maxBytes * smallShare || main.size === 0) evictSmall();
+    while (used.small + used.main > maxBytes) {
+      if (used.small > maxBytes * smallShare || main.size === 0) evictSmall();
       else evictMain();
     }
   }

@@ -4,7 +4,7 @@ import { BoundedStore, type BoundedStoreOptions, type Table } from './bounded/bo
 export type MapStoreOptions = BoundedStoreOptions;
 
 /** What an entry takes beside its bytes and its key's, roughly. */
-const overheadBytes = 400;
+const overheadBytes = 285;
 
 /** How many entries a write drops at most, of those that have expired. */
 const sweepStep = 4;

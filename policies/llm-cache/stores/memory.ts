@@ -4,7 +4,7 @@ import { BoundedStore, type BoundedStoreOptions, type Table } from './bounded/bo
 export type MemoryStoreOptions = BoundedStoreOptions;
 
 /** What an entry takes beside its bytes and its key's, node-cache's record and place included. */
-const overheadBytes = 430;
+const overheadBytes = 285;
 
 const sweepMs = 100;
 /** How many entries one step of the sweep drops at most. */

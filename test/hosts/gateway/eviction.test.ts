@@ -54,7 +54,7 @@ describe('A gateway whose memory store is full', () => {
     expect(eviction.ranking).to.equal('worth');
     expect(eviction.missedHits).to.be.within(1, missed.length);
     const { prompt_tokens: input, completion_tokens: output } = (
-      JSON.parse(String(answers.chat.json)) as { usage: Record<string, number> }
+      JSON.parse(answers.chat.json) as { usage: Record<string, number> }
     ).usage;
     const each = ((input ?? 0) + (output ?? 0)) / 1000;
     expect(eviction.missedUsd / eviction.missedHits / each).to.be.within(0.99, 1.01);

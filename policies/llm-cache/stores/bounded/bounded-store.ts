@@ -1,4 +1,4 @@
-import { type CachedResponse, encodeEntry } from '../../entry.ts';
+import type { CachedResponse } from '../../entry.ts';
 import { nextTurn } from '../../../shared/turns.ts';
 import { PurgeLog } from '../purge-log.ts';
 import {
@@ -14,7 +14,7 @@ import { Appraiser, type CostOf } from './appraiser.ts';
 import { Eviction, type EvictionKind } from './eviction.ts';
 import { Expiry } from './expiry.ts';
 import { keyHash } from './key-hash.ts';
-import { matcher } from './matcher.ts';
+import { packEntry } from './packed-entry.ts';
 import { Slots } from './slots.ts';
 import { packWorth, type Worth } from './worth.ts';
 
@@ -107,9 +107,8 @@ export class BoundedStore implements Store {
   }
 
   #put(key: string, entry: CachedResponse, expiresAt: number, worth: Worth): boolean {
-    const { overheadBytes } = this.#options;
-    const encoded = encodeEntry(entry);
-    const bytes = encoded.length + key.length + overheadBytes;
+    const packed = packEntry(entry);
+    const bytes = packed.length + key.length + this.#options.overheadBytes;
     if (bytes > this.#room) {
       this.#refused++;
       return false;
@@ -118,13 +117,13 @@ export class BoundedStore implements Store {
     const asked = before === undefined ? 0 : this.#eviction.askedFor(before);
     // The next slot is that of the one that goes, so that no listing misses the key.
     if (before !== undefined) this.#drop(before);
-    const slot = this.#slots.take({ key, encoded, bytes, entry });
-    const freshUntil = Math.min(entry.freshUntil, expiresAt);
+    const slot = this.#slots.take(key, packed.buffer, entry);
     this.#table.add(key, slot);
     this.#expiry.add(slot, expiresAt);
+    this.#bytes += bytes;
+    const freshUntil = Math.min(entry.freshUntil, expiresAt);
     const facts = { hash: keyHash(key), bytes, worth: packWorth(worth), freshUntil };
     this.#eviction.add(slot, facts, asked);
-    this.#bytes += bytes;
     this.#makeRoom();
     this.filled();
     return true;
@@ -143,11 +142,11 @@ export class BoundedStore implements Store {
   async purge(filter: EntryFilter, dryRun = false, begin = ''): Promise<number> {
     // What is under another beginning is another store's, and so is the memory of it.
     if (!dryRun && begin === '') this.#purges.add({ filter });
-    const matches = matcher(filter, begin);
+    const isUnder = (key: string) => (begin === '' ? !key.includes(' ') : key.startsWith(begin));
     let purged = 0;
     for (let slot = 0; slot < this.#slots.end; slot++) {
       if (slot % lookStep === lookStep - 1) await nextTurn();
-      if (!this.#slots.has(slot) || !matches(this.#slots, slot)) continue;
+      if (!this.#slots.matches(slot, filter) || !isUnder(this.#slots.keyOf(slot))) continue;
       if (this.#isLive(slot)) purged++;
       if (!dryRun) this.#drop(slot);
     }
@@ -157,14 +156,15 @@ export class BoundedStore implements Store {
   async list(filter: EntryFilter, { limit, cursor }: PageRequest): Promise<Page> {
     // Whoever asks for page after page lets others run between them.
     await nextTurn();
-    const matches = matcher(filter, '');
     const entries: ListedEntry[] = [];
     const from = cursor === null ? 0 : readCursor(cursor);
     for (let slot = from; slot < this.#slots.end; slot++) {
       const looked = slot - from;
       if (looked % lookStep === lookStep - 1) await nextTurn();
       if (looked >= maxLookedAt) return { entries, cursor: cursorAt(slot) };
-      if (!this.#slots.has(slot) || !this.#isLive(slot) || !matches(this.#slots, slot)) continue;
+      if (!this.#slots.matches(slot, filter) || !this.#isLive(slot)) continue;
+      // Keys with a space are other stores'.
+      if (this.#slots.keyOf(slot).includes(' ')) continue;
       // One more than is asked for tells that there is another page.
       if (entries.length === limit) return { entries, cursor: cursorAt(slot) };
       const listed = this.#slots.listed(slot);
@@ -188,7 +188,7 @@ export class BoundedStore implements Store {
     return {
       type: 'memory',
       entries,
-      bytes: entries === 0 ? 0 : this.#bytes + this.#eviction.bytes,
+      bytes: entries === 0 ? 0 : this.#bytes + this.#slots.sharedBytes + this.#eviction.bytes,
       maxBytes: this.#options.maxBytes,
       evictions: this.#evictions,
       errors: 0,
@@ -230,7 +230,7 @@ export class BoundedStore implements Store {
 
   /** What has expired goes first, then what is worth least: which may be the entry that has just come. */
   #makeRoom(): void {
-    while (this.#bytes > this.#room) {
+    while (this.#bytes + this.#slots.sharedBytes > this.#room) {
       const expired = this.#expiry.expired(this.#now());
       if (expired !== -1) {
         this.#drop(expired);
@@ -239,7 +239,7 @@ export class BoundedStore implements Store {
       const slot = this.#eviction.next();
       const hash = keyHash(this.#slots.keyOf(slot));
       const freshUntil = Math.min(this.#slots.freshUntil(slot), this.#expiry.of(slot));
-      this.#eviction.evict(slot, { hash, freshUntil });
+      this.#eviction.evict(slot, { hash, freshUntil }, this.#slots.entries);
       this.#evictions++;
       this.#letGo(slot);
     }
@@ -253,9 +253,13 @@ export class BoundedStore implements Store {
   #letGo(slot: number): void {
     this.#table.remove(this.#slots.keyOf(slot));
     this.#expiry.remove(slot);
-    this.#bytes -= this.#slots.bytes.get(slot);
+    this.#bytes -= this.#bytesOf(slot);
     this.#slots.free(slot);
     if (this.#slots.entries === 0) this.emptied();
+  }
+
+  #bytesOf(slot: number): number {
+    return this.#slots.bytesOf(slot) + this.#options.overheadBytes;
   }
 
   #isLive(slot: number): boolean {
@@ -264,7 +268,7 @@ export class BoundedStore implements Store {
 
   #factsOf(slot: number, freshUntil: number) {
     const hash = keyHash(this.#slots.keyOf(slot));
-    const bytes = this.#slots.bytes.get(slot);
+    const bytes = this.#bytesOf(slot);
     return { hash, bytes, worth: this.#eviction.worthOf(slot), freshUntil };
   }
 }

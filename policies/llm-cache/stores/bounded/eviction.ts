@@ -9,6 +9,8 @@ import { Trials } from './trials.ts';
 /** By what a store chooses what goes when there is no room: the setting `eviction`. */
 export type EvictionKind = 'worth' | 'lru';
 
+type Evicted = Pick<Facts, 'hash' | 'freshUntil'>;
+
 /** What the ghost and the trials take, each, at most. */
 const share = 1 / 64;
 /** Less memory than that is not worth any trial. */
@@ -25,24 +27,33 @@ export class Eviction {
   readonly #asked = new PagedNumbers(Uint8Array);
   readonly #worths = new PagedNumbers(Uint16Array);
   readonly #kind: EvictionKind;
-  readonly #capacity: number;
+  /** How many entries the ghost remembers at most. */
+  readonly #mostRemembered: number;
   /** Null until there is something to remember. */
   #ghost: Ghost | null = null;
+  #ghostBytes: number;
   readonly #trials: Trials | null;
-  /** What is kept in memory beside what the entries themselves pay for, at most, in bytes. */
-  readonly reserved: number;
+  readonly #trialsBytes: number;
 
   constructor(kind: EvictionKind, maxBytes: number) {
     const candidates = candidatesOf[kind];
     const remembered = countFor(maxBytes * share, Ghost.bytesFor);
-    const capacity = Math.max(fewestRemembered, Math.min(mostRemembered, remembered));
     const forPlaces = (places: number) => Trials.bytesFor(candidates.length, places);
     const places = Math.min(mostPlaces, countFor(maxBytes * share, forPlaces));
     const isTried = maxBytes >= leastForTrials;
     this.#kind = kind;
-    this.#capacity = capacity;
+    this.#mostRemembered = Math.max(fewestRemembered, Math.min(mostRemembered, remembered));
+    this.#mostRemembered = Math.max(fewestRemembered, Math.min(mostRemembered, remembered));
     this.#trials = isTried ? new Trials(candidates, this.#rankings, places, maxBytes) : null;
-    this.reserved = isTried ? Ghost.bytesFor(capacity) + forPlaces(places) : 0;
+    this.#trialsBytes = isTried ? forPlaces(places) : 0;
+    this.#ghostBytes = isTried ? Ghost.bytesFor(this.#mostRemembered) : 0;
+    const room = maxBytes - this.reserved;
+    this.#trials = isTried ? new Trials(candidates, this.#rankings, places, room) : null;
+  }
+
+  /** What is kept in memory beside what the entries themselves pay for, in bytes: at most, until there is no room. */
+  get reserved(): number {
+    return this.#trialsBytes + this.#ghostBytes;
   }
 
   /** The same at the moment: next to nothing until there has been no room. */
@@ -93,10 +104,10 @@ export class Eviction {
     return this.#order.next();
   }
 
-  /** An entry goes to make room. */
-  evict(entry: number, { hash, freshUntil }: Pick<Facts, 'hash' | 'freshUntil'>): void {
+  /** An entry goes to make room, of so many `entries`. */
+  evict(entry: number, { hash, freshUntil }: Evicted, entries: number): void {
     const [asked, worth] = [this.#asked.get(entry), this.#worths.get(entry)];
-    this.#ghost ??= new Ghost(this.#capacity);
+    this.#ghost ??= this.#makeGhost(entries);
     this.#ghost.remember({ hash, asked, worth, freshUntil });
     this.#order.remove(entry);
   }
@@ -115,6 +126,14 @@ export class Eviction {
       missedUsd,
       twiceTheMemory: this.#trials?.twiceTheMemory ?? null,
     };
+  }
+
+  /** For half as many as there are where the store is full: to remember more saves next to nothing. */
+  #makeGhost(entries: number): Ghost {
+    const half = Math.ceil(entries / 2);
+    const capacity = Math.max(fewestRemembered, Math.min(this.#mostRemembered, half));
+    if (this.#ghostBytes > 0) this.#ghostBytes = Ghost.bytesFor(capacity);
+    return new Ghost(capacity);
   }
 
   get #ranking(): Ranking {

@@ -11,6 +11,9 @@ export interface Facts {
   readonly freshUntil: number;
 }
 
+/** In place of a worth, where there is no entry. */
+export const nothing = -1;
+
 /**
  * What a store of that ranking and room would hold, without what it holds: of a sample of the keys,
  * in that part of the room.
@@ -55,13 +58,17 @@ export class Shadow {
     return this.#entries === this.#capacity;
   }
 
-  /** The worth of the entry that it would have answered with; -1 where it has none. */
+  has(hash: number): boolean {
+    return this.#index.find(hash) !== -1;
+  }
+
+  /** The worth of the entry that it would have answered with, or `nothing`. */
   ask(hash: number, now: number): number {
     const place = this.#index.find(hash);
-    if (place === -1) return -1;
+    if (place === -1) return nothing;
     if ((this.#until[place] ?? 0) * 1000 <= now) {
       this.#drop(place);
-      return -1;
+      return nothing;
     }
     this.#asked[place] = Math.min(255, (this.#asked[place] ?? 0) + 1);
     this.#order.remove(place);

@@ -1,33 +1,32 @@
-import { type CachedResponse, decodeEntry, decodeHead, type EntryHead } from '../../entry.ts';
-import type { ListedEntry } from '../store.ts';
-import { markOf, pairOf } from './marks.ts';
+import type { CachedResponse } from '../../entry.ts';
+import type { EntryFilter, ListedEntry } from '../store.ts';
+import { type Form, formOf } from './form.ts';
+import { freshUntilIn, unpackEntry } from './packed-entry.ts';
 import { PagedItems, PagedNumbers } from './paged.ts';
-
-/** An entry on its way into a slot. */
-export interface Taken {
-  readonly key: string;
-  readonly encoded: Uint8Array;
-  /** What it counts for. */
-  readonly bytes: number;
-  readonly entry: EntryHead;
-}
+import { type Held, SharedItems } from './shared-items.ts';
 
 /** So many entries are at hand as they were read last, as long as there is memory for them. */
 const maxDecoded = 1000;
 
-/** The entries, each in a slot: a number, by which all that is known of it is found. */
+/** What a form takes beside its text, roughly. */
+const formBytes = 400;
+
+/**
+ * The entries, each in a slot: a number, by which all that is known of it is found. What is the
+ * entry's own is one run of bytes; what it has in common with others they share.
+ */
 export class Slots {
-  readonly bytes = new PagedNumbers(Uint32Array);
   /** When each was put in, by `performance.now()`. */
   readonly putAt = new PagedNumbers(Float64Array);
-  /** Numbers that tell most entries apart from what a filter asks for, without reading them. */
-  readonly owners = new PagedNumbers(Uint32Array);
-  readonly models = new PagedNumbers(Uint32Array);
   readonly #hits = new PagedNumbers(Uint32Array);
   readonly #keys = new PagedItems<string>();
-  readonly #encoded = new PagedItems<Uint8Array>();
-  readonly #free = new PagedNumbers(Uint32Array);
+  readonly #packed = new PagedItems<ArrayBuffer>();
+  readonly #formOf = new PagedItems<Held<Form>>();
+  readonly #consumerOf = new PagedItems<Held<string>>();
+  readonly #forms = new SharedItems<Form>(formBytes);
+  readonly #consumers = new SharedItems<string>(0);
   readonly #decoded = new Map<number, WeakRef<CachedResponse>>();
+  readonly #free = new PagedNumbers(Uint32Array);
   #freeCount = 0;
   #end = 0;
 
@@ -40,73 +39,104 @@ export class Slots {
     return this.#end;
   }
 
+  /** What entries have in common, in bytes. */
+  get sharedBytes(): number {
+    return this.#forms.bytes + this.#consumers.bytes;
+  }
+
   /** The slot that was left last is taken first. */
-  take({ key, encoded, bytes, entry }: Taken): number {
+  take(key: string, packed: ArrayBuffer, entry: CachedResponse): number {
     const slot = this.#freeCount > 0 ? this.#free.get(--this.#freeCount) : this.#end++;
+    const form = formOf(entry);
     this.#keys.set(slot, key);
-    this.#encoded.set(slot, encoded);
-    this.bytes.set(slot, bytes);
+    this.#packed.set(slot, packed);
+    this.#formOf.set(
+      slot,
+      this.#forms.take(JSON.stringify(form), () => form),
+    );
+    const { consumer } = entry;
+    if (consumer !== null) {
+      this.#consumerOf.set(
+        slot,
+        this.#consumers.take(consumer, () => consumer),
+      );
+    }
     this.putAt.set(slot, performance.now());
-    this.owners.set(slot, pairOf(markOf(entry.namespace), markOf(entry.consumer)));
-    this.models.set(slot, pairOf(markOf(entry.model), markOf(entry.requestedModel)));
     this.#hits.set(slot, 0);
     return slot;
   }
 
   free(slot: number): void {
+    const [form, consumer] = [this.#formOf.get(slot), this.#consumerOf.get(slot)];
+    if (form !== undefined) this.#forms.letGo(form);
+    if (consumer !== undefined) {
+      this.#consumers.letGo(consumer);
+      this.#consumerOf.set(slot, undefined);
+    }
+    this.#formOf.set(slot, undefined);
     this.#keys.set(slot, undefined);
-    this.#encoded.set(slot, undefined);
+    this.#packed.set(slot, undefined);
     this.#decoded.delete(slot);
     this.#free.set(this.#freeCount++, slot);
-  }
-
-  has(slot: number): boolean {
-    return this.#keys.get(slot) !== undefined;
   }
 
   keyOf(slot: number): string {
     return this.#keys.get(slot) ?? '';
   }
 
-  /** Undefined where it cannot be read. */
+  /** The bytes of its own, those of its key included. */
+  bytesOf(slot: number): number {
+    return (this.#packed.get(slot)?.byteLength ?? 0) + this.keyOf(slot).length;
+  }
+
   entry(slot: number): CachedResponse | undefined {
-    const known = this.#decoded.get(slot)?.deref();
-    if (known !== undefined) return known;
-    const encoded = this.#encoded.get(slot);
-    const entry = encoded && decodeEntry(encoded);
-    if (entry !== undefined) this.#remember(slot, entry);
-    return entry;
+    return this.#decoded.get(slot)?.deref() ?? this.#read(slot);
   }
 
-  head(slot: number): EntryHead | undefined {
-    const encoded = this.#encoded.get(slot);
-    return encoded && decodeHead(encoded)?.head;
-  }
-
-  /** Milliseconds since the epoch; 0 where it cannot be read. */
+  /** Until when the entry is fresh, in milliseconds since the epoch. */
   freshUntil(slot: number): number {
-    return this.head(slot)?.freshUntil ?? 0;
+    const packed = this.#packed.get(slot);
+    return packed === undefined ? 0 : freshUntilIn(new Uint8Array(packed));
   }
 
   listed(slot: number): ListedEntry | undefined {
-    const encoded = this.#encoded.get(slot);
-    const decoded = encoded && decodeHead(encoded);
-    if (encoded === undefined || decoded === undefined) return undefined;
-    const bytes = encoded.length - decoded.bodyStart;
-    return { key: this.keyOf(slot), head: decoded.head, bytes, hits: this.#hits.get(slot) };
+    const packed = this.#packed.get(slot);
+    const form = this.#formOf.get(slot)?.item;
+    if (packed === undefined || form === undefined) return undefined;
+    const entry = unpackEntry(new Uint8Array(packed), form, this.#consumer(slot));
+    const { body, ...head } = entry;
+    return { key: this.keyOf(slot), head, bytes: body.length, hits: this.#hits.get(slot) };
   }
 
-  /** The entry has answered a request. Another may have taken its place: its body is a view of the bytes that are kept. */
+  /** Whether the entry has all that the filter asks for. */
+  matches(slot: number, { namespace, model, consumer }: EntryFilter): boolean {
+    const form = this.#formOf.get(slot)?.item;
+    if (form === undefined) return false;
+    if (namespace !== undefined && form.namespace !== namespace) return false;
+    if (consumer !== undefined && this.#consumer(slot) !== consumer) return false;
+    return model === undefined || form.model === model || form.requestedModel === model;
+  }
+
+  /** The entry has answered a request, unless another has taken its place: its body is a view of the bytes that are kept. */
   used(slot: number, { body }: CachedResponse): void {
-    if (this.#encoded.get(slot)?.buffer !== body.buffer) return;
+    if (this.#packed.get(slot) !== body.buffer) return;
     this.#hits.set(slot, this.#hits.get(slot) + 1);
   }
 
-  #remember(slot: number, entry: CachedResponse): void {
+  #consumer(slot: number): string | null {
+    return this.#consumerOf.get(slot)?.item ?? null;
+  }
+
+  #read(slot: number): CachedResponse | undefined {
+    const packed = this.#packed.get(slot);
+    const form = this.#formOf.get(slot)?.item;
+    if (packed === undefined || form === undefined) return undefined;
+    const entry = unpackEntry(new Uint8Array(packed), form, this.#consumer(slot));
     if (this.#decoded.size >= maxDecoded) {
       const [oldest] = this.#decoded.keys();
       if (oldest !== undefined) this.#decoded.delete(oldest);
     }
     this.#decoded.set(slot, new WeakRef(entry));
+    return entry;
   }
 }

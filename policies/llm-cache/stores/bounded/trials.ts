@@ -1,5 +1,5 @@
 import type { Ranking, Rankings } from './ranking.ts';
-import { type Facts, Shadow } from './shadow.ts';
+import { type Facts, nothing, Shadow } from './shadow.ts';
 import { hasPrice, usdOfWorth } from './worth.ts';
 
 /** What more memory would have saved: an estimate. */
@@ -9,10 +9,10 @@ export interface Estimate {
   readonly usd: number;
 }
 
-/** So many sampled requests make a trial; what the ones before it have shown counts for half. */
-const trialLength = 1000;
-/** Another ranking must have saved so much more: less may be chance. */
-const margin = 1.03;
+/** A trial has so many requests that one ranking would have answered and another not; what the ones before it have shown counts for half. */
+const trialLength = 200;
+/** Of those another ranking must have saved so much more: less may be chance. */
+const margin = 1.2;
 
 /**
  * Tries on a sample of the keys which ranking saves most, and what the one in use would save with
@@ -24,7 +24,7 @@ export class Trials {
   readonly #twice: Shadow;
   readonly #saved: number[];
   #current = 0;
-  #asked = 0;
+  #differences = 0;
   /** So many of a hash's highest bits are 0 where it is sampled. */
   #bits = 0;
   #hits = 0;
@@ -53,15 +53,14 @@ export class Trials {
   /** A key is asked for; `facts` are those of its entry, where the store has it. */
   ask(hash: number, now: number, facts: Facts | null): void {
     if (!this.#isSampled(hash)) return;
-    const [current = -1] = this.#candidates.flatMap((shadow, at) => {
-      const worth = this.#askOne(shadow, hash, now, facts);
-      if (worth !== -1) this.#saved[at] = (this.#saved[at] ?? 0) + usdOfWorth(worth);
-      return at === this.#current ? [worth] : [];
-    });
-    const twice = this.#askOne(this.#twice, hash, now, facts);
-    if (twice !== -1 && current === -1) this.#count(twice, 2 ** this.#bits);
-    if (twice === -1 && current !== -1) this.#count(current, -(2 ** this.#bits));
-    if (++this.#asked % trialLength === 0) this.#judge();
+    const worths = this.#candidates.map((shadow) => shadow.ask(hash, now));
+    this.#compare(worths);
+    const current = worths[this.#current] ?? nothing;
+    const twice = this.#twice.ask(hash, now);
+    if (twice !== nothing && current === nothing) this.#count(twice, 2 ** this.#bits);
+    if (twice === nothing && current !== nothing) this.#count(current, -(2 ** this.#bits));
+    if (facts === null) return;
+    for (const shadow of this.#shadows()) if (!shadow.has(hash)) this.#put(shadow, facts, 2);
   }
 
   /** An entry has been stored, to the request for it that counts as `asked`. */
@@ -75,10 +74,13 @@ export class Trials {
     if (this.#isSampled(hash)) for (const shadow of this.#shadows()) shadow.remove(hash);
   }
 
-  #askOne(shadow: Shadow, hash: number, now: number, facts: Facts | null): number {
-    const worth = shadow.ask(hash, now);
-    if (worth === -1 && facts !== null) this.#put(shadow, facts, 2);
-    return worth;
+  #compare(worths: readonly number[]): void {
+    const isHeld = worths.map((worth) => worth !== nothing);
+    if (isHeld.every((one) => one === isHeld[0])) return;
+    for (const [at, worth] of worths.entries()) {
+      if (worth !== nothing) this.#saved[at] = (this.#saved[at] ?? 0) + usdOfWorth(worth);
+    }
+    if (++this.#differences % trialLength === 0) this.#judge();
   }
 
   #put(shadow: Shadow, facts: Facts, asked: number): void {
