@@ -235,7 +235,7 @@ describe('the memory store', () => {
         let droppedWrites = 0;
         const take = {
           set: async ({ key: name, size, life }: { key: string; size: number; life: number }) => {
-            const fits = emptyBytes + size <= maxBytes;
+            const fits = emptyBytes + sharedBytes + size <= maxBytes;
             expect(await store.set(name, entry(size, life))).to.equal(fits);
             if (!fits) return void droppedWrites++;
             model.delete(name);

@@ -14,7 +14,6 @@ import { Appraiser, type CostOf } from './appraiser.ts';
 import { Eviction, type EvictionKind } from './eviction.ts';
 import { Expiry } from './expiry.ts';
 import { keyHash } from './key-hash.ts';
-import { packEntry } from './packed-entry.ts';
 import { Slots } from './slots.ts';
 import { packWorth, type Worth } from './worth.ts';
 
@@ -107,9 +106,10 @@ export class BoundedStore implements Store {
   }
 
   #put(key: string, entry: CachedResponse, expiresAt: number, worth: Worth): boolean {
-    const packed = packEntry(entry);
-    const bytes = packed.length + key.length + this.#options.overheadBytes;
-    if (bytes > this.#room) {
+    const prepared = this.#slots.prepare(entry);
+    const { packed, sharedBytes } = prepared;
+    const bytes = packed.byteLength + key.length + this.#options.overheadBytes;
+    if (bytes + sharedBytes > this.#room) {
       this.#refused++;
       return false;
     }
@@ -117,7 +117,7 @@ export class BoundedStore implements Store {
     const asked = before === undefined ? 0 : this.#eviction.askedFor(before);
     // The next slot is that of the one that goes, so that no listing misses the key.
     if (before !== undefined) this.#drop(before);
-    const slot = this.#slots.take(key, packed.buffer, entry);
+    const slot = this.#slots.take(key, prepared);
     this.#table.add(key, slot);
     this.#expiry.add(slot, expiresAt);
     this.#bytes += bytes;

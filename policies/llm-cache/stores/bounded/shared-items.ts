@@ -31,7 +31,7 @@ export class SharedItems<T> {
     if (held === undefined) {
       held = { key, item: make(), uses: 0 };
       this.#held.set(key, held);
-      this.#bytes += this.#bytesOf(held);
+      this.#bytes += this.bytesOf(held.key);
     }
     held.uses++;
     return held;
@@ -40,10 +40,11 @@ export class SharedItems<T> {
   letGo(held: Held<T>): void {
     if (--held.uses > 0) return;
     this.#held.delete(held.key);
-    this.#bytes -= this.#bytesOf(held);
+    this.#bytes -= this.bytesOf(held.key);
   }
 
-  #bytesOf({ key }: Held<T>): number {
+  /** What an item of that key takes. */
+  bytesOf(key: string): number {
     return key.length + this.#itemBytes + overheadBytes;
   }
 }

@@ -1,7 +1,7 @@
 import type { CachedResponse } from '../../entry.ts';
 import type { EntryFilter, ListedEntry } from '../store.ts';
 import { type Form, formOf } from './form.ts';
-import { freshUntilIn, unpackEntry } from './packed-entry.ts';
+import { freshUntilIn, packEntry, unpackEntry } from './packed-entry.ts';
 import { PagedItems, PagedNumbers } from './paged.ts';
 import { type Held, SharedItems } from './shared-items.ts';
 
@@ -10,6 +10,16 @@ const maxDecoded = 1000;
 
 /** What a form takes beside its text, roughly. */
 const formBytes = 400;
+
+/** An entry on its way into a slot. */
+export interface Prepared {
+  readonly packed: ArrayBuffer;
+  readonly form: Form;
+  readonly formKey: string;
+  readonly consumer: string | null;
+  /** What it has in common with others takes so much, if there are no others. */
+  readonly sharedBytes: number;
+}
 
 /**
  * The entries, each in a slot: a number, by which all that is known of it is found. What is the
@@ -44,17 +54,25 @@ export class Slots {
     return this.#forms.bytes + this.#consumers.bytes;
   }
 
-  /** The slot that was left last is taken first. */
-  take(key: string, packed: ArrayBuffer, entry: CachedResponse): number {
-    const slot = this.#freeCount > 0 ? this.#free.get(--this.#freeCount) : this.#end++;
+  /** What is to be kept of an entry. */
+  prepare(entry: CachedResponse): Prepared {
+    const { consumer } = entry;
     const form = formOf(entry);
+    const formKey = JSON.stringify(form);
+    const consumerBytes = consumer === null ? 0 : this.#consumers.bytesOf(consumer);
+    const sharedBytes = this.#forms.bytesOf(formKey) + consumerBytes;
+    return { packed: packEntry(entry).buffer, form, formKey, consumer, sharedBytes };
+  }
+
+  /** The slot that was left last is taken first. */
+  take(key: string, { packed, form, formKey, consumer }: Prepared): number {
+    const slot = this.#freeCount > 0 ? this.#free.get(--this.#freeCount) : this.#end++;
     this.#keys.set(slot, key);
     this.#packed.set(slot, packed);
     this.#formOf.set(
       slot,
-      this.#forms.take(JSON.stringify(form), () => form),
+      this.#forms.take(formKey, () => form),
     );
-    const { consumer } = entry;
     if (consumer !== null) {
       this.#consumerOf.set(
         slot,
