@@ -58,7 +58,7 @@ export class BoundedStore implements Store {
   readonly #appraiser: Appraiser;
   #eviction: Eviction;
   #expiry = new Expiry();
-  #slots = new Slots();
+  #slots: Slots;
   #bytes = 0;
   #evictions = 0;
   #refused = 0;
@@ -69,6 +69,7 @@ export class BoundedStore implements Store {
     this.#now = now;
     this.#appraiser = new Appraiser(costOf);
     this.#eviction = new Eviction(eviction, rest.maxBytes);
+    this.#slots = new Slots(rest.maxBytes);
   }
 
   async get(key: string): Promise<CachedResponse | undefined> {
@@ -201,7 +202,7 @@ export class BoundedStore implements Store {
   async close(): Promise<void> {
     const { eviction, maxBytes } = this.#options;
     this.#table.clear();
-    this.#slots = new Slots();
+    this.#slots = new Slots(maxBytes);
     this.#expiry = new Expiry();
     this.#eviction = new Eviction(eviction, maxBytes);
     this.#bytes = 0;

@@ -5,8 +5,9 @@ import { freshUntilIn, packEntry, unpackEntry } from './packed-entry.ts';
 import { PagedItems, PagedNumbers } from './paged.ts';
 import { type Held, SharedItems } from './shared-items.ts';
 
-/** So many entries are at hand as they were read last, as long as there is memory for them. */
-const maxDecoded = 1000;
+/** For so many bytes of memory one entry is at hand as it was read last, which takes about a thousand. */
+const bytesForOneAtHand = 2 ** 16;
+const mostAtHand = 4096;
 
 /** What a form takes beside its text, roughly. */
 const formBytes = 400;
@@ -19,6 +20,11 @@ export interface Prepared {
   readonly consumer: string | null;
   /** What it has in common with others takes so much, if there are no others. */
   readonly sharedBytes: number;
+}
+
+interface AtHand {
+  readonly slot: number;
+  readonly entry: CachedResponse;
 }
 
 /**
@@ -35,10 +41,16 @@ export class Slots {
   readonly #consumerOf = new PagedItems<Held<string>>();
   readonly #forms = new SharedItems<Form>(formBytes);
   readonly #consumers = new SharedItems<string>(0);
-  readonly #decoded = new Map<number, WeakRef<CachedResponse>>();
+  /** By the last bits of their slots, of which one has the place. */
+  readonly #atHand: (AtHand | undefined)[];
   readonly #free = new PagedNumbers(Uint32Array);
   #freeCount = 0;
   #end = 0;
+
+  constructor(maxBytes: number) {
+    const length = Math.min(mostAtHand, Math.ceil(maxBytes / bytesForOneAtHand));
+    this.#atHand = Array.from({ length });
+  }
 
   get entries(): number {
     return this.#end - this.#freeCount;
@@ -94,7 +106,9 @@ export class Slots {
     this.#formOf.set(slot, undefined);
     this.#keys.set(slot, undefined);
     this.#packed.set(slot, undefined);
-    this.#decoded.delete(slot);
+    if (this.#atHand[this.#placeOf(slot)]?.slot === slot) {
+      this.#atHand[this.#placeOf(slot)] = undefined;
+    }
     this.#free.set(this.#freeCount++, slot);
   }
 
@@ -108,7 +122,8 @@ export class Slots {
   }
 
   entry(slot: number): CachedResponse | undefined {
-    return this.#decoded.get(slot)?.deref() ?? this.#read(slot);
+    const atHand = this.#atHand[this.#placeOf(slot)];
+    return atHand?.slot === slot ? atHand.entry : this.#read(slot);
   }
 
   /** Until when the entry is fresh, in milliseconds since the epoch. */
@@ -141,6 +156,10 @@ export class Slots {
     this.#hits.set(slot, this.#hits.get(slot) + 1);
   }
 
+  #placeOf(slot: number): number {
+    return slot % this.#atHand.length;
+  }
+
   #consumer(slot: number): string | null {
     return this.#consumerOf.get(slot)?.item ?? null;
   }
@@ -150,11 +169,7 @@ export class Slots {
     const form = this.#formOf.get(slot)?.item;
     if (packed === undefined || form === undefined) return undefined;
     const entry = unpackEntry(new Uint8Array(packed), form, this.#consumer(slot));
-    if (this.#decoded.size >= maxDecoded) {
-      const [oldest] = this.#decoded.keys();
-      if (oldest !== undefined) this.#decoded.delete(oldest);
-    }
-    this.#decoded.set(slot, new WeakRef(entry));
+    this.#atHand[this.#placeOf(slot)] = { slot, entry };
     return entry;
   }
 }
