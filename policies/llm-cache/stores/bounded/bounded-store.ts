@@ -1,5 +1,4 @@
 import type { CachedResponse } from '../../entry.ts';
-import { nextTurn } from '../../../shared/turns.ts';
 import { PurgeLog } from '../purge-log.ts';
 import {
   type EntryFilter,
@@ -8,13 +7,13 @@ import {
   type PageRequest,
   type Store,
   type StoreStats,
-  UnknownCursor,
 } from '../store.ts';
 import { Appraiser, type CostOf } from './appraiser.ts';
 import { Eviction, type EvictionKind } from './eviction.ts';
 import { Expiry } from './expiry.ts';
 import { keyHash } from './key-hash.ts';
 import { Slots } from './slots.ts';
+import { type Contents, list, purge } from './listing.ts';
 import { packWorth, type Worth } from './worth.ts';
 
 /** Where a store finds the number of an entry by its key. */
@@ -44,11 +43,6 @@ export interface TableOptions extends BoundedStoreOptions {
   readonly overheadBytes: number;
 }
 
-/** How many entries a purge or a listing looks at before it lets others run. */
-const lookStep = 1000;
-/** How many a page looks at before it is content with what it has found. */
-const maxLookedAt = 40_000;
-
 /** Entries in this process's memory, within a bound in bytes: all but the table of keys. */
 export class BoundedStore implements Store {
   readonly #options: Required<TableOptions>;
@@ -56,6 +50,11 @@ export class BoundedStore implements Store {
   readonly #now: () => number;
   readonly #purges = new PurgeLog();
   readonly #appraiser: Appraiser;
+  readonly #contents: Contents = {
+    slots: () => this.#slots,
+    isLive: (slot) => this.#isLive(slot),
+    drop: (slot) => this.#drop(slot),
+  };
   #eviction: Eviction;
   #expiry = new Expiry();
   #slots: Slots;
@@ -126,7 +125,7 @@ export class BoundedStore implements Store {
     const facts = { hash: keyHash(key), bytes, worth: packWorth(worth), freshUntil };
     this.#eviction.add(slot, facts, asked);
     this.#makeRoom();
-    this.filled();
+    if (this.#slots.entries > 0) this.filled();
     return true;
   }
 
@@ -143,35 +142,11 @@ export class BoundedStore implements Store {
   async purge(filter: EntryFilter, dryRun = false, begin = ''): Promise<number> {
     // What is under another beginning is another store's, and so is the memory of it.
     if (!dryRun && begin === '') this.#purges.add({ filter });
-    const isUnder = (key: string) => (begin === '' ? !key.includes(' ') : key.startsWith(begin));
-    let purged = 0;
-    for (let slot = 0; slot < this.#slots.end; slot++) {
-      if (slot % lookStep === lookStep - 1) await nextTurn();
-      if (!this.#slots.matches(slot, filter) || !isUnder(this.#slots.keyOf(slot))) continue;
-      if (this.#isLive(slot)) purged++;
-      if (!dryRun) this.#drop(slot);
-    }
-    return purged;
+    return purge(this.#contents, { filter, dryRun, begin });
   }
 
-  async list(filter: EntryFilter, { limit, cursor }: PageRequest): Promise<Page> {
-    // Whoever asks for page after page lets others run between them.
-    await nextTurn();
-    const entries: ListedEntry[] = [];
-    const from = cursor === null ? 0 : readCursor(cursor);
-    for (let slot = from; slot < this.#slots.end; slot++) {
-      const looked = slot - from;
-      if (looked % lookStep === lookStep - 1) await nextTurn();
-      if (looked >= maxLookedAt) return { entries, cursor: cursorAt(slot) };
-      if (!this.#slots.matches(slot, filter) || !this.#isLive(slot)) continue;
-      // Keys with a space are other stores'.
-      if (this.#slots.keyOf(slot).includes(' ')) continue;
-      // One more than is asked for tells that there is another page.
-      if (entries.length === limit) return { entries, cursor: cursorAt(slot) };
-      const listed = this.#slots.listed(slot);
-      if (listed !== undefined) entries.push(listed);
-    }
-    return { entries, cursor: null };
+  async list(filter: EntryFilter, page: PageRequest): Promise<Page> {
+    return list(this.#contents, filter, page);
   }
 
   async look(key: string): Promise<ListedEntry | undefined> {
@@ -272,14 +247,4 @@ export class BoundedStore implements Store {
     const bytes = this.#bytesOf(slot);
     return { hash, bytes, worth: this.#eviction.worthOf(slot), freshUntil };
   }
-}
-
-function cursorAt(slot: number): string {
-  return `s${slot}`;
-}
-
-function readCursor(cursor: string): number {
-  const [, slot] = /^s(\d{1,10})$/.exec(cursor) ?? [];
-  if (slot === undefined) throw new UnknownCursor();
-  return Number(slot);
 }
