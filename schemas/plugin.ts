@@ -34,13 +34,23 @@ const persistProperties = {
   },
 } as const;
 
+/** Of the stores in a process's own memory. */
+export const eviction = {
+  type: 'string',
+  enum: ['worth', 'lru'],
+  default: 'worth',
+  description:
+    'what goes when there is no room: what saves least for the bytes that it takes, or what was not used for the longest time',
+} as const;
+
 const memoryProperties = {
   maxBytes: {
     type: 'integer',
     minimum: 1024,
     default: 268435456,
-    description: 'what all entries together may take, in bytes; the least recently used go first',
+    description: 'what all entries together may take, in bytes',
   },
+  eviction,
   persist: closed(persistProperties, { required: ['path'] }),
   encryptionKeys: {
     ...encryptionKeys,
@@ -310,7 +320,7 @@ export type MemorySettings = {
   readonly type: 'memory';
   readonly persist?: SettingsOf<typeof persistProperties, 'path'>;
   readonly encryptionKeys?: readonly string[];
-} & SettingsOf<Pick<typeof memoryProperties, 'maxBytes'>>;
+} & SettingsOf<Pick<typeof memoryProperties, 'maxBytes' | 'eviction'>>;
 export type RedisSettings = { readonly type: 'redis' } & SettingsOf<typeof redisProperties>;
 export type TieredSettings = { readonly type: 'tiered' } & SettingsOf<
   typeof tieredProperties,

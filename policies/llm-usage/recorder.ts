@@ -115,7 +115,7 @@ export class Recorder {
   }
 
   #recordOf(
-    { request, providerStatus }: Exchange,
+    { request, cacheKey, providerStatus }: Exchange,
     { read, startedAt, endedAt, status }: Over,
     { facts, cacheType }: Pick<RecordParts, 'facts' | 'cacheType'>,
   ): UsageRecord {
@@ -135,6 +135,7 @@ export class Recorder {
         stream: read?.isStream ?? false,
         status,
         cacheType,
+        cacheKey,
         providerStatus,
         facts,
         cacheApart: protocol.cacheApart,

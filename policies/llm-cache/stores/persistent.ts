@@ -67,7 +67,7 @@ export class PersistentStore implements Store {
 
   /** Writes what has changed. */
   save(): Promise<void> {
-    return this.#file.saveLast();
+    return this.#file.save();
   }
 
   /** Whether this store is the one that the file is of. */

@@ -7,6 +7,7 @@ import type { Log } from '../../shared/log.ts';
 import { canonicalMembers } from '../../shared/json/json-scan.ts';
 import { SharedBodies } from '../../shared/bytes/shared-bodies.ts';
 import { joinMembers } from '../key.ts';
+import type { CostOf } from './bounded/appraiser.ts';
 import { Encryption } from './encryption.ts';
 import { entriesOf } from './entries-of.ts';
 import { MemoryStore } from './memory.ts';
@@ -38,6 +39,8 @@ export interface Surroundings {
   readonly secret: string;
   /** Where the bodies that stores read are charged. */
   readonly bodies: SharedBodies;
+  /** What a stored answer costs at list price, in USD; null where that is not known. */
+  readonly costOf: CostOf;
   readonly log: Log;
 }
 
@@ -68,6 +71,7 @@ export class StoreRegistry {
     gatewayRedis: {},
     secret: randomBytes(32).toString('base64'),
     bodies: new SharedBodies(new ByteBudget(Infinity)),
+    costOf: () => null,
     log: silent,
   };
 
@@ -189,8 +193,10 @@ export class StoreRegistry {
   }
 
   #memory(name: string, settings: MemorySettings): Pick<Kept, 'store' | 'parts' | 'memory'> {
-    const memory = new MemoryStore({ maxBytes: settings.maxBytes });
-    const { persist } = settings;
+    const { maxBytes, eviction, persist } = settings;
+    // The prices of the day: a store outlives a configuration.
+    const costOf: CostOf = (head) => this.#surroundings.costOf(head);
+    const memory = new MemoryStore({ maxBytes, eviction, costOf });
     if (persist === undefined) return { store: memory, parts: [], memory };
     const { log } = this.#surroundings;
     const seal = this.#sealOf(settings);
@@ -289,7 +295,7 @@ export class StoreRegistry {
 export function storeSettings(
   settings: Readonly<Record<string, StoreSettings>>,
 ): Readonly<Record<string, StoreSettings>> {
-  return { memory: { type: 'memory', maxBytes: 268435456 }, ...settings };
+  return { memory: { type: 'memory', maxBytes: 268435456, eviction: 'worth' }, ...settings };
 }
 
 /** The names of the stores that are a Redis of their own. */

@@ -39,7 +39,6 @@ export class SnapshotFile {
   readonly #timer: NodeJS.Timeout;
   #soon: NodeJS.Timeout | null = null;
   #work: Promise<void>;
-  #isLoading = true;
   /** There is a file that was not read, or not to its end. */
   #isUnread = false;
   #isFailing = false;
@@ -61,15 +60,10 @@ export class SnapshotFile {
     return this.#work;
   }
 
-  /** Writes the file, where the entries have changed. Never rejects. */
+  /** Writes the file, when it has been read, where the entries have changed. Never rejects. */
   save(): Promise<void> {
     this.#work = this.#work.then(() => this.#save());
     return this.#work;
-  }
-
-  /** The same at the end: a file that is being read is newer than what was read of it. */
-  async saveLast(): Promise<void> {
-    if (!this.#isLoading) await this.save();
   }
 
   /** Something was thrown out. */
@@ -125,8 +119,6 @@ export class SnapshotFile {
       log.warn(
         `llm-cache: store "${name}" has read ${count} entries from ${path}, and no more: ${why}; the file will be kept as ${path}.unread`,
       );
-    } finally {
-      this.#isLoading = false;
     }
   }
 

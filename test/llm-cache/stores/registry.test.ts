@@ -27,8 +27,8 @@ const entry: CachedResponse = {
   body: new Uint8Array([1, 2, 3]),
 };
 
-const small: StoreSettings = { type: 'memory', maxBytes: 4096 };
-const large: StoreSettings = { type: 'memory', maxBytes: 8192 };
+const small: StoreSettings = { type: 'memory', maxBytes: 4096, eviction: 'worth' };
+const large: StoreSettings = { type: 'memory', maxBytes: 8192, eviction: 'worth' };
 
 describe('the registry of stores', () => {
   let now: number;
@@ -50,7 +50,10 @@ describe('the registry of stores', () => {
   const has = async (name: string) => (await registry.open(name).get('key')) !== undefined;
 
   it('has a store `memory` even when nothing is said', () => {
-    expect(registry.open('memory').stats()).to.include({ type: 'memory', maxBytes: 268435456 });
+    expect(registry.open('memory').stats()).to.include({
+      type: 'memory',
+      maxBytes: 268435456,
+    });
     expect(storeSettings({ near: small })).to.have.keys('memory', 'near');
   });
 
@@ -87,9 +90,9 @@ describe('the registry of stores', () => {
     });
 
     it('keeps what is stored where the settings are only written in another order', async () => {
-      registry.configure({ near: { type: 'memory', maxBytes: 4096 } });
+      registry.configure({ near: { type: 'memory', maxBytes: 4096, eviction: 'worth' } });
       await filled('near');
-      registry.configure({ near: { maxBytes: 4096, type: 'memory' } });
+      registry.configure({ near: { maxBytes: 4096, eviction: 'worth', type: 'memory' } });
       expect(await has('near')).to.equal(true);
     });
 
@@ -181,7 +184,12 @@ describe('a memory store whose entries are in a file', () => {
     const dir = mkdtempSync(join(tmpdir(), 'llm-cache-registry-'));
     const path = join(dir, 'entries.snapshot');
     const settings = (maxBytes: number) => ({
-      memory: { type: 'memory', maxBytes, persist: { path, everySeconds: 3600 } } as const,
+      memory: {
+        type: 'memory',
+        eviction: 'worth',
+        maxBytes,
+        persist: { path, everySeconds: 3600 },
+      } as const,
     });
     const lines: string[] = [];
     const say = (line: string) => void lines.push(line);
