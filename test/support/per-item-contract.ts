@@ -11,6 +11,7 @@ export interface ItemDoor {
     headers?: Readonly<Record<string, string>>,
   ): Promise<{ status: number; text: string; headers: Readonly<Record<string, unknown>> }>;
   records(model: string, count: number): Promise<readonly UsageRecord[]>;
+  close(): Promise<void>;
 }
 
 interface Question {
@@ -82,6 +83,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
     before(async () => {
       door = await open();
     });
+    after(() => door.close());
     beforeEach(() => {
       model = `embed-${++count}`;
       door.upstream.answer(embedder);

@@ -42,9 +42,6 @@ const ways: Record<string, (express: Express) => [before: Handler[], handler: ty
 
 for (const [version, express] of Object.entries(expresses)) {
   for (const [way, wayOf] of Object.entries(ways)) {
-    let close = async () => {};
-    after(() => close());
-
     describePerItem(`in ${version}, ${way}`, async () => {
       const upstream = await Upstream.start();
       const lines: string[] = [];
@@ -55,11 +52,6 @@ for (const [version, express] of Object.entries(expresses)) {
       for (const step of before) app.use(step);
       app.use(cache.llmUsage(), cache.llmCache({ perItem: true }), handler(upstream.url));
       const running = await listen(app);
-      close = async () => {
-        await running.close();
-        await cache.close();
-        await upstream.close();
-      };
       const recorded = (model: string) =>
         lines
           .filter((line) => line.startsWith('llm-usage {'))
@@ -71,6 +63,11 @@ for (const [version, express] of Object.entries(expresses)) {
         records: async (model, count) => {
           await eventually(() => recorded(model).length >= count, `${count} records of ${model}`);
           return recorded(model);
+        },
+        close: async () => {
+          await running.close();
+          await cache.close();
+          await upstream.close();
         },
       };
     });

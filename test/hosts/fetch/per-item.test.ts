@@ -5,12 +5,8 @@ import { read, request } from '../../support/fetch.ts';
 import { describePerItem } from '../../support/per-item-contract.ts';
 import { Upstream } from '../../support/upstream.ts';
 
-let upstream: Upstream | null = null;
-after(() => upstream?.close());
-
 describePerItem('in front of a fetch handler', async () => {
   const provider = await Upstream.start();
-  upstream = provider;
   const records: UsageRecord[] = [];
   const handler = async (asked: Request) =>
     fetch(`${provider.url}${new URL(asked.url).pathname}`, {
@@ -37,5 +33,6 @@ describePerItem('in front of a fetch handler', async () => {
       await eventually(() => recorded(model).length >= count, `${count} records of ${model}`);
       return recorded(model);
     },
+    close: () => provider.close(),
   };
 });

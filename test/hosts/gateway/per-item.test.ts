@@ -50,26 +50,21 @@ for (const [where, steps] of Object.entries({
   'through the gateway': [{ 'llm-usage': {} }, perItem],
   'through the gateway, with a policy between the two': [{ 'llm-usage': {} }, limit, perItem],
 })) {
-  const running: { gateway?: Gateway; upstream?: Upstream } = {};
-
   describePerItem(where, async () => {
     const upstream = await Upstream.start();
     const gateway = await Gateway.start({ gateway: gatewayConfig(upstream.url, { api: steps }) });
-    running.gateway = gateway;
-    running.upstream = upstream;
     return {
       upstream,
       ask: (body, headers) => post(`${gateway.url}/api/v1/embeddings`, body, { headers }),
       records: (model, count) => gateway.recorded(model, count),
+      close: async () => {
+        await gateway.stop();
+        await upstream.close();
+      },
     };
-  });
-  after(async () => {
-    await running.gateway?.stop();
-    await running.upstream?.close();
   });
 }
 
-const shared: { redis?: RedisServer; gateway?: Gateway; upstream?: Upstream } = {};
 if (hasRedis()) {
   describePerItem('through the gateway, in Redis', async () => {
     const redis = await RedisServer.start();
@@ -82,16 +77,15 @@ if (hasRedis()) {
       settings: { stores: { shared: { type: 'redis', url: redis.url, timeoutMs: 1000 } } },
       gateway: gatewayConfig(upstream.url, { api: steps }),
     });
-    Object.assign(shared, { redis, gateway, upstream });
     return {
       upstream,
       ask: (body, headers) => post(`${gateway.url}/api/v1/embeddings`, body, { headers }),
       records: (model, count) => gateway.recorded(model, count),
+      close: async () => {
+        await gateway.stop();
+        await upstream.close();
+        await redis.close();
+      },
     };
-  });
-  after(async () => {
-    await shared.gateway?.stop();
-    await shared.upstream?.close();
-    await shared.redis?.close();
   });
 }

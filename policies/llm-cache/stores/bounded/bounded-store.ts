@@ -14,7 +14,7 @@ import { Eviction, type EvictionKind } from './eviction.ts';
 import { Expiry } from './expiry.ts';
 import { keyHash } from './key-hash.ts';
 import { Slots } from './slots.ts';
-import { type Contents, entries, list, purge } from './listing.ts';
+import { type Contents, everyEntry, list, purge } from './listing.ts';
 import { packWorth, type Worth } from './worth.ts';
 
 /** Where a store finds the number of an entry by its key. */
@@ -151,7 +151,7 @@ export class BoundedStore implements Store {
   }
 
   entries(filter: EntryFilter): AsyncIterable<StoredEntry> {
-    return entries(this.#contents, filter);
+    return everyEntry(this.#contents, filter);
   }
 
   async look(key: string): Promise<ListedEntry | undefined> {

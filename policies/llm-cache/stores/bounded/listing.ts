@@ -70,7 +70,7 @@ export async function list(
 }
 
 /** All that match, with their bodies, in the order of their slots. */
-export async function* entries(
+export async function* everyEntry(
   contents: Contents,
   filter: EntryFilter,
 ): AsyncGenerator<StoredEntry, void> {
