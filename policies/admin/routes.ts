@@ -3,9 +3,12 @@ import process from 'node:process';
 import type { CacheStats } from '../llm-cache/stats.ts';
 import type { StoreStats } from '../llm-cache/stores/store.ts';
 import type { Ledger } from '../llm-usage/ledger.ts';
+import type { PriceList } from '../llm-usage/price-list.ts';
 import type { SinkStats } from '../llm-usage/sinks/sink.ts';
 import type { FaultLog } from '../shared/faults.ts';
-import { deleteEntry, type Holders, listEntries, purgeEntries, showEntry } from './entries.ts';
+import type { ConsumerNames } from './consumers.ts';
+import { deleteEntry, listEntries, purgeEntries, showEntry } from './entries.ts';
+import type { Holders } from './entry-listing.ts';
 import { answerQuestion, type ExplainServices } from './explain.ts';
 import { type AdminHosts, foreignRequest } from './guard.ts';
 import {
@@ -20,7 +23,7 @@ import {
 } from './http.ts';
 import { sendPage } from './page.ts';
 import { readQuestion } from './simulated-body.ts';
-import { showUsage } from './usage.ts';
+import { type CsvFile, showUsage } from './usage.ts';
 
 /** What the routes show and steer, as it stands when somebody asks. */
 export interface AdminServices {
@@ -33,6 +36,8 @@ export interface AdminServices {
   /** Bytes of bodies held at the moment. */
   readonly bufferedBytes: number;
   readonly ledger: Ledger;
+  readonly consumers: ConsumerNames;
+  readonly prices: PriceList;
   readonly explain: ExplainServices;
   /** The metrics as text, and its content type. */
   metrics(): Promise<{ readonly text: string; readonly contentType: string }>;
@@ -94,27 +99,31 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
     );
     app.get(
       `${root}/usage`,
-      json((req, { ledger }) => showUsage(req, ledger)),
+      guarded(async (req, res) => {
+        const usage = await showUsage(req, current(), Date.now());
+        if ('csv' in usage) sendCsv(res, usage);
+        else sendJson(res, 200, usage);
+      }),
     );
     app.get(
       `${root}/entries`,
-      json((req, { holders }) => listEntries(req, holders, Date.now())),
+      json((req, services) => listEntries(req, services, Date.now())),
     );
     app.delete(
       `${root}/entries`,
-      json((req, { holders }) => purgeEntries(req, holders)),
+      json((req, services) => purgeEntries(req, services)),
     );
     app.get(
       `${root}/entries/:key`,
-      json((req, { holders }) => showEntry(req, holders, Date.now())),
+      json((req, services) => showEntry(req, services, Date.now())),
     );
     app.delete(
       `${root}/entries/:key`,
-      json((req, { holders }) => deleteEntry(req, holders)),
+      json((req, services) => deleteEntry(req, services)),
     );
     app.post(
       `${root}/explain`,
-      json((req, { explain }) => readQuestion(req, (asked) => answerQuestion(asked, explain))),
+      json((req, services) => readQuestion(req, (asked) => answerQuestion(asked, services))),
     );
     app.get(
       `${root}/metrics`,
@@ -134,6 +143,12 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
       })(req, res),
     );
   };
+}
+
+function sendCsv(res: ServerResponse, { name, csv }: CsvFile): void {
+  send(res, 200, 'text/csv; charset=utf-8; header=present', csv, {
+    'Content-Disposition': `attachment; filename="${name}"`,
+  });
 }
 
 function redirect(res: ServerResponse, location: string): void {

@@ -12,6 +12,7 @@ import {
 } from '../../schemas/plugin.ts';
 import { suggestion } from '../../schemas/suggestion.ts';
 import { ConfigurationError, validate } from '../../schemas/validate.ts';
+import type { ConsumerDirectory } from '../admin/consumers.ts';
 import type { AdminHosts } from '../admin/guard.ts';
 import {
   isPlaced,
@@ -42,6 +43,8 @@ export interface Configuration {
   readonly adminHosts: AdminHosts;
   /** Who a consumer is to the host, for questions about requests that never came. */
   identify(consumer: unknown): Identity;
+  /** Where the host keeps its consumers; null where it keeps none. */
+  readonly consumers: ConsumerDirectory | null;
 }
 
 /** Settings and pipelines of the gateway. Throws a ConfigurationError that says what is wrong. */
@@ -75,6 +78,7 @@ export function gatewayConfiguration(
     pipelines,
     adminHosts,
     identify: gatewayIdentity,
+    consumers: null,
   };
 }
 
@@ -104,7 +108,7 @@ export function hostConfiguration(
     setting: `admin.hosts of ${where}`,
   };
   const identify = applicationIdentity;
-  return { settings, secret, gatewayRedis: {}, pipelines, adminHosts, identify };
+  return { settings, secret, gatewayRedis: {}, pipelines, adminHosts, identify, consumers: null };
 }
 
 const howToMakeOne = 'make one with `openssl rand -base64 32`';

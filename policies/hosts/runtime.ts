@@ -1,6 +1,7 @@
 import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { PluginSettings } from '../../schemas/plugin.ts';
 import { validate } from '../../schemas/validate.ts';
+import { ConsumerNames } from '../admin/consumers.ts';
 import type { CachePipeline, ExplainServices } from '../admin/explain.ts';
 import type { AdminHosts } from '../admin/guard.ts';
 import { AdminError } from '../admin/http.ts';
@@ -36,6 +37,7 @@ interface Configured {
   readonly ledger: Ledger;
   readonly adminHosts: AdminHosts;
   readonly identify: Configuration['identify'];
+  readonly consumers: Configuration['consumers'];
 }
 
 /** How long records that wait for the end of an answer may keep the process from its own. */
@@ -53,6 +55,7 @@ export class Runtime {
   readonly #sinks: SinkRegistry;
   readonly #ledgers: LedgerRegistry;
   readonly #metrics: Metrics;
+  readonly #consumers: ConsumerNames;
   readonly #pending = new Set<Promise<void>>();
   #configured: Configured | null = null;
 
@@ -73,11 +76,16 @@ export class Runtime {
       redisOf: (store) => this.#stores.redisOf(store),
     });
     this.#ledgers = new LedgerRegistry(log);
+    this.#consumers = new ConsumerNames({
+      directory: () => this.#configured?.consumers ?? null,
+      faults: this.faults,
+    });
   }
 
   /** Takes a configuration over. Pipelines that were built before keep the services they have. */
   configure(configuration: Configuration): void {
-    const { settings, secret, gatewayRedis, pipelines, adminHosts, identify } = configuration;
+    const { settings, secret, gatewayRedis, pipelines, adminHosts, identify, consumers } =
+      configuration;
     const { bodies, reserve } = budgetsOf(settings.limits.bufferedBytes);
     this.#budgets.bodies.max = bodies.max;
     this.#budgets.reserve.max = reserve.max;
@@ -88,7 +96,7 @@ export class Runtime {
     }
     const ledger = this.#openLedger(settings);
     const services = this.#services(settings, pipelines, ledger, nodeDigest(secret));
-    this.#configured = { services, pipelines, ledger, adminHosts, identify };
+    this.#configured = { services, pipelines, ledger, adminHosts, identify, consumers };
   }
 
   /** What the policies work with. */
@@ -114,6 +122,8 @@ export class Runtime {
       joiners: this.#joiners(),
       bufferedBytes: this.#bufferedBytes,
       ledger: configured.ledger,
+      consumers: this.#consumers,
+      prices: configured.services.prices,
       explain: explainServices(configured),
       metrics: () => this.#metrics.text(),
     };

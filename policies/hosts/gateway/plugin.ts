@@ -4,6 +4,7 @@ import { llmNoCache } from '../../../conditions/llm-no-cache.ts';
 import { llmRequest } from '../../../conditions/llm-request.ts';
 import { ConfigurationError } from '../../../schemas/validate.ts';
 import { adminRoutes } from '../../admin/routes.ts';
+import { gatewayConsumers } from './consumers.ts';
 import { llmCachePolicy, llmUsagePolicy } from './policies.ts';
 import { gatewayConfiguration, gatewaysWhere } from '../configuration.ts';
 import { orderWarnings } from './order-warnings.ts';
@@ -41,7 +42,7 @@ export function init(context: PluginContext, root: string): void {
   try {
     const pipelines = readPipelines(context.config.gatewayConfig);
     const configuration = gatewayConfiguration(context, pipelines);
-    current.configure(configuration);
+    current.configure({ ...configuration, consumers: gatewayConsumers(context.services) });
     const warnings = [
       ...settingsWarnings(configuration.settings, gatewaysWhere),
       ...pipelines.flatMap(stepWarnings),

@@ -63,6 +63,7 @@ describe('The admin API', () => {
       },
     });
     ada = await gateway.createConsumer('ada');
+    await gateway.createConsumer('bob');
   });
   after(async () => {
     await gateway.stop();
@@ -411,7 +412,7 @@ describe('The admin API', () => {
         outcome: 'bypass',
         reason: 'no-scope',
       });
-      expect((await at('/conditional/v1/chat/completions', 'x')).json).to.include({
+      expect((await at('/conditional/v1/chat/completions', 'bob')).json).to.include({
         outcome: 'miss',
       });
       expect((await at('/conditional/v1/messages')).json).to.include({ outcome: 'pass' });
