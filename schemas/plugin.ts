@@ -237,6 +237,14 @@ const usageProperties = {
 } as const;
 
 const adminProperties = {
+  recentRequests: {
+    type: 'integer',
+    minimum: 0,
+    maximum: 10000,
+    default: 250,
+    description:
+      'recent requests that the dashboard shows, without what they say: so many that the cache answered, and as many that it did not; 0 keeps none',
+  },
   hosts: {
     type: 'array',
     items: {
@@ -302,5 +310,5 @@ export interface PluginSettings {
     readonly sinks: readonly SinkSettings[];
     readonly prices: Readonly<Record<string, RateSettings>>;
   };
-  readonly admin: { readonly hosts: readonly string[] };
+  readonly admin: SettingsOf<typeof adminProperties>;
 }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import process from 'node:process';
 import type { CacheStats } from '../llm-cache/stats.ts';
-import type { StoreStats } from '../llm-cache/stores/store.ts';
+import type { Store, StoreStats } from '../llm-cache/stores/store.ts';
 import type { Ledger } from '../llm-usage/ledger.ts';
 import type { PriceList } from '../llm-usage/price-list.ts';
 import type { SinkStats } from '../llm-usage/sinks/sink.ts';
@@ -21,6 +21,8 @@ import {
   send,
   sendJson,
 } from './http.ts';
+import type { RecentRequests } from '../hosts/node/recent-requests.ts';
+import { listRequests, showRequest } from './requests.ts';
 import { sendPage } from './page.ts';
 import { readQuestion } from './simulated-body.ts';
 import { type CsvFile, showUsage } from './usage.ts';
@@ -38,6 +40,9 @@ export interface AdminServices {
   readonly ledger: Ledger;
   readonly consumers: ConsumerNames;
   readonly prices: PriceList;
+  readonly requests: RecentRequests;
+  /** Throws where no store has the name any more. */
+  storeNamed(name: string): Store;
   readonly explain: ExplainServices;
   /** The metrics as text, and its content type. */
   metrics(): Promise<{ readonly text: string; readonly contentType: string }>;
@@ -120,6 +125,14 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
     app.delete(
       `${root}/entries/:key`,
       json((req, services) => deleteEntry(req, services)),
+    );
+    app.get(
+      `${root}/requests`,
+      json((req, services) => listRequests(req, services)),
+    );
+    app.get(
+      `${root}/requests/:id`,
+      json((req, services) => showRequest(req, services, Date.now())),
     );
     app.post(
       `${root}/explain`,

@@ -8,6 +8,7 @@ import { AdminError } from '../admin/http.ts';
 import type { AdminServices } from '../admin/routes.ts';
 import type { Configuration } from './configuration.ts';
 import { Flights } from '../llm-cache/flights.ts';
+import { RecentRequests } from './node/recent-requests.ts';
 import type { LlmCacheServices } from './node/cache-middleware.ts';
 import { CacheStats } from '../llm-cache/stats.ts';
 import { StoreRegistry } from '../llm-cache/stores/registry.ts';
@@ -50,6 +51,7 @@ export class Runtime {
   readonly #budgets = budgetsOf(0);
   readonly #bodies = new SharedBodies(this.#budgets.bodies);
   readonly #stats = new CacheStats();
+  readonly #requests = new RecentRequests();
   readonly #stores = new StoreRegistry();
   readonly #flights = new Map<string, Flights>();
   readonly #sinks: SinkRegistry;
@@ -94,6 +96,7 @@ export class Runtime {
     for (const { name, steps } of pipelines) {
       if (steps.some(({ policy }) => policy === 'llm-cache')) this.#stats.know(name);
     }
+    this.#requests.configure(settings.admin.recentRequests);
     const ledger = this.#openLedger(settings);
     const services = this.#services(settings, pipelines, ledger, nodeDigest(secret));
     this.#configured = { services, pipelines, ledger, adminHosts, identify, consumers };
@@ -123,6 +126,8 @@ export class Runtime {
       bufferedBytes: this.#bufferedBytes,
       ledger: configured.ledger,
       consumers: this.#consumers,
+      requests: this.#requests,
+      storeNamed: configured.services.store,
       prices: configured.services.prices,
       explain: explainServices(configured),
       metrics: () => this.#metrics.text(),
@@ -197,6 +202,7 @@ export class Runtime {
       reserve: this.#budgets.reserve,
       bodies: this.#bodies,
       stats: this.#stats,
+      requests: this.#requests,
       timings: this.#metrics,
       faults: this.faults,
       defer: inTurn,

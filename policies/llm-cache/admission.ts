@@ -1,10 +1,8 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { Answer } from '../shared/answer.ts';
-import type { Digest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import { formatOf } from '../shared/format.ts';
 import type { CachedResponse } from './entry.ts';
-import { fingerprintOf } from './fingerprint.ts';
 import type { Lookup } from './lookup.ts';
 import { refusalOf } from './response-rules.ts';
 import type { CallOutcome } from './stores/relay.ts';
@@ -17,7 +15,6 @@ const graceMs = 60_000;
 export interface AdmissionParts {
   readonly store: EntryStore;
   readonly settings: LlmCacheSettings;
-  readonly digest: Digest;
   readonly timings: Timings;
   readonly faults: FaultLog;
   readonly now: () => number;
@@ -75,7 +72,7 @@ export class Admission {
   }
 
   async #entry(lookup: Lookup, answer: Answer, body: Uint8Array): Promise<CachedResponse> {
-    const { settings, digest } = this.#parts;
+    const { settings } = this.#parts;
     const { controls, request } = lookup;
     const ttl = controls.ttl === null ? settings.ttl : Math.min(controls.ttl, settings.maxTtl);
     const storedAt = this.#parts.now();
@@ -89,7 +86,7 @@ export class Admission {
       stream: lookup.material.isStream,
       responseId: answer.id,
       usage: answer.usage,
-      fingerprint: fingerprintOf(lookup.material, await lookup.material.counting, digest),
+      fingerprint: await lookup.fingerprint(),
       headers: answer.headers,
       storedAt,
       freshUntil,

@@ -1,8 +1,11 @@
 import type { AsideReason } from '../shared/reasons.ts';
 import type { CachedResponse } from './entry.ts';
+import type { Fingerprint } from './fingerprint.ts';
 import type { Flight } from './flight.ts';
 import type { Follower } from './follower.ts';
-import type { Tally } from './stats.ts';
+import type { Counts } from './stats.ts';
+
+type Fingerprinting = () => Promise<Fingerprint>;
 
 /** What is to be done with a request. */
 export type Decision = Hit | Joined | Following | Forward | Unavailable | Gone;
@@ -38,6 +41,8 @@ export interface Forward {
   readonly key: string | null;
   /** Sees the answer, stores it where it may, and shares it with those who join. */
   readonly flight: Flight | null;
+  /** What tells the request from others; null where the cache does not know it. */
+  readonly fingerprint: Fingerprinting | null;
   /** The expired entry that answers when the upstream fails. */
   readonly fallback: CachedResponse | null;
   /** Resolves when the answer has ended and is stored, or is not to be. Never rejects. */
@@ -48,6 +53,7 @@ export interface Forward {
 export interface Unavailable {
   readonly kind: 'unavailable';
   readonly key: string | null;
+  readonly fingerprint: Fingerprinting | null;
 }
 
 /** Do nothing: the client has left. */
@@ -66,7 +72,7 @@ export function isServed({ kind }: Decision): boolean {
 }
 
 /** Counts an answer that the cache gave itself; not before it is given, for it may yet go on. */
-export function countServed({ kind }: Decision, tally: Tally): void {
+export function countServed({ kind }: Decision, tally: Counts): void {
   if (kind === 'hit') tally.count('hit', null);
   else if (kind === 'joined' || kind === 'following') tally.count('coalesced', null);
 }

@@ -11,13 +11,14 @@ import { type Admitted, Admission } from './admission.ts';
 import { type ClientControls, noControls, readControls } from './client-controls.ts';
 import { type Decision, type Forward, outcomeOf } from './decision.ts';
 import type { CachedResponse } from './entry.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { Flight, mayBeBehind } from './flight.ts';
 import type { Flights } from './flights.ts';
 import type { Lookup } from './lookup.ts';
 import { readAlong } from './read-along.ts';
 import { recognise, type Recognising, type Recognition } from './identify.ts';
 import { freshAlways, isClientsWish, isOfTheFuture, standingOf } from './request-rules.ts';
-import type { Tally } from './stats.ts';
+import type { Counts } from './stats.ts';
 import type { Lease, Relay } from './stores/relay.ts';
 import { type EntryStore, NoRoom } from './stores/store.ts';
 import type { Timings } from './timings.ts';
@@ -60,7 +61,7 @@ export class Engine {
    * What is to be done with a request: at once where nothing has to be waited for. Never throws or
    * rejects: a fault in here is a bypass, counted and logged.
    */
-  decide(request: LlmRequest, tally: Tally): Decision | Promise<Decision> {
+  decide(request: LlmRequest, tally: Counts): Decision | Promise<Decision> {
     return this.#decide(request, tally, null);
   }
 
@@ -68,11 +69,11 @@ export class Engine {
    * What becomes of a request whose answer from the cache could not be delivered: it goes on, and
    * what the upstream answers takes the place of what is stored. Never throws or rejects.
    */
-  decideAgain(request: LlmRequest, tally: Tally): Decision | Promise<Decision> {
+  decideAgain(request: LlmRequest, tally: Counts): Decision | Promise<Decision> {
     return this.#decide(request, tally, { kind: 'bypass', reason: 'store-error', fallback: null });
   }
 
-  #decide(request: LlmRequest, tally: Tally, way: Way | null): Decision | Promise<Decision> {
+  #decide(request: LlmRequest, tally: Counts, way: Way | null): Decision | Promise<Decision> {
     const { settings } = this.#parts;
     const controls = settings.clientControls
       ? readControls((name) => request.header(name))
@@ -89,7 +90,7 @@ export class Engine {
   async #later(
     pending: Promise<Decision>,
     controls: ClientControls,
-    tally: Tally,
+    tally: Counts,
   ): Promise<Decision> {
     let decision: Decision;
     try {
@@ -105,9 +106,9 @@ export class Engine {
     return aside('store-error');
   }
 
-  #decided(decision: Decision, controls: ClientControls, tally: Tally): Decision {
+  #decided(decision: Decision, controls: ClientControls, tally: Counts): Decision {
     const isUnavailable = isForward(decision) && controls.onlyIfCached && controls.bypass === null;
-    const made: Decision = isUnavailable ? { kind: 'unavailable', key: decision.key } : decision;
+    const made: Decision = isUnavailable ? unavailable(decision) : decision;
     count(made, tally);
     return made;
   }
@@ -124,7 +125,10 @@ export class Engine {
     const { request, tally, controls, way } = asked;
     const consumer = consumerId(request.identity, this.#parts.digest);
     const { facts, key, material } = known;
-    const lookup: Lookup = { request, consumer, tally, controls, facts, key, material };
+    const fingerprint = once(async () =>
+      fingerprintOf(material, await material.counting, this.#parts.digest),
+    );
+    const lookup = { request, consumer, tally, controls, facts, key, material, fingerprint };
     if (way !== null) return this.#alone(lookup, way);
     const always = freshAlways(controls);
     if (always !== null) return this.#alone(lookup, clientsWay(always));
@@ -286,7 +290,8 @@ export class Engine {
       if (entry === null && flight.attempt >= maxAttempts) flights.markHitForMiss(key);
       return flight.settle(entry, outcome);
     });
-    return { kind, reason, fallback, key, flight, settled };
+    const { fingerprint } = lookup;
+    return { kind, reason, fallback, key, fingerprint, flight, settled };
   }
 
   /** A call that nobody joins. */
@@ -296,7 +301,8 @@ export class Engine {
     const settled = this.#admitted(lookup, flight).then(({ entry }) => {
       if (entry !== null) flights.clearHitForMiss(lookup.key);
     });
-    return { ...way, key: lookup.key, flight, settled };
+    const { key, fingerprint } = lookup;
+    return { ...way, key, fingerprint, flight, settled };
   }
 
   #admitted(lookup: Lookup, { reader, startedAt }: Flight): Promise<Admitted> {
@@ -324,7 +330,7 @@ type Stored = CachedResponse | undefined | 'failed' | 'no-room';
 /** A request to decide on; with a `way` it goes on in that way, whatever is stored. */
 interface Asked {
   readonly request: LlmRequest;
-  readonly tally: Tally;
+  readonly tally: Counts;
   readonly controls: ClientControls;
   readonly way: Way | null;
 }
@@ -342,7 +348,7 @@ function wayOf(found: CachedResponse | undefined | 'failed', fallback: CachedRes
   return { kind: found === undefined ? 'miss' : 'stale', reason: null, fallback };
 }
 
-function count(decision: Decision, tally: Tally): void {
+function count(decision: Decision, tally: Counts): void {
   switch (decision.kind) {
     case 'gone':
     case 'hit':
@@ -364,5 +370,15 @@ function isForward(decision: Decision): decision is Forward {
 
 function aside(reason: AsideReason): Forward {
   const kind = isClientsWish(reason) ? 'request' : 'bypass';
-  return { kind, reason, key: null, flight: null, fallback: null, settled: Promise.resolve() };
+  const unknown = { key: null, fingerprint: null, flight: null, fallback: null };
+  return { kind, reason, ...unknown, settled: Promise.resolve() };
+}
+
+function unavailable({ key, fingerprint }: Forward): Decision {
+  return { kind: 'unavailable', key, fingerprint };
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null;
+  return () => (made ??= make());
 }

@@ -49,14 +49,14 @@ export class Recorder {
   }
 
   /**
-   * Makes the record of an exchange once its answer is known, and calls `then` when it has been
-   * taken. Call it when the response is over. `read` is what is known of the request's body, null where it could not be held. Never throws.
+   * Makes the record of an exchange once its answer is known, and calls `then` with it when it has
+   * been taken; with null where none could be made. Call it when the response is over. `read` is what is known of the request's body, null where it could not be held. Never throws.
    */
   record(
     exchange: Exchange,
     arrival: Arrival,
     read: BodyFacts | null,
-    then: () => void = () => {},
+    then: (record: UsageRecord | null) => void = () => {},
   ): void {
     // A client may leave an answer that goes on: its status is known now, the answer later.
     const { status } = exchange;
@@ -78,13 +78,19 @@ export class Recorder {
   }
 
   /** Never rejects. */
-  async #take(exchange: Exchange, over: Over, facts: AnswerFacts | null): Promise<void> {
+  async #take(
+    exchange: Exchange,
+    over: Over,
+    facts: AnswerFacts | null,
+  ): Promise<UsageRecord | null> {
     try {
       const record = this.#recordOf(exchange, over, facts);
       this.#trace(record, exchange, over);
       await this.#parts.record(record);
+      return record;
     } catch (error) {
       this.#parts.faults.report('llm-usage: a request could not be recorded', error);
+      return null;
     }
   }
 

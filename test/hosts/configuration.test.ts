@@ -45,7 +45,7 @@ describe('the settings in system.config.yml', () => {
       sinks: [{ type: 'log' }],
       prices: {},
     },
-    admin: { hosts: [] },
+    admin: { hosts: [], recentRequests: 250 },
   };
 
   it('have a default for everything', () => {

@@ -79,7 +79,7 @@ export interface LlmCacheConfig {
     readonly sinks?: readonly SinkSettings[];
     readonly prices?: Readonly<Record<string, RateSettings>>;
   };
-  readonly admin?: { readonly hosts?: readonly string[] };
+  readonly admin?: { readonly hosts?: readonly string[]; readonly recentRequests?: number };
 }
 
 /** A cache of its own, with its stores and books. */

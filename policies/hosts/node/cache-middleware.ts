@@ -16,6 +16,8 @@ import type { FaultLog } from '../../shared/faults.ts';
 import type { AppRequest, Middleware } from './app-request.ts';
 import { NodeClient } from './client.ts';
 import { type ExchangeMaker, exchangeOf, type NodeExchange } from './exchange.ts';
+import { type CacheDiary, openDiary } from './cache-diary.ts';
+import type { RecentRequests } from './recent-requests.ts';
 import { breakOff } from './response-end.ts';
 
 /** What the policy needs of the plugin, as it stands when a pipeline is built. */
@@ -33,6 +35,7 @@ export interface LlmCacheServices {
   readonly reserve: ByteAccount;
   readonly bodies: SharedBodies;
   readonly stats: CacheStats;
+  readonly requests: RecentRequests;
   readonly timings: Timings;
   readonly faults: FaultLog;
 }
@@ -61,10 +64,16 @@ export function cacheMiddleware<R extends AppRequest>(
   return (req, res, next) => {
     const exchange = exchangeOf(req, res, services, maker);
     if (exchange === null) return next();
-    if (exchange.claim('llm-cache')) return new Turn(step, exchange, res, next).run();
+    if (exchange.claim('llm-cache')) return new Turn(step, { req, res, exchange }, next).run();
     exchange.passOn();
     return next();
   };
+}
+
+interface Asked {
+  readonly req: AppRequest;
+  readonly res: ServerResponse;
+  readonly exchange: NodeExchange;
 }
 
 /** One request at the cache. */
@@ -75,13 +84,17 @@ class Turn {
   readonly #next: () => void;
   readonly #delivery: Delivery;
   readonly #client: NodeClient;
+  readonly #diary: CacheDiary | null;
 
-  constructor(step: Step, exchange: NodeExchange, res: ServerResponse, next: () => void) {
+  constructor(step: Step, asked: Asked, next: () => void) {
     const { services, settings, store, maxBehind } = step;
     const { stats, timings, faults } = services;
+    const { exchange, res } = asked;
     const { apiEndpoint, protocol } = exchange;
-    const tally = stats.of(services.pipelineOf(apiEndpoint), protocol.name);
     const startedAt = performance.now();
+    const counts = stats.of(services.pipelineOf(apiEndpoint), protocol.name);
+    this.#diary = openDiary({ ...asked, counts, startedAt, store: settings.store }, services);
+    const tally = this.#diary?.counts ?? counts;
     this.#step = step;
     this.#exchange = exchange;
     this.#res = res;
@@ -109,6 +122,7 @@ class Turn {
 
   #act(decision: Decision): void {
     const { tally } = this.#delivery;
+    this.#diary?.decided(decision);
     // The client has left meanwhile, or another handler has answered.
     if (this.#exchange.isGone || this.#res.headersSent) return letGo(decision, tally);
     let isAnswered: boolean;

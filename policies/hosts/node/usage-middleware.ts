@@ -6,6 +6,7 @@ import type { Digest } from '../../shared/exchange.ts';
 import type { FaultLog } from '../../shared/faults.ts';
 import type { AppRequest, Middleware } from './app-request.ts';
 import { type ExchangeMaker, exchangeOf, type NodeExchange } from './exchange.ts';
+import { arrivedAs, noteRecord, type RecentRequests } from './recent-requests.ts';
 import { breakOff } from './response-end.ts';
 import { tap } from './tap.ts';
 import { type BodyFacts, type Later, RequestBody, whenKnown } from '../../shared/request-body.ts';
@@ -19,7 +20,10 @@ export interface LlmUsageServices {
   record(record: UsageRecord): void;
   /** Whether whatever comes to this policy comes to `llm-cache` next. */
   isCacheNext(apiEndpoint: string | null): boolean;
+  /** The pipeline that serves an apiEndpoint. */
+  pipelineOf(apiEndpoint: string | null): string;
   readonly prices: PriceList;
+  readonly requests: RecentRequests;
   readonly digest: Digest;
   readonly budget: ByteBudget;
   /** Where there is room for an answer that must be read when its client's account has none. */
@@ -37,16 +41,27 @@ export function usageMiddleware<R extends AppRequest>(
   services: LlmUsageServices,
   maker: ExchangeMaker<R>,
 ): Middleware<R> {
+  const { requests } = services;
   const recorder = new Recorder({ ...services, provider: settings.provider ?? null });
 
   return (req, res, next) => {
     const exchange = exchangeOf(req, res, services, maker);
     if (exchange === null || !exchange.claim('llm-usage')) return next();
     const arrival = recorder.arrive();
+    const note = requests.of(req, () => ({
+      ...arrivedAs(exchange, services.pipelineOf(exchange.apiEndpoint)),
+      outcome: 'pass',
+    }));
     exchange.beforeOthers(() => observe(exchange, res, settings, services));
 
     let facts: BodyFacts | null = null;
-    exchange.whenOver(() => recorder.record(exchange, arrival, facts));
+    exchange.whenOver(() =>
+      recorder.record(exchange, arrival, facts, (record) => {
+        if (note === null) return;
+        if (record !== null) noteRecord(note, record);
+        requests.keep(req);
+      }),
+    );
     const goOn = (read: BodyFacts | null | 'gone') => {
       // The client has left meanwhile, or another handler has answered.
       if (read === 'gone' || res.headersSent) return;

@@ -1,0 +1,85 @@
+import { nearest } from '../llm-cache/nearest.ts';
+import type { Store } from '../llm-cache/stores/store.ts';
+import type { RecentRequest, RecentRequests } from '../hosts/node/recent-requests.ts';
+import { consumerNamed, entryUnder, type EntryServices, readLimit } from './entries.ts';
+import { AdminError, type AdminRequest, readQuery } from './http.ts';
+
+/** What is asked about recent requests. */
+export interface RequestServices extends EntryServices {
+  readonly requests: RecentRequests;
+  storeNamed(name: string): Store;
+}
+
+const filterNames = ['pipeline', 'outcome', 'reason', 'model', 'consumer', 'key'] as const;
+const defaultLimit = 50;
+
+/** `GET /llm-cache/requests`: the newest that match, of this gateway. */
+export async function listRequests(req: AdminRequest, services: RequestServices): Promise<object> {
+  const { limit: asked, ...filter } = readQuery(req, [...filterNames, 'limit']);
+  const { requests } = services;
+  checkOn(requests);
+  const limit = readLimit(asked, { fallback: defaultLimit, most: 2 * requests.places });
+  if (filter.consumer !== undefined) {
+    filter.consumer = await consumerNamed(filter.consumer, services);
+  }
+  const found = requests.all().filter((one) => matches(one, filter));
+  return { requests: await shown(found.slice(0, limit), services), kept: requests.places };
+}
+
+/**
+ * `GET /llm-cache/requests/:id`: what was stored under its key or, of a miss, the stored requests
+ * that are most like it.
+ */
+export async function showRequest(
+  req: AdminRequest,
+  services: RequestServices,
+  now: number,
+): Promise<object> {
+  readQuery(req, []);
+  const { requests } = services;
+  checkOn(requests);
+  const found = requests.all().find(({ id }) => id === req.params['id']);
+  if (found === undefined) throw new AdminError(404, 'no recent request has this id');
+  const { key, fingerprint, store } = found;
+  const [request] = await shown([found], services);
+  const entry = key === null ? null : await entryUnder(key, services, now);
+  const near =
+    key === null || fingerprint === null || store === null
+      ? []
+      : await nearest({ key, fingerprint }, services.storeNamed(store), now);
+  return { request, entry, nearest: near };
+}
+
+function checkOn({ places }: RecentRequests): void {
+  if (places > 0) return;
+  throw new AdminError(404, 'recent requests are not kept: admin.recentRequests is 0');
+}
+
+function matches(
+  request: RecentRequest,
+  filter: Readonly<Partial<Record<(typeof filterNames)[number], string>>>,
+): boolean {
+  const { model, reason, ...rest } = filter;
+  if (model !== undefined && request.model !== model && request.requestedModel !== model) {
+    return false;
+  }
+  if (reason !== undefined && request.reason !== reason && request.notStored !== reason) {
+    return false;
+  }
+  return Object.entries(rest).every(
+    ([name, value]) => value === undefined || request[name as keyof RecentRequest] === value,
+  );
+}
+
+async function shown(
+  found: readonly RecentRequest[],
+  { consumers }: RequestServices,
+): Promise<object[]> {
+  const names = await consumers.of(found.map(({ consumer }) => consumer));
+  return found.map(({ id, at, fingerprint: _fingerprint, ...request }) => ({
+    id,
+    time: new Date(at).toISOString(),
+    ...request,
+    consumerName: names.get(request.consumer ?? '') ?? null,
+  }));
+}
