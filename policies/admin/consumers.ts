@@ -76,6 +76,14 @@ export class ConsumerNames {
     throw new AdminError(404, `no consumer has the name or id ${quoted}`);
   }
 
+  /** The id that `text` stands for in a setting, whose consumer may come later; null where that is not known. */
+  async find(text: string): Promise<string | null> {
+    const directory = this.#parts.directory();
+    if (directory === null) return text;
+    const found = await this.#find(directory, text);
+    return found.length === 1 ? (found[0] ?? null) : null;
+  }
+
   async #learn(directory: ConsumerDirectory, ids: readonly string[]): Promise<void> {
     const now = this.#running();
     const unknown = ids.filter((id) => !((this.#known.get(id)?.until ?? 0) > now));

@@ -3,6 +3,7 @@ import process from 'node:process';
 import type { CacheStats } from '../llm-cache/stats.ts';
 import type { Store, StoreStats } from '../llm-cache/stores/store.ts';
 import type { Ledger } from '../llm-usage/ledger.ts';
+import type { BudgetState } from '../llm-usage/budgets.ts';
 import type { PriceList } from '../llm-usage/price-list.ts';
 import type { SinkStats } from '../llm-usage/sinks/sink.ts';
 import type { FaultLog } from '../shared/faults.ts';
@@ -41,6 +42,7 @@ export interface AdminServices {
   readonly consumers: ConsumerNames;
   readonly prices: PriceList;
   readonly requests: RecentRequests;
+  budgets(): Promise<readonly BudgetState[]>;
   /** Throws where no store has the name any more. */
   storeNamed(name: string): Store;
   readonly explain: ExplainServices;
@@ -111,6 +113,10 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
       }),
     );
     app.get(
+      `${root}/budgets`,
+      json((req, services) => showBudgets(req, services)),
+    );
+    app.get(
       `${root}/entries`,
       json((req, services) => listEntries(req, services, Date.now())),
     );
@@ -179,6 +185,11 @@ function showStats(req: AdminRequest, services: AdminServices): object {
     joiners,
     bufferedBytes,
   };
+}
+
+async function showBudgets(req: AdminRequest, { budgets }: AdminServices): Promise<object> {
+  readQuery(req, []);
+  return { budgets: await budgets() };
 }
 
 function fail(error: unknown, res: ServerResponse, faults: FaultLog): void {

@@ -20,6 +20,7 @@ import {
   storeSettings,
   unknownStore,
 } from '../llm-cache/stores/registry.ts';
+import { budgetName } from '../llm-usage/budgets.ts';
 import { whyNotWritable } from '../llm-usage/sinks/writable.ts';
 import { checkConditionName } from './condition-names.ts';
 import { conditionsIn, type Pipeline, type Step } from './pipelines.ts';
@@ -226,6 +227,7 @@ export function checkUsage({ stores: named, usage }: PluginSettings, begin = gat
       `${where}.ledger.store" must be one of ${Object.keys(stores).join(', ')}, got ${JSON.stringify(store)}${suggestion(store, Object.keys(stores))}`,
     );
   }
+  checkBudgets(usage, where);
   const types = usage.sinks.map((sink) => sink.type);
   for (const [index, sink] of usage.sinks.entries()) {
     if (sink.type === 'prometheus' && types.indexOf('prometheus') !== index) {
@@ -241,6 +243,25 @@ export function checkUsage({ stores: named, usage }: PluginSettings, begin = gat
     );
   }
 }
+
+function checkBudgets({ budgets, ledger }: PluginSettings['usage'], where: string): void {
+  const names = budgets.map(budgetName);
+  for (const [index, { per }] of budgets.entries()) {
+    const name = names[index] ?? '';
+    if (names.indexOf(name) !== index) {
+      throw new ConfigurationError(
+        `${where}.budgets.${index}" has the name of another one, ${JSON.stringify(name)}; give it a "name" of its own`,
+      );
+    }
+    if (per === 'month' && ledger.retentionDays < daysOfMonth) {
+      throw new ConfigurationError(
+        `${where}.ledger.retentionDays" must be at least ${daysOfMonth} for a budget per month, got ${ledger.retentionDays}`,
+      );
+    }
+  }
+}
+
+const daysOfMonth = 31;
 
 /**
  * Makes the folders of the files that usage records go to. Throws a ConfigurationError for the first

@@ -9,6 +9,7 @@ import type { AdminServices } from '../admin/routes.ts';
 import type { Configuration } from './configuration.ts';
 import { Flights } from '../llm-cache/flights.ts';
 import { RecentRequests } from './node/recent-requests.ts';
+import { BudgetWatch } from '../llm-usage/budget-watch.ts';
 import type { LlmCacheServices } from './node/cache-middleware.ts';
 import { CacheStats } from '../llm-cache/stats.ts';
 import { StoreRegistry } from '../llm-cache/stores/registry.ts';
@@ -18,6 +19,7 @@ import { LedgerRegistry } from '../llm-usage/ledgers/registry.ts';
 import { PriceList } from '../llm-usage/price-list.ts';
 import { PrometheusSink } from '../llm-usage/sinks/prometheus.ts';
 import { SinkRegistry } from '../llm-usage/sinks/registry.ts';
+import { budgetMetrics } from '../admin/budget-metrics.ts';
 import { Metrics } from '../admin/metrics.ts';
 import { isDirectlyBefore, type Pipeline } from './pipelines.ts';
 import { budgetsOf } from '../shared/bytes/budget.ts';
@@ -48,8 +50,8 @@ const patienceMs = 1000;
 export class Runtime {
   readonly faults: FaultLog;
   readonly #log: Log;
-  readonly #budgets = budgetsOf(0);
-  readonly #bodies = new SharedBodies(this.#budgets.bodies);
+  readonly #memory = budgetsOf(0);
+  readonly #bodies = new SharedBodies(this.#memory.bodies);
   readonly #stats = new CacheStats();
   readonly #requests = new RecentRequests();
   readonly #stores = new StoreRegistry();
@@ -58,6 +60,7 @@ export class Runtime {
   readonly #ledgers: LedgerRegistry;
   readonly #metrics: Metrics;
   readonly #consumers: ConsumerNames;
+  readonly #budgets: BudgetWatch;
   readonly #pending = new Set<Promise<void>>();
   #configured: Configured | null = null;
 
@@ -78,6 +81,8 @@ export class Runtime {
       redisOf: (store) => this.#stores.redisOf(store),
     });
     this.#ledgers = new LedgerRegistry(log);
+    this.#budgets = new BudgetWatch({ log, faults: this.faults });
+    budgetMetrics(this.#metrics.registry, () => this.#budgets.states());
     this.#consumers = new ConsumerNames({
       directory: () => this.#configured?.consumers ?? null,
       faults: this.faults,
@@ -89,8 +94,8 @@ export class Runtime {
     const { settings, secret, gatewayRedis, pipelines, adminHosts, identify, consumers } =
       configuration;
     const { bodies, reserve } = budgetsOf(settings.limits.bufferedBytes);
-    this.#budgets.bodies.max = bodies.max;
-    this.#budgets.reserve.max = reserve.max;
+    this.#memory.bodies.max = bodies.max;
+    this.#memory.reserve.max = reserve.max;
     const shared = { gatewayRedis, secret, bodies: this.#bodies, log: this.#log };
     this.#stores.configure(settings.stores, shared);
     for (const { name, steps } of pipelines) {
@@ -98,6 +103,10 @@ export class Runtime {
     }
     this.#requests.configure(settings.admin.recentRequests);
     const ledger = this.#openLedger(settings);
+    this.#budgets.configure(settings.usage.budgets, {
+      ledger,
+      idOf: (consumer) => this.#consumers.find(consumer),
+    });
     const services = this.#services(settings, pipelines, ledger, nodeDigest(secret));
     this.#configured = { services, pipelines, ledger, adminHosts, identify, consumers };
   }
@@ -127,6 +136,7 @@ export class Runtime {
       ledger: configured.ledger,
       consumers: this.#consumers,
       requests: this.#requests,
+      budgets: () => this.#budgets.states(),
       storeNamed: configured.services.store,
       prices: configured.services.prices,
       explain: explainServices(configured),
@@ -156,6 +166,7 @@ export class Runtime {
 
   /** Flushes, and lets go of every connection, file and entry. */
   async close(): Promise<void> {
+    this.#budgets.close();
     await this.finish();
     await Promise.all([this.#sinks.close(), this.#ledgers.close()]);
     // The books may use the connections of stores.
@@ -163,7 +174,7 @@ export class Runtime {
   }
 
   get #bufferedBytes(): number {
-    const { bodies, reserve } = this.#budgets;
+    const { bodies, reserve } = this.#memory;
     return bodies.held + reserve.held;
   }
 
@@ -189,17 +200,21 @@ export class Runtime {
     const hostless = new Set(
       pipelines.filter((pipeline) => !pipeline.forwardsHost).map(({ name }) => name),
     );
+    const toSinks = this.#sinks.open(settings.usage.sinks, [ledger]);
     return {
       store: (name) => this.#stores.open(name),
       flights: (store) => this.#flightsOf(store),
       pipelineOf,
       forwardsHost: (apiEndpoint) => !hostless.has(pipelineOf(apiEndpoint)),
       isCacheNext: (apiEndpoint) => closed.has(pipelineOf(apiEndpoint)),
-      record: this.#sinks.open(settings.usage.sinks, [ledger]),
+      record: (record) => {
+        toSinks(record);
+        this.#budgets.spent(record);
+      },
       prices: new PriceList(settings.usage.prices),
       digest,
-      budget: this.#budgets.bodies,
-      reserve: this.#budgets.reserve,
+      budget: this.#memory.bodies,
+      reserve: this.#memory.reserve,
       bodies: this.#bodies,
       stats: this.#stats,
       requests: this.#requests,

@@ -44,6 +44,7 @@ describe('the settings in system.config.yml', () => {
       ledger: { store: 'memory', retentionDays: 90, maxGroups: 10000 },
       sinks: [{ type: 'log' }],
       prices: {},
+      budgets: [],
     },
     admin: { hosts: [], recentRequests: 250 },
   };

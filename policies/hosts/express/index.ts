@@ -6,6 +6,7 @@ import type { LlmCacheSettings } from '../../../schemas/llm-cache.ts';
 import type { LlmUsageSettings } from '../../../schemas/llm-usage.ts';
 import {
   pluginSchema,
+  type BudgetSettings,
   type LedgerSettings,
   type MemorySettings,
   type RateSettings,
@@ -16,6 +17,7 @@ import {
 import type { Schema } from '../../../schemas/schema.ts';
 import { ConfigurationError, validate } from '../../../schemas/validate.ts';
 import { adminHandler } from '../../admin/handler.ts';
+import { budgetWarnings } from '../budget-warnings.ts';
 import { hostConfiguration } from '../configuration.ts';
 import { cacheMiddleware } from '../node/cache-middleware.ts';
 import { usageMiddleware } from '../node/usage-middleware.ts';
@@ -78,6 +80,7 @@ export interface LlmCacheConfig {
     readonly ledger?: Partial<LedgerSettings>;
     readonly sinks?: readonly SinkSettings[];
     readonly prices?: Readonly<Record<string, RateSettings>>;
+    readonly budgets?: readonly BudgetSettings[];
   };
   readonly admin?: { readonly hosts?: readonly string[]; readonly recentRequests?: number };
 }
@@ -112,9 +115,11 @@ export function createLlmCache(
   const configuration = hostConfiguration(config, pipelines, 'createLlmCache');
   const runtime = new Runtime(log);
   runtime.configure(configuration);
-  for (const warning of settingsWarnings(configuration.settings, 'createLlmCache')) {
-    log.warn(warning);
-  }
+  const warnings = [
+    ...settingsWarnings(configuration.settings, 'createLlmCache'),
+    ...budgetWarnings(configuration.settings, 'createLlmCache', null),
+  ];
+  for (const warning of warnings) log.warn(warning);
   const services: Services = {
     ...runtime.services(),
     pipelineOf: (apiEndpoint) => apiEndpoint ?? unnamed.pipeline,

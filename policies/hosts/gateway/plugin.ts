@@ -4,6 +4,7 @@ import { llmNoCache } from '../../../conditions/llm-no-cache.ts';
 import { llmRequest } from '../../../conditions/llm-request.ts';
 import { ConfigurationError } from '../../../schemas/validate.ts';
 import { adminRoutes } from '../../admin/routes.ts';
+import { budgetWarnings } from '../budget-warnings.ts';
 import { gatewayConsumers } from './consumers.ts';
 import { llmCachePolicy, llmUsagePolicy } from './policies.ts';
 import { gatewayConfiguration, gatewaysWhere } from '../configuration.ts';
@@ -45,6 +46,7 @@ export function init(context: PluginContext, root: string): void {
     current.configure({ ...configuration, consumers: gatewayConsumers(context.services) });
     const warnings = [
       ...settingsWarnings(configuration.settings, gatewaysWhere),
+      ...budgetWarnings(configuration.settings, gatewaysWhere, pipelines),
       ...pipelines.flatMap(stepWarnings),
       ...pipelines.flatMap(orderWarnings),
     ];
