@@ -55,6 +55,14 @@ export class ConsumerNames {
     );
   }
 
+  /** The same things, each with the name of its `consumer`; null where that has none. */
+  async named<T extends { readonly consumer: string | null }>(
+    all: readonly T[],
+  ): Promise<(T & { readonly consumerName: string | null })[]> {
+    const names = await this.of(all.map(({ consumer }) => consumer));
+    return all.map((one) => ({ ...one, consumerName: names.get(one.consumer ?? '') ?? null }));
+  }
+
   /**
    * The id that `text` stands for, which may be a name. `isKnown` says whether the books or a store
    * have met it as an id. Throws an AdminError where no consumer has it, or more than one.

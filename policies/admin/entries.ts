@@ -20,6 +20,13 @@ export interface EntryServices extends ConsumerServices {
 }
 
 const filterNames = ['namespace', 'model', 'consumer'] as const;
+/** What the first of all entries have most of. */
+const scores: Readonly<Record<string, (entry: ListedEntry, prices: PriceList) => number>> = {
+  bytes: ({ bytes }) => bytes,
+  hits: ({ hits }) => hits,
+  saved: ({ hits, head }, prices) => (hits === 0 ? 0 : hits * (entryCost(head, prices) ?? 0)),
+};
+
 const defaultLimit = 50;
 const maxLimit = 500;
 
@@ -39,14 +46,12 @@ export async function listEntries(
     return { entries: await shown(found, services, now), cursor: next };
   }
   if (cursor !== undefined) throw new AdminError(400, '"cursor" cannot stand beside "sort"');
-  if (sort !== 'bytes' && sort !== 'hits') {
-    throw new AdminError(400, '"sort" must be one of bytes, hits');
+  const score = scores[sort];
+  if (score === undefined) {
+    throw new AdminError(400, `"sort" must be one of ${Object.keys(scores).join(', ')}`);
   }
-  const { found, complete } = await topOf(
-    holders,
-    filter,
-    limit,
-    (one, other) => other[sort] - one[sort],
+  const { found, complete } = await topOf(holders, filter, limit, (entry) =>
+    score(entry, services.prices),
   );
   return { entries: await shown(found, services, now), cursor: null, complete };
 }
@@ -167,36 +172,33 @@ function keysIn(req: AdminRequest): ReadonlySet<string> {
   return new Set([req.params['key'] ?? '', raw]);
 }
 
-async function shown(
+function shown(
   found: readonly Held[],
   { consumers, prices }: EntryServices,
   now: number,
 ): Promise<object[]> {
-  const names = await consumers.of(found.map(([, { head }]) => head.consumer));
-  return found.map(([store, entry]) => ({
-    ...shownEntry(store, entry, now),
-    consumerName: names.get(entry.head.consumer ?? '') ?? null,
-    cost: entryCost(entry.head, prices),
-  }));
-}
-
-function shownEntry(store: string, { key, head, bytes, hits }: ListedEntry, now: number): object {
-  const age = Math.max(0, Math.floor((now - head.storedAt) / 1000));
-  return {
-    key,
-    store,
-    namespace: head.namespace,
-    protocol: head.protocol,
-    model: head.model,
-    requestedModel: head.requestedModel,
-    consumer: head.consumer,
-    stream: head.stream,
-    tokens: head.usage?.totalTokens ?? null,
-    parts: partNames(head.fingerprint),
-    bytes,
-    storedAt: new Date(head.storedAt).toISOString(),
-    age,
-    ttl: Math.floor((head.freshUntil - now) / 1000),
-    hits,
-  };
+  return consumers.named(
+    found.map(([store, { key, head, bytes, hits }]) => {
+      const cost = entryCost(head, prices);
+      return {
+        key,
+        store,
+        namespace: head.namespace,
+        protocol: head.protocol,
+        model: head.model,
+        requestedModel: head.requestedModel,
+        consumer: head.consumer,
+        stream: head.stream,
+        parts: partNames(head.fingerprint),
+        tokens: head.usage?.totalTokens ?? null,
+        cost,
+        saved: cost === null ? null : cost * hits,
+        bytes,
+        storedAt: new Date(head.storedAt).toISOString(),
+        age: Math.max(0, Math.floor((now - head.storedAt) / 1000)),
+        ttl: Math.floor((head.freshUntil - now) / 1000),
+        hits,
+      };
+    }),
+  );
 }

@@ -50,21 +50,23 @@ export async function pageOf(
   return { found, cursor: null };
 }
 
-/** The first of all entries by `compare`; not `complete` where the search took too long. */
+/** Those of all entries with the highest `score`; not `complete` where the search took too long. */
 export async function topOf(
   holders: Holders,
   filter: EntryFilter,
   limit: number,
-  compare: (one: ListedEntry, other: ListedEntry) => number,
+  score: (entry: ListedEntry) => number,
 ): Promise<{ readonly found: readonly Held[]; readonly complete: boolean }> {
-  let best: Held[] = [];
+  let best: { readonly held: Held; readonly score: number }[] = [];
   const complete = await eachPage(holders, filter, (name, page) => {
-    best = [...best, ...page.entries.map((entry) => [name, entry] as const)]
-      .toSorted(([, one], [, other]) => compare(one, other))
-      .slice(0, limit);
+    const scored = page.entries.map((entry) => ({
+      held: [name, entry] as const,
+      score: score(entry),
+    }));
+    best = [...best, ...scored].toSorted((one, other) => other.score - one.score).slice(0, limit);
     return false;
   });
-  return { found: best, complete };
+  return { found: best.map(({ held }) => held), complete };
 }
 
 /** Whether a store has an entry that matches, as far as a short search finds. */

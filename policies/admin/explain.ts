@@ -52,7 +52,9 @@ export async function answerQuestion(
   const { id } = services.explain.identify(question.consumer) as Partial<KnownIdentity>;
   const names = await services.consumers.of([id]);
   const consumer = typeof id === 'string' ? { id, name: names.get(id) ?? null } : null;
-  return { consumer, ...(await explained(question, body, services.explain)) };
+  const explanation = await explained(question, body, services.explain);
+  const near = await services.consumers.named(explanation.nearest);
+  return { consumer, ...explanation, nearest: near };
 }
 
 async function explained(

@@ -47,7 +47,7 @@ export async function showRequest(
     key === null || fingerprint === null || store === null
       ? []
       : await nearest({ key, fingerprint }, services.storeNamed(store), now);
-  return { request, entry, nearest: near };
+  return { request, entry, nearest: await services.consumers.named(near) };
 }
 
 function checkOn({ places }: RecentRequests): void {
@@ -71,15 +71,12 @@ function matches(
   );
 }
 
-async function shown(
-  found: readonly RecentRequest[],
-  { consumers }: RequestServices,
-): Promise<object[]> {
-  const names = await consumers.of(found.map(({ consumer }) => consumer));
-  return found.map(({ id, at, fingerprint: _fingerprint, ...request }) => ({
-    id,
-    time: new Date(at).toISOString(),
-    ...request,
-    consumerName: names.get(request.consumer ?? '') ?? null,
-  }));
+function shown(found: readonly RecentRequest[], { consumers }: RequestServices): Promise<object[]> {
+  return consumers.named(
+    found.map(({ id, at, fingerprint: _fingerprint, ...request }) => ({
+      id,
+      time: new Date(at).toISOString(),
+      ...request,
+    })),
+  );
 }

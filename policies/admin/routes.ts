@@ -28,6 +28,14 @@ import { sendPage } from './page.ts';
 import { readQuestion } from './simulated-body.ts';
 import { type CsvFile, showUsage } from './usage.ts';
 
+/** A request to try the cache with. */
+export interface Tryout {
+  /** Of the gateway; null where it is not known. */
+  readonly port: number | null;
+  readonly path: string;
+  readonly needsCredential: boolean;
+}
+
 /** What the routes show and steer, as it stands when somebody asks. */
 export interface AdminServices {
   readonly stats: CacheStats;
@@ -39,6 +47,7 @@ export interface AdminServices {
   /** Bytes of bodies held at the moment. */
   readonly bufferedBytes: number;
   readonly ledger: Ledger;
+  readonly tryout: Tryout | null;
   readonly consumers: ConsumerNames;
   readonly prices: PriceList;
   readonly requests: RecentRequests;
@@ -176,7 +185,7 @@ function redirect(res: ServerResponse, location: string): void {
 
 function showStats(req: AdminRequest, services: AdminServices): object {
   readQuery(req, []);
-  const { stores, sinks, joiners, bufferedBytes } = services;
+  const { stores, sinks, joiners, bufferedBytes, tryout } = services;
   return {
     uptime: Math.floor(process.uptime()),
     stores,
@@ -184,6 +193,7 @@ function showStats(req: AdminRequest, services: AdminServices): object {
     sinks,
     joiners,
     bufferedBytes,
+    tryout,
   };
 }
 

@@ -14,6 +14,7 @@ import { suggestion } from '../../schemas/suggestion.ts';
 import { ConfigurationError, validate } from '../../schemas/validate.ts';
 import type { ConsumerDirectory } from '../admin/consumers.ts';
 import type { AdminHosts } from '../admin/guard.ts';
+import type { Tryout } from '../admin/routes.ts';
 import {
   isPlaced,
   redisStores,
@@ -46,6 +47,8 @@ export interface Configuration {
   identify(consumer: unknown): Identity;
   /** Where the host keeps its consumers; null where it keeps none. */
   readonly consumers: ConsumerDirectory | null;
+  /** What the dashboard offers to try; null where it cannot be told. */
+  readonly tryout: Tryout | null;
 }
 
 /** Settings and pipelines of the gateway. Throws a ConfigurationError that says what is wrong. */
@@ -80,6 +83,7 @@ export function gatewayConfiguration(
     adminHosts,
     identify: gatewayIdentity,
     consumers: null,
+    tryout: null,
   };
 }
 
@@ -109,7 +113,16 @@ export function hostConfiguration(
     setting: `admin.hosts of ${where}`,
   };
   const identify = applicationIdentity;
-  return { settings, secret, gatewayRedis: {}, pipelines, adminHosts, identify, consumers: null };
+  return {
+    settings,
+    secret,
+    gatewayRedis: {},
+    pipelines,
+    adminHosts,
+    identify,
+    consumers: null,
+    tryout: null,
+  };
 }
 
 const howToMakeOne = 'make one with `openssl rand -base64 32`';

@@ -33,14 +33,10 @@ import { SharedBodies } from '../shared/bytes/shared-bodies.ts';
 /** What the policies work with. */
 export type Services = LlmCacheServices & LlmUsageServices;
 
-/** What one configuration has made. */
-interface Configured {
+/** A configuration, and what it has made. */
+interface Configured extends Configuration {
   readonly services: Services;
-  readonly pipelines: readonly Pipeline[];
   readonly ledger: Ledger;
-  readonly adminHosts: AdminHosts;
-  readonly identify: Configuration['identify'];
-  readonly consumers: Configuration['consumers'];
 }
 
 /** How long records that wait for the end of an answer may keep the process from its own. */
@@ -91,8 +87,7 @@ export class Runtime {
 
   /** Takes a configuration over. Pipelines that were built before keep the services they have. */
   configure(configuration: Configuration): void {
-    const { settings, secret, gatewayRedis, pipelines, adminHosts, identify, consumers } =
-      configuration;
+    const { settings, secret, gatewayRedis, pipelines } = configuration;
     const { bodies, reserve } = budgetsOf(settings.limits.bufferedBytes);
     this.#memory.bodies.max = bodies.max;
     this.#memory.reserve.max = reserve.max;
@@ -108,7 +103,7 @@ export class Runtime {
       idOf: (consumer) => this.#consumers.find(consumer),
     });
     const services = this.#services(settings, pipelines, ledger, nodeDigest(secret));
-    this.#configured = { services, pipelines, ledger, adminHosts, identify, consumers };
+    this.#configured = { ...configuration, services, ledger };
   }
 
   /** What the policies work with. */
@@ -134,6 +129,7 @@ export class Runtime {
       joiners: this.#joiners(),
       bufferedBytes: this.#bufferedBytes,
       ledger: configured.ledger,
+      tryout: configured.tryout,
       consumers: this.#consumers,
       requests: this.#requests,
       budgets: () => this.#budgets.states(),

@@ -8,6 +8,9 @@ export interface Near {
   readonly differs: readonly string[];
   /** Seconds since it was stored. */
   readonly age: number;
+  readonly model: string | null;
+  /** The id of the consumer that it was stored for. */
+  readonly consumer: string | null;
 }
 
 const pageSize = 200;
@@ -37,6 +40,8 @@ export async function nearest(sought: Sought, store: Store, now: number): Promis
         key: entry.key,
         differs: differing(sought, entry),
         age: Math.max(0, Math.floor((now - entry.head.storedAt) / 1000)),
+        model: entry.head.model ?? entry.head.requestedModel,
+        consumer: entry.head.consumer,
       }));
     best = [...best, ...found]
       .toSorted((one, other) => one.differs.length - other.differs.length || one.age - other.age)

@@ -13,6 +13,7 @@ import { settingsWarnings, stepWarnings } from '../settings-warnings.ts';
 import { readPipelines } from '../pipelines.ts';
 import { Runtime } from '../runtime.ts';
 import type { PluginContext } from './types.ts';
+import { tryoutOf } from './tryout.ts';
 import { flushAtExit } from './shutdown.ts';
 import { endWithSentence } from './startup-error.ts';
 import type { Log } from '../../shared/log.ts';
@@ -43,7 +44,11 @@ export function init(context: PluginContext, root: string): void {
   try {
     const pipelines = readPipelines(context.config.gatewayConfig);
     const configuration = gatewayConfiguration(context, pipelines);
-    current.configure({ ...configuration, consumers: gatewayConsumers(context.services) });
+    current.configure({
+      ...configuration,
+      consumers: gatewayConsumers(context.services),
+      tryout: tryoutOf(context.config.gatewayConfig, pipelines),
+    });
     const warnings = [
       ...settingsWarnings(configuration.settings, gatewaysWhere),
       ...budgetWarnings(configuration.settings, gatewaysWhere, pipelines),
