@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
-import type { Entries, Stats, Usage, UsageSums } from '../../policies/admin/page/api.ts';
+import type { Entries, Stats, Usage, UsageSums } from '../../policies/admin/page/answers.ts';
 import { lastDays } from '../../policies/admin/page/days.ts';
 import { Rates } from '../../policies/admin/page/rates.ts';
 import { answers } from '../support/answers.ts';

@@ -1,5 +1,5 @@
 import type { Page } from 'playwright-core';
-import type { Stats, Usage, UsageGroup, UsageSums } from '../../policies/admin/page/api.ts';
+import type { Stats, Usage, UsageGroup, UsageSums } from '../../policies/admin/page/answers.ts';
 
 /** A month that a test cannot live through: for the screenshots in the README. */
 

@@ -1,16 +1,30 @@
 import { html, type TemplateResult } from 'lit-html';
-import type { Stats, StoreStats } from './api.ts';
+import type { Stats, StoreStats } from './answers.ts';
 import { bytes, count, percent } from './format.ts';
-import { amount, bar, empty, known, name, scrolling, type View } from './parts.ts';
+import { amount, bar, empty, known, name, type View } from './parts.ts';
+import { scrolling } from './scroll-watch.ts';
 
-export function storesView({ stores, sinks }: Stats): View {
+export function storesView({ stores, sinks, joiners, bufferedBytes }: Stats): View {
   const all = Object.entries(stores);
   return html`${
-    all.length === 0
-      ? empty('No store is in use yet.')
-      : html`<div class="cards">${all.map(([store, stats]) => storeCard(store, stats))}</div>`
-  }
-  ${sinkCard(Object.entries(sinks))}`;
+      all.length === 0
+        ? empty('No store is in use yet.')
+        : html`<div class="cards">${all.map(([store, stats]) => storeCard(store, stats))}</div>`
+    }
+    <div class="card">
+      <h3>In this moment</h3>
+      <dl class="facts">
+        <div>
+          <dt>Requests that wait for or read along with another</dt>
+          <dd data-figure="joiners">${count(joiners)}</dd>
+        </div>
+        <div>
+          <dt>Bodies held</dt>
+          <dd data-figure="buffered">${bytes(bufferedBytes)}</dd>
+        </div>
+      </dl>
+    </div>
+    ${sinkCard(Object.entries(sinks))}`;
 }
 
 const storeCard = (store: string, stats: StoreStats) =>
