@@ -123,8 +123,8 @@ export class EntryTable {
   }
 }
 
-/** What most requests have says nothing about one of them. */
-const partsOf = ({ parts, stream }: EntryInfo) => [
+/** The parts of its request; what most requests have says nothing about one of them. */
+export const partsOf = ({ parts, stream }: EntryInfo) => [
   ...(stream ? ['stream'] : []),
   ...parts.filter((part) => !['path', 'stream', 'model'].includes(part)),
 ];

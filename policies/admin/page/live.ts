@@ -1,7 +1,7 @@
 import { html, render, svg, type TemplateResult } from 'lit-html';
 import type { Stats } from './answers.ts';
-import { duration, rate, timeOfDay } from './format.ts';
-import { known, share } from './parts.ts';
+import { duration, percent, rate, timeOfDay } from './format.ts';
+import { known, type View } from './parts.ts';
 import { Rates } from './rates.ts';
 import { root } from './section.ts';
 
@@ -14,16 +14,20 @@ export function showLive(stats: Stats): void {
   shownAt = Date.now();
   root('live').classList.remove('old');
   render(
-    html`<p class="now">
-        <strong>Now:</strong>
-        <b data-figure="per-second">${known(rates.perSecond, rate)}</b> requests a second. In the
-        last minute <b data-figure="minute-rate">${share(rates.hitRate)}</b> of them were answered
-        from the cache, at no cost.
-      </p>
+    html`<p class="now"><strong>Now:</strong> ${sentence()}</p>
       ${sparkline()}`,
     root('live'),
   );
   root('about').textContent = `version ${stats.version} · up ${duration(stats.uptime)}`;
+}
+
+function sentence(): View {
+  const { perSecond, hitRate } = rates;
+  if (perSecond === null) return html`counting the requests …`;
+  const pace = html`<b data-figure="per-second">${rate(perSecond)}</b> requests a second.`;
+  if (hitRate === null) return html`${pace} There was none in the last minute.`;
+  return html`${pace} Of those of the last minute
+    <b data-figure="minute-rate">${percent(hitRate)}</b> were answered from the cache, at no cost.`;
 }
 
 /** The last minute, the newest at the right. */

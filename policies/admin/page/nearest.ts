@@ -28,7 +28,7 @@ const partWords: Readonly<Record<string, string>> = {
 
 export function nearestList(nearest: readonly Near[], keys: OpenKeys): View {
   if (nearest.length === 0) return nothing;
-  return html`<h4>Nearest stored requests</h4>
+  return html`<h3>Nearest stored requests</h3>
     <ul class="nearest">
       ${nearest.map(
         (near) =>

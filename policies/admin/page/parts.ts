@@ -42,13 +42,13 @@ export const keyButton = (key: string, isOpen: boolean, toggle: () => void) =>
     type="button"
     class="key"
     aria-expanded=${isOpen ? 'true' : 'false'}
-    aria-label=${isOpen ? `Key ${key}, hide` : 'Show the whole key'}
+    title=${isOpen ? 'Hide the key' : 'Show the whole key'}
     @click=${(event: Event) => {
       event.stopPropagation();
       toggle();
     }}
   >
-    <code>${isOpen ? key : shortKey(key)}</code>
+    <span class="spoken">Key </span><code>${isOpen ? key : shortKey(key)}</code>
   </button>`;
 
 export const chips = (names: readonly string[]) =>

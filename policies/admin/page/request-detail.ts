@@ -1,6 +1,7 @@
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { asideReasons, refusalReasons } from '../../shared/reasons.ts';
 import type { EntryInfo, RequestDetail, RequestInfo } from './answers.ts';
+import { partsOf } from './entries.ts';
 import { bytes, count, duration, momentName } from './format.ts';
 import { moneyFormat } from './money.ts';
 import { nearestList, type OpenKeys } from './nearest.ts';
@@ -62,8 +63,8 @@ function entryView(request: RequestInfo, entry: EntryInfo | null, keys: OpenKeys
       ${fact('Stored', html`${momentName(entry.storedAt)}, ${duration(entry.age)} ago`)}
       ${fact('Hits', html`${count(entry.hits)}`)} ${fact('Tokens', known(entry.tokens, count))}
       ${fact('A hit saves', known(entry.cost, moneyFormat([entry.cost])))}
-      ${fact('Size', html`${bytes(entry.bytes)}`)} ${fact('Request', html`${chips(entry.parts)}`)}
-      ${fact('Key', keys.button(entry.key))}
+      ${fact('Size', html`${bytes(entry.bytes)}`)}
+      ${fact('Request', html`${chips(partsOf(entry))}`)} ${fact('Key', keys.button(entry.key))}
     </dl>`;
 }
 

@@ -51,7 +51,7 @@ export class SortTable<Row> {
     const shown = this.#all ? sorted : sorted.slice(0, firstRows);
     // The roles stay when a narrow screen shows the rows as cards.
     return html`${scrolling(
-      label,
+      `Table: ${label}`,
       html`<table class=${`stack ${kind}`} role="table" aria-label=${label}>
         <thead role="rowgroup">
           <tr role="row">
