@@ -155,7 +155,7 @@ function budgets(): Budget[] {
 }
 
 /** Some of each kind, newest first. */
-function requests(): Requests {
+function recent(): Requests {
   const kinds = [
     ['hit', null, null],
     ['miss', null, null],
@@ -228,7 +228,7 @@ export async function showSample(page: Page): Promise<void> {
   await page.route('**/llm-cache/budgets', (route) =>
     route.fulfill({ json: { budgets: budgets() } }),
   );
-  await page.route('**/llm-cache/requests?*', (route) => route.fulfill({ json: requests() }));
+  await page.route('**/llm-cache/requests?*', (route) => route.fulfill({ json: recent() }));
   await page.route('**/llm-cache/stats', async (route) => {
     const real = (await (await route.fetch()).json()) as Stats;
     await route.fulfill({ json: { ...real, uptime: 273_600, ...next() } });

@@ -29,12 +29,12 @@ export const name = (text: string | null | undefined, absent: string) =>
 /** Who it is: by the name that the host knows, with the id beside it, or by the id. */
 export const person = (
   id: string | null | undefined,
-  known: string | null | undefined,
+  called: string | null | undefined,
   absent: string,
 ) =>
-  known === null || known === undefined || id === known
+  called === null || called === undefined || id === called
     ? name(id, absent)
-    : html`<bdi class="name" title=${id ?? ''}>${known}</bdi>`;
+    : html`<bdi class="name" title=${id ?? ''}>${called}</bdi>`;
 
 /** A digest is no name: its end tells it from others, and a click shows all of it. */
 export const keyButton = (key: string, isOpen: boolean, toggle: () => void) =>

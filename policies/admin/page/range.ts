@@ -96,8 +96,9 @@ export class RangeChoice {
     const submit = (event: SubmitEvent) => {
       event.preventDefault();
       const data = new FormData(event.currentTarget as HTMLFormElement);
-      const [first, last] = [String(data.get('from')), String(data.get('to'))];
-      if (first === '' || last === '') return;
+      const [first, last] = [data.get('from'), data.get('to')];
+      if (typeof first !== 'string' || typeof last !== 'string' || first === '') return;
+      if (last === '') return;
       this.#choose(fixed(first <= last ? { from: first, to: last } : { from: last, to: first }));
     };
     const pickMonth = (event: Event) => {
