@@ -226,7 +226,7 @@ const budgetProperties = {
   consumer: {
     type: 'string',
     minLength: 1,
-    description: 'the consumer whose spending counts, by name or id; default: everybody',
+    description: 'the consumer whose spending counts, by name or id; default: all of them',
   },
   model: {
     type: 'string',

@@ -4,7 +4,7 @@ import { dayMs, dayOf, type Ledger, type Row } from './ledger.ts';
 /** How far a budget is spent. */
 export interface BudgetState {
   readonly name: string;
-  /** Whose spending counts, as the operator wrote it; null for everybody's. */
+  /** Whose spending counts, as the operator wrote it; null for all. */
   readonly consumer: string | null;
   /** The consumer's id; null where no consumer has that name. */
   readonly consumerId: string | null;

@@ -21,7 +21,7 @@ async function violations(page: Page): Promise<string[]> {
   );
 }
 
-describe(titled('The dashboard is for everybody'), function () {
+describe(titled('The dashboard, by eye, finger and keyboard'), function () {
   this.timeout(90_000);
   const dashboard = Dashboard.use();
 

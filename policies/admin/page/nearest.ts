@@ -21,7 +21,7 @@ export class OpenKeys {
 
 /** What differs, in words where the name of the part says too little. */
 const partWords: Readonly<Record<string, string>> = {
-  scope: 'who asks',
+  scope: 'consumer or credential',
   namespace: 'the namespace',
   body: 'the body',
 };

@@ -26,11 +26,13 @@ import type { Pipeline, Step } from '../pipelines.ts';
 import { settingsWarnings } from '../settings-warnings.ts';
 import { Runtime, type Services } from '../runtime.ts';
 import type { Log } from '../../shared/log.ts';
+import { appConsumers, type ConsumerNaming } from './consumers.ts';
 import { expressExchange, type ExpressRequestOptions } from './request.ts';
 import type { AppRequest } from '../node/app-request.ts';
 
 export { ConfigurationError } from '../../../schemas/validate.ts';
 export type { Log } from '../../shared/log.ts';
+export type { ConsumerNaming } from './consumers.ts';
 
 /** Express middleware (4 and 5, or anything that sets `req.originalUrl` as Express does). */
 export type ExpressMiddleware = (
@@ -102,17 +104,25 @@ export interface LlmCache {
 /** What is named nowhere, in stats and in `explain`. */
 const unnamed = { pipeline: 'express', apiEndpoint: 'default' } as const;
 
-/**
- * A cache for an Express app. Throws a ConfigurationError that says what is wrong in `config`.
- * `log` is the console unless another is given.
- */
+/** What stands beside the settings. */
+export interface LlmCacheParts {
+  /** Default: the console. */
+  readonly log?: Log;
+  /** What the admin routes call the app's consumers; default: their ids. */
+  readonly consumers?: ConsumerNaming;
+}
+
+/** A cache for an Express app. Throws a ConfigurationError that says what is wrong in `config`. */
 export function createLlmCache(
   config: LlmCacheConfig = {},
-  { log = console }: { readonly log?: Log } = {},
+  { log = console, consumers }: LlmCacheParts = {},
 ): LlmCache {
   refuseOptions(config);
   const pipelines: WritablePipeline[] = [];
-  const configuration = hostConfiguration(config, pipelines, 'createLlmCache');
+  const configuration = {
+    ...hostConfiguration(config, pipelines, 'createLlmCache'),
+    consumers: appConsumers(consumers),
+  };
   const runtime = new Runtime(log);
   runtime.configure(configuration);
   const warnings = [
