@@ -49,7 +49,7 @@ for (const [title, consumers] of [
 
     async function ask(path: string, init: RequestInit = {}) {
       const response = await fetch(`${app.url}/llm-cache${path}`, init);
-      return { status: response.status, json: (await response.json()) as any };
+      return { status: response.status, json: await response.json() };
     }
     const explain = (consumer: string) =>
       ask('/explain', {
