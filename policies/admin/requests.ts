@@ -1,6 +1,7 @@
 import { nearest } from '../llm-cache/nearest.ts';
 import type { Store } from '../llm-cache/stores/store.ts';
-import type { RecentRequest, RecentRequests } from '../hosts/node/recent-requests.ts';
+import type { RecentRequest } from '../hosts/node/recent-request.ts';
+import type { RecentRequests } from '../hosts/node/recent-requests.ts';
 import { consumerNamed, entryUnder, type EntryServices, readLimit } from './entries.ts';
 import { AdminError, type AdminRequest, readQuery } from './http.ts';
 
@@ -38,7 +39,7 @@ export async function showRequest(
   readQuery(req, []);
   const { requests } = services;
   checkOn(requests);
-  const found = requests.all().find(({ id }) => id === req.params['id']);
+  const found = requests.all().find((one) => requests.idOf(one) === req.params['id']);
   if (found === undefined) throw new AdminError(404, 'no recent request has this id');
   const { key, fingerprint, store } = found;
   const [request] = await shown([found], services);
@@ -71,12 +72,14 @@ function matches(
   );
 }
 
-function shown(found: readonly RecentRequest[], { consumers }: RequestServices): Promise<object[]> {
+function shown(
+  found: readonly RecentRequest[],
+  { consumers, requests }: RequestServices,
+): Promise<object[]> {
   return consumers.named(
-    found.map(({ id, at, fingerprint: _fingerprint, ...request }) => ({
-      id,
-      time: new Date(at).toISOString(),
-      ...request,
-    })),
+    found.map((one) => {
+      const { number: _number, at, fingerprint: _fingerprint, ...request } = one;
+      return { id: requests.idOf(one), time: new Date(at).toISOString(), ...request };
+    }),
   );
 }

@@ -166,12 +166,13 @@ new Poller({
   task: async () => {
     const stats = getStats();
     for (const section of counters) void section.take(stats);
-    if (filter.isLive) refresh([requestSection]);
+    const requests = filter.isLive ? requestSection.refresh() : null;
     const { pipelines, tryout: offered } = await stats;
     tryout = offered;
     filter.offer(Object.keys(pipelines));
     showLive(await stats);
     showReachable(true);
+    await requests;
   },
   changed: (failures, error) => {
     showReachable(failures === 0);

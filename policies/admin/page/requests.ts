@@ -34,6 +34,8 @@ export class RequestTable {
       return html`<p class="empty">Switched off: <code>admin.recentRequests</code> is 0.</p>`;
     }
     const { requests } = found;
+    const shown = new Set(requests.map(({ id }) => id));
+    for (const id of this.#open.keys()) if (!shown.has(id)) this.#open.delete(id);
     if (requests.length === 0) return empty('No request yet that matches.');
     // Costs of single requests: one precision for those that are shown.
     return this.#table.view(this.#columns(moneyFormat(requests.map(({ cost }) => cost))), requests);

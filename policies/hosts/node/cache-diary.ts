@@ -1,18 +1,13 @@
 import type { Decision } from '../../llm-cache/decision.ts';
-import type { Counts } from '../../llm-cache/stats.ts';
+import type { Counts, OutcomeName } from '../../llm-cache/stats.ts';
 import type { AnswerFacts } from '../../shared/answer.ts';
 import type { Digest } from '../../shared/exchange.ts';
 import type { FaultLog } from '../../shared/faults.ts';
 import { consumerId } from '../../shared/identity/identity.ts';
-import type { AppRequest } from './app-request.ts';
+import type { AsideReason, RefusalReason } from '../../shared/reasons.ts';
 import type { NodeExchange } from './exchange.ts';
-import {
-  arrivedAs,
-  isServedOutcome,
-  NotedCounts,
-  type RecentRequest,
-  type RecentRequests,
-} from './recent-requests.ts';
+import type { RecentRequest } from './recent-request.ts';
+import type { RecentRequests } from './recent-requests.ts';
 
 export interface DiaryServices {
   readonly requests: RecentRequests;
@@ -20,83 +15,109 @@ export interface DiaryServices {
   readonly faults: FaultLog;
 }
 
-interface AtTheCache {
-  readonly req: AppRequest;
-  readonly exchange: NodeExchange;
-  readonly counts: Counts;
-  /** By `performance.now()`. */
-  readonly startedAt: number;
-  /** The name of the step's store. */
-  readonly store: string;
-}
+/** Counts a request, and writes down what the cache does with it. */
+export class CacheDiary implements Counts {
+  readonly pipeline: string;
+  readonly protocol: Counts['protocol'];
+  readonly #counts: Counts;
+  readonly #note: RecentRequest;
+  readonly #exchange: NodeExchange;
+  readonly #services: DiaryServices;
+  #fingerprint: (() => Promise<RecentRequest['fingerprint']>) | null = null;
 
-/** Writes down what the cache does with a request. */
-export interface CacheDiary {
-  /** Where the request is counted. */
-  readonly counts: Counts;
-  decided(decision: Decision): void;
-}
-
-/** Null where no requests are kept. */
-export function openDiary(at: AtTheCache, services: DiaryServices): CacheDiary | null {
-  const { req, exchange, counts, startedAt, store } = at;
-  const { requests, faults } = services;
-  let isRecorded = true;
-  const note = requests.of(req, () => {
-    // No llm-usage stands before it.
-    isRecorded = false;
-    return { ...arrivedAs(exchange, counts.pipeline), outcome: 'left' };
-  });
-  if (note === null) return null;
-  note.outcome = 'left';
-  note.store = store;
-  exchange.whenOver(() => {
-    note.status = exchange.status;
-    note.durationMs = Math.round(performance.now() - startedAt);
-    if (isRecorded) return;
-    noteAnswer(note, exchange, services);
-    requests.keep(req);
-  });
-  return {
-    counts: new NotedCounts(counts, note),
-    decided: (decision) => {
-      note.key = 'key' in decision ? decision.key : null;
-      note.expired = decision.kind === 'stale';
-      if (!('fingerprint' in decision) || decision.fingerprint === null) return;
-      const { fingerprint } = decision;
-      // Only a miss is asked why it was none; and not before its call has been made.
-      exchange.whenOver(() => {
-        if (isServedOutcome(note.outcome)) return;
-        fingerprint().then(
-          (made) => (note.fingerprint = made),
-          (error: unknown) => faults.report('llm-cache: a request could not be noted', error),
-        );
-      });
-    },
-  };
-}
-
-/** What is known of an answer without the books. */
-function noteAnswer(
-  note: RecentRequest,
-  exchange: NodeExchange,
-  { digest, faults }: DiaryServices,
-): void {
-  try {
-    note.consumer = consumerId(exchange.identity, digest);
-  } catch (error) {
-    faults.report('llm-cache: a consumer could not be told', error);
+  /** Null where no requests are kept. `startedAt` is by `performance.now()`. */
+  static open(
+    at: { readonly exchange: NodeExchange; readonly counts: Counts; readonly startedAt: number },
+    services: DiaryServices,
+  ): CacheDiary | null {
+    const { exchange, counts, startedAt } = at;
+    // With llm-usage before it, the note has begun.
+    const hasBooks = exchange.note !== null;
+    const note = services.requests.begin(exchange, counts.pipeline, 'left');
+    if (note === null) return null;
+    const diary = new CacheDiary(counts, note, exchange, services);
+    exchange.whenOver(() => diary.#over(hasBooks, startedAt));
+    return diary;
   }
-  const { answer, providerStatus, cacheType } = exchange;
-  note.billed =
-    cacheType === null && providerStatus !== null && providerStatus >= 200 && providerStatus < 300;
-  const take = ({ model, usage }: AnswerFacts) => {
-    note.model = model;
-    note.inputTokens = usage?.inputTokens ?? null;
-    note.outputTokens = usage?.outputTokens ?? null;
-    note.totalTokens = usage?.totalTokens ?? null;
-  };
-  if (answer === null) return;
-  if ('whenRead' in answer) answer.whenRead(take);
-  else take(answer);
+
+  private constructor(
+    counts: Counts,
+    note: RecentRequest,
+    exchange: NodeExchange,
+    services: DiaryServices,
+  ) {
+    this.pipeline = counts.pipeline;
+    this.protocol = counts.protocol;
+    this.#counts = counts;
+    this.#note = note;
+    this.#exchange = exchange;
+    this.#services = services;
+    note.outcome = 'left';
+  }
+
+  count(outcome: OutcomeName, reason: AsideReason | null): void {
+    this.#note.outcome = outcome;
+    this.#note.reason = reason;
+    this.#counts.count(outcome, reason);
+  }
+
+  countNotStored(reason: RefusalReason): void {
+    this.#note.notStored = reason;
+    this.#counts.countNotStored(reason);
+  }
+
+  countSlowReader(): void {
+    this.#note.reason = 'slow-reader';
+    this.#counts.countSlowReader();
+  }
+
+  /** What is to be done with it; its answer would be in `store`. */
+  decided(decision: Decision, store: string): void {
+    this.#note.store = store;
+    this.#note.key = 'key' in decision ? decision.key : null;
+    this.#note.expired = decision.kind === 'stale';
+    this.#fingerprint = 'fingerprint' in decision ? decision.fingerprint : null;
+  }
+
+  #over(hasBooks: boolean, startedAt: number): void {
+    const note = this.#note;
+    this.#keepFingerprint();
+    if (hasBooks) return;
+    note.status = this.#exchange.status;
+    note.durationMs = Math.round(performance.now() - startedAt);
+    this.#noteAnswer();
+    this.#services.requests.keep(note);
+  }
+
+  /** Only what the cache did not answer is asked about later. */
+  #keepFingerprint(): void {
+    const made = this.#note.isServed ? undefined : this.#fingerprint?.();
+    made?.then(
+      (fingerprint) => (this.#note.fingerprint = fingerprint),
+      (error: unknown) =>
+        this.#services.faults.report('llm-cache: a request could not be noted', error),
+    );
+  }
+
+  /** What is known of an answer without the books. */
+  #noteAnswer(): void {
+    const { answer, providerStatus, cacheType } = this.#exchange;
+    const note = this.#note;
+    try {
+      note.consumer = consumerId(this.#exchange.identity, this.#services.digest);
+    } catch (error) {
+      this.#services.faults.report('llm-cache: a consumer could not be told', error);
+    }
+    const isSuccess = providerStatus !== null && providerStatus >= 200 && providerStatus < 300;
+    note.billed = cacheType === null && isSuccess;
+    const take = ({ model, usage }: AnswerFacts) => {
+      note.model = model;
+      note.inputTokens = usage?.inputTokens ?? null;
+      note.outputTokens = usage?.outputTokens ?? null;
+      note.totalTokens = usage?.totalTokens ?? null;
+    };
+    if (answer === null) return;
+    if ('whenRead' in answer) answer.whenRead(take);
+    else take(answer);
+  }
 }

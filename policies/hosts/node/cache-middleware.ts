@@ -16,7 +16,7 @@ import type { FaultLog } from '../../shared/faults.ts';
 import type { AppRequest, Middleware } from './app-request.ts';
 import { NodeClient } from './client.ts';
 import { type ExchangeMaker, exchangeOf, type NodeExchange } from './exchange.ts';
-import { type CacheDiary, openDiary } from './cache-diary.ts';
+import { CacheDiary } from './cache-diary.ts';
 import type { RecentRequests } from './recent-requests.ts';
 import { breakOff } from './response-end.ts';
 
@@ -64,16 +64,10 @@ export function cacheMiddleware<R extends AppRequest>(
   return (req, res, next) => {
     const exchange = exchangeOf(req, res, services, maker);
     if (exchange === null) return next();
-    if (exchange.claim('llm-cache')) return new Turn(step, { req, res, exchange }, next).run();
+    if (exchange.claim('llm-cache')) return new Turn(step, exchange, res, next).run();
     exchange.passOn();
     return next();
   };
-}
-
-interface Asked {
-  readonly req: AppRequest;
-  readonly res: ServerResponse;
-  readonly exchange: NodeExchange;
 }
 
 /** One request at the cache. */
@@ -86,15 +80,14 @@ class Turn {
   readonly #client: NodeClient;
   readonly #diary: CacheDiary | null;
 
-  constructor(step: Step, asked: Asked, next: () => void) {
+  constructor(step: Step, exchange: NodeExchange, res: ServerResponse, next: () => void) {
     const { services, settings, store, maxBehind } = step;
     const { stats, timings, faults } = services;
-    const { exchange, res } = asked;
     const { apiEndpoint, protocol } = exchange;
     const startedAt = performance.now();
     const counts = stats.of(services.pipelineOf(apiEndpoint), protocol.name);
-    this.#diary = openDiary({ ...asked, counts, startedAt, store: settings.store }, services);
-    const tally = this.#diary?.counts ?? counts;
+    this.#diary = CacheDiary.open({ exchange, counts, startedAt }, services);
+    const tally = this.#diary ?? counts;
     this.#step = step;
     this.#exchange = exchange;
     this.#res = res;
@@ -122,7 +115,7 @@ class Turn {
 
   #act(decision: Decision): void {
     const { tally } = this.#delivery;
-    this.#diary?.decided(decision);
+    this.#diary?.decided(decision, this.#step.settings.store);
     // The client has left meanwhile, or another handler has answered.
     if (this.#exchange.isGone || this.#res.headersSent) return letGo(decision, tally);
     let isAnswered: boolean;

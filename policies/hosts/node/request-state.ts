@@ -12,6 +12,7 @@ import type { Protocol } from '../../shared/protocols/protocol.ts';
 import type { RequestBody } from '../../shared/request-body.ts';
 import type { AppRequest } from './app-request.ts';
 import type { Bounds, HeldBody } from './body.ts';
+import type { RecentRequest } from './recent-request.ts';
 import { isGone, ResponseEnd } from './response-end.ts';
 import { guardOf } from './response-guard.ts';
 import { UpstreamCall } from './upstream-call.ts';
@@ -39,6 +40,7 @@ export class RequestState {
   readonly end: ResponseEnd;
   cacheType: Exchange['cacheType'] = null;
   answer: Exchange['answer'] = null;
+  note: RecentRequest | null = null;
   readonly #res: ServerResponse;
   readonly #services: ExchangeServices;
   #claims = '';

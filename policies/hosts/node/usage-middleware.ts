@@ -6,7 +6,7 @@ import type { Digest } from '../../shared/exchange.ts';
 import type { FaultLog } from '../../shared/faults.ts';
 import type { AppRequest, Middleware } from './app-request.ts';
 import { type ExchangeMaker, exchangeOf, type NodeExchange } from './exchange.ts';
-import { arrivedAs, noteRecord, type RecentRequests } from './recent-requests.ts';
+import type { RecentRequests } from './recent-requests.ts';
 import { breakOff } from './response-end.ts';
 import { tap } from './tap.ts';
 import { type BodyFacts, type Later, RequestBody, whenKnown } from '../../shared/request-body.ts';
@@ -48,18 +48,17 @@ export function usageMiddleware<R extends AppRequest>(
     const exchange = exchangeOf(req, res, services, maker);
     if (exchange === null || !exchange.claim('llm-usage')) return next();
     const arrival = recorder.arrive();
-    const note = requests.of(req, () => ({
-      ...arrivedAs(exchange, services.pipelineOf(exchange.apiEndpoint)),
-      outcome: 'pass',
-    }));
+    // A step of the cache before it keeps the note.
+    const isFirst = exchange.note === null;
+    const note = requests.begin(exchange, services.pipelineOf(exchange.apiEndpoint), 'pass');
     exchange.beforeOthers(() => observe(exchange, res, settings, services));
 
     let facts: BodyFacts | null = null;
     exchange.whenOver(() =>
       recorder.record(exchange, arrival, facts, (record) => {
         if (note === null) return;
-        if (record !== null) noteRecord(note, record);
-        requests.keep(req);
+        if (record !== null) note.take(record);
+        if (isFirst) requests.keep(note);
       }),
     );
     const goOn = (read: BodyFacts | null | 'gone') => {

@@ -1,11 +1,9 @@
 import { expect } from 'chai';
-import {
-  type Arrived,
-  NotedCounts,
-  RecentRequests,
-} from '../../../policies/hosts/node/recent-requests.ts';
-import { CacheStats } from '../../../policies/llm-cache/stats.ts';
+import type { Noted } from '../../../policies/hosts/node/recent-request.ts';
+import { RecentRequests } from '../../../policies/hosts/node/recent-requests.ts';
+import { chat } from '../../../policies/shared/protocols/chat.ts';
 import { Ring } from '../../../policies/shared/ring.ts';
+import { record } from '../../support/sinks-records.ts';
 
 describe('A ring', () => {
   it('keeps the newest of what was put in', () => {
@@ -29,18 +27,15 @@ describe('A ring', () => {
 });
 
 describe('The notes of recent requests', () => {
-  const arrived: Arrived = {
-    pipeline: 'p',
+  const request = (requestId: string | null = null): Noted => ({
     apiEndpoint: 'a',
-    requestId: null,
-    protocol: 'chat',
-    outcome: 'left',
-  };
+    requestId,
+    protocol: chat,
+    note: null,
+  });
   function keep(requests: RecentRequests, outcome: 'hit' | 'miss'): void {
-    const request = {};
-    const note = requests.of(request, () => arrived);
-    if (note !== null) note.outcome = outcome;
-    requests.keep(request);
+    const note = requests.begin(request(), 'p', outcome);
+    if (note !== null) requests.keep(note);
   }
   const outcomes = (requests: RecentRequests) => requests.all().map(({ outcome }) => outcome);
 
@@ -52,46 +47,34 @@ describe('The notes of recent requests', () => {
     expect(outcomes(requests).toSorted()).to.deep.equal(['hit', 'hit', 'miss', 'miss']);
   });
 
-  it('are one for all policies that see a request, and kept once', () => {
+  it('are one for all policies that see a request', () => {
     const requests = new RecentRequests();
     requests.configure(5);
-    const request = {};
-    expect(requests.of(request, () => arrived)).to.equal(requests.of(request, () => arrived));
-    for (const _ of [1, 2]) requests.keep(request);
-    expect(requests.all()).to.have.lengthOf(1);
+    const one = request();
+    const note = requests.begin(one, 'p', 'pass');
+    expect(requests.begin(one, 'p', 'left')).to.equal(note);
+    expect(note?.outcome).to.equal('pass');
+  });
+
+  it('have ids of their own', () => {
+    const requests = new RecentRequests();
+    requests.configure(5);
+    for (const _ of [1, 2, 3]) keep(requests, 'miss');
+    expect(new Set(requests.all().map((one) => requests.idOf(one))).size).to.equal(3);
   });
 
   it('cut what a client can make long', () => {
     const requests = new RecentRequests();
     requests.configure(1);
-    const requestId = 'x'.repeat(10_000);
-    const note = requests.of({}, () => ({ ...arrived, requestId }));
+    const note = requests.begin(request('x'.repeat(10_000)), 'p', 'left');
     expect(note?.requestId).to.have.lengthOf(256);
+    note?.take({ ...record(1), model: 'y'.repeat(10_000) });
+    expect(note?.model).to.have.lengthOf(256);
   });
 
   it('are none while the setting is 0', () => {
     const requests = new RecentRequests();
     requests.configure(0);
-    expect(requests.of({}, () => arrived)).to.equal(null);
-    keep(requests, 'hit');
-    expect(requests.all()).to.deep.equal([]);
-  });
-
-  it('have what is counted, and it is counted all the same', () => {
-    const requests = new RecentRequests();
-    requests.configure(1);
-    const stats = new CacheStats();
-    const note = requests.of({}, () => arrived);
-    const counts = new NotedCounts(stats.of('p', 'chat'), note!);
-    counts.count('bypass', 'not-json');
-    counts.countNotStored('status');
-    expect(note).to.include({ outcome: 'bypass', reason: 'not-json', notStored: 'status' });
-    counts.countSlowReader();
-    expect(note).to.include({ reason: 'slow-reader' });
-    expect(stats.pipelines()['p']).to.deep.include({
-      requests: 1,
-      reasons: { 'not-json': 1, 'slow-reader': 1 },
-      notStored: { status: 1 },
-    });
+    expect(requests.begin(request(), 'p', 'left')).to.equal(null);
   });
 });
