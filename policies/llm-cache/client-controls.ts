@@ -25,16 +25,25 @@ export const noControls: ClientControls = {
 
 /** Reads the controls off the headers; what is not understood is ignored (RFC 9111, section 5.2). */
 export function readControls(header: (name: string) => string | undefined): ClientControls {
-  const cacheControl = directives(header('cache-control'));
-  const own = directives(header('x-cache-control'));
+  const [general, ours, ttl, type] = [
+    header('cache-control'),
+    header('x-cache-control'),
+    header('x-cache-ttl'),
+    header('x-cache-type'),
+  ];
+  if (general === undefined && ours === undefined && ttl === undefined && type === undefined) {
+    return noControls;
+  }
+  const cacheControl = directives(general);
+  const own = directives(ours);
   const noStore = cacheControl.has('no-store') || own.has('no-store');
   return {
     bypass: cacheControl.has('no-cache') ? 'no-cache' : noStore ? 'no-store' : null,
     onlyIfCached: cacheControl.has('only-if-cached'),
     refresh: own.has('refresh'),
     maxAge: seconds(cacheControl.get('max-age')),
-    ttl: seconds(header('x-cache-ttl')) || null,
-    exact: header('x-cache-type')?.trim().toLowerCase() !== 'semantic',
+    ttl: seconds(ttl) || null,
+    exact: type?.trim().toLowerCase() !== 'semantic',
   };
 }
 

@@ -1,11 +1,8 @@
 import type { AsideReason } from '../shared/reasons.ts';
 import type { CachedResponse } from './entry.ts';
-import type { Fingerprint } from './fingerprint.ts';
 import type { Flight } from './flight.ts';
 import type { Follower } from './follower.ts';
 import type { Counts } from './stats.ts';
-
-type Fingerprinting = () => Promise<Fingerprint>;
 
 /** What is to be done with a request. */
 export type Decision = Hit | Joined | Following | Forward | Unavailable | Gone;
@@ -41,8 +38,6 @@ export interface Forward {
   readonly key: string | null;
   /** Sees the answer, stores it where it may, and shares it with those who join. */
   readonly flight: Flight | null;
-  /** What tells the request from others; null where the cache does not know it. */
-  readonly fingerprint: Fingerprinting | null;
   /** The expired entry that answers when the upstream fails. */
   readonly fallback: CachedResponse | null;
   /** Resolves when the answer has ended and is stored, or is not to be. Never rejects. */
@@ -53,7 +48,6 @@ export interface Forward {
 export interface Unavailable {
   readonly kind: 'unavailable';
   readonly key: string | null;
-  readonly fingerprint: Fingerprinting | null;
 }
 
 /** Do nothing: the client has left. */

@@ -108,7 +108,7 @@ export class Engine {
 
   #decided(decision: Decision, controls: ClientControls, tally: Counts): Decision {
     const isUnavailable = isForward(decision) && controls.onlyIfCached && controls.bypass === null;
-    const made: Decision = isUnavailable ? unavailable(decision) : decision;
+    const made: Decision = isUnavailable ? { kind: 'unavailable', key: decision.key } : decision;
     count(made, tally);
     return made;
   }
@@ -123,12 +123,8 @@ export class Engine {
     if (known === 'gone') return { kind: 'gone' };
     if ('aside' in known) return aside(known.aside);
     const { request, tally, controls, way } = asked;
-    const consumer = consumerId(request.identity, this.#parts.digest);
     const { facts, key, material } = known;
-    const fingerprint = once(async () =>
-      fingerprintOf(material, await material.counting, this.#parts.digest),
-    );
-    const lookup = { request, consumer, tally, controls, facts, key, material, fingerprint };
+    const lookup: Lookup = { request, tally, controls, facts, key, material };
     if (way !== null) return this.#alone(lookup, way);
     const always = freshAlways(controls);
     if (always !== null) return this.#alone(lookup, clientsWay(always));
@@ -290,8 +286,7 @@ export class Engine {
       if (entry === null && flight.attempt >= maxAttempts) flights.markHitForMiss(key);
       return flight.settle(entry, outcome);
     });
-    const { fingerprint } = lookup;
-    return { kind, reason, fallback, key, fingerprint, flight, settled };
+    return { kind, reason, fallback, key, flight, settled };
   }
 
   /** A call that nobody joins. */
@@ -301,26 +296,34 @@ export class Engine {
     const settled = this.#admitted(lookup, flight).then(({ entry }) => {
       if (entry !== null) flights.clearHitForMiss(lookup.key);
     });
-    const { key, fingerprint } = lookup;
-    return { ...way, key, fingerprint, flight, settled };
+    return { ...way, key: lookup.key, flight, settled };
   }
 
-  #admitted(lookup: Lookup, { reader, startedAt }: Flight): Promise<Admitted> {
+  #admitted(lookup: Lookup, flight: Flight): Promise<Admitted> {
     return new Promise((resolve) => {
-      reader.whenRead((answer) => resolve(this.#admission.admit(lookup, answer, startedAt)));
+      flight.reader.whenRead((answer) => resolve(this.#admission.admit(lookup, answer, flight)));
     });
   }
 
   #flight({ request, material }: Lookup, attempt: number): Flight {
     // Read now, as long as the body is there and accounted for; its answer may take minutes.
     void Promise.resolve(material.counting).catch(() => {});
-    const { settings, reserve } = this.#parts;
+    const { settings, reserve, digest } = this.#parts;
     const maxBytes = settings.maxResponseBytes;
     const budget = request.account;
     const reader = new AnswerReader(request.protocol, { keep: true, maxBytes, budget, reserve });
     const finishAlone = settings.finishOnDisconnect;
     const startedAt = performance.now();
-    return new Flight({ startedAt, reader, attempt, maxBytes: mayBeBehind(maxBytes), finishAlone });
+    const consumer = consumerId(request.identity, digest);
+    return new Flight({
+      startedAt,
+      consumer,
+      fingerprint: async () => fingerprintOf(material, await material.counting, digest),
+      reader,
+      attempt,
+      maxBytes: mayBeBehind(maxBytes),
+      finishAlone,
+    });
   }
 }
 
@@ -370,15 +373,5 @@ function isForward(decision: Decision): decision is Forward {
 
 function aside(reason: AsideReason): Forward {
   const kind = isClientsWish(reason) ? 'request' : 'bypass';
-  const unknown = { key: null, fingerprint: null, flight: null, fallback: null };
-  return { kind, reason, ...unknown, settled: Promise.resolve() };
-}
-
-function unavailable({ key, fingerprint }: Forward): Decision {
-  return { kind: 'unavailable', key, fingerprint };
-}
-
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | null = null;
-  return () => (made ??= make());
+  return { kind, reason, key: null, flight: null, fallback: null, settled: Promise.resolve() };
 }

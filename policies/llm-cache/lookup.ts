@@ -1,21 +1,16 @@
 import type { LlmRequest } from '../shared/exchange.ts';
 import type { BodyFacts } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
-import type { Fingerprint } from './fingerprint.ts';
 import type { KeyMaterial } from './key.ts';
 import type { Counts } from './stats.ts';
 
 /** A request that the cache takes part in, and what it is known by. */
 export interface Lookup {
   readonly request: LlmRequest;
-  /** Who asks, by its id; null without one. */
-  readonly consumer: string | null;
   readonly tally: Counts;
   readonly controls: ClientControls;
   readonly facts: BodyFacts;
   readonly key: string;
   /** What the key was made of. */
   readonly material: KeyMaterial;
-  /** What tells it from others, made when it is first asked for. */
-  fingerprint(): Promise<Fingerprint>;
 }

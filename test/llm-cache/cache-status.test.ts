@@ -9,7 +9,7 @@ import type { Following, Forward, Hit, Joined } from '../../policies/llm-cache/d
 import { asideReasons, type AsideReason } from '../../policies/shared/reasons.ts';
 
 function forward(kind: Forward['kind'], reason: AsideReason | null = null): Forward {
-  const nothing = { key: null, fingerprint: null, flight: null, fallback: null };
+  const nothing = { key: null, flight: null, fallback: null };
   return { kind, reason, ...nothing, settled: Promise.resolve() };
 }
 
@@ -43,7 +43,7 @@ describe('the Cache-Status of', () => {
   });
 
   it('an answer that only the cache might have given', () => {
-    const text = cacheStatus({ kind: 'unavailable', key: null, fingerprint: null });
+    const text = cacheStatus({ kind: 'unavailable', key: null });
     expect(text).to.equal('llm-cache; detail=only-if-cached');
   });
 

@@ -1,4 +1,5 @@
 import type { Decision } from '../../llm-cache/decision.ts';
+import type { Flight } from '../../llm-cache/flight.ts';
 import type { Counts, OutcomeName } from '../../llm-cache/stats.ts';
 import type { AnswerFacts } from '../../shared/answer.ts';
 import type { Digest } from '../../shared/exchange.ts';
@@ -23,7 +24,7 @@ export class CacheDiary implements Counts {
   readonly #note: RecentRequest;
   readonly #exchange: NodeExchange;
   readonly #services: DiaryServices;
-  #fingerprint: (() => Promise<RecentRequest['fingerprint']>) | null = null;
+  #call: Flight | null = null;
 
   /** Null where no requests are kept. `startedAt` is by `performance.now()`. */
   static open(
@@ -76,7 +77,7 @@ export class CacheDiary implements Counts {
     this.#note.store = store;
     this.#note.key = 'key' in decision ? decision.key : null;
     this.#note.expired = decision.kind === 'stale';
-    this.#fingerprint = 'fingerprint' in decision ? decision.fingerprint : null;
+    this.#call = 'fallback' in decision ? decision.flight : null;
   }
 
   #over(hasBooks: boolean, startedAt: number): void {
@@ -91,7 +92,7 @@ export class CacheDiary implements Counts {
 
   /** Only what the cache did not answer is asked about later. */
   #keepFingerprint(): void {
-    const made = this.#note.isServed ? undefined : this.#fingerprint?.();
+    const made = this.#note.isServed ? undefined : this.#call?.fingerprint();
     made?.then(
       (fingerprint) => (this.#note.fingerprint = fingerprint),
       (error: unknown) =>

@@ -28,6 +28,8 @@ export interface LlmCacheServices {
   flights(store: string): Flights;
   /** The pipeline that serves an apiEndpoint. */
   pipelineOf(apiEndpoint: string | null): string;
+  /** The policy that whatever goes on from this one comes to next; null where that depends. */
+  nextPolicy(policy: 'llm-cache', apiEndpoint: string | null): string | null;
   /** Whether the upstream behind an apiEndpoint gets the `Host` that the client sent. */
   forwardsHost(apiEndpoint: string | null): boolean;
   readonly digest: Digest;
@@ -64,8 +66,9 @@ export function cacheMiddleware<R extends AppRequest>(
   return (req, res, next) => {
     const exchange = exchangeOf(req, res, services, maker);
     if (exchange === null) return next();
+    if (exchange === 'over') return;
     if (exchange.claim('llm-cache')) return new Turn(step, exchange, res, next).run();
-    exchange.passOn();
+    exchange.passOn(false);
     return next();
   };
 }
@@ -93,7 +96,8 @@ class Turn {
     this.#res = res;
     this.#next = next;
     this.#delivery = { exchange, tally, settings, store, timings, startedAt, now: Date.now };
-    this.#client = new NodeClient({ exchange, res, tally, faults, maxBehind });
+    const isProxyNext = services.nextPolicy('llm-cache', apiEndpoint) === 'proxy';
+    this.#client = new NodeClient({ exchange, res, tally, faults, isProxyNext, maxBehind });
   }
 
   run(): void {

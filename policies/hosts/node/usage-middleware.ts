@@ -18,10 +18,10 @@ import type { UsageRecord } from '../../llm-usage/usage-record.ts';
 export interface LlmUsageServices {
   /** Hands a record to every sink. Never throws. */
   record(record: UsageRecord): void;
-  /** Whether whatever comes to this policy comes to `llm-cache` next. */
-  isCacheNext(apiEndpoint: string | null): boolean;
   /** The pipeline that serves an apiEndpoint. */
   pipelineOf(apiEndpoint: string | null): string;
+  /** The policy that whatever goes on from this one comes to next; null where that depends. */
+  nextPolicy(policy: 'llm-usage', apiEndpoint: string | null): string | null;
   readonly prices: PriceList;
   readonly requests: RecentRequests;
   readonly digest: Digest;
@@ -46,6 +46,7 @@ export function usageMiddleware<R extends AppRequest>(
 
   return (req, res, next) => {
     const exchange = exchangeOf(req, res, services, maker);
+    if (exchange === 'over') return;
     if (exchange === null || !exchange.claim('llm-usage')) return next();
     const arrival = recorder.arrive();
     // A step of the cache before it keeps the note.
@@ -66,7 +67,8 @@ export function usageMiddleware<R extends AppRequest>(
       if (read === 'gone' || res.headersSent) return;
       facts = read;
       // Most requests that come to the cache go no further.
-      if (!services.isCacheNext(exchange.request.apiEndpoint)) exchange.passOn();
+      const following = services.nextPolicy('llm-usage', exchange.apiEndpoint);
+      if (following !== 'llm-cache') exchange.passOn(following === 'proxy');
       next();
     };
     const broken = (error: unknown) => {
@@ -75,13 +77,11 @@ export function usageMiddleware<R extends AppRequest>(
     };
     const read = factsOf(exchange, settings.maxRequestBytes);
     if (!(read instanceof Promise)) return goOn(read);
-    read
-      .catch((error: unknown) => {
-        services.faults.report('llm-usage: a request could not be read', error);
-        return null;
-      })
-      .then(goOn)
-      .catch(broken);
+    const unread = (error: unknown) => {
+      services.faults.report('llm-usage: a request could not be read', error);
+      goOn(null);
+    };
+    read.then(goOn, unread).catch(broken);
   };
 }
 
