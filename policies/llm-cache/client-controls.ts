@@ -1,3 +1,5 @@
+import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
+
 /** What a client's request headers ask of the cache. */
 export interface ClientControls {
   /** Neither answer from the cache nor store. */
@@ -12,6 +14,10 @@ export interface ClientControls {
   readonly ttl: number | null;
   /** Whether the layer of identical requests takes part. */
   readonly exact: boolean;
+  /** Whether the client asks for the cache, where only those who ask take part. */
+  readonly takesPart: boolean;
+  /** What the client adds to the keys of its requests; null for nothing. */
+  readonly namespace: string | null;
 }
 
 export const noControls: ClientControls = {
@@ -21,19 +27,30 @@ export const noControls: ClientControls = {
   maxAge: null,
   ttl: null,
   exact: true,
+  takesPart: false,
+  namespace: null,
 };
+
+type ControlSettings = Pick<LlmCacheSettings, 'clientControls' | 'allowedControls'>;
+
+/** The controls that a step of a pipeline lets the client have. */
+export function controlsOf(
+  request: { header(name: string): string | undefined },
+  { clientControls, allowedControls }: ControlSettings,
+): ClientControls {
+  if (!clientControls) return noControls;
+  const allowed: readonly string[] = allowedControls;
+  return readControls((name) => (allowed.includes(name) ? request.header(name) : undefined));
+}
 
 /** Reads the controls off the headers; what is not understood is ignored (RFC 9111, section 5.2). */
 export function readControls(header: (name: string) => string | undefined): ClientControls {
-  const [general, ours, ttl, type] = [
-    header('cache-control'),
-    header('x-cache-control'),
-    header('x-cache-ttl'),
-    header('x-cache-type'),
-  ];
-  if (general === undefined && ours === undefined && ttl === undefined && type === undefined) {
-    return noControls;
-  }
+  const general = header('cache-control');
+  const ours = header('x-cache-control');
+  const ttl = header('x-cache-ttl');
+  const type = header('x-cache-type');
+  const namespace = header('x-cache-namespace');
+  if ((general ?? ours ?? ttl ?? type ?? namespace) === undefined) return noControls;
   const cacheControl = directives(general);
   const own = directives(ours);
   const noStore = cacheControl.has('no-store') || own.has('no-store');
@@ -44,6 +61,8 @@ export function readControls(header: (name: string) => string | undefined): Clie
     maxAge: seconds(cacheControl.get('max-age')),
     ttl: seconds(ttl) || null,
     exact: type?.trim().toLowerCase() !== 'semantic',
+    takesPart: own.has('cache'),
+    namespace: namespace?.trim() || null,
   };
 }
 

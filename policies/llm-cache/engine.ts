@@ -8,7 +8,7 @@ import type { AsideReason } from '../shared/reasons.ts';
 import { Recent } from '../shared/recent.ts';
 import type { SharedBodies } from '../shared/bytes/shared-bodies.ts';
 import { type Admitted, Admission } from './admission.ts';
-import { type ClientControls, noControls, readControls } from './client-controls.ts';
+import { type ClientControls, controlsOf } from './client-controls.ts';
 import { type Decision, type Forward, outcomeOf } from './decision.ts';
 import type { CachedResponse } from './entry.ts';
 import { fingerprintOf } from './fingerprint.ts';
@@ -75,9 +75,7 @@ export class Engine {
 
   #decide(request: LlmRequest, tally: Counts, way: Way | null): Decision | Promise<Decision> {
     const { settings } = this.#parts;
-    const controls = settings.clientControls
-      ? readControls((name) => request.header(name))
-      : noControls;
+    const controls = controlsOf(request, settings);
     try {
       const decision = this.#receive({ request, tally, controls, way });
       if (decision instanceof Promise) return this.#later(decision, controls, tally);

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import type { LlmCacheSettings } from '../../../schemas/llm-cache.ts';
+import { ConfigurationError } from '../../../schemas/configuration-error.ts';
+import { contradictionIn, type LlmCacheSettings } from '../../../schemas/llm-cache.ts';
 import { type Decision, isServed } from '../../llm-cache/decision.ts';
 import { deliver, letGo } from '../../llm-cache/deliver.ts';
 import type { Delivery } from '../../llm-cache/delivery.ts';
@@ -51,12 +52,17 @@ interface Step {
   readonly maxBehind: number;
 }
 
-/** The cache as a step of a pipeline. Throws a ConfigurationError where no store has the name in `settings`. */
+/**
+ * The cache as a step of a pipeline. Throws a ConfigurationError where no store has the name in
+ * `settings`, or they contradict each other.
+ */
 export function cacheMiddleware<R extends AppRequest>(
   settings: LlmCacheSettings,
   services: LlmCacheServices,
   maker: ExchangeMaker<R>,
 ): Middleware<R> {
+  const contradiction = contradictionIn(settings);
+  if (contradiction !== null) throw new ConfigurationError(`llm-cache: ${contradiction}`);
   const store = services.store(settings.store);
   const flights = services.flights(settings.store);
   const engine = new Engine({ ...services, store, flights, settings, now: Date.now });
