@@ -197,9 +197,15 @@ function showStats(req: AdminRequest, services: AdminServices): object {
   };
 }
 
-async function showBudgets(req: AdminRequest, { budgets }: AdminServices): Promise<object> {
+async function showBudgets(req: AdminRequest, services: AdminServices): Promise<object> {
   readQuery(req, []);
-  return { budgets: await budgets() };
+  const states = await services.budgets();
+  const names = await services.consumers.of(states.map(({ consumerId }) => consumerId));
+  const budgets = states.map((state) => ({
+    ...state,
+    consumerName: names.get(state.consumerId ?? '') ?? null,
+  }));
+  return { budgets };
 }
 
 function fail(error: unknown, res: ServerResponse, faults: FaultLog): void {

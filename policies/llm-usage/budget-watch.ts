@@ -14,7 +14,7 @@ export interface BudgetWatchParts {
 /** After money was spent the budgets are looked at once, so much later at most. */
 const soonMs = 30_000;
 /** The states are not read from the ledger more often than this. */
-const freshMs = 10_000;
+const freshMs = 30_000;
 
 /** Watches over budgets: says in the log when one is nearly spent, and when it is. It blocks nothing. */
 export class BudgetWatch {

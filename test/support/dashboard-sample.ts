@@ -118,7 +118,14 @@ function usage(query: URLSearchParams): Usage {
 
 function budgets(): Budget[] {
   const [from, to] = [`${dayOf(Date.now()).slice(0, 7)}-01`, dayOf(Date.now())];
-  const common = { consumerId: null, apiEndpoint: null, unpricedRequests: 0, from, to };
+  const common = {
+    consumerId: null,
+    consumerName: null,
+    apiEndpoint: null,
+    unpricedRequests: 0,
+    from,
+    to,
+  };
   return [
     {
       ...common,
@@ -137,8 +144,8 @@ function budgets(): Budget[] {
       consumer: null,
       model: 'claude-sonnet-4-5-20250929',
       per: 'month',
-      usd: 300,
-      spent: 251.4,
+      usd: 130,
+      spent: 108.3,
       state: 'near',
     },
     {
@@ -149,6 +156,7 @@ function budgets(): Budget[] {
       per: 'day',
       usd: 60,
       spent: 11.9,
+      from: to,
       state: 'ok',
     },
   ];

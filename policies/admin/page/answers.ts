@@ -65,6 +65,7 @@ export interface Budget {
   readonly name: string;
   readonly consumer: string | null;
   readonly consumerId: string | null;
+  readonly consumerName: string | null;
   readonly model: string | null;
   readonly apiEndpoint: string | null;
   readonly per: 'day' | 'month';

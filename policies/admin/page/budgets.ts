@@ -2,7 +2,7 @@ import { html, nothing, type TemplateResult } from 'lit-html';
 import type { Budget } from './answers.ts';
 import { count, daysName, percent } from './format.ts';
 import { moneyFormat } from './money.ts';
-import { bar, name, type View } from './parts.ts';
+import { bar, name, person, type View } from './parts.ts';
 
 /** What may be spent, and what is; nothing where there are no budgets. */
 export function budgetsView(budgets: readonly Budget[]): View {
@@ -21,7 +21,7 @@ const words = { over: 'Spent', near: 'Nearly spent', ok: 'Within' } as const;
 const kinds = { over: 'bad', near: 'warn', ok: 'good' } as const;
 
 function budgetLine(budget: Budget): TemplateResult {
-  const { usd, spent, state, consumer, consumerId, unpricedRequests } = budget;
+  const { usd, spent, state, consumer, consumerId, consumerName, unpricedRequests } = budget;
   const money = moneyFormat([usd, spent]);
   const text = `${money(spent)} of ${money(usd)} billed`;
   return html`<li>
@@ -44,6 +44,12 @@ function budgetLine(budget: Budget): TemplateResult {
       <small
         >${daysName(budget)}${unpricedRequests > 0 ? `, without ${count(unpricedRequests)} requests that have no price` : ''}</small
       >
+      ${
+        // Where the budget goes by an id, its name says too little.
+        consumerName !== null && consumerName !== consumer
+          ? html`<small>for ${person(consumerId, consumerName, '')}</small>`
+          : nothing
+      }
       ${
         consumer !== null && consumerId === null
           ? html`<span class="trouble">No consumer has this name.</span>`

@@ -117,6 +117,7 @@ describe('What the admin API tells of money', () => {
     expect(budgets[0]).to.include({
       name: 'consumer ada per month',
       consumer: 'ada',
+      consumerName: 'ada',
       per: 'month',
       usd: 0.0001,
       state: 'over',
