@@ -8,7 +8,7 @@ import { AdminError, type AdminRequest, readQuery } from './http.ts';
 /** What is asked about recent requests. */
 export interface RequestServices extends EntryServices {
   readonly requests: RecentRequests;
-  storeNamed(name: string): Store;
+  storeNamed(name: string): Store | null;
 }
 
 const filterNames = ['pipeline', 'outcome', 'reason', 'model', 'consumer', 'key'] as const;
@@ -44,10 +44,11 @@ export async function showRequest(
   const { key, fingerprint, store } = found;
   const [request] = await shown([found], services);
   const entry = key === null ? null : await entryUnder(key, services, now);
+  const held = store === null ? null : services.storeNamed(store);
   const near =
-    key === null || fingerprint === null || store === null
+    key === null || fingerprint === null || held === null
       ? []
-      : await nearest({ key, fingerprint }, services.storeNamed(store), now);
+      : await nearest({ key, fingerprint }, held, now);
   return { request, entry, nearest: await services.consumers.named(near) };
 }
 

@@ -14,7 +14,7 @@ import { suggestion } from '../../schemas/suggestion.ts';
 import { ConfigurationError, validate } from '../../schemas/validate.ts';
 import type { ConsumerDirectory } from '../admin/consumers.ts';
 import type { AdminHosts } from '../admin/guard.ts';
-import type { Tryout } from '../admin/routes.ts';
+import type { Tryout } from '../admin/services.ts';
 import {
   isPlaced,
   redisStores,

@@ -5,7 +5,7 @@ import { ConsumerNames } from '../admin/consumers.ts';
 import type { CachePipeline, ExplainServices } from '../admin/explain.ts';
 import type { AdminHosts } from '../admin/guard.ts';
 import { AdminError } from '../admin/http.ts';
-import type { AdminServices } from '../admin/routes.ts';
+import type { AdminServices } from '../admin/services.ts';
 import type { Configuration } from './configuration.ts';
 import { Flights } from '../llm-cache/flights.ts';
 import { RecentRequests } from './node/recent-requests.ts';
@@ -133,7 +133,7 @@ export class Runtime {
       consumers: this.#consumers,
       requests: this.#requests,
       budgets: () => this.#budgets.states(),
-      storeNamed: configured.services.store,
+      storeNamed: (name) => (this.#stores.names.includes(name) ? this.#stores.open(name) : null),
       prices: configured.services.prices,
       explain: explainServices(configured),
       metrics: () => this.#metrics.text(),

@@ -1,4 +1,4 @@
-import type { Tryout } from '../../admin/routes.ts';
+import type { Tryout } from '../../admin/services.ts';
 import { isObject, type JsonObject } from '../../shared/json/json.ts';
 import type { Pipeline } from '../pipelines.ts';
 
