@@ -1,9 +1,9 @@
 import { partNames } from '../llm-cache/fingerprint.ts';
 import type { EntryFilter, ListedEntry } from '../llm-cache/stores/store.ts';
+import { answerCost } from '../llm-usage/answer-cost.ts';
 import type { Ledger } from '../llm-usage/ledger.ts';
 import type { PriceList } from '../llm-usage/price-list.ts';
 import type { ConsumerNames } from './consumers.ts';
-import { entryCost } from './entry-cost.ts';
 import { hasAny, type Held, type Holders, pageOf, topOf } from './entry-listing.ts';
 import { AdminError, type AdminRequest, readFlag, readQuery } from './http.ts';
 
@@ -24,7 +24,7 @@ const filterNames = ['namespace', 'model', 'consumer'] as const;
 const scores: Readonly<Record<string, (entry: ListedEntry, prices: PriceList) => number>> = {
   bytes: ({ bytes }) => bytes,
   hits: ({ hits }) => hits,
-  saved: ({ hits, head }, prices) => (hits === 0 ? 0 : hits * (entryCost(head, prices) ?? 0)),
+  saved: ({ hits, head }, prices) => (hits === 0 ? 0 : hits * (answerCost(head, prices) ?? 0)),
 };
 
 const defaultLimit = 50;
@@ -179,7 +179,7 @@ function shown(
 ): Promise<object[]> {
   return consumers.named(
     found.map(([store, { key, head, bytes, hits }]) => {
-      const cost = entryCost(head, prices);
+      const cost = answerCost(head, prices);
       return {
         key,
         store,

@@ -14,6 +14,7 @@ import type { LlmCacheServices } from './node/cache-middleware.ts';
 import { CacheStats } from '../llm-cache/stats.ts';
 import { StoreRegistry } from '../llm-cache/stores/registry.ts';
 import type { LlmUsageServices } from './node/usage-middleware.ts';
+import { answerCost, type StoredAnswer } from '../llm-usage/answer-cost.ts';
 import type { Ledger } from '../llm-usage/ledger.ts';
 import { LedgerRegistry } from '../llm-usage/ledgers/registry.ts';
 import { PriceList } from '../llm-usage/price-list.ts';
@@ -37,6 +38,15 @@ export type Services = LlmCacheServices & LlmUsageServices;
 interface Configured extends Configuration {
   readonly services: Services;
   readonly ledger: Ledger;
+}
+
+/** What services are made of. */
+interface Parts {
+  readonly settings: PluginSettings;
+  readonly pipelines: readonly Pipeline[];
+  readonly ledger: Ledger;
+  readonly prices: PriceList;
+  readonly digest: Digest;
 }
 
 /** How long records that wait for the end of an answer may keep the process from its own. */
@@ -91,7 +101,9 @@ export class Runtime {
     const { bodies, reserve } = budgetsOf(settings.limits.bufferedBytes);
     this.#memory.bodies.max = bodies.max;
     this.#memory.reserve.max = reserve.max;
-    const shared = { gatewayRedis, secret, bodies: this.#bodies, log: this.#log };
+    const prices = new PriceList(settings.usage.prices);
+    const costOf = (answer: StoredAnswer) => answerCost(answer, prices);
+    const shared = { gatewayRedis, secret, bodies: this.#bodies, costOf, log: this.#log };
     this.#stores.configure(settings.stores, shared);
     for (const { name, steps } of pipelines) {
       if (steps.some(({ policy }) => policy === 'llm-cache')) this.#stats.know(name);
@@ -102,7 +114,8 @@ export class Runtime {
       ledger,
       idOf: (consumer) => this.#consumers.find(consumer),
     });
-    const services = this.#services(settings, pipelines, ledger, nodeDigest(secret));
+    const parts = { settings, pipelines, ledger, prices, digest: nodeDigest(secret) };
+    const services = this.#services(parts);
     this.#configured = { ...configuration, services, ledger };
   }
 
@@ -178,12 +191,7 @@ export class Runtime {
     return this.#ledgers.open(usage.ledger, this.#stores.placeOf(usage.ledger.store));
   }
 
-  #services(
-    settings: PluginSettings,
-    pipelines: readonly Pipeline[],
-    ledger: Ledger,
-    digest: Digest,
-  ): Services {
+  #services({ settings, pipelines, ledger, prices, digest }: Parts): Services {
     const names = new Map(
       pipelines.flatMap(({ name, apiEndpoints }) => apiEndpoints.map((one) => [one, name])),
     );
@@ -205,7 +213,7 @@ export class Runtime {
         toSinks(record);
         this.#budgets.spent(record);
       },
-      prices: new PriceList(settings.usage.prices),
+      prices,
       digest,
       budget: this.#memory.bodies,
       reserve: this.#memory.reserve,

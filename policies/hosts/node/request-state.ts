@@ -39,6 +39,7 @@ export class RequestState {
   readonly protocol: Protocol;
   readonly end: ResponseEnd;
   cacheType: Exchange['cacheType'] = null;
+  cacheKey: Exchange['cacheKey'] = null;
   answer: Exchange['answer'] = null;
   note: RecentRequest | null = null;
   readonly #res: ServerResponse;

@@ -10,11 +10,6 @@ export const protocols: readonly Protocol[] = [chat, completions, responses, emb
 
 export const protocolNames: readonly ProtocolName[] = protocols.map(({ name }) => name);
 
-/** The API of that name; null where there is none. */
-export function protocolNamed(name: string): Protocol | null {
-  return protocols.find((protocol) => protocol.name === name) ?? null;
-}
-
 /** The API that a path belongs to, by its ending; null for a path of none. */
 export function findProtocol(path: string): Protocol | null {
   return protocols.find((protocol) => protocol.matches(path)) ?? null;
