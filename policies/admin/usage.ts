@@ -22,6 +22,8 @@ interface PeriodSums {
   readonly from: string | null;
   /** Null: to this day. */
   readonly to: string | null;
+  /** The first day that there are figures of: what came before is not nothing, but not known. */
+  readonly since: string | null;
   readonly rows: readonly NamedRow[];
   readonly total: Figures;
 }
@@ -71,8 +73,8 @@ async function sumsOf(
   groupBy: readonly GroupField[],
   { ledger, consumers }: UsageServices,
 ): Promise<PeriodSums> {
-  const { rows, total } = await ledger.query({ ...period, groupBy });
-  const days = { from: period.from ?? null, to: period.to ?? null };
+  const { rows, total, since } = await ledger.query({ ...period, groupBy });
+  const days = { from: period.from ?? null, to: period.to ?? null, since };
   if (!groupBy.includes('consumer_id')) return { ...days, rows, total };
   const names = await consumers.of(rows.map((row) => row.consumer_id));
   const named = rows.map((row) => ({

@@ -52,7 +52,7 @@ describe(titled('The money in the dashboard'), function () {
       expect(below!.y).to.be.above(box!.y);
     }
     const section = await page.locator('#headline-view').innerText();
-    expect(section).to.contain('In the last 7 days').and.to.contain('(UTC)');
+    expect(section).to.contain('In the last 7 days').and.to.contain('(UTC), with figures since');
     expect(await figure(page, 'trend').innerText()).to.contain('nothing to compare with');
     expect(complaints).to.deep.equal([]);
   });

@@ -103,7 +103,7 @@ function period(from: number, days: number, group: UsageGroup, warmAt: number): 
     ...(group === 'consumer_id' ? { consumer_name: value } : {}),
   }));
   const to = dayOf(from + (days - 1) * dayMs);
-  return { from: dayOf(from), to, rows, total: cells.reduce<UsageSums>(add, nothing) };
+  return { from: dayOf(from), to, since: null, rows, total: cells.reduce<UsageSums>(add, nothing) };
 }
 
 function usage(query: URLSearchParams): Usage {

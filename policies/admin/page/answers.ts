@@ -52,6 +52,8 @@ export type UsageRow = UsageSums &
 export interface PeriodUsage {
   readonly from: string;
   readonly to: string;
+  /** The first day that there are figures of. */
+  readonly since: string | null;
   readonly rows: readonly UsageRow[];
   readonly total: UsageSums;
 }

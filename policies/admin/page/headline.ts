@@ -30,11 +30,17 @@ export function headline({ usage, range }: RangeUsage): TemplateResult {
               <span>(${percent(ratio(sums.saved, sums.all) ?? 0)})</span>
             </p>`
       }
-      <p class="range">In ${range.name}: ${daysName(range)} (UTC)</p>
+      <p class="range">In ${range.name}: ${daysName(range)} (UTC)${firstFigures(usage)}</p>
       ${sums.all === null ? nothing : trend(sums, before, previous, money)} ${unpriced(total)}
     </div>
     ${sums.all === null ? nothing : savedByDay({ usage, range })}
   </div>`;
+}
+
+/** Books that began within these days have less of them than their dates say. */
+function firstFigures({ since, from }: PeriodUsage): View {
+  if (since === null || since <= from) return nothing;
+  return html`, with figures since ${daysName({ from: since, to: since })}`;
 }
 
 interface Money {
@@ -64,8 +70,6 @@ function trend(
   const part = ratio(Math.abs(difference), before.saved);
   const [sign, word] =
     difference > 0 ? ['▲', 'more than'] : difference < 0 ? ['▼', 'less than'] : ['=', 'as much as'];
-  // Books that began within the days before have less of them than their dates say.
-  const first = previous.rows.map(({ day }) => day ?? '').toSorted()[0] ?? previous.from;
   return html`<p class="trend" data-figure="trend">
     <span class=${difference < 0 ? 'down' : 'up'}
       ><span aria-hidden="true">${sign}</span> ${
@@ -75,9 +79,7 @@ function trend(
       }
       ${word}</span
     >
-    in
-    ${days}${first > previous.from ? html` (first figures: ${daysName({ from: first, to: first })})` : nothing}:
-    ${money(before.saved)} of ${money(before.all)}
+    in ${days}${firstFigures(previous)}: ${money(before.saved)} of ${money(before.all)}
     (${percent(ratio(before.saved, before.all) ?? 0)})
   </p>`;
 }
