@@ -1,4 +1,5 @@
 import type { OutcomeName, PipelineCounts } from '../../llm-cache/stats.ts';
+import type { EvictionStats } from '../../llm-cache/stores/store.ts';
 
 export interface StoreStats {
   readonly type: string;
@@ -6,6 +7,8 @@ export interface StoreStats {
   readonly bytes: number | null;
   readonly maxBytes: number | null;
   readonly evictions: number;
+  /** What its evictions cost, where it makes any. */
+  readonly eviction?: EvictionStats;
   readonly errors: number;
   readonly droppedWrites: number;
   readonly healthy: boolean;

@@ -1,6 +1,7 @@
-import { html, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from 'lit-html';
 import type { Stats, StoreStats } from './answers.ts';
 import { bytes, count, percent } from './format.ts';
+import { moneyFormat } from './money.ts';
 import { amount, bar, empty, known, name, type View } from './parts.ts';
 import { scrolling } from './scroll-watch.ts';
 
@@ -43,7 +44,24 @@ const storeCard = (store: string, stats: StoreStats) =>
       ${fact('Errors', trouble(stats.errors))}
       ${fact('Dropped writes', trouble(stats.droppedWrites))}
     </dl>
+    ${room(stats)}
   </div>`;
+
+/** What more memory would be worth, in money. */
+function room({ eviction, evictions }: StoreStats): View {
+  if (eviction === undefined || evictions === 0) return nothing;
+  const { missedHits, missedUsd, twiceTheMemory: twice } = eviction;
+  const money = moneyFormat([missedUsd, twice?.usd]);
+  return html`<p class="room">
+    For want of room it missed ${count(missedHits)} hits or more, worth ${money(missedUsd)}, since
+    the start.
+    ${
+      twice === null
+        ? nothing
+        : html`Twice the memory would have saved about ${money(twice.usd)} more.`
+    }
+  </p>`;
+}
 
 const fact = (label: string, value: TemplateResult) =>
   html`<div>
