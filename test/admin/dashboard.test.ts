@@ -182,14 +182,15 @@ describe(titled('The dashboard'), function () {
 
   it('says in money what a store that is too small has missed', async () => {
     const { page, complaints } = await dashboard.open({
-      prepare: (one) =>
-        one.route('**/llm-cache/stats', async (route) => {
+      prepare: async (one) => {
+        await one.route('**/llm-cache/stats', async (route) => {
           const real = (await (await route.fetch()).json()) as Stats;
           const twiceTheMemory = { hits: 90, usd: 12.5 };
           const eviction = { ranking: 'worth', missedHits: 1234, missedUsd: 20, twiceTheMemory };
           const memory = { ...real.stores['memory'], evictions: 5000, eviction };
           await route.fulfill({ json: { ...real, stores: { memory } } });
-        }),
+        });
+      },
     });
     const text = await page.locator('#stores-view .room').innerText();
     expect(text).to.contain('1,234 hits or more, worth $20.00').and.to.contain('about $12.50 more');

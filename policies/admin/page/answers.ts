@@ -1,5 +1,4 @@
 import type { OutcomeName, PipelineCounts } from '../../llm-cache/stats.ts';
-import type { EvictionStats } from '../../llm-cache/stores/store.ts';
 
 export interface StoreStats {
   readonly type: string;
@@ -8,7 +7,11 @@ export interface StoreStats {
   readonly maxBytes: number | null;
   readonly evictions: number;
   /** What its evictions cost, where it makes any. */
-  readonly eviction?: EvictionStats;
+  readonly eviction?: {
+    readonly missedHits: number;
+    readonly missedUsd: number;
+    readonly twiceTheMemory: { readonly hits: number; readonly usd: number } | null;
+  };
   readonly errors: number;
   readonly droppedWrites: number;
   readonly healthy: boolean;
