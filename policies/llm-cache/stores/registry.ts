@@ -88,6 +88,11 @@ export class StoreRegistry {
     return this.#watched(this.#keep(name));
   }
 
+  /** Of the configuration that is in force. */
+  get names(): readonly string[] {
+    return Object.keys(this.#settings);
+  }
+
   #keep(name: string): Kept {
     const settings = Object.hasOwn(this.#settings, name) ? this.#settings[name] : undefined;
     if (settings === undefined) throw unknownStore(name, this.#settings, 'llm-cache');
