@@ -113,7 +113,10 @@ describe('A layer around a response', () => {
         expect((layer as Marking | null)?.seen).to.deep.equal([[status, '1', '2']]);
         expect([response.status, response.headers.get('marked')]).to.deep.equal([status, 'yes']);
         expect([response.headers.get('a'), response.headers.get('b')]).to.deep.equal(['1', '2']);
-        if (args[1] === 'Made') expect(response.statusText).to.equal('Made');
+        // Deno's server says what the status usually means.
+        if (args[1] === 'Made' && !('Deno' in globalThis)) {
+          expect(response.statusText).to.equal('Made');
+        }
       });
     }
 
