@@ -305,6 +305,7 @@ describe('What the dashboard says of now', () => {
     expect([rates.perSecond, rates.hitRate]).to.deep.equal([null, null]);
     for (let at = 2; at <= 100; at += 2) rates.add(statsOf(1000 + 5 * at, at), seconds(at));
     expect([rates.perSecond, rates.hitRate]).to.deep.equal([5, 0.2]);
+    expect(rates.span).to.be.closeTo(60, 2);
     expect(rates.line.at(0)?.ago).to.be.at.most(60);
   });
 

@@ -25,8 +25,10 @@ function sentence(): View {
   const { perSecond, hitRate } = rates;
   if (perSecond === null) return html`counting the requests …`;
   const pace = html`<b data-figure="per-second">${rate(perSecond)}</b> requests a second.`;
-  if (hitRate === null) return html`${pace} There was none in the last minute.`;
-  return html`${pace} Of those of the last minute
+  // A page that has just been opened knows of less than a minute.
+  const since = rates.span < 58 ? duration(rates.span) : 'minute';
+  if (hitRate === null) return html`${pace} None came in the last ${since}.`;
+  return html`${pace} Of those of the last ${since}
     <b data-figure="minute-rate">${percent(hitRate)}</b> were answered from the cache, at no cost.`;
 }
 

@@ -24,7 +24,7 @@ export const share = (ratio: number | null) =>
 export const name = (text: string | null | undefined, absent: string) =>
   text === null || text === undefined || text === ''
     ? html`<span class="absent">${absent}</span>`
-    : html`<bdi class="name">${text}</bdi>`;
+    : html`<bdi class="name" title=${text}>${text}</bdi>`;
 
 /** Who it is: by the name that the host knows, with the id beside it, or by the id. */
 export const person = (

@@ -37,6 +37,12 @@ export class Rates {
     return first === undefined || first === last ? null : between(first, last);
   }
 
+  /** Seconds that are known of the last minute. */
+  get span(): number {
+    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
+    return first === undefined || last === undefined ? 0 : (last.at - first.at) / 1000;
+  }
+
   /** Of the last minute; null where it had no requests. */
   get hitRate(): number | null {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
