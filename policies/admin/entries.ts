@@ -200,7 +200,7 @@ function shown(store: string, { key, head, bytes, hits }: ListedEntry, now: numb
   };
 }
 
-/** Opaque to whoever gets it: the store's place, and the store's own cursor. */
+/** Opaque to the client: the store's place, and the store's own cursor. */
 function writeCursor(index: number, inner: string | null): string {
   return Buffer.from(JSON.stringify([index, inner])).toString('base64url');
 }

@@ -22,7 +22,7 @@ import { sendPage } from './page.ts';
 import { readQuestion } from './simulated-body.ts';
 import { showUsage } from './usage.ts';
 
-/** What the routes show and steer, as it stands when somebody asks. */
+/** What the routes show and steer, as it stands at each request. */
 export interface AdminServices {
   readonly stats: CacheStats;
   readonly stores: Readonly<Record<string, StoreStats>>;

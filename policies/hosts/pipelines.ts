@@ -63,7 +63,7 @@ function straysOf(step: unknown): Pick<Step, 'strays'> {
   return strays.length > 0 ? { strays } : {};
 }
 
-/** Whether every request that comes to a step of `policy` comes to one of `next` next, with nobody between. */
+/** Whether every request that comes to a step of `policy` comes to one of `next` next, with no step between. */
 export function isDirectlyBefore({ steps }: Pipeline, policy: string, next: string): boolean {
   return steps.every((step, at) => {
     if (step.policy !== policy) return true;

@@ -14,7 +14,7 @@ export async function readBody(
   bounds: Bounds,
 ): Promise<HeldBody | BodyReason> {
   const source = req.egContext.requestStream ?? req;
-  // Read by an earlier policy, and offered to nobody: there is nothing to know it by.
+  // Read by an earlier policy, and not offered again: there is nothing to know it by.
   if (source.readableEnded) return 'not-json';
   if (source.destroyed) return 'gone';
   return holdBody(req, bounds, (holding) => collect(req, source, holding, bounds.whenOver));
@@ -82,7 +82,7 @@ function passOn(
   req.egContext.requestStream = rest;
 }
 
-/** Bytes that were read before; nothing happens as long as nobody reads them. */
+/** Bytes that were read before; nothing happens until they are read again. */
 class Again extends Readable {
   #chunks: readonly Uint8Array[];
 

@@ -49,7 +49,7 @@ const sweepMs = 60_000;
 /**
  * The named stores, kept across reloads of the configuration. A reload that fails leaves the old
  * pipelines serving, and nothing says so: a store that is no longer wanted is closed only when
- * nobody has used it for some minutes.
+ * no step has used it for some minutes.
  */
 export class StoreRegistry {
   readonly #kept = new Map<string, Kept>();
@@ -166,7 +166,7 @@ export class StoreRegistry {
     }
   }
 
-  /** Closes what nobody wants and nobody uses. */
+  /** Closes what no configuration names and no request uses. */
   async sweep(): Promise<void> {
     for (const [key, kept] of this.#kept) {
       if (kept.wanted || this.#now() - kept.usedAt < idleMs) continue;
@@ -182,7 +182,7 @@ export class StoreRegistry {
     await Promise.allSettled([...this.#kept.values()].map(({ store }) => store.close()));
   }
 
-  /** A store by its name and all that decides what it is; the order in which somebody wrote that does not. */
+  /** A store by its name and all that decides what it is; the order in which that was written does not. */
   #keyOf(name: string): string {
     const settings = this.#settings[name];
     const parts =
@@ -236,7 +236,7 @@ export function redisStores(settings: Readonly<Record<string, StoreSettings>>): 
   return Object.keys(settings).filter((name) => settings[name]?.type === 'redis');
 }
 
-/** Of a store that nobody has opened. */
+/** Of a store that has not been opened. */
 function unused(settings: StoreSettings): StoreStats {
   const { type } = settings;
   const counted = type === 'memory' ? 0 : null;

@@ -50,7 +50,7 @@ export class ChoicesReader implements StreamReader {
   #model: string | null = null;
   readonly #usage = new UsageParts();
   #error = false;
-  /** A choice came that cannot be told from others, so nobody knows whether all are there. */
+  /** A choice came that cannot be told from others, so that it is not known whether all are there. */
   #unreadable = false;
   #refused = false;
   #filtered = false;
