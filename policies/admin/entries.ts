@@ -8,7 +8,7 @@ import {
 import { AdminError, type AdminRequest, readFlag, readQuery } from './http.ts';
 
 /** Every store that has entries of its own, by name. */
-export type Holders = readonly (readonly [name: string, store: Store])[];
+export type EntryStores = readonly (readonly [name: string, store: Store])[];
 
 const filterNames = ['namespace', 'model', 'consumer'] as const;
 const defaultLimit = 50;
@@ -17,9 +17,13 @@ const maxLimit = 500;
 const maxSortMs = 2000;
 
 /** `GET /llm-cache/entries`: one page or, sorted, the first of all. */
-export async function listEntries(req: AdminRequest, all: Holders, now: number): Promise<object> {
+export async function listEntries(
+  req: AdminRequest,
+  all: EntryStores,
+  now: number,
+): Promise<object> {
   const query = readQuery(req, [...filterNames, 'store', 'limit', 'cursor', 'sort']);
-  const holders = chosen(all, query.store);
+  const entryStores = chosen(all, query.store);
   const filter = readFilter(query);
   const limit = readLimit(query.limit);
   const { sort, cursor } = query;
@@ -28,16 +32,20 @@ export async function listEntries(req: AdminRequest, all: Holders, now: number):
     if (sort !== 'bytes' && sort !== 'hits') {
       throw new AdminError(400, '"sort" must be one of bytes, hits');
     }
-    return top(holders, filter, sort, limit, now);
+    return top(entryStores, filter, sort, limit, now);
   }
-  return page(holders, filter, limit, cursor ?? null, now);
+  return page(entryStores, filter, limit, cursor ?? null, now);
 }
 
 /** `GET /llm-cache/entries/:key`. */
-export async function showEntry(req: AdminRequest, holders: Holders, now: number): Promise<object> {
+export async function showEntry(
+  req: AdminRequest,
+  entryStores: EntryStores,
+  now: number,
+): Promise<object> {
   readQuery(req, []);
   for (const key of keysIn(req)) {
-    for (const [name, store] of holders) {
+    for (const [name, store] of entryStores) {
       const found = await store.look(key);
       if (found === undefined) continue;
       const { headers, usage, responseId, freshUntil } = found.head;
@@ -49,11 +57,11 @@ export async function showEntry(req: AdminRequest, holders: Holders, now: number
 }
 
 /** `DELETE /llm-cache/entries/:key`. */
-export async function deleteEntry(req: AdminRequest, holders: Holders): Promise<object> {
+export async function deleteEntry(req: AdminRequest, entryStores: EntryStores): Promise<object> {
   const isDry = readFlag('dry_run', readQuery(req, ['dry_run']).dry_run);
   for (const key of keysIn(req)) {
     let matched = 0;
-    for (const [, store] of holders) {
+    for (const [, store] of entryStores) {
       const isThere = isDry ? (await store.look(key)) !== undefined : await store.delete(key);
       if (isThere) matched++;
     }
@@ -63,7 +71,7 @@ export async function deleteEntry(req: AdminRequest, holders: Holders): Promise<
 }
 
 /** `DELETE /llm-cache/entries`. */
-export async function purgeEntries(req: AdminRequest, all: Holders): Promise<object> {
+export async function purgeEntries(req: AdminRequest, all: EntryStores): Promise<object> {
   const query = readQuery(req, [...filterNames, 'store', 'all', 'dry_run']);
   const isDry = readFlag('dry_run', query.dry_run);
   const filter = readFilter(query);
@@ -79,11 +87,11 @@ export async function purgeEntries(req: AdminRequest, all: Holders): Promise<obj
   return { matched, deleted: isDry ? 0 : matched };
 }
 
-function chosen(holders: Holders, name: string | undefined): Holders {
-  if (name === undefined) return holders;
-  const found = holders.filter(([one]) => one === name);
+function chosen(entryStores: EntryStores, name: string | undefined): EntryStores {
+  if (name === undefined) return entryStores;
+  const found = entryStores.filter(([one]) => one === name);
   if (found.length > 0) return found;
-  const names = holders.map(([one]) => one).join(', ');
+  const names = entryStores.map(([one]) => one).join(', ');
   throw new AdminError(400, `"store" must be one of ${names}`);
 }
 
@@ -113,7 +121,7 @@ function keysIn(req: AdminRequest): ReadonlySet<string> {
 
 /** The stores one after the other; a page may be short at the end of each. */
 async function page(
-  holders: Holders,
+  entryStores: EntryStores,
   filter: EntryFilter,
   limit: number,
   cursor: string | null,
@@ -121,8 +129,8 @@ async function page(
 ): Promise<object> {
   let { index, inner } = cursor === null ? { index: 0, inner: null } : readCursor(cursor);
   const entries: object[] = [];
-  for (; index < holders.length; index++, inner = null) {
-    const [name, store] = holders[index] ?? [];
+  for (; index < entryStores.length; index++, inner = null) {
+    const [name, store] = entryStores[index] ?? [];
     if (name === undefined || store === undefined) break;
     if (entries.length === limit) {
       // A page that is full is the last one where the stores that follow have nothing.
@@ -155,7 +163,7 @@ async function listOrRefuse(
 }
 
 async function top(
-  holders: Holders,
+  entryStores: EntryStores,
   filter: EntryFilter,
   sort: 'bytes' | 'hits',
   limit: number,
@@ -164,7 +172,7 @@ async function top(
   const until = performance.now() + maxSortMs;
   let best: (readonly [string, ListedEntry])[] = [];
   let complete = true;
-  for (const [name, store] of holders) {
+  for (const [name, store] of entryStores) {
     for (let cursor: string | null = null, isFirst = true; isFirst || cursor !== null;) {
       if (performance.now() > until) {
         complete = false;

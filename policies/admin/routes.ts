@@ -5,7 +5,7 @@ import type { StoreStats } from '../llm-cache/stores/store.ts';
 import type { Ledger } from '../llm-usage/ledger.ts';
 import type { SinkStats } from '../llm-usage/sinks/sink.ts';
 import type { FaultLog } from '../shared/faults.ts';
-import { deleteEntry, type Holders, listEntries, purgeEntries, showEntry } from './entries.ts';
+import { deleteEntry, type EntryStores, listEntries, purgeEntries, showEntry } from './entries.ts';
 import { answerQuestion, type ExplainServices } from './explain.ts';
 import { type AdminHosts, foreignRequest } from './guard.ts';
 import {
@@ -26,7 +26,7 @@ import { showUsage } from './usage.ts';
 export interface AdminServices {
   readonly stats: CacheStats;
   readonly stores: Readonly<Record<string, StoreStats>>;
-  readonly holders: Holders;
+  readonly entryStores: EntryStores;
   readonly sinks: Readonly<Record<string, SinkStats>>;
   /** Requests that read along with another at the moment. */
   readonly joiners: number;
@@ -98,19 +98,19 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
     );
     app.get(
       `${root}/entries`,
-      json((req, { holders }) => listEntries(req, holders, Date.now())),
+      json((req, { entryStores }) => listEntries(req, entryStores, Date.now())),
     );
     app.delete(
       `${root}/entries`,
-      json((req, { holders }) => purgeEntries(req, holders)),
+      json((req, { entryStores }) => purgeEntries(req, entryStores)),
     );
     app.get(
       `${root}/entries/:key`,
-      json((req, { holders }) => showEntry(req, holders, Date.now())),
+      json((req, { entryStores }) => showEntry(req, entryStores, Date.now())),
     );
     app.delete(
       `${root}/entries/:key`,
-      json((req, { holders }) => deleteEntry(req, holders)),
+      json((req, { entryStores }) => deleteEntry(req, entryStores)),
     );
     app.post(
       `${root}/explain`,

@@ -109,7 +109,7 @@ export class Runtime {
     return {
       stats: this.#stats,
       stores: this.#stores.stats(),
-      holders: this.#stores.holders(),
+      entryStores: this.#stores.entryStores(),
       sinks: this.#sinks.stats(),
       joiners: this.#joiners(),
       bufferedBytes: this.#bufferedBytes,

@@ -25,7 +25,7 @@ interface Kept {
 }
 
 /** What stores need of the gateway. */
-export interface Surroundings {
+export interface StoreContext {
   /** What the gateway itself reaches Redis with. */
   readonly gatewayRedis: Readonly<Record<string, unknown>>;
   /** The operator's `scopeSecret`: with it gateways know what one of them has written. */
@@ -56,7 +56,7 @@ export class StoreRegistry {
   readonly #now: () => number;
   readonly #sweeping: NodeJS.Timeout;
   #settings: Readonly<Record<string, StoreSettings>> = {};
-  #surroundings: Surroundings = {
+  #context: StoreContext = {
     gatewayRedis: {},
     secret: randomBytes(32).toString('base64'),
     bodies: new SharedBodies(new ByteBudget(Infinity)),
@@ -71,9 +71,9 @@ export class StoreRegistry {
   /** The stores that a configuration names; `memory` exists even when nothing is said. */
   configure(
     settings: Readonly<Record<string, StoreSettings>>,
-    surroundings: Partial<Surroundings> = {},
+    context: Partial<StoreContext> = {},
   ): void {
-    this.#surroundings = { ...this.#surroundings, ...surroundings };
+    this.#context = { ...this.#context, ...context };
     this.#settings = storeSettings(settings);
     const wanted = new Set(Object.keys(this.#settings).map((name) => this.#keyOf(name)));
     for (const [key, kept] of this.#kept) kept.wanted = wanted.has(key);
@@ -106,7 +106,7 @@ export class StoreRegistry {
   }
 
   /** Every store that has entries of its own, once: a redis store through the tiered one that stands before it. */
-  holders(): readonly (readonly [name: string, store: Store])[] {
+  entryStores(): readonly (readonly [name: string, store: Store])[] {
     const throughOf = new Map<string, string>();
     for (const [name, settings] of Object.entries(this.#settings)) {
       if (settings.type === 'tiered') throughOf.set(settings.far, name);
@@ -139,7 +139,7 @@ export class StoreRegistry {
         return { store: new MemoryStore({ maxBytes: settings.maxBytes }), parts: [] };
       case 'redis': {
         const { keyPrefix, timeoutMs, encryptionKeys, coalesceAcross } = settings;
-        const { gatewayRedis, secret, bodies, log } = this.#surroundings;
+        const { gatewayRedis, secret, bodies, log } = this.#context;
         const { url, options } = isPlaced(settings)
           ? settings
           : { url: undefined, options: { ...gatewayRedis, ...settings.options } };
@@ -188,7 +188,7 @@ export class StoreRegistry {
     const parts =
       settings?.type === 'tiered' ? [this.#keyOf(settings.near), this.#keyOf(settings.far)] : [];
     const written = canonicalMembers(JSON.stringify(settings ?? {})) ?? new Map<string, string>();
-    const secret = settings?.type === 'redis' ? [this.#surroundings.secret] : [];
+    const secret = settings?.type === 'redis' ? [this.#context.secret] : [];
     return JSON.stringify([name, joinMembers(written), ...secret, ...parts]);
   }
 
