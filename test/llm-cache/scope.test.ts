@@ -121,6 +121,17 @@ describe('the scope of an entry', () => {
       'x-ssl-client-dn',
       'client-cert',
       'tailscale-user-login',
+      'x-forwarded-groups',
+      'x-roles',
+      'x-hasura-role',
+      'x-jwt-claims',
+      'x-hmac-sha256',
+      'x-sso-ticket',
+      'x-wechat-openid',
+      'x-msisdn',
+      'x-firebase-appcheck',
+      'x-agent-id',
+      'x-act-as',
       'from',
     ];
     for (const name of identities) {

@@ -172,6 +172,9 @@ for (const [host, identify] of Object.entries({
         'custom:tenant_id',
         'https://app.example/org_id',
         'urn:zitadel:iam:org:id',
+        // Two providers' users may have one id (Passport).
+        'provider',
+        'idp',
       ]) {
         for (const base of [{ id: 'u' }, { sub: 'u' }, { client_id: 'u' }, { username: 'u' }]) {
           expectApart(base, { ...base, [name]: 'a' }, { ...base, [name]: 'b' });
