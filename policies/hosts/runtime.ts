@@ -84,7 +84,7 @@ export class Runtime {
     const shared = { gatewayRedis, secret, bodies: this.#bodies, log: this.#log };
     this.#stores.configure(settings.stores, shared);
     for (const { name, steps } of pipelines) {
-      if (steps.some(({ policy }) => policy === 'llm-cache')) this.#stats.know(name);
+      if (steps.some(({ policy }) => policy === 'llm-cache')) this.#stats.register(name);
     }
     const ledger = this.#openLedger(settings);
     const services = this.#services(settings, pipelines, ledger, nodeDigest(secret));

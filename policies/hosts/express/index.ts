@@ -129,7 +129,7 @@ export function createLlmCache(
       for (const warning of timeWarnings(options, 'llm-cache')) log.warn(warning);
       const middleware = cacheMiddleware(settings, services, expressExchange(host));
       const name = host.apiEndpoint ?? unnamed.pipeline;
-      services.stats.know(name);
+      services.stats.register(name);
       stepsOf(pipelines, name, host.apiEndpoint ?? unnamed.apiEndpoint).push({
         pipeline: name,
         policy: 'llm-cache',
