@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import http from 'node:http';
 import net from 'node:net';
+import { resolve } from 'node:path';
 import type { Gateway } from '../../test/support/gateway.ts';
 import { pause } from './scenario.ts';
 
@@ -16,39 +16,25 @@ export async function heldBy(gateway: Gateway): Promise<number> {
   return ((await response.json()) as { bufferedBytes: number }).bufferedBytes;
 }
 
-/** How long, in milliseconds, the gateway's admin port let a small request wait at most during `work`. */
-export async function longestWait<T>(
+/** What a gateway is started with so that `longestTurn` can tell. */
+export function withTurns(file: string): Readonly<Record<string, string>> {
+  return {
+    NODE_OPTIONS: `--require ${resolve('bench/tools/turns-preload.cjs')}`,
+    TURNS_FILE: file,
+  };
+}
+
+/** The longest turn of the gateway's event loop during `work`, in milliseconds of processor time. */
+export async function longestTurn<T>(
   gateway: Gateway,
+  file: string,
   work: () => Promise<T>,
 ): Promise<{ ms: number; result: T }> {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  let ms = 0;
-  let isOver = false;
-  const ask = () =>
-    new Promise<void>((resolve, reject) => {
-      const startedAt = performance.now();
-      const request = http.get(`${gateway.adminUrl}/llm-cache/none`, { agent }, (response) => {
-        response.resume();
-        response.once('end', () => {
-          ms = Math.max(ms, performance.now() - startedAt);
-          resolve();
-        });
-      });
-      request.once('error', reject);
-    });
-  for (let count = 0; count < 20; count++) await ask();
-  ms = 0;
-  const asking = (async () => {
-    while (!isOver) {
-      await ask();
-      await pause(1);
-    }
-  })();
+  gateway.child.kill('SIGUSR2');
+  await pause(20);
   const result = await work();
-  isOver = true;
-  await asking;
-  agent.destroy();
-  return { ms, result };
+  await pause(20);
+  return { ms: Number(readFileSync(file, 'utf8')), result };
 }
 
 /** A request as it stands on the wire, up to its body. */
