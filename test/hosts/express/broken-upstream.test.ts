@@ -18,6 +18,7 @@ import {
   type Running,
 } from '../../support/express.ts';
 import { begin, post, type Reply } from '../../support/http.ts';
+import { later } from '../../support/later.ts';
 import { chunk, deaths, head, RawUpstream } from '../../support/raw-upstream.ts';
 
 const sse = 'Content-Type: text/event-stream';
@@ -152,23 +153,28 @@ for (const [version, express] of Object.entries(expresses)) {
         await post(url, body);
         byWay.set(what, { url, body });
       }
-      await new Promise((resolve) => setTimeout(resolve, 1100));
-      for (const { framing, die } of Object.values(deaths)) {
-        upstream.does((socket) => {
-          socket.write(head(json, framing, 'Content-Encoding: gzip', 'X-Request-Id: 1'));
-          // When the proxy has had time to take the head for itself.
-          setTimeout(() => die(socket), 30);
-        });
-        for (const [what, { url, body }] of byWay) {
-          const answer = await post(url, body);
-          expect([answer.status, answer.text, what]).to.deep.equal([200, answers.chat.json, what]);
-          expect(answer.headers['x-cache']).to.equal('HIT (stale)');
-          const reply = await post(url, newQuestion());
-          const isSilent =
-            what === 'that does nothing' || die === deaths['closes amid chunks']?.die;
-          expect502(reply, isSilent ? 'Bad gateway.' : 'no upstream');
+      await later(async () => {
+        for (const { framing, die } of Object.values(deaths)) {
+          upstream.does((socket) => {
+            socket.write(head(json, framing, 'Content-Encoding: gzip', 'X-Request-Id: 1'));
+            // When the proxy has had time to take the head for itself.
+            setTimeout(() => die(socket), 30);
+          });
+          for (const [what, { url, body }] of byWay) {
+            const answer = await post(url, body);
+            expect([answer.status, answer.text, what]).to.deep.equal([
+              200,
+              answers.chat.json,
+              what,
+            ]);
+            expect(answer.headers['x-cache']).to.equal('HIT (stale)');
+            const reply = await post(url, newQuestion());
+            const isSilent =
+              what === 'that does nothing' || die === deaths['closes amid chunks']?.die;
+            expect502(reply, isSilent ? 'Bad gateway.' : 'no upstream');
+          }
         }
-      }
+      });
     }).timeout(20_000);
 
     it('before its first byte leaves the form of the application’s own errors to the application', async () => {

@@ -16,6 +16,7 @@ import {
 import type { UsageRecord } from '../../../policies/llm-usage/usage-record.ts';
 import { answers, requests } from '../../support/answers.ts';
 import { eventually } from '../../support/eventually.ts';
+import { later } from '../../support/later.ts';
 import {
   type App,
   expresses,
@@ -511,11 +512,12 @@ for (const [version, express] of Object.entries(expresses)) {
           upstream.answer(json(answers.chat.json));
           const body = ask();
           await post(url, body);
-          await new Promise((resolve) => setTimeout(resolve, 1100));
-          upstream.answer((_request, res) => void res.destroy());
-          const stale = await post(url, body);
-          expect([stale.status, stale.text]).to.deep.equal([200, answers.chat.json]);
-          expect(stale.headers['x-cache']).to.equal('HIT (stale)');
+          await later(async () => {
+            upstream.answer((_request, res) => void res.destroy());
+            const stale = await post(url, body);
+            expect([stale.status, stale.text]).to.deep.equal([200, answers.chat.json]);
+            expect(stale.headers['x-cache']).to.equal('HIT (stale)');
+          });
         });
       }
 

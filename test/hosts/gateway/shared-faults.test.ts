@@ -182,7 +182,7 @@ describe('A shared call that goes wrong', () => {
     upstream.answer(json(answers.chat.json));
     const body = ask();
     await post(url('stale'), body);
-    await pause(1100);
+    await gateway.pass(1100);
     upstream.answer(endless(503));
     expect((await post(url('stale'), body)).headers['x-cache']).to.equal('HIT (stale)');
     const call = upstream.last;
