@@ -1,14 +1,23 @@
 import type { ServerResponse } from 'node:http';
 import type { Reply, ReplyHead } from '../../llm-cache/replies.ts';
-import type { InnerResponse } from './tap.ts';
+import type { Below } from './response-layer.ts';
 
-/** A Buffer, in a write of its own: wrappers of earlier policies may know nothing else. */
-export function writeWhole(res: ServerResponse, reply: Reply, through: InnerResponse): void {
+/**
+ * Writes a reply, `below` a layer or through all of them. A Buffer, in a write of its own: wrappers of
+ * earlier policies may know nothing else.
+ */
+export function writeWhole(res: ServerResponse, reply: Reply, below: Below | null = null): void {
   try {
     setHead(res, reply);
     res.setHeader('Content-Length', reply.body.length);
-    Reflect.apply(through.write, res, [asBuffer(reply.body)]);
-    Reflect.apply(through.end, res, []);
+    const body = asBuffer(reply.body);
+    if (below === null) {
+      res.write(body);
+      res.end();
+    } else {
+      below.write([body]);
+      below.end([]);
+    }
   } catch (error) {
     takeBack(res, reply);
     throw error;

@@ -31,6 +31,7 @@ describe('A response that an earlier policy has ended', () => {
       store: () => store,
       flights: () => flights,
       pipelineOf: () => 'pipeline',
+      nextPolicy: () => null,
       forwardsHost: () => false,
       digest: nodeDigest('secret'),
       budget,
