@@ -232,7 +232,7 @@ describe('the price list', () => {
     }
   });
 
-  it('has no price for a model that nobody lists', () => {
+  it('has no price for a model that is not listed', () => {
     const list = own({});
     for (const model of ['nobody-1', 'gpt', '', 'constructor', '__proto__', 'x'.repeat(5000)]) {
       expect(rates(list, model), model.slice(0, 20)).to.equal(undefined);

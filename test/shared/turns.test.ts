@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { inTurns, nextTurn } from '../../policies/shared/turns.ts';
 
 describe('long work', () => {
-  it('leaves everybody else a turn between its own', async () => {
+  it('leaves other work a turn between its own', async () => {
     let others = 0;
     const state = { isDone: false };
     const work = inTurns(() => {

@@ -351,7 +351,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(reply.headers['cache-status']).to.contain('detail=not-json');
       });
 
-      it('a body of text that somebody asked for stays text', async () => {
+      it('a body that a handler has set to text stays text', async () => {
         const asText: Handler = (req, _res, next) => {
           req.setEncoding('utf8');
           next();
@@ -506,7 +506,7 @@ for (const [version, express] of Object.entries(expresses)) {
           expect((await post(url, body)).headers['cache-status']).to.equal('llm-cache; fwd=miss');
         });
 
-        it(`answers with what has expired when ${way} finds nobody there`, async () => {
+        it(`answers with what has expired when ${way} finds no upstream`, async () => {
           const options = { ttl: 1, staleIfError: 600 };
           const url = `${await start(cache.llmCache(options), makeWay())}${chat}`;
           upstream.answer(json(answers.chat.json));

@@ -76,7 +76,7 @@ describe('withLlmCache, where others misbehave', () => {
       expect(states).to.deep.equal([undefined, undefined, undefined, 'HIT (exact)']);
     });
 
-    it('of whom nothing is known but that they are somebody get no answer of anybody', async () => {
+    it('of whom nothing is known but that they are there get no stored answer', async () => {
       const nobody: unknown[] = [{}, true, () => 1, [], { name: 'ada' }, { name: 'bob' }];
       let who: unknown;
       const { ask } = setUp({ consumer: () => who });

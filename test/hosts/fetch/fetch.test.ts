@@ -256,7 +256,7 @@ describe('withLlmCache', () => {
     ]);
   });
 
-  it('stands aside where nobody can tell who asks', async () => {
+  it('stands aside where it cannot be told who asks', async () => {
     const { ask, records } = setUp({
       scope: 'consumer',
       consumer: async (asked) => {
@@ -392,7 +392,7 @@ describe('withLlmCache', () => {
       });
     }
 
-    it('end before there is an answer, when nobody waits for it', async () => {
+    it('end before there is an answer, when no client waits for it', async () => {
       const { script, wrapped, ask, records } = setUp();
       script.answer(
         (asked) =>
@@ -634,7 +634,7 @@ describe('withLlmCache', () => {
     }
   });
 
-  it('takes a body that somebody else has read for one that it cannot know', async () => {
+  it('takes a body that was read before for one that it cannot know', async () => {
     const { wrapped, script } = setUp();
     const read1 = request();
     await read1.text();

@@ -480,7 +480,7 @@ describe('The admin API', () => {
       expectError(await admin(gateway, '/stats?x=1'), 400, 'x');
     });
 
-    it('serves the dashboard to whoever puts a slash behind its name', async () => {
+    it('serves the dashboard with a slash behind its name too', async () => {
       const { status, text, headers } = await admin(gateway, '/');
       expect(status).to.equal(200);
       expect(text).to.contain('llm-cache/dashboard.js');

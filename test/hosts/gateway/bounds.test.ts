@@ -74,7 +74,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
     }
   }
 
-  it('that are declared and not sent keep nobody from the cache', async () => {
+  it('that are declared and not sent keep no other request from the cache', async () => {
     const known = ask();
     await post(url(), known);
     for (let count = 0; count < 30; count++) stall(1, 150_000);

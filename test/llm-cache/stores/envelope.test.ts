@@ -104,7 +104,7 @@ describe('an entry for Redis', () => {
     ]);
   });
 
-  it('of which the head claims to be longer than any is none, whoever signed it', () => {
+  it('whose head claims to be longer than any is no entry, though it is signed', () => {
     const envelope = new Envelope(new Signature('secret'));
     const long = envelope.wrap('name', { ...entry, responseId: 'x'.repeat(maxHeadEnd) });
     expect(envelope.open('name', long)).to.equal(undefined);

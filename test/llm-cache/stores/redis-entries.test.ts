@@ -217,7 +217,7 @@ describe('an answer that many read out of Redis', () => {
     expect(await store.look('a')).to.include({ bytes: 500_000 });
   });
 
-  it('is not given to who asks when it has been deleted, though somebody reads it still', async () => {
+  it('is not served once it has been deleted, though a client reads it still', async () => {
     const store = stores.redis({ timeoutMs: 1000 });
     const early = store.get('a');
     await store.delete('a');

@@ -297,7 +297,7 @@ describe('a stream', () => {
       expect(reading).to.deep.include({ fault: null, finishReasons: ['stop'] });
     });
 
-    it('is incomplete with a choice that nobody can tell from others, or with too many', () => {
+    it('is incomplete with a choice that cannot be told from others, or with too many', () => {
       for (const index of ['1', -1, 0.5, {}]) {
         expect(read(part(0, 'stop'), part(index, null)).fault).to.equal('incomplete');
       }
