@@ -54,7 +54,7 @@ export class RedisConnection {
       this.#breaker.succeeded();
       return result;
     } catch (error) {
-      // An answer that says no is an answer.
+      // A Redis error reply proves that Redis is up.
       if (isRefusal(error)) {
         this.#breaker.succeeded();
         // A Redis that is full, or does not let us, is the operator's to mend.
