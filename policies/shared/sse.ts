@@ -48,7 +48,7 @@ export class SseReader {
     this.#parser.feed(this.#decode(bytes));
   }
 
-  /** The body is over: an event whose last line end or blank line is missing counts all the same. */
+  /** The body is over: an event whose last line end or blank line is missing counts, too. */
   end(): void {
     this.#parser.feed(`${this.#decode()}\n\n`);
   }

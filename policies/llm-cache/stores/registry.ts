@@ -171,7 +171,7 @@ export class StoreRegistry {
     for (const [key, kept] of this.#kept) {
       if (kept.wanted || this.#now() - kept.usedAt < idleMs) continue;
       this.#kept.delete(key);
-      // Others are to be closed all the same.
+      // One failing close must not stop the rest.
       await kept.store.close().catch(() => {});
     }
   }

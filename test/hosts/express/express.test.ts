@@ -854,7 +854,7 @@ describe('The Express middleware, told what is wrong,', () => {
   }
   const wrong = (value: unknown) => value as LlmCacheOptions;
 
-  it('says so at once', () => {
+  it('rejects wrong parameters at once', () => {
     const cache = createLlmCache({}, { log: memoryLog() });
     expect(refusal(() => cache.llmCache({ ttl: 0 }))).to.equal(
       'llm-cache: "ttl" must be >= 1, got 0',
@@ -883,7 +883,7 @@ describe('The Express middleware, told what is wrong,', () => {
     );
   });
 
-  it('says so of the settings', () => {
+  it('rejects wrong settings at once', () => {
     expect(refusal(() => createLlmCache({ limits: { bufferedBytes: 0 } }))).to.equal(
       'createLlmCache: "limits.bufferedBytes" must be >= 1, got 0',
     );

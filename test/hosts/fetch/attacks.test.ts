@@ -370,7 +370,7 @@ describe('withLlmCache, where others misbehave', () => {
       rejects: () => Promise.reject(new Error('no')),
     };
     for (const [what, waitUntil] of Object.entries(waits)) {
-      it(`whose waitUntil ${what} has its requests answered all the same`, async () => {
+      it(`whose waitUntil ${what} does not fail its requests`, async () => {
         const { ask, records } = setUp({ waitUntil });
         const said = await saidDuring(async () => {
           expect((await ask()).text).to.equal(answers.chat.json);

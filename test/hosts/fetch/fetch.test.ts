@@ -888,7 +888,7 @@ describe('withLlmCache', () => {
     }
   });
 
-  it('says so of a handler that is none, such as an app instead of its `fetch`', () => {
+  it('rejects a handler that is not a function, such as an app instead of its `fetch`', () => {
     expect(() => withLlmCache({ fetch: () => new Response() } as never)).to.throw(
       ConfigurationError,
       'withLlmCache: the handler must be a function, got object',

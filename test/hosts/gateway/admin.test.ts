@@ -286,7 +286,7 @@ describe('The admin API', () => {
       }
     });
 
-    it('throws out what matches a filter, everything only when asked for, and nothing on trial', async () => {
+    it('throws out what matches a filter, everything only when asked for, and nothing in a dry run', async () => {
       const asAda = { authorization: `apiKey ${ada.apiKey}` };
       await ask('keyed', question('purge'), asAda);
       await ask('openai', question('purge'));

@@ -114,7 +114,7 @@ describe('the redis store', () => {
       }
     });
 
-    it('closes all the same', async () => {
+    it('closes a store whose Redis is frozen', async () => {
       const store = await stored();
       server.freeze();
       await store.set('b', entry());

@@ -303,7 +303,7 @@ describe('A call that several gateways share through Redis', () => {
     ['has no time to live', async () => client.set('test:lease:{k}', 'x')],
     ['lives for ever so long', async () => client.set('test:lease:{k}', 'x', 'EX', 100_000)],
   ] as const) {
-    it(`has its lease all the same where what stands in its place ${what}`, async () => {
+    it(`has its lease though what stands in its place ${what}`, async () => {
       await put();
       const lease = await leased(stores.relay());
       expect(await stores.relay().lease('k')).to.equal(null);
