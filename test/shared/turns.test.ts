@@ -40,7 +40,7 @@ describe('long work', () => {
     expect(most.length).to.equal(12);
   });
 
-  it('that fails lets the next go on', async () => {
+  it('long work that fails lets the next go on', async () => {
     const failed = inTurns(() => {
       throw new Error('no');
     });

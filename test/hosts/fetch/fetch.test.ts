@@ -435,7 +435,7 @@ describe('withLlmCache', () => {
   describe('reads no faster than its client', () => {
     const chunks = Array.from({ length: 100 }, () => events[1] ?? '');
 
-    it('and nothing before', async () => {
+    it('reads nothing before its client does', async () => {
       const { script, wrapped } = setUp();
       const source = new Source(chunks);
       script.answer(() => sseResponse(source.body));
@@ -655,7 +655,7 @@ describe('withLlmCache', () => {
       return new Uint8Array(await new Response(packed).arrayBuffer());
     };
 
-    it('that fetch() has undone, and says it is compressed, is what its bytes are', async () => {
+    it('a compressed answer that fetch() has undone, and says it is compressed, is what its bytes are', async () => {
       const { script, ask } = setUp();
       for (const [coding, body] of [
         ['gzip', 1],
@@ -678,7 +678,7 @@ describe('withLlmCache', () => {
       }
     });
 
-    it('that the handler compressed goes out as it is, and is stored decoded', async () => {
+    it('a compressed answer that the handler compressed goes out as it is, and is stored decoded', async () => {
       const { script, wrapped, ask, records } = setUp();
       const packed = await gzip(answers.chat.sse);
       script.answer(() => sseResponse(packed, { 'content-encoding': 'gzip' }));
@@ -693,7 +693,7 @@ describe('withLlmCache', () => {
       expect(hit.headers).to.not.have.property('content-encoding');
     });
 
-    it('that cannot be undone, or is cut off, is not stored', async () => {
+    it('a compressed answer that cannot be undone, or is cut off, is not stored', async () => {
       const { script, wrapped } = setUp();
       const packed = await gzip(answers.chat.json);
       const rows = [
@@ -736,7 +736,7 @@ describe('withLlmCache', () => {
       'the second argument': (context) => [context],
     };
     for (const [where, args] of Object.entries(ways)) {
-      it(`of ${where} keeps the platform until the answer is stored and the record taken`, async () => {
+      it(`waitUntil of ${where} keeps the platform until the answer is stored and the record taken`, async () => {
         const { inner, store } = slowStore();
         let recorded = false;
         const { wrapped } = setUp({
@@ -761,7 +761,7 @@ describe('withLlmCache', () => {
       });
     }
 
-    it('of the options comes first; none is needed', async () => {
+    it('waitUntil of the options comes first; none is needed', async () => {
       const promises: Promise<unknown>[] = [];
       const { wrapped } = setUp({ waitUntil: (promise) => void promises.push(promise) });
       const context = {

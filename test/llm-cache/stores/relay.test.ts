@@ -320,7 +320,7 @@ describe('A call that several gateways share through Redis', () => {
     expect(await client.pttl('test:lease:{k}')).to.be.above(1000);
   });
 
-  it('that began hours ago by its own clock is not joined', async () => {
+  it('a call that began hours ago by its own clock is not joined', async () => {
     const { now } = Date;
     const lease = await (async () => {
       Date.now = () => now() - 4_000_000;
