@@ -2,7 +2,7 @@ import type { Schema } from './schema.ts';
 import { closed } from './schema.ts';
 import { llmCacheSchema, type LlmCacheSettings } from './llm-cache.ts';
 import { llmUsageSchema } from './llm-usage.ts';
-import { pluginSchema, type RateSettings } from './plugin.ts';
+import { eviction, pluginSchema, type RateSettings } from './plugin.ts';
 
 const { store: _store, namespace, ...cacheProperties } = llmCacheSchema.properties;
 
@@ -26,6 +26,7 @@ export const ownProperties = {
     default: 67108864,
     description: 'what all entries of the default store may take, in bytes',
   },
+  eviction,
   bufferedBytes: {
     type: 'integer',
     minimum: 1,
@@ -57,5 +58,6 @@ export interface FetchSettings extends Omit<LlmCacheSettings, 'store'> {
   readonly prices: Readonly<Record<string, RateSettings>>;
   readonly scopeSecret?: string;
   readonly maxBytes: number;
+  readonly eviction: 'worth' | 'lru';
   readonly bufferedBytes: number;
 }

@@ -10,13 +10,23 @@ const limitProperties = {
   },
 } as const;
 
+/** Of the stores in a process's own memory. */
+export const eviction = {
+  type: 'string',
+  enum: ['worth', 'lru'],
+  default: 'worth',
+  description:
+    'what goes when there is no room: what saves least for the bytes that it takes, or what was not used for the longest time',
+} as const;
+
 const memoryProperties = {
   maxBytes: {
     type: 'integer',
     minimum: 1024,
     default: 268435456,
-    description: 'what all entries together may take, in bytes; the least recently used go first',
+    description: 'what all entries together may take, in bytes',
   },
+  eviction,
 } as const;
 
 const redisProperties = {

@@ -4,6 +4,7 @@ import type { StoreStats } from '../llm-cache/stores/store.ts';
 import type { Timings } from '../llm-cache/timings.ts';
 import type { SinkStats } from '../llm-usage/sinks/sink.ts';
 import { counter, gauge, type Values } from '../shared/prometheus/metric.ts';
+import { storeCounters, storeGauges } from './store-metrics.ts';
 
 /** Where the numbers come from that others count. */
 export interface MetricSources {
@@ -122,26 +123,11 @@ export class Metrics implements Timings {
   #watchStores(): void {
     const each = (read: (stats: StoreStats) => number | null) => () =>
       labelled('store', this.#sources.stores(), read);
-    const gauges = [
-      ['entries', 'Entries in the store.', (one: StoreStats) => one.entries],
-      ['store_bytes', 'What the entries take.', (one: StoreStats) => one.bytes],
-      ['store_max_bytes', 'What they may take.', (one: StoreStats) => one.maxBytes],
-      [
-        'store_breaker_open',
-        '1 while the store is known not to answer, and is not asked.',
-        (one: StoreStats) => (one.healthy ? 0 : 1),
-      ],
-    ] as const;
-    for (const [name, help, read] of gauges) {
+    for (const [name, help, read] of storeGauges) {
       const text = { name: `llm_cache_${name}`, help, labelNames: ['store'] };
       gauge(this.registry, text, each(read));
     }
-    const counters = [
-      ['evictions', 'Entries thrown out to make room.', (one: StoreStats) => one.evictions],
-      ['store_errors', 'Times that the store failed.', (one: StoreStats) => one.errors],
-      ['dropped_writes', 'Entries that did not get in.', (one: StoreStats) => one.droppedWrites],
-    ] as const;
-    for (const [name, help, read] of counters) {
+    for (const [name, help, read] of storeCounters) {
       this.#counter(`llm_cache_${name}_total`, help, ['store'], each(read));
     }
   }

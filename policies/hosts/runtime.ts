@@ -11,6 +11,7 @@ import type { LlmCacheServices } from './node/cache-middleware.ts';
 import { CacheStats } from '../llm-cache/stats.ts';
 import { StoreRegistry } from '../llm-cache/stores/registry.ts';
 import type { LlmUsageServices } from './node/usage-middleware.ts';
+import { answerCost, type StoredAnswer } from '../llm-usage/answer-cost.ts';
 import type { Ledger } from '../llm-usage/ledger.ts';
 import { LedgerRegistry } from '../llm-usage/ledgers/registry.ts';
 import { PriceList } from '../llm-usage/price-list.ts';
@@ -36,6 +37,15 @@ interface Configured {
   readonly ledger: Ledger;
   readonly adminHosts: AdminHosts;
   readonly identify: Configuration['identify'];
+}
+
+/** What services are made of. */
+interface Parts {
+  readonly settings: PluginSettings;
+  readonly pipelines: readonly Pipeline[];
+  readonly ledger: Ledger;
+  readonly prices: PriceList;
+  readonly digest: Digest;
 }
 
 /** How long records that wait for the end of an answer may keep the process from its own. */
@@ -81,13 +91,16 @@ export class Runtime {
     const { bodies, reserve } = budgetsOf(settings.limits.bufferedBytes);
     this.#budgets.bodies.max = bodies.max;
     this.#budgets.reserve.max = reserve.max;
-    const shared = { gatewayRedis, secret, bodies: this.#bodies, log: this.#log };
+    const prices = new PriceList(settings.usage.prices);
+    const costOf = (answer: StoredAnswer) => answerCost(answer, prices);
+    const shared = { gatewayRedis, secret, bodies: this.#bodies, costOf, log: this.#log };
     this.#stores.configure(settings.stores, shared);
     for (const { name, steps } of pipelines) {
       if (steps.some(({ policy }) => policy === 'llm-cache')) this.#stats.register(name);
     }
     const ledger = this.#openLedger(settings);
-    const services = this.#services(settings, pipelines, ledger, nodeDigest(secret));
+    const parts = { settings, pipelines, ledger, prices, digest: nodeDigest(secret) };
+    const services = this.#services(parts);
     this.#configured = { services, pipelines, ledger, adminHosts, identify };
   }
 
@@ -156,12 +169,7 @@ export class Runtime {
     return this.#ledgers.open(usage.ledger, this.#stores.placeOf(usage.ledger.store));
   }
 
-  #services(
-    settings: PluginSettings,
-    pipelines: readonly Pipeline[],
-    ledger: Ledger,
-    digest: Digest,
-  ): Services {
+  #services({ settings, pipelines, ledger, prices, digest }: Parts): Services {
     const names = new Map(
       pipelines.flatMap(({ name, apiEndpoints }) => apiEndpoints.map((one) => [one, name])),
     );
@@ -179,7 +187,7 @@ export class Runtime {
       forwardsHost: (apiEndpoint) => !hostless.has(pipelineOf(apiEndpoint)),
       nextPolicy: (policy, apiEndpoint) => next[policy].get(pipelineOf(apiEndpoint)) ?? null,
       record: this.#sinks.open(settings.usage.sinks, [ledger]),
-      prices: new PriceList(settings.usage.prices),
+      prices,
       digest,
       budget: this.#budgets.bodies,
       reserve: this.#budgets.reserve,

@@ -33,6 +33,7 @@ export interface ClientPort<R> {
 /** Does what was decided. */
 export function deliver<R>(decision: Decision, delivery: Delivery, port: ClientPort<R>): R {
   const { exchange, settings } = delivery;
+  exchange.cacheKey = 'key' in decision ? decision.key : null;
   const debugKey = settings.debugHeaders && 'key' in decision ? decision.key : null;
   switch (decision.kind) {
     case 'gone':

@@ -23,6 +23,8 @@ export interface RecordParts {
   readonly status: number;
   /** Null when the cache did not answer. */
   readonly cacheType: CacheType | null;
+  /** Null when the cache had no part in it. */
+  readonly cacheKey: string | null;
   /** The status that an upstream answered this very request with; null where none did. */
   readonly providerStatus: number | null;
   /** Null where nothing was read of an answer. */
@@ -55,6 +57,7 @@ export function usageRecord(
     stream: parts.stream,
     status,
     cache_type: parts.cacheType,
+    cache_key: parts.cacheKey,
     billed,
     input_tokens: usage?.inputTokens ?? null,
     output_tokens: usage?.outputTokens ?? null,

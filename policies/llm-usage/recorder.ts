@@ -106,7 +106,7 @@ export class Recorder {
   }
 
   #recordOf(
-    { request, cacheType, providerStatus }: Exchange,
+    { request, cacheType, cacheKey, providerStatus }: Exchange,
     { read, startedAt, endedAt, status }: Over,
     facts: AnswerFacts | null,
   ): UsageRecord {
@@ -126,6 +126,7 @@ export class Recorder {
         stream: read?.isStream ?? false,
         status,
         cacheType,
+        cacheKey,
         providerStatus,
         facts,
         cacheApart: protocol.cacheApart,

@@ -16,6 +16,8 @@ export const recordFields = {
   status: 'the status that the client got; 499 when it left before there was one',
   cache_type:
     '`null` when the cache did not answer; `exact` for a hit, `coalesced` where a request under way was joined, `stale` for an expired entry',
+  cache_key:
+    'the key of the cache entry, which tells identical requests apart from others and nothing of what they say; `null` where the cache stood aside',
   billed: 'a 2xx that came from the provider for this request',
   input_tokens: 'as the provider counts them; `null` where it said nothing',
   output_tokens: 'as the provider counts them; `null` where it said nothing',
@@ -46,6 +48,7 @@ export interface UsageRecord {
   readonly stream: boolean;
   readonly status: number;
   readonly cache_type: CacheType | null;
+  readonly cache_key: string | null;
   readonly billed: boolean;
   readonly input_tokens: number | null;
   readonly output_tokens: number | null;

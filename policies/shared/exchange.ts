@@ -54,6 +54,8 @@ export interface Exchange {
   readonly providerStatus: number | null;
   /** How the cache answered; null where it did not. */
   cacheType: CacheType | null;
+  /** The key that the cache knows the request by; null where the cache had no part in it. */
+  cacheKey: string | null;
   /**
    * What the books take from the answer: at once where the cache answered from what is stored, else
    * when the one policy that reads the answer has read it. Null where none does.

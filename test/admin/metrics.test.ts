@@ -73,6 +73,12 @@ async function exported(): Promise<Map<string, ReadonlySet<string>>> {
     errors: 5,
     droppedWrites: 6,
     healthy: false,
+    eviction: {
+      ranking: 'worth',
+      missedHits: 7,
+      missedUsd: 8,
+      twiceTheMemory: { hits: 9, usd: 10 },
+    },
   };
   const metrics = new Metrics({
     stats,
@@ -104,7 +110,7 @@ describe('The metrics', () => {
       expect(name).to.match(/^llm_(cache|usage)_[a-z_]+$/);
       const isHistogram = /_(bucket|sum|count)$/.test(name);
       const isTotal = name.endsWith('_total');
-      const isGauge = /_(entries|bytes|open|joiners)$/.test(name);
+      const isGauge = /_(entries|bytes|open|joiners|hits|usd)$/.test(name);
       expect([isHistogram, isTotal, isGauge].filter(Boolean).length, name).to.equal(1);
     }
   });

@@ -63,8 +63,8 @@ describe('the settings in system.config.yml', () => {
       ...plain,
       scopeSecret: 's',
       stores: {
-        memory: { type: 'memory', maxBytes: 4096 },
-        other: { type: 'memory', maxBytes: 268435456 },
+        memory: { type: 'memory', maxBytes: 4096, eviction: 'worth' },
+        other: { type: 'memory', maxBytes: 268435456, eviction: 'worth' },
       },
       usage: { ...plain.usage, sinks: [{ type: 'jsonl', path: './usage.jsonl' }] },
     });
@@ -96,7 +96,7 @@ describe('the settings in system.config.yml', () => {
     ],
     [
       { stores: { a: { type: 'memory', size: 1 } } },
-      'unknown parameter "stores.a.size", expected one of type, maxBytes',
+      'unknown parameter "stores.a.size", expected one of type, maxBytes, eviction',
     ],
     [{ usage: { sinks: {} } }, '"usage.sinks" must be array, got {}'],
     [

@@ -143,7 +143,9 @@ describe('an explanation', () => {
   });
 
   it('changes nothing: an entry is used no more, and thrown out no later, for being asked about', async () => {
-    store = new MemoryStore({ maxBytes: 2500, now: () => now });
+    for (const model of ['first', 'third']) await keep({ body: { model } });
+    const maxBytes = store.stats().bytes + 10;
+    store = new MemoryStore({ maxBytes, eviction: 'lru', now: () => now });
     const first = await keep({ body: { model: 'first' } });
     const second = await keep({ body: { model: 'second' } });
     await ask({ body: { model: 'first' } });

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
+import { answerCost } from '../../policies/llm-usage/answer-cost.ts';
 import { PriceList } from '../../policies/llm-usage/price-list.ts';
 import { costsOf } from '../../policies/llm-usage/pricing.ts';
 import type { Rates } from '../../policies/llm-usage/rates.ts';
@@ -319,5 +320,27 @@ describe('the price list', () => {
     const second = list.find(priced);
     now += 61_000;
     expect(list.find(priced)).to.not.equal(second);
+  });
+});
+
+describe('the cost of a stored answer', () => {
+  const answer = {
+    protocol: 'chat',
+    model: 'm-1',
+    requestedModel: 'm',
+    usage: counts(1000, 500),
+  } as const;
+  const prices = new PriceList({ m: { input: 3, output: 15 } });
+
+  it('is its price by the list', () => {
+    expect(answerCost(answer, prices)).to.equal(0.0105);
+  });
+
+  it('is not known without usage or without a price', () => {
+    expect(answerCost({ ...answer, usage: null }, prices)).to.equal(null);
+    const unlisted = { ...answer, model: 'x-9-none', requestedModel: null };
+    expect(answerCost(unlisted, prices)).to.equal(null);
+    const halfPriced = new PriceList({ m: { input: 3 } });
+    expect(answerCost(answer, halfPriced)).to.equal(null);
   });
 });

@@ -23,6 +23,7 @@ function recordOf(parts: Partial<RecordParts>): UsageRecord {
     stream: true,
     status: 200,
     cacheType: null,
+    cacheKey: null,
     providerStatus: 200,
     facts,
     cacheApart: false,

@@ -78,6 +78,7 @@ describe('the record of a request', () => {
         stream: false,
         status: 200,
         cacheType: 'exact',
+        cacheKey: null,
         providerStatus: null,
         facts: { id: null, model: 'gpt-4o', usage, fault: null, cut: null },
         cacheApart: false,

@@ -1,3 +1,4 @@
+import { Eviction } from '../../policies/llm-cache/stores/bounded/eviction.ts';
 import { MemoryStore } from '../../policies/llm-cache/stores/memory.ts';
 import { makeEntry } from './entry.ts';
 
@@ -27,6 +28,17 @@ async function warmUp(): Promise<void> {
   await store.close();
 }
 
+/** How large a store is to be for so many entries, what it keeps for its evictions included. */
+async function roomFor(entries: number): Promise<number> {
+  const all = (await countedPerEntry()) * entries;
+  let maxBytes = Math.ceil(all);
+  // What it keeps is a part of what it may take.
+  for (let times = 0; times < 9; times++) {
+    maxBytes = Math.ceil(all + new Eviction('worth', maxBytes).reserved);
+  }
+  return maxBytes;
+}
+
 /** What an entry counts for. */
 async function countedPerEntry(): Promise<number> {
   const store = new MemoryStore({ maxBytes: 2 ** 28 });
@@ -38,7 +50,7 @@ async function countedPerEntry(): Promise<number> {
 
 async function measure(): Promise<void> {
   await warmUp();
-  const maxBytes = Math.ceil((await countedPerEntry()) * count);
+  const maxBytes = await roomFor(count);
   const before = await held();
   const store = new MemoryStore({ maxBytes });
   // More than it has room for: entries thrown out leave nothing behind.

@@ -16,6 +16,7 @@ export function record(n: number): UsageRecord {
     stream: false,
     status: 200,
     cache_type: null,
+    cache_key: 'openai:shared:key',
     billed: true,
     input_tokens: 11,
     output_tokens: 5,

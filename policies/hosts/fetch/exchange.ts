@@ -24,6 +24,7 @@ export class WebExchange implements Exchange {
   status = internalServerError;
   providerStatus: number | null = null;
   cacheType: Exchange['cacheType'] = null;
+  cacheKey: Exchange['cacheKey'] = null;
   answer: Exchange['answer'] = null;
   #isOver = false;
   readonly #then: (() => void)[] = [];

@@ -9,6 +9,7 @@ import { CacheStats } from '../../llm-cache/stats.ts';
 import { MapStore } from '../../llm-cache/stores/map.ts';
 import type { EntryStore } from '../../llm-cache/stores/store.ts';
 import type { Timings } from '../../llm-cache/timings.ts';
+import { answerCost, type StoredAnswer } from '../../llm-usage/answer-cost.ts';
 import { PriceList } from '../../llm-usage/price-list.ts';
 import { type Arrival, Recorder } from '../../llm-usage/recorder.ts';
 import { AnswerReader } from '../../shared/answer-reader.ts';
@@ -43,6 +44,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
   readonly #handler: FetchHandler<Rest>;
   readonly #options: LlmCacheOptions<Rest>;
   readonly #settings: FetchSettings;
+  readonly #prices: PriceList;
   readonly #store: EntryStore;
   readonly #engine: Engine;
   readonly #recorder: Recorder | null;
@@ -59,9 +61,10 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     // Whatever becomes of the caller's own.
     this.#options = { ...options };
     this.#settings = settings;
+    this.#prices = new PriceList(settings.prices);
     this.#store =
       options.store === undefined
-        ? new MapStore({ maxBytes: settings.maxBytes, now })
+        ? this.#ownStore(settings)
         : new GuardedStore(options.store, this.#faults);
     const { bodies, reserve } = budgetsOf(settings.bufferedBytes);
     this.#budget = bodies;
@@ -135,10 +138,15 @@ export class CachedHandler<Rest extends readonly unknown[]> {
   #openBooks(digest: Digest): Recorder | null {
     const { record } = this.#options;
     if (record === undefined) return null;
-    const { provider = null, prices } = this.#settings;
+    const { provider = null } = this.#settings;
     const parts = { record, provider, digest, faults: this.#faults };
     const defer = (step: () => void) => step();
-    return new Recorder({ ...parts, prices: new PriceList(prices), defer });
+    return new Recorder({ ...parts, prices: this.#prices, defer });
+  }
+
+  #ownStore({ maxBytes, eviction }: FetchSettings): MapStore {
+    const costOf = (answer: StoredAnswer) => answerCost(answer, this.#prices);
+    return new MapStore({ maxBytes, eviction, costOf, now });
   }
 
   /** Resolves when the record of the exchange has been taken. */

@@ -14,6 +14,8 @@ export interface LlmCacheOptions<
   readonly store?: Store;
   /** What all entries of that default store may take, in bytes; default: 64 MiB. */
   readonly maxBytes?: number;
+  /** What goes when that is full: what saves least for its bytes, or the least recently used; default: `worth`. */
+  readonly eviction?: 'worth' | 'lru';
   /** All bodies held at once, in bytes; past it new requests bypass. Default: 64 MiB. */
   readonly bufferedBytes?: number;
   /** The key of the digests that stand for consumers and credentials; default: a random one. */

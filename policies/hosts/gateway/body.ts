@@ -48,9 +48,9 @@ function collect(
       return;
     }
     source.on('data', onData);
-    source.once('end', onEnd);
-    source.once('error', onGone);
-    source.once('close', onGone);
+    source.on('end', onEnd);
+    source.on('error', onGone);
+    source.on('close', onGone);
   });
 }
 

@@ -62,6 +62,14 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
     this.#state.cacheType = type;
   }
 
+  get cacheKey(): Exchange['cacheKey'] {
+    return this.#state.cacheKey;
+  }
+
+  set cacheKey(key: Exchange['cacheKey']) {
+    this.#state.cacheKey = key;
+  }
+
   get answer(): Exchange['answer'] {
     return this.#state.answer;
   }

@@ -38,6 +38,7 @@ export class RequestState {
   readonly protocol: Protocol;
   readonly end: ResponseEnd;
   cacheType: Exchange['cacheType'] = null;
+  cacheKey: Exchange['cacheKey'] = null;
   answer: Exchange['answer'] = null;
   readonly #res: ServerResponse;
   readonly #services: ExchangeServices;

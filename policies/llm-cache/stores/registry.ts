@@ -7,6 +7,7 @@ import type { Log } from '../../shared/log.ts';
 import { canonicalMembers } from '../../shared/json/json-scan.ts';
 import { SharedBodies } from '../../shared/bytes/shared-bodies.ts';
 import { joinMembers } from '../key.ts';
+import type { CostOf } from './bounded/appraiser.ts';
 import { Encryption } from './encryption.ts';
 import { MemoryStore } from './memory.ts';
 import { RedisConnection } from '../../shared/redis/connection.ts';
@@ -32,6 +33,8 @@ export interface StoreContext {
   readonly secret: string;
   /** Where the bodies that stores read are charged. */
   readonly bodies: SharedBodies;
+  /** What a stored answer costs at list price, in USD; null where that is not known. */
+  readonly costOf: CostOf;
   readonly log: Log;
 }
 
@@ -60,6 +63,7 @@ export class StoreRegistry {
     gatewayRedis: {},
     secret: randomBytes(32).toString('base64'),
     bodies: new SharedBodies(new ByteBudget(Infinity)),
+    costOf: () => null,
     log: silent,
   };
 
@@ -135,8 +139,12 @@ export class StoreRegistry {
   /** The only place that knows every kind of store. */
   #make(name: string, settings: StoreSettings): Pick<Kept, 'store' | 'parts' | 'connection'> {
     switch (settings.type) {
-      case 'memory':
-        return { store: new MemoryStore({ maxBytes: settings.maxBytes }), parts: [] };
+      case 'memory': {
+        const { maxBytes, eviction } = settings;
+        // The prices of the day: a store outlives a configuration.
+        const costOf: CostOf = (head) => this.#context.costOf(head);
+        return { store: new MemoryStore({ maxBytes, eviction, costOf }), parts: [] };
+      }
       case 'redis': {
         const { keyPrefix, timeoutMs, encryptionKeys, coalesceAcross } = settings;
         const { gatewayRedis, secret, bodies, log } = this.#context;
@@ -228,7 +236,7 @@ export class StoreRegistry {
 export function storeSettings(
   settings: Readonly<Record<string, StoreSettings>>,
 ): Readonly<Record<string, StoreSettings>> {
-  return { memory: { type: 'memory', maxBytes: 268435456 }, ...settings };
+  return { memory: { type: 'memory', maxBytes: 268435456, eviction: 'worth' }, ...settings };
 }
 
 /** The names of the stores that are a Redis of their own. */

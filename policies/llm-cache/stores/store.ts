@@ -14,6 +14,20 @@ export interface StoreStats {
   readonly droppedWrites: number;
   /** Whether it answers at the moment. */
   readonly healthy: boolean;
+  /** What its evictions cost, where it makes any. */
+  readonly eviction?: EvictionStats;
+}
+
+/** What a store throws out to make room, and what that costs. */
+export interface EvictionStats {
+  /** By what it chooses at the moment. */
+  readonly ranking: string;
+  /** Requests for what had been thrown out and would still be fresh, as far as that is remembered. */
+  readonly missedHits: number;
+  /** What they would have saved at list price, in USD; requests without a price are not in it. */
+  readonly missedUsd: number;
+  /** What twice the memory would have saved beyond what was saved: an estimate from a sample. Null in a store too small for one. */
+  readonly twiceTheMemory: { readonly hits: number; readonly usd: number } | null;
 }
 
 /** Which entries: those that have every one of these. */

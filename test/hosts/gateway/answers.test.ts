@@ -71,7 +71,9 @@ describe('Answers through the gateway', () => {
         status: 200,
         stream: false,
       });
+      expect(real?.cache_key).to.match(/^[^:]+:[^:]+:[\w-]{43}$/);
       for (const field of [
+        'cache_key',
         'provider_id',
         'model',
         'requested_model',
@@ -243,6 +245,7 @@ describe('Answers through the gateway', () => {
       stream: true,
       status: 200,
       cache_type: null,
+      cache_key: null,
       billed: true,
       input_tokens: 11,
       output_tokens: 5,

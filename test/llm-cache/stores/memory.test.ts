@@ -30,10 +30,11 @@ describe('the memory store', () => {
     return found.join('');
   };
 
-  it('throws out what was not used for the longest time, when there is no room', async () => {
-    const probe = new MemoryStore({ maxBytes: 1_000_000, now: clock.now });
-    await filled(probe, ['a']);
-    const store = new MemoryStore({ maxBytes: probe.stats().bytes * 3, now: clock.now });
+  it('throws out what was not used for the longest time, with eviction lru and no room', async () => {
+    const probe = new MemoryStore({ maxBytes: 100_000, now: clock.now });
+    await filled(probe, ['x', 'y', 'z']);
+    const maxBytes = probe.stats().bytes;
+    const store = new MemoryStore({ maxBytes, eviction: 'lru', now: clock.now });
     await filled(store, ['a', 'b', 'c']);
     await store.get('a');
     await filled(store, ['d']);
@@ -52,9 +53,9 @@ describe('the memory store', () => {
   });
 
   it('makes room for one large entry by throwing out many small ones', async () => {
-    const store = new MemoryStore({ maxBytes: 2_000_000, now: clock.now });
+    const store = new MemoryStore({ maxBytes: 2_000_000, eviction: 'lru', now: clock.now });
     for (let count = 0; count < 1000; count++) await store.set(`k${count}`, entry(1000));
-    expect(await store.set('large', entry(1_900_000))).to.equal(true);
+    expect(await store.set('large', entry(1_800_000))).to.equal(true);
     expect(store.stats().bytes).to.be.at.most(2_000_000);
     expect(await present(store, ['large'])).to.equal('large');
     await store.close();
@@ -190,11 +191,15 @@ describe('the memory store', () => {
     expect(store.stats()).to.include({ entries: 0, bytes: 0 });
   });
 
-  it('has what a simple model of it has, byte for byte, whatever is done to it', async () => {
+  it('has with eviction lru what a simple model of it has, byte for byte, whatever is done to it', async () => {
     const maxBytes = 9000;
     const probe = new MemoryStore({ maxBytes, now: clock.now });
     await probe.set('a', entry(0));
-    const { bytes: emptyBytes } = probe.stats();
+    const { bytes: firstBytes } = probe.stats();
+    await probe.set('b', entry(0));
+    const emptyBytes = probe.stats().bytes - firstBytes;
+    // What entries have in common counts once.
+    const sharedBytes = firstBytes - emptyBytes;
     await probe.close();
 
     const key = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
@@ -218,25 +223,33 @@ describe('the memory store', () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
-        const store = new MemoryStore({ maxBytes, now: clock.now });
+        const store = new MemoryStore({ maxBytes, eviction: 'lru', now: clock.now });
         // Least recently used first.
         const model = new Map<string, { size: number; expiresAt: number }>();
         const modelBytes = () =>
-          [...model.values()].reduce((sum, { size }) => sum + emptyBytes + size, 0);
+          [...model.values()].reduce(
+            (sum, { size }) => sum + emptyBytes + size,
+            model.size === 0 ? 0 : sharedBytes,
+          );
         let evictions = 0;
         let droppedWrites = 0;
         const take = {
           set: async ({ key: name, size, life }: { key: string; size: number; life: number }) => {
-            const fits = emptyBytes + size <= maxBytes;
+            const fits = emptyBytes + sharedBytes + size <= maxBytes;
             expect(await store.set(name, entry(size, life))).to.equal(fits);
             if (!fits) return void droppedWrites++;
             model.delete(name);
+            model.set(name, { size, expiresAt: clock.at + life });
+            const isOver = () => modelBytes() > maxBytes;
+            const byExpiry = [...model].toSorted(([, a], [, b]) => a.expiresAt - b.expiresAt);
+            for (const [first, { expiresAt }] of byExpiry) {
+              if (isOver() && expiresAt <= clock.at) model.delete(first);
+            }
             for (const oldest of model.keys()) {
-              if (modelBytes() + emptyBytes + size <= maxBytes) break;
+              if (!isOver()) break;
               model.delete(oldest);
               evictions++;
             }
-            model.set(name, { size, expiresAt: clock.at + life });
           },
           get: async (name: string) => {
             const known = model.get(name);
@@ -266,7 +279,9 @@ describe('the memory store', () => {
           else if (one.kind === 'get' || one.kind === 'delete') await take[one.kind](one.key);
           else if (one.kind === 'wait') clock.at += one.ms;
           else await take[one.kind]();
-          expect(store.stats()).to.deep.equal({
+          const { eviction, ...counted } = store.stats();
+          expect(eviction?.ranking).to.equal('lru');
+          expect(counted).to.deep.equal({
             type: 'memory',
             entries: model.size,
             bytes: modelBytes(),

@@ -22,8 +22,8 @@ const entry: CachedResponse = {
   body: new Uint8Array([1, 2, 3]),
 };
 
-const small: StoreSettings = { type: 'memory', maxBytes: 4096 };
-const large: StoreSettings = { type: 'memory', maxBytes: 8192 };
+const small: StoreSettings = { type: 'memory', maxBytes: 4096, eviction: 'worth' };
+const large: StoreSettings = { type: 'memory', maxBytes: 8192, eviction: 'worth' };
 
 describe('the registry of stores', () => {
   let now: number;
@@ -45,7 +45,10 @@ describe('the registry of stores', () => {
   const has = async (name: string) => (await registry.open(name).get('key')) !== undefined;
 
   it('has a store `memory` even when nothing is said', () => {
-    expect(registry.open('memory').stats()).to.include({ type: 'memory', maxBytes: 268435456 });
+    expect(registry.open('memory').stats()).to.include({
+      type: 'memory',
+      maxBytes: 268435456,
+    });
     expect(storeSettings({ near: small })).to.have.keys('memory', 'near');
   });
 
@@ -82,9 +85,9 @@ describe('the registry of stores', () => {
     });
 
     it('keeps what is stored where the settings are only written in another order', async () => {
-      registry.configure({ near: { type: 'memory', maxBytes: 4096 } });
+      registry.configure({ near: { type: 'memory', maxBytes: 4096, eviction: 'worth' } });
       await filled('near');
-      registry.configure({ near: { maxBytes: 4096, type: 'memory' } });
+      registry.configure({ near: { maxBytes: 4096, eviction: 'worth', type: 'memory' } });
       expect(await has('near')).to.equal(true);
     });
 

@@ -1,0 +1,88 @@
+import { writeFileSync } from 'node:fs';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { policies, type Policy, type Savings, savingsOf } from './savings/figures.ts';
+import { picture } from './savings/picture.ts';
+import { described, synthetic } from './savings/synthetic.ts';
+import { readTrace } from './savings/trace-file.ts';
+import type { Trace } from './savings/trace.ts';
+import { writeTable } from './tools/document.ts';
+
+// How much of what could be saved the memory store saves: `npm run bench:savings`, with names of
+// traces or with files of {at, key, bytes, cost} lines only those. `--memory 16,64` in MiB, `--ttl`
+// in seconds, `--twice` tries twice the memory as well, `--requests` shortens the synthetic traces,
+// `--seed` makes others, `--write` puts the table and the picture into docs/performance.md.
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    memory: { type: 'string', default: '16,64' },
+    ttl: { type: 'string', default: 'none' },
+    twice: { type: 'boolean', default: false },
+    requests: { type: 'string', default: '200000' },
+    // Of seven the one in the middle: what a few dear questions cost sways all that a trace can save.
+    seed: { type: 'string', default: '6' },
+    write: { type: 'boolean', default: false },
+  },
+});
+
+const columns = Object.keys(policies) as Policy[];
+const share = (value: number) => value.toFixed(2);
+
+async function main(): Promise<void> {
+  const ttlMs = options.ttl === 'none' ? 1e12 : Number(options.ttl) * 1000;
+  const sizes = options.memory.split(',').map(Number);
+  if (![ttlMs, ...sizes].every((one) => one > 0)) throw new Error('--memory and --ttl are numbers');
+  const all: Savings[] = [];
+  for (const trace of tracesOf(positionals)) {
+    console.log(`\n${trace.name}: ${trace.law}`);
+    for (const mebibytes of sizes) {
+      const savings = await savingsOf(trace, { mebibytes, ttlMs, twice: options.twice });
+      all.push(savings);
+      print(savings);
+    }
+  }
+  if (options.write) write(all, Math.min(...sizes));
+}
+
+function* tracesOf(names: readonly string[]): Generator<Trace, void> {
+  const made = (one: (typeof described)[number]) =>
+    synthetic(one, Number(options.seed), Number(options.requests));
+  if (names.length === 0) for (const one of described) yield made(one);
+  for (const name of names) {
+    const one = described.find((known) => known.name === name);
+    yield one === undefined ? readTrace(name) : made(one);
+  }
+}
+
+function print({ mebibytes, shares, twice }: Savings): void {
+  const told = columns.map((policy) => `${policies[policy]} ${share(shares[policy])}`);
+  console.log(`  ${mebibytes} MiB: ${told.join(', ')}; ${times({ shares })} × lru`);
+  if (twice === null) return;
+  console.log(`    twice the memory: told +${share(twice.told)}, is +${share(twice.real)}`);
+}
+
+const times = ({ shares }: Pick<Savings, 'shares'>) => (shares.worth / shares.lru).toFixed(2);
+
+function write(all: readonly Savings[], least: number): void {
+  writeTable('savings', [
+    `| trace | memory | ${columns.map((policy) => policies[policy]).join(' | ')} | worth of lru |`,
+    `|${' --- |'.repeat(columns.length + 3)}`,
+    ...all.map((one) => {
+      const cells = columns.map((policy) => share(one.shares[policy]));
+      return `| ${one.trace.name} | ${one.mebibytes} MiB | ${cells.join(' | ')} | ${times(one)} × |`;
+    }),
+  ]);
+  writeTable('savings-laws', [
+    '| trace | law |',
+    '| --- | --- |',
+    ...new Set(all.map(({ trace }) => `| ${trace.name} | ${trace.law} |`)),
+  ]);
+  const smallest = all.filter(({ mebibytes }) => mebibytes === least);
+  writeFileSync('docs/images/savings.svg', picture(smallest));
+}
+
+void main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});

@@ -1,0 +1,85 @@
+import type { EntryHead } from '../../policies/llm-cache/entry.ts';
+import type { BoundedStore } from '../../policies/llm-cache/stores/bounded/bounded-store.ts';
+import type { EvictionKind } from '../../policies/llm-cache/stores/bounded/eviction.ts';
+import { MemoryStore } from '../../policies/llm-cache/stores/memory.ts';
+import type { StoreStats } from '../../policies/llm-cache/stores/store.ts';
+import type { Ask, Trace } from './trace.ts';
+
+/** What a store saved of a trace. */
+export interface Replayed {
+  /** USD. */
+  readonly saved: number;
+  readonly hits: number;
+  readonly stats: StoreStats;
+}
+
+const startAt = Date.UTC(2026, 0, 1);
+const longest = 16 * 2 ** 20;
+const zeros = new Uint8Array(longest);
+
+/** What the entries of a trace have in common. */
+const head: Omit<EntryHead, 'responseId' | 'storedAt' | 'freshUntil' | 'expiresAt'> = {
+  namespace: 'openai',
+  protocol: 'chat',
+  model: 'gpt-4o-2024-08-06',
+  requestedModel: 'gpt-4o',
+  consumer: null,
+  stream: false,
+  usage: { inputTokens: 11, outputTokens: 5, totalTokens: 16, details: { cached_tokens: 4 } },
+  fingerprint: { path: 'aaaaaaaa', stream: 'no', '=model': 'bbbbbbbb', '=messages': 'cccccccc' },
+  headers: { 'content-type': 'application/json' },
+};
+
+/** The trace through a memory store as the gateway has it. */
+export async function replay(
+  { asks }: Trace,
+  eviction: EvictionKind,
+  maxBytes: number,
+  ttlMs: number,
+): Promise<Replayed> {
+  const clock = { at: startAt };
+  const cost = { of: 0 };
+  const store = new MemoryStore({
+    maxBytes,
+    eviction,
+    costOf: () => cost.of,
+    now: () => clock.at,
+  });
+  let [saved, hits] = [0, 0];
+  for (const ask of asks) {
+    clock.at = startAt + ask.at;
+    const found = store.getNow(keyOf(ask));
+    if (found !== undefined && found.freshUntil > clock.at) {
+      store.used(keyOf(ask), found);
+      saved += ask.cost;
+      hits++;
+      continue;
+    }
+    cost.of = ask.cost;
+    await put(store, ask, clock.at, ttlMs);
+  }
+  const stats = store.stats();
+  await store.close();
+  return { saved, hits, stats };
+}
+
+/** What an answer takes of the memory, as the store counts it. */
+export async function entryBytes(): Promise<(ask: Ask) => number> {
+  const store = new MemoryStore({ maxBytes: 2 ** 20 });
+  const empty: Ask = { at: 0, key: 'u100000', bytes: 0, cost: 0 };
+  await put(store, empty, startAt, 1);
+  const { bytes } = store.stats();
+  await store.close();
+  return (ask) => ask.bytes + bytes;
+}
+
+/** As long as a key of a request is. */
+function keyOf({ key }: Ask): string {
+  return `openai:u${'x'.repeat(22)}:${key.padStart(43, '-')}`;
+}
+
+async function put(store: BoundedStore, ask: Ask, at: number, ttlMs: number): Promise<void> {
+  const times = { storedAt: at, freshUntil: at + ttlMs, expiresAt: at + ttlMs + 60_000 };
+  const body = zeros.subarray(0, Math.min(longest, Math.round(ask.bytes)));
+  await store.set(keyOf(ask), { ...head, ...times, responseId: `chatcmpl-${ask.key}`, body });
+}

@@ -1,0 +1,250 @@
+import type { CachedResponse } from '../../entry.ts';
+import { PurgeLog } from '../purge-log.ts';
+import {
+  type EntryFilter,
+  type ListedEntry,
+  type Page,
+  type PageRequest,
+  type Store,
+  type StoreStats,
+} from '../store.ts';
+import { Appraiser, type CostOf } from './appraiser.ts';
+import { Eviction, type EvictionKind } from './eviction.ts';
+import { Expiry } from './expiry.ts';
+import { keyHash } from './key-hash.ts';
+import { Slots } from './slots.ts';
+import { type Contents, list, purge } from './listing.ts';
+import { packWorth, type Worth } from './worth.ts';
+
+/** Where a store finds the number of an entry by its key. */
+export interface Table {
+  find(key: string): number | undefined;
+  /** There is to be none of that key. */
+  add(key: string, entry: number): void;
+  remove(key: string): void;
+  clear(): void;
+}
+
+export interface BoundedStoreOptions {
+  /** What all entries together may take, in bytes. */
+  readonly maxBytes: number;
+  /** What goes when there is no room; default: `worth`. */
+  readonly eviction?: EvictionKind;
+  /** What an answer costs at list price, in USD; null where that is not known. */
+  readonly costOf?: CostOf;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+/** What a kind of store adds to the options. */
+export interface TableOptions extends BoundedStoreOptions {
+  readonly table: Table;
+  /** What an entry takes beside its bytes and its key's. */
+  readonly overheadBytes: number;
+}
+
+/** Entries in this process's memory, within a bound in bytes: all but the table of keys. */
+export class BoundedStore implements Store {
+  readonly #options: Required<TableOptions>;
+  readonly #table: Table;
+  readonly #now: () => number;
+  readonly #purges = new PurgeLog();
+  readonly #appraiser: Appraiser;
+  readonly #contents: Contents = {
+    slots: () => this.#slots,
+    isLive: (slot) => this.#isLive(slot),
+    drop: (slot) => this.#drop(slot),
+  };
+  #eviction: Eviction;
+  #expiry = new Expiry();
+  #slots: Slots;
+  #bytes = 0;
+  #evictions = 0;
+  #refused = 0;
+
+  constructor({ eviction = 'worth', costOf = () => null, now = Date.now, ...rest }: TableOptions) {
+    this.#options = { ...rest, eviction, costOf, now };
+    this.#table = rest.table;
+    this.#now = now;
+    this.#appraiser = new Appraiser(costOf);
+    this.#eviction = new Eviction(eviction, rest.maxBytes);
+    this.#slots = new Slots(rest.maxBytes);
+  }
+
+  async get(key: string): Promise<CachedResponse | undefined> {
+    return this.getNow(key);
+  }
+
+  getNow(key: string): CachedResponse | undefined {
+    const now = this.#now();
+    const slot = this.#table.find(key);
+    if (slot === undefined) {
+      this.#eviction.miss(keyHash(key), now);
+      return undefined;
+    }
+    const entry = this.#expiry.of(slot) > now ? this.#slots.entry(slot) : undefined;
+    if (entry === undefined) {
+      this.#drop(slot);
+      return undefined;
+    }
+    const freshUntil = Math.min(entry.freshUntil, this.#expiry.of(slot));
+    this.#eviction.hit(slot, this.#factsOf(slot, freshUntil), now);
+    return entry;
+  }
+
+  async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {
+    if (this.#purges.covers(key, entry, askedAt)) return true;
+    const before = this.#table.find(key);
+    if (before !== undefined && this.#slots.putAt.get(before) > askedAt) return true;
+    const worth = this.#appraiser.appraise(entry, (performance.now() - askedAt) / 1000);
+    return this.#put(key, entry, entry.expiresAt, worth);
+  }
+
+  /** Keeps a copy of what another store has, whatever was there, until `expiresAt` (milliseconds since the epoch). */
+  async keep(key: string, entry: CachedResponse, expiresAt: number): Promise<boolean> {
+    return this.#put(key, entry, expiresAt, this.#appraiser.appraiseCopy());
+  }
+
+  #put(key: string, entry: CachedResponse, expiresAt: number, worth: Worth): boolean {
+    const prepared = this.#slots.prepare(entry);
+    const { packed, sharedBytes } = prepared;
+    const bytes = packed.byteLength + key.length + this.#options.overheadBytes;
+    if (bytes + sharedBytes > this.#room) {
+      this.#refused++;
+      return false;
+    }
+    const before = this.#table.find(key);
+    const asked = before === undefined ? 0 : this.#eviction.askedFor(before);
+    // The next slot is that of the one that goes, so that no listing misses the key.
+    if (before !== undefined) this.#drop(before);
+    const slot = this.#slots.take(key, prepared);
+    this.#table.add(key, slot);
+    this.#expiry.add(slot, expiresAt);
+    this.#bytes += bytes;
+    const freshUntil = Math.min(entry.freshUntil, expiresAt);
+    const facts = { hash: keyHash(key), bytes, worth: packWorth(worth), freshUntil };
+    this.#eviction.add(slot, facts, asked);
+    this.#makeRoom();
+    if (this.#slots.entries > 0) this.filled();
+    return true;
+  }
+
+  async delete(key: string): Promise<boolean> {
+    this.#purges.add({ key });
+    const slot = this.#table.find(key);
+    if (slot === undefined) return false;
+    const isLive = this.#isLive(slot);
+    this.#drop(slot);
+    return isLive;
+  }
+
+  /** `begin` spares all keys that do not begin with it; without one, keys with a space, which are other stores'. */
+  async purge(filter: EntryFilter, dryRun = false, begin = ''): Promise<number> {
+    // What is under another beginning is another store's, and so is the memory of it.
+    if (!dryRun && begin === '') this.#purges.add({ filter });
+    return purge(this.#contents, { filter, dryRun, begin });
+  }
+
+  async list(filter: EntryFilter, page: PageRequest): Promise<Page> {
+    return list(this.#contents, filter, page);
+  }
+
+  async look(key: string): Promise<ListedEntry | undefined> {
+    const slot = this.#table.find(key);
+    return slot !== undefined && this.#isLive(slot) ? this.#slots.listed(slot) : undefined;
+  }
+
+  used(key: string, entry: CachedResponse): void {
+    const slot = this.#table.find(key);
+    if (slot !== undefined) this.#slots.used(slot, entry);
+  }
+
+  stats(): StoreStats & { readonly entries: number; readonly bytes: number } {
+    const { entries } = this.#slots;
+    return {
+      type: 'memory',
+      entries,
+      bytes: entries === 0 ? 0 : this.#bytes + this.#slots.sharedBytes + this.#eviction.bytes,
+      maxBytes: this.#options.maxBytes,
+      evictions: this.#evictions,
+      errors: 0,
+      droppedWrites: this.#refused,
+      healthy: true,
+      eviction: this.#eviction.stats(),
+    };
+  }
+
+  async close(): Promise<void> {
+    const { eviction, maxBytes } = this.#options;
+    this.#table.clear();
+    this.#slots = new Slots(maxBytes);
+    this.#expiry = new Expiry();
+    this.#eviction = new Eviction(eviction, maxBytes);
+    this.#bytes = 0;
+    this.emptied();
+  }
+
+  /** There is an entry. */
+  protected filled(): void {}
+
+  /** There is none any more. */
+  protected emptied(): void {}
+
+  /** Drops what has expired, so many entries at most. */
+  protected dropExpired(most: number): void {
+    const now = this.#now();
+    for (let dropped = 0; dropped < most; dropped++) {
+      const slot = this.#expiry.expired(now);
+      if (slot === -1) return;
+      this.#drop(slot);
+    }
+  }
+
+  get #room(): number {
+    return this.#options.maxBytes - this.#eviction.reserved;
+  }
+
+  /** What has expired goes first, then what is worth least: which may be the entry that has just come. */
+  #makeRoom(): void {
+    while (this.#bytes + this.#slots.sharedBytes > this.#room) {
+      const expired = this.#expiry.expired(this.#now());
+      if (expired !== -1) {
+        this.#drop(expired);
+        continue;
+      }
+      const slot = this.#eviction.next();
+      const hash = keyHash(this.#slots.keyOf(slot));
+      const freshUntil = Math.min(this.#slots.freshUntil(slot), this.#expiry.of(slot));
+      this.#eviction.evict(slot, { hash, freshUntil }, this.#slots.entries);
+      this.#evictions++;
+      this.#letGo(slot);
+    }
+  }
+
+  #drop(slot: number): void {
+    this.#eviction.remove(slot, keyHash(this.#slots.keyOf(slot)));
+    this.#letGo(slot);
+  }
+
+  #letGo(slot: number): void {
+    this.#table.remove(this.#slots.keyOf(slot));
+    this.#expiry.remove(slot);
+    this.#bytes -= this.#bytesOf(slot);
+    this.#slots.free(slot);
+    if (this.#slots.entries === 0) this.emptied();
+  }
+
+  #bytesOf(slot: number): number {
+    return this.#slots.bytesOf(slot) + this.#options.overheadBytes;
+  }
+
+  #isLive(slot: number): boolean {
+    return this.#expiry.of(slot) > this.#now();
+  }
+
+  #factsOf(slot: number, freshUntil: number) {
+    const hash = keyHash(this.#slots.keyOf(slot));
+    const bytes = this.#bytesOf(slot);
+    return { hash, bytes, worth: this.#eviction.worthOf(slot), freshUntil };
+  }
+}

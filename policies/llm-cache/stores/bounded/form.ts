@@ -1,0 +1,35 @@
+import type { EntryHead } from '../../entry.ts';
+import { isDigest } from './packing.ts';
+
+/** What entries of one model have in common that were asked for in one way. */
+export interface Form {
+  readonly namespace: string;
+  readonly protocol: EntryHead['protocol'];
+  readonly model: string | null;
+  readonly requestedModel: string | null;
+  readonly stream: boolean;
+  readonly headers: EntryHead['headers'];
+  /** The parts of the fingerprint; a null is a digest, which is each entry's own. */
+  readonly parts: readonly (readonly [name: string, value: string | null])[];
+  /** Null where the usage is not known. */
+  readonly usage: {
+    readonly details: readonly string[];
+    readonly terms: readonly string[] | null;
+  } | null;
+}
+
+export function formOf(head: EntryHead): Form {
+  const { namespace, protocol, model, requestedModel, stream, headers, usage } = head;
+  return {
+    namespace,
+    protocol,
+    model,
+    requestedModel,
+    stream,
+    headers: Object.freeze({ ...headers }),
+    parts: Object.entries(head.fingerprint).map(
+      ([name, value]) => [name, isDigest(value) ? null : value] as const,
+    ),
+    usage: usage && { details: Object.keys(usage.details), terms: usage.terms ?? null },
+  };
+}

@@ -1,0 +1,77 @@
+import type { CachedResponse } from '../../entry.ts';
+import type { Form } from './form.ts';
+import { isDigest, Reader, Writer } from './packing.ts';
+
+/** What is an entry's own, and its body behind it, in one run of bytes. */
+export function packEntry(entry: CachedResponse): Uint8Array<ArrayBuffer> {
+  const { storedAt, freshUntil, expiresAt, responseId, usage, fingerprint, body } = entry;
+  const writer = new Writer();
+  writer.number(freshUntil);
+  writer.number(storedAt);
+  writer.number(expiresAt);
+  writer.text(responseId);
+  if (usage !== null) {
+    writer.number(usage.inputTokens);
+    writer.number(usage.outputTokens);
+    writer.number(usage.totalTokens);
+    for (const count of Object.values(usage.details)) writer.number(count);
+  }
+  for (const value of Object.values(fingerprint)) if (isDigest(value)) writer.digest(value);
+  return writer.end(body);
+}
+
+/** The entry of that form and consumer, its body a view of the bytes; frozen, for many may be given the same one. */
+export function unpackEntry(
+  bytes: Uint8Array,
+  form: Form,
+  consumer: string | null,
+): CachedResponse {
+  const { namespace, protocol, model, requestedModel, stream, headers } = form;
+  const reader = new Reader(bytes);
+  const freshUntil = reader.number() ?? 0;
+  const storedAt = reader.number() ?? 0;
+  const expiresAt = reader.number() ?? 0;
+  const responseId = reader.text();
+  const usage = usageIn(reader, form);
+  const fingerprint: Record<string, string> = {};
+  for (const [name, value] of form.parts) fingerprint[name] = value ?? reader.digest();
+  return Object.freeze({
+    namespace,
+    protocol,
+    model,
+    requestedModel,
+    consumer,
+    stream,
+    responseId,
+    usage,
+    fingerprint: Object.freeze(fingerprint),
+    headers,
+    storedAt,
+    freshUntil,
+    expiresAt,
+    body: reader.rest(),
+  });
+}
+
+/** Until when the entry is fresh, without the rest of it. */
+export function freshUntilIn(bytes: Uint8Array): number {
+  return new Reader(bytes).number() ?? 0;
+}
+
+function usageIn(reader: Reader, { usage }: Form): CachedResponse['usage'] {
+  if (usage === null) return null;
+  const inputTokens = reader.number();
+  const outputTokens = reader.number();
+  const totalTokens = reader.number();
+  const details: Record<string, number> = {};
+  for (const name of usage.details) details[name] = reader.number() ?? 0;
+  Object.freeze(details);
+  const { terms } = usage;
+  return Object.freeze({
+    inputTokens,
+    outputTokens,
+    totalTokens,
+    details,
+    ...(terms !== null && { terms }),
+  });
+}

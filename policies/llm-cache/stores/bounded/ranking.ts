@@ -1,0 +1,30 @@
+import { logOfWorth, RunningMean } from './worth.ts';
+
+/**
+ * What decides which entries go first. `worth`: what an entry saves for the bytes that it takes.
+ * `blend`: half of that and half the time of its last use, for requests that come in bursts. `lru`:
+ * the time of its last use alone.
+ */
+export type Ranking = 'worth' | 'blend' | 'lru';
+
+/** What is asked once is seldom asked again, so a first request counts for less than half of two. */
+const onceLogarithm = -2;
+
+/** Compares entries; of one store and the shadows of it, so that all go by one mean. */
+export class Rankings {
+  /** Of what entries save a byte: the time that an entry stays is told in multiples of it. */
+  readonly #mean = new RunningMean(1e-7);
+
+  /** An entry has been stored. */
+  learn(worth: number, bytes: number): void {
+    this.#mean.addLogarithm(logOfWorth(worth) - Math.log2(bytes));
+  }
+
+  /** The value of an entry, as a logarithm. */
+  value(ranking: Ranking, worth: number, bytes: number, asked: number): number {
+    if (ranking === 'lru') return 0;
+    const perByte = logOfWorth(worth) - Math.log2(bytes) - this.#mean.logarithm;
+    if (ranking === 'blend') return (perByte + Math.log2(asked)) / 2;
+    return perByte + (asked === 1 ? onceLogarithm : Math.log2(asked));
+  }
+}

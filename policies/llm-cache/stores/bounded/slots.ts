@@ -1,0 +1,175 @@
+import type { CachedResponse } from '../../entry.ts';
+import type { EntryFilter, ListedEntry } from '../store.ts';
+import { type Form, formOf } from './form.ts';
+import { freshUntilIn, packEntry, unpackEntry } from './packed-entry.ts';
+import { PagedItems, PagedNumbers } from './paged.ts';
+import { type Held, SharedItems } from './shared-items.ts';
+
+/** For so many bytes of memory one entry is at hand as it was read last, which takes about a thousand. */
+const bytesForOneAtHand = 2 ** 16;
+const mostAtHand = 4096;
+
+/** What a form takes beside its text, roughly. */
+const formBytes = 400;
+
+/** An entry on its way into a slot. */
+export interface Prepared {
+  readonly packed: ArrayBuffer;
+  readonly form: Form;
+  readonly formKey: string;
+  readonly consumer: string | null;
+  /** What it has in common with others takes so much, if there are no others. */
+  readonly sharedBytes: number;
+}
+
+interface AtHand {
+  readonly slot: number;
+  readonly entry: CachedResponse;
+}
+
+/**
+ * The entries, each in a slot: a number, by which all that is known of it is found. What is the
+ * entry's own is one run of bytes; what it has in common with others they share.
+ */
+export class Slots {
+  /** When each was put in, by `performance.now()`. */
+  readonly putAt = new PagedNumbers(Float64Array);
+  readonly #hits = new PagedNumbers(Uint32Array);
+  readonly #keys = new PagedItems<string>();
+  readonly #packed = new PagedItems<ArrayBuffer>();
+  readonly #formOf = new PagedItems<Held<Form>>();
+  readonly #consumerOf = new PagedItems<Held<string>>();
+  readonly #forms = new SharedItems<Form>(formBytes);
+  readonly #consumers = new SharedItems<string>(0);
+  /** By the last bits of their slots, of which one has the place. */
+  readonly #atHand: (AtHand | undefined)[];
+  readonly #free = new PagedNumbers(Uint32Array);
+  #freeCount = 0;
+  #end = 0;
+
+  constructor(maxBytes: number) {
+    const length = Math.min(mostAtHand, Math.ceil(maxBytes / bytesForOneAtHand));
+    this.#atHand = Array.from({ length });
+  }
+
+  get entries(): number {
+    return this.#end - this.#freeCount;
+  }
+
+  /** All slots that have ever been in use are below. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** What entries have in common, in bytes. */
+  get sharedBytes(): number {
+    return this.#forms.bytes + this.#consumers.bytes;
+  }
+
+  /** What is to be kept of an entry. */
+  prepare(entry: CachedResponse): Prepared {
+    const { consumer } = entry;
+    const form = formOf(entry);
+    const formKey = JSON.stringify(form);
+    const consumerBytes = consumer === null ? 0 : this.#consumers.bytesOf(consumer);
+    const sharedBytes = this.#forms.bytesOf(formKey) + consumerBytes;
+    return { packed: packEntry(entry).buffer, form, formKey, consumer, sharedBytes };
+  }
+
+  /** The slot that was left last is taken first. */
+  take(key: string, { packed, form, formKey, consumer }: Prepared): number {
+    const slot = this.#freeCount > 0 ? this.#free.get(--this.#freeCount) : this.#end++;
+    this.#keys.set(slot, key);
+    this.#packed.set(slot, packed);
+    this.#formOf.set(
+      slot,
+      this.#forms.take(formKey, () => form),
+    );
+    if (consumer !== null) {
+      this.#consumerOf.set(
+        slot,
+        this.#consumers.take(consumer, () => consumer),
+      );
+    }
+    this.putAt.set(slot, performance.now());
+    this.#hits.set(slot, 0);
+    return slot;
+  }
+
+  free(slot: number): void {
+    const [form, consumer] = [this.#formOf.get(slot), this.#consumerOf.get(slot)];
+    if (form !== undefined) this.#forms.letGo(form);
+    if (consumer !== undefined) {
+      this.#consumers.letGo(consumer);
+      this.#consumerOf.set(slot, undefined);
+    }
+    this.#formOf.set(slot, undefined);
+    this.#keys.set(slot, undefined);
+    this.#packed.set(slot, undefined);
+    if (this.#atHand[this.#placeOf(slot)]?.slot === slot) {
+      this.#atHand[this.#placeOf(slot)] = undefined;
+    }
+    this.#free.set(this.#freeCount++, slot);
+  }
+
+  keyOf(slot: number): string {
+    return this.#keys.get(slot) ?? '';
+  }
+
+  /** The bytes of its own, those of its key included. */
+  bytesOf(slot: number): number {
+    return (this.#packed.get(slot)?.byteLength ?? 0) + this.keyOf(slot).length;
+  }
+
+  entry(slot: number): CachedResponse | undefined {
+    const atHand = this.#atHand[this.#placeOf(slot)];
+    return atHand?.slot === slot ? atHand.entry : this.#read(slot);
+  }
+
+  /** Until when the entry is fresh, in milliseconds since the epoch. */
+  freshUntil(slot: number): number {
+    const packed = this.#packed.get(slot);
+    return packed === undefined ? 0 : freshUntilIn(new Uint8Array(packed));
+  }
+
+  listed(slot: number): ListedEntry | undefined {
+    const packed = this.#packed.get(slot);
+    const form = this.#formOf.get(slot)?.item;
+    if (packed === undefined || form === undefined) return undefined;
+    const entry = unpackEntry(new Uint8Array(packed), form, this.#consumer(slot));
+    const { body, ...head } = entry;
+    return { key: this.keyOf(slot), head, bytes: body.length, hits: this.#hits.get(slot) };
+  }
+
+  /** Whether the entry has all that the filter asks for. */
+  matches(slot: number, { namespace, model, consumer }: EntryFilter): boolean {
+    const form = this.#formOf.get(slot)?.item;
+    if (form === undefined) return false;
+    if (namespace !== undefined && form.namespace !== namespace) return false;
+    if (consumer !== undefined && this.#consumer(slot) !== consumer) return false;
+    return model === undefined || form.model === model || form.requestedModel === model;
+  }
+
+  /** The entry has answered a request, unless another has taken its place: its body is a view of the bytes that are kept. */
+  used(slot: number, { body }: CachedResponse): void {
+    if (this.#packed.get(slot) !== body.buffer) return;
+    this.#hits.set(slot, this.#hits.get(slot) + 1);
+  }
+
+  #placeOf(slot: number): number {
+    return slot % this.#atHand.length;
+  }
+
+  #consumer(slot: number): string | null {
+    return this.#consumerOf.get(slot)?.item ?? null;
+  }
+
+  #read(slot: number): CachedResponse | undefined {
+    const packed = this.#packed.get(slot);
+    const form = this.#formOf.get(slot)?.item;
+    if (packed === undefined || form === undefined) return undefined;
+    const entry = unpackEntry(new Uint8Array(packed), form, this.#consumer(slot));
+    this.#atHand[this.#placeOf(slot)] = { slot, entry };
+    return entry;
+  }
+}

@@ -1,0 +1,109 @@
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import { formOf } from '../../../../policies/llm-cache/stores/bounded/form.ts';
+import {
+  freshUntilIn,
+  packEntry,
+  unpackEntry,
+} from '../../../../policies/llm-cache/stores/bounded/packed-entry.ts';
+import { SharedItems } from '../../../../policies/llm-cache/stores/bounded/shared-items.ts';
+import { makeEntry } from '../../../support/entry.ts';
+
+describe('an entry that is kept in memory', () => {
+  const time = fc.oneof(
+    fc.integer({ min: 0, max: 8.64e15 }),
+    fc.double({ min: 0, max: 8.64e15, noNaN: true }),
+    fc.integer({ min: 1.7e12, max: 1.8e12 }),
+  );
+  const count = fc.option(fc.oneof(fc.nat(1e6), fc.maxSafeNat()));
+  const text = fc.option(fc.oneof(fc.string({ unit: 'binary' }), fc.constant('\ud800 half')));
+  const entry = fc
+    .record({
+      model: text,
+      requestedModel: text,
+      consumer: text,
+      stream: fc.boolean(),
+      responseId: text,
+      usage: fc.option(
+        fc.record(
+          {
+            inputTokens: count,
+            outputTokens: count,
+            totalTokens: count,
+            details: fc.dictionary(fc.constantFrom('cached_tokens', 'a b'), fc.maxSafeNat()),
+            terms: fc.array(fc.string()),
+          },
+          { requiredKeys: ['inputTokens', 'outputTokens', 'totalTokens', 'details'] },
+        ),
+      ),
+      fingerprint: fc.dictionary(
+        fc.string({ maxLength: 70 }),
+        fc.oneof(fc.stringMatching(/^[A-Za-z0-9_-]{8}$/), fc.string()),
+      ),
+      storedAt: time,
+      freshUntil: time,
+      expiresAt: time,
+      body: fc.uint8Array({ maxLength: 100 }),
+    })
+    .map((parts) => makeEntry(0, parts));
+
+  it('is read as it was, to the last byte', () => {
+    fc.assert(
+      fc.property(entry, (one) => {
+        const packed = packEntry(one);
+        const form = JSON.parse(JSON.stringify(formOf(one))) as ReturnType<typeof formOf>;
+        const read = unpackEntry(packed, { ...formOf(one), parts: form.parts }, one.consumer);
+        expect(Buffer.compare(read.body, one.body)).to.equal(0);
+        const { body: _read, ...head } = read;
+        const { body: _body, ...wanted } = one;
+        expect(head).to.deep.equal({ ...wanted });
+        expect(freshUntilIn(packed)).to.equal(one.freshUntil);
+      }),
+    );
+  });
+
+  it('has of its own little more than its body', () => {
+    const fingerprint = Object.fromEntries(
+      ['path', '=model', '=messages', '=tools', '=temperature'].map((name) => [name, 'Ab_-09zZ']),
+    );
+    const now = Date.UTC(2026, 0, 1);
+    const one = makeEntry(now, {
+      fingerprint,
+      responseId: 'chatcmpl-0123456789012345678901234567',
+    });
+    expect(packEntry(one).length - one.body.length).to.be.at.most(100);
+  });
+
+  it('is of one form with all that differ only in what is their own', () => {
+    const forms = [1, 2, 3].map((at) =>
+      JSON.stringify(
+        formOf(
+          makeEntry(at, {
+            responseId: `id ${at}`,
+            fingerprint: { path: `aaaaaaa${at}`, stream: 'no' },
+            usage: { inputTokens: at, outputTokens: null, totalTokens: at, details: {} },
+          }),
+        ),
+      ),
+    );
+    expect(new Set(forms).size).to.equal(1);
+    expect(JSON.stringify(formOf(makeEntry(1, { model: 'other' })))).to.not.equal(forms[0]);
+  });
+});
+
+describe('what entries have in common', () => {
+  it('is held once, and as long as there is one that has it', () => {
+    const items = new SharedItems<string>(10);
+    const [one, other] = ['a', 'a'].map((key) => items.take(key, () => `made for ${key}`));
+    const { bytes } = items;
+    const different = items.take('b', () => 'made for b');
+    expect(one).to.equal(other);
+    expect(items.bytes).to.equal(2 * bytes);
+    if (one !== undefined) items.letGo(one);
+    items.letGo(different);
+    expect(items.bytes).to.equal(bytes);
+    if (other !== undefined) items.letGo(other);
+    expect(items.bytes).to.equal(0);
+    expect(items.take('a', () => 'anew').item).to.equal('anew');
+  });
+});
