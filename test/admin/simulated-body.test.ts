@@ -33,7 +33,7 @@ describe('A question about a request', () => {
   });
 
   it('of megabytes is read bit by bit, so that requests are answered meanwhile', async () => {
-    const body = JSON.stringify({ model: 'm', x: Array<object>(1_000_000).fill({}) });
+    const body = JSON.stringify({ model: 'm', x: Array.from({ length: 1_000_000 }, () => ({})) });
     const { question, turns } = await asked(`{"path":"/p","body":${body}}`);
     expect(question.body?.length).to.equal(body.length);
     expect(turns).to.be.above(10);

@@ -144,20 +144,24 @@ for (const [version, express] of Object.entries(expresses)) {
       expect([cut.text, cut.broken]).to.deep.equal([first, true]);
     });
 
-    it('behind a wrapper that returns nothing from `write` an answer flows on, for those who read along too', async () => {
-      const gate = new Gate();
-      provider.answer(gated(events, gate));
-      const wrapping: Handler = (_req, res, next) => {
-        const { write } = res;
-        res.write = ((...args: unknown[]) => void Reflect.apply(write, res, args)) as never;
-        next();
-      };
-      const url = await start(wrapping, cache.llmUsage(), cache.llmCache(), proxy);
-      const body = { ...question, stream: true };
-      const readers = [await begin(url, body), await begin(url, body)];
-      for (const _ of events) gate.pass();
-      for (const { reply } of readers) expect((await reply).text).to.equal(answers.chat.sse);
-    });
+    for (const place of ['before', 'between', 'behind']) {
+      it(`with a wrapper ${place} the policies that returns nothing from \`write\` an answer flows on, for those who read along too`, async () => {
+        const gate = new Gate();
+        provider.answer(gated(events, gate));
+        const wrapping: Handler = (_req, res, next) => {
+          const { write } = res;
+          res.write = ((...args: unknown[]) => void Reflect.apply(write, res, args)) as never;
+          next();
+        };
+        const policies = [cache.llmUsage(), cache.llmCache()];
+        policies.splice(['before', 'between', 'behind'].indexOf(place), 0, wrapping);
+        const url = await start(...policies, proxy);
+        const body = { ...question, stream: true };
+        const readers = [await begin(url, body), await begin(url, body)];
+        for (const _ of events) gate.pass();
+        for (const { reply } of readers) expect((await reply).text).to.equal(answers.chat.sse);
+      });
+    }
 
     it('behind a wrapper that keeps the `drain` of a slow client to itself others read along at their own pace', async () => {
       const gate = new Gate();
