@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { type AdminErrorHandler, type AdminHandler, type AdminRequest, decoded } from './http.ts';
-import { adminRoutes, type AdminOptions } from './routes.ts';
+import { adminRoutes } from './routes.ts';
+import type { AdminOptions } from './services.ts';
 
 interface Route {
   /** Null for every method, and every path below. */

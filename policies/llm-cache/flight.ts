@@ -3,6 +3,7 @@ import type { ResponseObserver } from '../shared/exchange.ts';
 import { formatOf } from '../shared/format.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
 import type { CachedResponse } from './entry.ts';
+import type { Fingerprint } from './fingerprint.ts';
 import { Follower } from './follower.ts';
 import type { CallOutcome, Lease } from './stores/relay.ts';
 
@@ -24,6 +25,8 @@ export interface FlightOptions {
   readonly startedAt: number;
   /** Who makes the call, by its id; null without one. */
   readonly consumer: string | null;
+  /** What tells its request from others. */
+  readonly fingerprint: () => Promise<Fingerprint>;
   readonly reader: AnswerReader;
   /** 1 for a first call, 2 for the one that follows when that fails. */
   readonly attempt: number;
@@ -60,6 +63,7 @@ export class Flight implements ResponseObserver {
   /** Reads the answer, for the store and for the books. */
   readonly reader: AnswerReader;
   readonly #options: FlightOptions;
+  #fingerprint: Promise<Fingerprint> | null = null;
   readonly #waiting = new Set<(result: JoinResult) => void>();
   readonly #followers = new Set<Follower>();
   #headSeen = false;
@@ -78,6 +82,11 @@ export class Flight implements ResponseObserver {
     this.consumer = options.consumer;
     this.#options = options;
     this.reader = options.reader;
+  }
+
+  /** What tells its request from others, made when it is first asked for. */
+  fingerprint(): Promise<Fingerprint> {
+    return (this.#fingerprint ??= this.#options.fingerprint());
   }
 
   /** Says who makes the call. */

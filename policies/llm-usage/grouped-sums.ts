@@ -90,6 +90,10 @@ export class GroupedSums {
     return this.#days.size === 0;
   }
 
+  get days(): readonly string[] {
+    return [...this.#days.keys()];
+  }
+
   get size(): number {
     return [...this.#days.values()].reduce((size, lines) => size + lines.size, 0);
   }

@@ -174,6 +174,26 @@ export class Gateway {
     };
   }
 
+  /** An application of that user's, with a key of its own. */
+  async createApplication(
+    name: string,
+    username: string,
+  ): Promise<{ id: string; keyId: string; apiKey: string }> {
+    const app = await this.#admin('/apps', {
+      name,
+      redirectUri: 'http://localhost',
+      userId: username,
+    });
+    const id = String(app['id']);
+    const key = await this.#admin('/credentials', {
+      consumerId: id,
+      type: 'key-auth',
+      credential: {},
+    });
+    const keyId = String(key['keyId']);
+    return { id, keyId, apiKey: `${keyId}:${String(key['keySecret'])}` };
+  }
+
   async stop(
     signal: NodeJS.Signals = 'SIGTERM',
   ): Promise<{ code: number | null; signal: string | null }> {

@@ -1,4 +1,4 @@
-import type { Stats } from './api.ts';
+import type { Stats } from './answers.ts';
 
 interface Sample {
   readonly at: number;

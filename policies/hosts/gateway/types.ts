@@ -32,8 +32,33 @@ export interface Condition {
   readonly handler: (req: GatewayRequest, config: Readonly<Record<string, unknown>>) => boolean;
 }
 
+/** Of the gateway's own services, what tells who its consumers are. */
+export interface GatewayServices {
+  readonly user: {
+    get(id: string): Found<GatewayConsumer>;
+    find(username: string): Found<GatewayConsumer>;
+  };
+  readonly application: {
+    get(id: string): Found<GatewayConsumer>;
+    find(name: string): Found<GatewayConsumer>;
+  };
+  readonly credential: {
+    getCredential(id: string, type: string): Found<{ readonly consumerId?: string }>;
+  };
+}
+
+/** A user has a `username`, an application a `name`. */
+export interface GatewayConsumer {
+  readonly id: string;
+  readonly username?: string;
+  readonly name?: string;
+}
+
+type Found<T> = Promise<T | false | null> | false;
+
 export interface PluginContext {
   readonly logger: Log;
+  readonly services?: GatewayServices;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly config: {
     readonly systemConfig: Readonly<Record<string, unknown>>;

@@ -88,6 +88,11 @@ export class StoreRegistry {
     return this.#watched(this.#keep(name));
   }
 
+  /** Of the configuration that is in force. */
+  get names(): readonly string[] {
+    return Object.keys(this.#settings);
+  }
+
   #keep(name: string): Kept {
     const settings = Object.hasOwn(this.#settings, name) ? this.#settings[name] : undefined;
     if (settings === undefined) throw unknownStore(name, this.#settings, 'llm-cache');
@@ -110,7 +115,7 @@ export class StoreRegistry {
   }
 
   /** Every store that has entries of its own, once: a redis store through the tiered one that stands before it. */
-  entryStores(): readonly (readonly [name: string, store: Store])[] {
+  holders(): readonly (readonly [name: string, store: Store])[] {
     const throughOf = new Map<string, string>();
     for (const [name, settings] of Object.entries(this.#settings)) {
       if (settings.type === 'tiered') throughOf.set(settings.far, name);

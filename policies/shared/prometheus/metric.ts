@@ -1,7 +1,9 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
+type Valued = Iterable<readonly [labels: Record<string, string>, value: number]>;
+
 /** The values of a metric by its labels, as they are now. */
-export type Values = () => Iterable<readonly [labels: Record<string, string>, value: number]>;
+export type Values = () => Valued;
 
 export interface MetricText {
   readonly name: string;
@@ -15,6 +17,22 @@ export function gauge(registry: Registry, text: MetricText, values: Values): voi
     ...text,
     registers: [registry],
     collect: () => read(metric, values),
+  });
+}
+
+/** The same where it takes waiting to tell; where that fails the metric has no values. */
+export function gaugeLater(
+  registry: Registry,
+  text: MetricText,
+  values: () => Promise<Valued>,
+): void {
+  const metric: Gauge = new Gauge({
+    ...text,
+    registers: [registry],
+    collect: async () => {
+      const now = await values().catch(() => []);
+      read(metric, () => now);
+    },
   });
 }
 

@@ -63,6 +63,7 @@ describe('The admin API', () => {
       },
     });
     ada = await gateway.createConsumer('ada');
+    await gateway.createConsumer('bob');
   });
   after(async () => {
     await gateway.stop();
@@ -411,7 +412,7 @@ describe('The admin API', () => {
         outcome: 'bypass',
         reason: 'no-scope',
       });
-      expect((await at('/conditional/v1/chat/completions', 'x')).json).to.include({
+      expect((await at('/conditional/v1/chat/completions', 'bob')).json).to.include({
         outcome: 'miss',
       });
       expect((await at('/conditional/v1/messages')).json).to.include({ outcome: 'pass' });
@@ -506,7 +507,15 @@ describe('The admin API', () => {
     it('says nothing of a prompt or a credential anywhere', async () => {
       const secret = 'prompt-of-nobody-else';
       await ask('openai', question(secret), { authorization: 'Bearer credential-of-nobody-else' });
-      for (const shown of ['/stats', '/usage?group_by=model,consumer_id', '/entries', '/metrics']) {
+      for (const shown of [
+        '/stats',
+        '/usage?group_by=model,consumer_id',
+        '/usage?group_by=model&format=csv',
+        '/budgets',
+        '/requests',
+        '/entries',
+        '/metrics',
+      ]) {
         const { text } = await admin(gateway, shown);
         expect(text, shown).to.not.contain('of-nobody-else');
       }
