@@ -8,7 +8,7 @@ import { pathOf } from '../hosts/node/request-target.ts';
 import { holds } from './conditions.ts';
 import { consumerNamed, type ConsumerServices } from './entries.ts';
 import { AdminError } from './http.ts';
-import { imagined, imaginedRequest } from './simulated-request.ts';
+import { simulated, simulatedRequest } from './simulated-request.ts';
 import type { AskedQuestion } from './simulated-body.ts';
 
 /** The `llm-cache` steps of a pipeline, as they are configured now. */
@@ -75,7 +75,7 @@ async function explained(
   if (protocol === null) {
     return { pipeline: name, step: null, ...passes('the path is not one that the cache serves') };
   }
-  const verdicts = steps.map(({ condition }) => holds(condition, imagined(question)));
+  const verdicts = steps.map(({ condition }) => holds(condition, simulated(question)));
   const at = verdicts.findIndex((verdict) => verdict !== false);
   const step = steps[at];
   if (step === undefined) {
@@ -87,7 +87,7 @@ async function explained(
   }
   const parts = services.parts(step.settings);
   const bytes = body ?? new Uint8Array();
-  const request = imaginedRequest(question, bytes, protocol, services.identify);
+  const request = simulatedRequest(question, bytes, protocol, services.identify);
   const explanation = await explain(request, parts);
   const doubt = verdicts[at] === null ? ', if the condition of its step holds' : '';
   return { pipeline: name, step: at, ...explanation, rule: `${explanation.rule}${doubt}` };

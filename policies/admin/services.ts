@@ -19,7 +19,7 @@ export interface Tryout {
   readonly needsCredential: boolean;
 }
 
-/** What the routes show and steer, as it stands when somebody asks. */
+/** What the routes show and steer, as it stands at each request. */
 export interface AdminServices {
   readonly stats: CacheStats;
   readonly stores: Readonly<Record<string, StoreStats>>;

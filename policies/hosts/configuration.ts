@@ -106,7 +106,7 @@ export function hostConfiguration(
       `${where}: "scopeSecret" is missing: with a redis store ("${shared}") it must be the same in every process; ${howToMakeOne}`,
     );
   }
-  // Entries in memory are nobody else's to find.
+  // No other process can find entries in memory.
   const secret = settings.scopeSecret ?? randomBytes(32).toString('base64');
   const adminHosts = {
     names: hostNames(settings.admin.hosts),

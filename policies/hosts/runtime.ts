@@ -106,7 +106,7 @@ export class Runtime {
     const shared = { gatewayRedis, secret, bodies: this.#bodies, costOf, log: this.#log };
     this.#stores.configure(settings.stores, shared);
     for (const { name, steps } of pipelines) {
-      if (steps.some(({ policy }) => policy === 'llm-cache')) this.#stats.know(name);
+      if (steps.some(({ policy }) => policy === 'llm-cache')) this.#stats.register(name);
     }
     this.#requests.configure(settings.admin.recentRequests);
     const ledger = this.#openLedger(settings);

@@ -10,7 +10,7 @@ import type { CallOutcome } from './stores/relay.ts';
 import type { EntryStore } from './stores/store.ts';
 import type { Timings } from './timings.ts';
 
-/** An expired entry is kept for so long at least, to tell an expired answer from one that never was. */
+/** Grace period: an expired entry is kept for so long at least, to distinguish expired from never stored. */
 const graceMs = 60_000;
 
 export interface AdmissionParts {

@@ -42,7 +42,7 @@ export interface EngineParts {
 /** Bodies whose digests are remembered, at most. */
 const maxRemembered = 10_000;
 
-/** After so many calls that nobody could share, identical requests go each by itself. */
+/** After so many calls whose answer could not be shared, identical requests go each by itself. */
 const maxAttempts = 2;
 
 /** The story of a request: recv, key, lookup, then hit, join or forward; capture, admit, store. */
@@ -287,7 +287,7 @@ export class Engine {
     return { kind, reason, fallback, key, flight, settled };
   }
 
-  /** A call that nobody joins. */
+  /** A call that no other request joins. */
   #alone(lookup: Lookup, way: Way): Forward {
     const { flights } = this.#parts;
     const flight = this.#flight(lookup, maxAttempts);
@@ -336,7 +336,7 @@ interface Asked {
   readonly way: Way | null;
 }
 
-/** Why and how a request goes on, whoever makes the call. */
+/** Why and how a request goes on, on this gateway or another. */
 type Way = Pick<Forward, 'kind' | 'reason' | 'fallback'>;
 
 /** The client asked for a fresh answer. */

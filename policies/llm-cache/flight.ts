@@ -44,7 +44,7 @@ export interface LeaderCall {
   abandon(): void;
 }
 
-/** More than comes in one go, so that nobody is too slow before there was time to read. */
+/** More than comes in one go, so that no reader is too slow before there was time to read. */
 const minBehind = 128 * 1024;
 
 /** The most bytes that a reader of a shared stream may be behind. */
@@ -122,14 +122,14 @@ export class Flight implements ResponseObserver {
     this.reader.head(status, header);
     this.#headSeen = true;
     this.#isStream = status === 200 && formatOf(this.reader.headers['content-type']) === 'sse';
-    // Nobody shares what may not be stored.
+    // What may not be stored is not shared.
     if (status !== 200) this.#settle({ kind: 'failed' });
     else if (this.#isStream) this.#lease?.head(this.reader.headers);
   }
 
   chunk(bytes: Uint8Array): void {
     this.reader.chunk(bytes);
-    // Nobody is given what cannot be shared, but for those who read already.
+    // What cannot be shared goes to those alone who read already.
     if (!this.reader.isSound && (!this.#isStream || !this.#flowing)) {
       this.#settle({ kind: 'failed' });
     }
@@ -226,7 +226,7 @@ export class Flight implements ResponseObserver {
     this.#deserted();
   }
 
-  /** Ends a call whose leader has left when nobody reads it, and nothing will come of it. */
+  /** Ends a call whose leader has left when no other reads it, and nothing will come of it. */
   #deserted(): void {
     if (this.#over || !this.#leaderLeft || this.hasCompany || this.#isWorthFinishing) return;
     this.#call?.abandon();

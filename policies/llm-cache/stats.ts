@@ -74,7 +74,7 @@ export class CacheStats {
   readonly #tallies = new Map<string, Map<ProtocolName, Tally>>();
 
   of(pipeline: string, protocol: ProtocolName): Tally {
-    const tallies = this.know(pipeline);
+    const tallies = this.register(pipeline);
     let tally = tallies.get(protocol);
     if (tally === undefined) {
       tally = new Tally(pipeline, protocol);
@@ -84,7 +84,7 @@ export class CacheStats {
   }
 
   /** A pipeline that shall show though nothing has come through it. */
-  know(pipeline: string): Map<ProtocolName, Tally> {
+  register(pipeline: string): Map<ProtocolName, Tally> {
     let tallies = this.#tallies.get(pipeline);
     if (tallies === undefined) {
       tallies = new Map();

@@ -99,7 +99,7 @@ export class GroupedSums {
   }
 
   add(record: UsageRecord, day: string, maxGroups: number): void {
-    // Failing requests cost nothing, so they leave half of the groups to those that do.
+    // Unbilled requests may use at most half of the groups.
     const room = isPaid(record) ? maxGroups : maxGroups / 2;
     const group = groupOf(record, day);
     const lines = this.#linesOf(group.day);

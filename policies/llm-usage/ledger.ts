@@ -130,7 +130,7 @@ export function addRecord(to: Sums, record: UsageRecord): void {
   if (cacheType !== null) addSide(to, 'saved', record, pico);
 }
 
-/** Whether it cost something or would have; what is not costs whoever sends it nothing. */
+/** Whether it cost something or would have; a request that is not billed costs its sender nothing. */
 export function isPaid({ billed, cache_type: cacheType }: UsageRecord): boolean {
   return billed || cacheType !== null;
 }

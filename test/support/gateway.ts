@@ -55,7 +55,8 @@ export class Gateway {
     this.writeGatewayConfig(options.gateway);
     this.child = spawn(...command(options.runtime ?? 'node', this.dir), {
       cwd: this.dir,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      // Node alone: by the channel the test sets the clock of the gateway.
+      stdio: ['ignore', 'pipe', 'pipe', ...(options.runtime === 'deno' ? [] : (['ipc'] as const))],
       env: {
         ...process.env,
         EG_CONFIG_DIR: this.dir,
@@ -128,6 +129,13 @@ export class Gateway {
     const found = () => this.records.filter((record) => record.requested_model === model);
     await eventually(() => found().length >= count, `${count} usage records of ${model}`);
     return found();
+  }
+
+  /** Sets its clock ahead. */
+  async pass(ms: number): Promise<void> {
+    const isSet = new Promise((done) => this.child.once('message', done));
+    this.child.send({ passMs: ms });
+    await isSet;
   }
 
   async logged(pattern: RegExp): Promise<void> {

@@ -91,9 +91,9 @@ export interface LlmCacheConfig {
 export interface LlmCache {
   /** Answers identical requests from the cache. Throws a ConfigurationError. */
   llmCache(options?: LlmCacheOptions): ExpressMiddleware;
-  /** One record a request, whoever answers it; stands before `llmCache`. Throws a ConfigurationError. */
+  /** One record per request, cache hits included; stands before `llmCache`. Throws a ConfigurationError. */
   llmUsage(options?: LlmUsageOptions): ExpressMiddleware;
-  /** The admin API and the dashboard, under `/llm-cache`. They ask nobody who they are. */
+  /** The admin API and the dashboard, under `/llm-cache`. They are unauthenticated. */
   readonly adminRoutes: ExpressMiddleware;
   /** Resolves when every usage record so far is out. Call it before the process ends. */
   flush(): Promise<void>;
@@ -133,7 +133,7 @@ export function createLlmCache(
   const services: Services = {
     ...runtime.services(),
     pipelineOf: (apiEndpoint) => apiEndpoint ?? unnamed.pipeline,
-    // Nobody knows what an app does next.
+    // It is not known what an app does next.
     nextPolicy: () => null,
   };
   const root = packageFolder();
@@ -144,7 +144,7 @@ export function createLlmCache(
       for (const warning of timeWarnings(options, 'llm-cache')) log.warn(warning);
       const middleware = cacheMiddleware(settings, services, expressExchange(host));
       const name = host.apiEndpoint ?? unnamed.pipeline;
-      services.stats.know(name);
+      services.stats.register(name);
       stepsOf(pipelines, name, host.apiEndpoint ?? unnamed.apiEndpoint).push({
         pipeline: name,
         policy: 'llm-cache',

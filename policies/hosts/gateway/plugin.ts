@@ -31,7 +31,7 @@ export function init(context: PluginContext, root: string): void {
   context.registerPolicy(llmCachePolicy(() => current.services()));
   context.registerCondition(llmRequest);
   context.registerCondition(llmNoCache);
-  // The admin app is built once: at a reload nobody looks at these.
+  // The admin app is built once: at a reload these are not read.
   context.registerAdminRoute(
     adminRoutes({
       current: () => current.admin(),

@@ -6,7 +6,7 @@ import type { Log } from '../../shared/log.ts';
 
 export interface EgContext {
   readonly requestID?: string;
-  /** Whoever an auth policy let in: a consumer, or the bare payload of a token. */
+  /** What an auth policy let in: a consumer, or the bare payload of a token. */
   readonly consumer?: unknown;
   readonly apiEndpoint?: { readonly apiEndpointName?: string };
   /** What the proxy policy sends instead of the request's own body. */
@@ -15,7 +15,7 @@ export interface EgContext {
 
 export interface GatewayRequest extends AppRequest {
   readonly egContext: EgContext;
-  /** Set by whoever read the body, so that later body parsers let it be. */
+  /** Set by the policy that read the body, so that later body parsers let it be. */
   _body?: boolean;
 }
 

@@ -11,7 +11,7 @@ export interface MetricText {
   readonly labelNames: readonly string[];
 }
 
-/** A gauge that is read off its source whenever somebody asks for it. */
+/** A gauge that is read off its source at each scrape. */
 export function gauge(registry: Registry, text: MetricText, values: Values): void {
   const metric: Gauge = new Gauge({
     ...text,

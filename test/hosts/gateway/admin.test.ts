@@ -287,7 +287,7 @@ describe('The admin API', () => {
       }
     });
 
-    it('throws out what matches a filter, everything only when asked for, and nothing on trial', async () => {
+    it('throws out what matches a filter, everything only when asked for, and nothing in a dry run', async () => {
       const asAda = { authorization: `apiKey ${ada.apiKey}` };
       await ask('keyed', question('purge'), asAda);
       await ask('openai', question('purge'));
@@ -481,7 +481,7 @@ describe('The admin API', () => {
       expectError(await admin(gateway, '/stats?x=1'), 400, 'x');
     });
 
-    it('serves the dashboard to whoever puts a slash behind its name', async () => {
+    it('serves the dashboard with a slash behind its name too', async () => {
       const { status, text, headers } = await admin(gateway, '/');
       expect(status).to.equal(200);
       expect(text).to.contain('llm-cache/dashboard.js');

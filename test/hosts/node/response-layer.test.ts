@@ -52,6 +52,22 @@ describe('A layer around a response', () => {
     expect(await response.text()).to.equal('first(second(other(third(fourth(x)))))');
   });
 
+  it('asks to wait only where what is below it says so', async () => {
+    const asked: unknown[] = [];
+    await answer((res) => {
+      const { write } = res;
+      let says: unknown;
+      res.write = ((...args: unknown[]) => {
+        Reflect.apply(write, res, args);
+        return says;
+      }) as typeof res.write;
+      named('a', res);
+      for (says of [undefined, true, false]) asked.push(res.write('x'));
+      res.end();
+    });
+    expect(asked).to.deep.equal([true, true, false]);
+  });
+
   it('puts the same functions around every response', async () => {
     const functions: unknown[] = [];
     for (let count = 0; count < 2; count++) {
