@@ -5,12 +5,11 @@ import { entriesOf } from '../llm-cache/stores/entries-of.ts';
 import type { Seal } from '../llm-cache/stores/seal.ts';
 import { readSnapshot, SnapshotFault, writeSnapshot } from '../llm-cache/stores/snapshot.ts';
 import type { Store, StoredEntry } from '../llm-cache/stores/store.ts';
-import { chosen, filterNames, type Holders, readFilter } from './entries.ts';
+import { chosen, type EntryServices, filterNames, readFilter } from './entries.ts';
 import { AdminError, type AdminRequest, readQuery, refuseForms, sendHead } from './http.ts';
 
-export interface TransferServices {
-  readonly holders: Holders;
-  readonly sealOf: (store: string) => Seal;
+export interface TransferServices extends EntryServices {
+  sealOf(store: string): Seal;
 }
 
 const mediaType = 'application/octet-stream';
@@ -22,7 +21,7 @@ export async function exportEntries(
   services: TransferServices,
 ): Promise<void> {
   const query = readQuery(req, [...filterNames, 'store']);
-  const filter = readFilter(query);
+  const filter = await readFilter(query, services);
   const [name, store] = oneOf(services, query.store);
   const pieces = writeSnapshot(entriesOf(store, filter), services.sealOf(name));
   // A store that does not answer is told of before the head has gone out.

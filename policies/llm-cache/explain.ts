@@ -4,6 +4,7 @@ import { type AsideReason, asideReasons } from '../shared/reasons.ts';
 import { consumerId } from '../shared/identity/identity.ts';
 import { type ClientControls, controlsOf } from './client-controls.ts';
 import type { EntryHead } from './entry.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import type { Flights } from './flights.ts';
 import type { KeyMaterial } from './key.ts';
 import { type Near, nearest } from './nearest.ts';
@@ -64,23 +65,31 @@ export interface Explanation {
 
 /** What the cache would do with the request now, and why. Changes nothing, asks no upstream. */
 export async function explain(request: LlmRequest, parts: ExplainParts): Promise<Explanation> {
-  const { settings, digest } = parts;
-  const controls = controlsOf(request, settings);
+  const controls = controlsOf(request, parts.settings);
   const known = await recognise(request, controls, parts);
   if (known === 'gone') return standsAside('not-json', controls);
   if ('aside' in known) return standsAside(known.aside, controls);
 
   const { key, material } = known;
   const decided = await decide(key, controls, parts);
-  const isByItem = settings.perItem && decided.outcome === 'miss' && decided.reason === null;
+  const isByItem = parts.settings.perItem && decided.outcome === 'miss' && decided.reason === null;
   const verdict = (isByItem ? await byItem(request, material, controls, parts) : null) ?? decided;
   const isMiss = verdict.outcome === 'miss';
   return {
     ...verdict,
     key,
     material: await shown(request, material, parts),
-    nearest: isMiss ? await nearest(material, parts.store, digest, parts.now) : [],
+    nearest: isMiss ? await nearestTo(key, material, parts) : [],
   };
+}
+
+async function nearestTo(
+  key: string,
+  material: KeyMaterial,
+  { store, digest, now }: ExplainParts,
+): Promise<readonly Near[]> {
+  const fingerprint = fingerprintOf(material, await material.counting, digest);
+  return nearest({ key, fingerprint }, store, now);
 }
 
 type Verdict = Pick<Explanation, 'outcome' | 'reason' | 'rule'>;

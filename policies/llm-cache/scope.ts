@@ -30,7 +30,7 @@ type Credential = readonly [
   from: 'client' | 'policy' | 'token' | 'query',
 ];
 
-/** What the request carries, and the claims of a token that names nobody, wherever that came from. */
+/** What the request carries, and the claims of a token without a subject, wherever that came from. */
 function credentialsOf(request: LlmRequest, settings: HeaderSettings): readonly Credential[] {
   const found = [...headersThatTell(request, settings), ...parametersThatTell(request, settings)];
   if (settings.scope === 'credential') return found;

@@ -46,8 +46,9 @@ describe('the settings in system.config.yml', () => {
       ledger: { store: 'memory', retentionDays: 90, maxGroups: 10000 },
       sinks: [{ type: 'log' }],
       prices: {},
+      budgets: [],
     },
-    admin: { hosts: [] },
+    admin: { hosts: [], recentRequests: 250 },
   };
 
   it('give each store a file of its own, that can be written, and a secret that lasts', () => {

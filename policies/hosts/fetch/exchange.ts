@@ -82,7 +82,7 @@ export class WebRequest implements LlmRequest {
     this.forwardedUrl = `${pathname}${search}`;
     this.apiEndpoint = parts.namespace;
     const client = clientOf(this);
-    // Nobody knows the connection.
+    // A fetch handler is not told the connection.
     this.account = new ClientAccount(parts.budget, client === null ? [this] : [this, client]);
     // Some platforms have none.
     const signal = request.signal as AbortSignal | null | undefined;
@@ -121,9 +121,9 @@ export class WebRequest implements LlmRequest {
   }
 
   /**
-   * The request for the handler, with a body that nobody has read: `asked`, where that takes the
-   * place of the client's. With `ended` that is what tells the handler that nobody wants the answer,
-   * and not that this client has left.
+   * The request for the handler, with a body that has not been read: `asked`, where that takes the
+   * place of the client's. With `ended` that is what tells the handler that no client wants the
+   * answer, and not that this client has left.
    */
   forwarded(ended: AbortSignal | null, asked: Uint8Array | null = null): Request {
     const again = asked === null ? (this.#read?.again ?? null) : new Uint8Array(asked);

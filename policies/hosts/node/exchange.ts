@@ -8,6 +8,7 @@ import type { AppRequest } from './app-request.ts';
 import { type Bounds, type HeldBody, nodeReading } from './body.ts';
 import { certificateLine } from './client-certificate.ts';
 import { type ExchangeServices, type HostRequest, RequestState } from './request-state.ts';
+import type { RecentRequest } from './recent-request.ts';
 import { pathOf, protocolOf, queryOf } from './request-target.ts';
 import { guardOf } from './response-guard.ts';
 import type { UpstreamCall } from './upstream-call.ts';
@@ -86,6 +87,15 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
 
   set saved(saved: Exchange['saved']) {
     this.#state.saved = saved;
+  }
+
+  /** What is remembered of the request, where that is wanted. */
+  get note(): RecentRequest | null {
+    return this.#state.note;
+  }
+
+  set note(note: RecentRequest | null) {
+    this.#state.note = note;
   }
 
   get account(): ByteAccount {

@@ -32,7 +32,7 @@ interface Kept {
 }
 
 /** What stores need of the gateway. */
-export interface Surroundings {
+export interface StoreContext {
   /** What the gateway itself reaches Redis with. */
   readonly gatewayRedis: Readonly<Record<string, unknown>>;
   /** The operator's `scopeSecret`: with it gateways know what one of them has written. */
@@ -58,7 +58,7 @@ const sweepMs = 60_000;
 /**
  * The named stores, kept across reloads of the configuration. A reload that fails leaves the old
  * pipelines serving, and nothing says so: a store that is no longer wanted is closed only when
- * nobody has used it for some minutes.
+ * no step has used it for some minutes.
  */
 export class StoreRegistry {
   readonly #kept = new Map<string, Kept>();
@@ -67,7 +67,7 @@ export class StoreRegistry {
   #settings: Readonly<Record<string, StoreSettings>> = {};
   /** When files of stores that are wanted no more may be read by others. */
   #handedOver: Promise<unknown> = Promise.resolve();
-  #surroundings: Surroundings = {
+  #context: StoreContext = {
     gatewayRedis: {},
     secret: randomBytes(32).toString('base64'),
     bodies: new SharedBodies(new ByteBudget(Infinity)),
@@ -83,9 +83,9 @@ export class StoreRegistry {
   /** The stores that a configuration names; `memory` exists even when nothing is said. */
   configure(
     settings: Readonly<Record<string, StoreSettings>>,
-    surroundings: Partial<Surroundings> = {},
+    context: Partial<StoreContext> = {},
   ): void {
-    this.#surroundings = { ...this.#surroundings, ...surroundings };
+    this.#context = { ...this.#context, ...context };
     this.#settings = storeSettings(settings);
     const wanted = new Set(Object.keys(this.#settings).map((name) => this.#keyOf(name)));
     const handed: Promise<void>[] = [];
@@ -106,6 +106,11 @@ export class StoreRegistry {
   /** The store of that name, as it is configured now. Throws a ConfigurationError where there is none. */
   open(name: string): Store {
     return this.#watched(this.#keep(name));
+  }
+
+  /** Of the configuration that is in force. */
+  get names(): readonly string[] {
+    return Object.keys(this.#settings);
   }
 
   #keep(name: string): Kept {
@@ -166,7 +171,7 @@ export class StoreRegistry {
         return this.#memory(name, settings);
       case 'redis': {
         const { keyPrefix, timeoutMs, coalesceAcross } = settings;
-        const { gatewayRedis, bodies, log } = this.#surroundings;
+        const { gatewayRedis, bodies, log } = this.#context;
         const { url, options } = isPlaced(settings)
           ? settings
           : { url: undefined, options: { ...gatewayRedis, ...settings.options } };
@@ -195,10 +200,10 @@ export class StoreRegistry {
   #memory(name: string, settings: MemorySettings): Pick<Kept, 'store' | 'parts' | 'memory'> {
     const { maxBytes, eviction, persist } = settings;
     // The prices of the day: a store outlives a configuration.
-    const costOf: CostOf = (head) => this.#surroundings.costOf(head);
+    const costOf: CostOf = (head) => this.#context.costOf(head);
     const memory = new MemoryStore({ maxBytes, eviction, costOf });
     if (persist === undefined) return { store: memory, parts: [], memory };
-    const { log } = this.#surroundings;
+    const { log } = this.#context;
     const seal = this.#sealOf(settings);
     const after = this.#handedOver;
     const file = new SnapshotFile({ name, store: memory, ...persist, seal, log, after });
@@ -208,7 +213,7 @@ export class StoreRegistry {
   /** Who may have written an entry that comes from elsewhere. */
   #sealOf({ encryptionKeys = [] }: Pick<MemorySettings, 'encryptionKeys'>): Seal {
     const isEncrypted = encryptionKeys.length > 0;
-    return isEncrypted ? new Encryption(encryptionKeys) : new Signature(this.#surroundings.secret);
+    return isEncrypted ? new Encryption(encryptionKeys) : new Signature(this.#context.secret);
   }
 
   /** What the entries of the store of that name are exported and imported under. */
@@ -227,12 +232,12 @@ export class StoreRegistry {
     );
   }
 
-  /** Closes what nobody wants and nobody uses. */
+  /** Closes what no configuration names and no request uses. */
   async sweep(): Promise<void> {
     for (const [key, kept] of this.#kept) {
       if (kept.wanted || this.#now() - kept.usedAt < idleMs) continue;
       this.#kept.delete(key);
-      // Others are to be closed all the same.
+      // One failing close must not stop the rest.
       await kept.store.close().catch(() => {});
     }
   }
@@ -243,7 +248,7 @@ export class StoreRegistry {
     await Promise.allSettled([...this.#kept.values()].map(({ store }) => store.close()));
   }
 
-  /** A store by its name and all that decides what it is; the order in which somebody wrote that does not. */
+  /** A store by its name and all that decides what it is; the order in which that was written does not. */
   #keyOf(name: string): string {
     const settings = this.#settings[name];
     const parts =
@@ -251,7 +256,7 @@ export class StoreRegistry {
     const written = canonicalMembers(JSON.stringify(settings ?? {})) ?? new Map<string, string>();
     const isSealed =
       settings?.type === 'redis' || (settings?.type === 'memory' && settings.persist);
-    const secret = isSealed ? [this.#surroundings.secret] : [];
+    const secret = isSealed ? [this.#context.secret] : [];
     return JSON.stringify([name, joinMembers(written), ...secret, ...parts]);
   }
 
@@ -303,7 +308,7 @@ export function redisStores(settings: Readonly<Record<string, StoreSettings>>): 
   return Object.keys(settings).filter((name) => settings[name]?.type === 'redis');
 }
 
-/** Of a store that nobody has opened. */
+/** Of a store that has not been opened. */
 function unused(settings: StoreSettings): StoreStats {
   const { type } = settings;
   const counted = type === 'memory' ? 0 : null;
