@@ -19,6 +19,12 @@ const unrelated: Answers = (random) => ({
   cost: logNormal(random, 0, 1.3) / 1000,
 });
 
+/** The same, where bodies are kept compressed: streams shrink to a tenth, JSON to less than a half. */
+const compressed: Answers = (random, key) => {
+  const { bytes, cost } = unrelated(random, key);
+  return { bytes: Math.round(bytes / (bytes > 6000 ? 10 : 2.3)), cost };
+};
+
 /** Long answers cost more, and no two models the same. */
 const bySize: Answers = (random) => {
   const bytes = sizeOf(random);
@@ -104,6 +110,13 @@ export const described: readonly Described[] = [
     name: 'reference',
     law: '70 % asked once, the rest Zipf 0.9 over 50,000 questions',
     next: often(0.7, 0.9),
+    once: 0.7,
+  },
+  {
+    name: 'compressed',
+    law: 'as the reference; what is over 6 KB takes a tenth, the rest 1 / 2.3',
+    next: often(0.7, 0.9),
+    answers: compressed,
     once: 0.7,
   },
   {

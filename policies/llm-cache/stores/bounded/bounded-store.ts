@@ -12,7 +12,7 @@ import { Appraiser, type CostOf } from './appraiser.ts';
 import { Eviction, type EvictionKind } from './eviction.ts';
 import { Expiry } from './expiry.ts';
 import { keyHash } from './key-hash.ts';
-import { Slots } from './slots.ts';
+import { fewSlots, Slots } from './slots.ts';
 import { type Contents, list, purge } from './listing.ts';
 import { packWorth, type Worth } from './worth.ts';
 
@@ -164,7 +164,7 @@ export class BoundedStore implements Store {
     return {
       type: 'memory',
       entries,
-      bytes: entries === 0 ? 0 : this.#bytes + this.#slots.sharedBytes + this.#eviction.bytes,
+      bytes: entries === 0 ? 0 : this.#bytes + this.#slots.otherBytes + this.#eviction.bytes,
       maxBytes: this.#options.maxBytes,
       evictions: this.#evictions,
       errors: 0,
@@ -206,7 +206,7 @@ export class BoundedStore implements Store {
 
   /** What has expired goes first, then what is worth least: which may be the entry that has just come. */
   #makeRoom(): void {
-    while (this.#bytes + this.#slots.sharedBytes > this.#room) {
+    while (this.#bytes + this.#slots.otherBytes > this.#room) {
       const expired = this.#expiry.expired(this.#now());
       if (expired !== -1) {
         this.#drop(expired);
@@ -231,11 +231,20 @@ export class BoundedStore implements Store {
     this.#expiry.remove(slot);
     this.#bytes -= this.#bytesOf(slot);
     this.#slots.free(slot);
-    if (this.#slots.entries === 0) this.emptied();
+    if (this.#slots.entries === 0) this.#restart();
   }
 
   #bytesOf(slot: number): number {
     return this.#slots.bytesOf(slot) + this.#options.overheadBytes;
+  }
+
+  /** Gives back what the slots took, where that was much. */
+  #restart(): void {
+    this.emptied();
+    if (this.#slots.end < fewSlots) return;
+    this.#slots = new Slots(this.#options.maxBytes);
+    this.#expiry = new Expiry();
+    this.#eviction.restart();
   }
 
   #isLive(slot: number): boolean {

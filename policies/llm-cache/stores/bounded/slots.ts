@@ -9,6 +9,11 @@ import { type Held, SharedItems } from './shared-items.ts';
 const bytesForOneAtHand = 2 ** 16;
 const mostAtHand = 4096;
 
+/** What the columns of a slot take, those of the order and the expiry included. A free one keeps them. */
+const bytesOfSlot = 90;
+/** So many free ones are no matter. */
+export const fewSlots = 1000;
+
 /** What a form takes beside its text, roughly. */
 const formBytes = 400;
 
@@ -61,9 +66,10 @@ export class Slots {
     return this.#end;
   }
 
-  /** What entries have in common, in bytes. */
-  get sharedBytes(): number {
-    return this.#forms.bytes + this.#consumers.bytes;
+  /** What is held beside what the entries count for, in bytes: what they have in common, and slots that are free. */
+  get otherBytes(): number {
+    const free = Math.max(0, this.#freeCount - fewSlots);
+    return this.#forms.bytes + this.#consumers.bytes + free * bytesOfSlot;
   }
 
   /** What is to be kept of an entry. */

@@ -162,6 +162,22 @@ for (const [name, Kind] of [
       await store.close();
     });
 
+    it('counts what entries that have gone leave behind, until there is none any more', async () => {
+      const store = open(10_000_000);
+      for (let at = 0; at < 100; at++) await put(store, `k:${at}`, 0.01, 10);
+      const { bytes: ofHundred } = store.stats();
+      for (let at = 0; at < 6000; at++) await put(store, `k:${at}`, 0.01, 10);
+      for (let at = 100; at < 6000; at++) await store.delete(`k:${at}`);
+      expect(store.stats().entries).to.equal(100);
+      expect(store.stats().bytes - ofHundred).to.be.within(400_000, 500_000);
+      await store.purge({});
+      expect(store.stats()).to.include({ entries: 0, bytes: 0 });
+      for (let at = 0; at < 100; at++) await put(store, `k:${at}`, 0.01, 10);
+      expect(store.stats().bytes).to.equal(ofHundred);
+      expect((await store.list({}, { limit: 200, cursor: null })).entries.length).to.equal(100);
+      await store.close();
+    });
+
     it('holds no more than it may and what it says, whatever is done to it', async () => {
       const key = fc.integer({ min: 0, max: 12 }).map((at) => `k:${at}`);
       const step = fc.oneof(
