@@ -1,6 +1,15 @@
 import { closed } from './schema.ts';
 import type { SettingsOf } from './settings.ts';
 
+/** The request headers that steer the cache. */
+export const controlHeaders = [
+  'cache-control',
+  'x-cache-control',
+  'x-cache-ttl',
+  'x-cache-type',
+  'x-cache-namespace',
+] as const;
+
 const properties = {
   store: {
     type: 'string',
@@ -79,10 +88,23 @@ const properties = {
     default: 8388608,
     description: 'a larger response (decoded) is delivered and not stored',
   },
+  mode: {
+    type: 'string',
+    enum: ['all', 'opt-in'],
+    default: 'all',
+    description:
+      'who takes part: every request, or those alone that ask with `X-Cache-Control: cache`',
+  },
   clientControls: {
     type: 'boolean',
     default: true,
     description: 'whether request headers may steer the cache',
+  },
+  allowedControls: {
+    type: 'array',
+    items: { type: 'string', enum: controlHeaders },
+    default: controlHeaders,
+    description: 'with `clientControls`: which of these request headers may',
   },
   maxTtl: {
     type: 'integer',
@@ -112,6 +134,13 @@ const properties = {
     default: false,
     description: 'a call whose last client left runs on and is stored',
   },
+  statusHeader: {
+    type: 'string',
+    enum: ['hits', 'always'],
+    default: 'hits',
+    description:
+      'when there is an `X-Cache`: on what the cache answers, or always, as `MISS` or `BYPASS` too',
+  },
   debugHeaders: {
     type: 'boolean',
     default: false,
@@ -127,3 +156,13 @@ export const llmCacheSchema = {
 } as const;
 
 export type LlmCacheSettings = SettingsOf<typeof properties>;
+
+/** What makes a step useless, though each of its parameters is right; null where nothing does. */
+export function contradictionIn(
+  settings: Pick<LlmCacheSettings, 'mode' | 'clientControls' | 'allowedControls'>,
+): string | null {
+  if (settings.mode !== 'opt-in') return null;
+  const mayAsk = settings.clientControls && settings.allowedControls.includes('x-cache-control');
+  if (mayAsk) return null;
+  return '"mode": opt-in lets no request take part where clients may not send `X-Cache-Control: cache`; set "clientControls" to true, with x-cache-control in "allowedControls"';
+}

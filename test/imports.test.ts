@@ -28,7 +28,7 @@ const layers: readonly (readonly [string, RegExp])[] = [
 
 /** Where Node and what is made for it may be known: in the layers above the engine. */
 const engineLayer = layers.findIndex(([name]) => name === 'engine');
-const nodeOnly = /^(node:|express|http-proxy$|on-headers$|ioredis$|prom-client$|node-cache$)/;
+const nodeOnly = /^(node:|express|http-proxy$|ioredis$|prom-client$|node-cache$)/;
 
 const layerOf = (file: string) => layers.findIndex(([, pattern]) => pattern.test(file));
 

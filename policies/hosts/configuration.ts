@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { llmNoCacheSchema, llmRequestSchema } from '../../schemas/conditions.ts';
-import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
+import { contradictionIn, llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { llmUsageSchema } from '../../schemas/llm-usage.ts';
 import {
   pluginSchema,
@@ -179,7 +179,10 @@ function checkAction(step: Step, settings: PluginSettings, where: string): void 
   }
   if (step.policy === 'llm-usage') validate(llmUsageSchema, step.action, where);
   if (step.policy !== 'llm-cache') return;
-  const { store } = validate<LlmCacheSettings>(llmCacheSchema, step.action, where);
+  const action = validate<LlmCacheSettings>(llmCacheSchema, step.action, where);
+  const contradiction = contradictionIn(action);
+  if (contradiction !== null) throw new ConfigurationError(`${where}: ${contradiction}`);
+  const { store } = action;
   const stores = storeSettings(settings.stores);
   if (!Object.hasOwn(stores, store)) {
     throw unknownStore(store, stores, where, 'in system.config.yml');

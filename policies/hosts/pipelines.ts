@@ -63,13 +63,16 @@ function straysOf(step: unknown): Pick<Step, 'strays'> {
   return strays.length > 0 ? { strays } : {};
 }
 
-/** Whether every request that comes to a step of `policy` comes to one of `next` next, with nobody between. */
-export function isDirectlyBefore({ steps }: Pipeline, policy: string, next: string): boolean {
-  return steps.every((step, at) => {
-    if (step.policy !== policy) return true;
-    const behind = steps[at + 1];
-    return behind?.policy === next && (behind.condition ?? null) === null;
-  });
+/** The policy that whatever goes on from `policy` comes to next, with no other between; null where that depends. */
+export function nextPolicy({ steps }: Pipeline, policy: string): string | null {
+  const next = new Set(
+    steps.flatMap((step, at) => {
+      if (step.policy !== policy) return [];
+      const behind = steps[at + 1];
+      return [behind === undefined || (behind.condition ?? null) !== null ? null : behind.policy];
+    }),
+  );
+  return next.size === 1 ? ([...next][0] ?? null) : null;
 }
 
 function listed(value: unknown): unknown[] {

@@ -18,7 +18,7 @@ import { PriceList } from '../llm-usage/price-list.ts';
 import { PrometheusSink } from '../llm-usage/sinks/prometheus.ts';
 import { SinkRegistry } from '../llm-usage/sinks/registry.ts';
 import { Metrics } from '../admin/metrics.ts';
-import { isDirectlyBefore, type Pipeline } from './pipelines.ts';
+import { nextPolicy, type Pipeline } from './pipelines.ts';
 import { budgetsOf } from '../shared/bytes/budget.ts';
 import type { Digest } from '../shared/exchange.ts';
 import { FaultLog } from '../shared/faults.ts';
@@ -174,11 +174,9 @@ export class Runtime {
       pipelines.flatMap(({ name, apiEndpoints }) => apiEndpoints.map((one) => [one, name])),
     );
     const pipelineOf = (apiEndpoint: string | null) => names.get(apiEndpoint ?? '') ?? 'unknown';
-    const closed = new Set(
-      pipelines
-        .filter((pipeline) => isDirectlyBefore(pipeline, 'llm-usage', 'llm-cache'))
-        .map(({ name }) => name),
-    );
+    const nextOf = (policy: string) =>
+      new Map(pipelines.map((pipeline) => [pipeline.name, nextPolicy(pipeline, policy)]));
+    const next = { 'llm-usage': nextOf('llm-usage'), 'llm-cache': nextOf('llm-cache') };
     const hostless = new Set(
       pipelines.filter((pipeline) => !pipeline.forwardsHost).map(({ name }) => name),
     );
@@ -187,7 +185,7 @@ export class Runtime {
       flights: (store) => this.#flightsOf(store),
       pipelineOf,
       forwardsHost: (apiEndpoint) => !hostless.has(pipelineOf(apiEndpoint)),
-      isCacheNext: (apiEndpoint) => closed.has(pipelineOf(apiEndpoint)),
+      nextPolicy: (policy, apiEndpoint) => next[policy].get(pipelineOf(apiEndpoint)) ?? null,
       record: this.#sinks.open(settings.usage.sinks, [ledger]),
       prices,
       digest,

@@ -5,6 +5,7 @@ import type { FaultLog } from '../shared/faults.ts';
 import { formatOf } from '../shared/format.ts';
 import type { CachedResponse } from './entry.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import type { Flight } from './flight.ts';
 import type { Lookup } from './lookup.ts';
 import { refusalOf } from './response-rules.ts';
 import type { CallOutcome } from './stores/relay.ts';
@@ -30,6 +31,8 @@ export interface Admitted {
   readonly outcome: CallOutcome;
 }
 
+type Call = Pick<Flight, 'startedAt' | 'consumer'>;
+
 /** Decides which answers may be stored, and stores them. */
 export class Admission {
   readonly #parts: AdmissionParts;
@@ -38,8 +41,8 @@ export class Admission {
     this.#parts = parts;
   }
 
-  /** Stores an answer, to a call that began at `askedAt`, where it may be stored. Never rejects. */
-  async admit(lookup: Lookup, answer: Answer, askedAt: number): Promise<Admitted> {
+  /** Stores the answer to a call where it may be stored. Never rejects. */
+  async admit(lookup: Lookup, answer: Answer, call: Call): Promise<Admitted> {
     const { faults } = this.#parts;
     const { request, tally } = lookup;
     const reason = refusalOf(answer, request.protocol, lookup.facts);
@@ -47,13 +50,13 @@ export class Admission {
       tally.countNotStored(reason ?? 'no-body');
       return { entry: null, outcome: unstored(answer) };
     }
-    const entry = await this.#entry(lookup, answer, answer.body);
+    const entry = await this.#entry(lookup, call, answer, answer.body);
     if (entry.freshUntil <= entry.storedAt) {
       tally.countNotStored('expired');
       return { entry: null, outcome: unstored(answer) };
     }
     try {
-      if (await this.#store(lookup.key, entry, askedAt)) {
+      if (await this.#store(lookup.key, entry, call.startedAt)) {
         return { entry, outcome: { kind: 'stored', storedAt: entry.storedAt } };
       }
       tally.countNotStored('too-large');
@@ -74,7 +77,12 @@ export class Admission {
     }
   }
 
-  async #entry(lookup: Lookup, answer: Answer, body: Uint8Array): Promise<CachedResponse> {
+  async #entry(
+    lookup: Lookup,
+    { consumer }: Call,
+    answer: Answer,
+    body: Uint8Array,
+  ): Promise<CachedResponse> {
     const { settings, digest } = this.#parts;
     const { controls, request } = lookup;
     const ttl = controls.ttl === null ? settings.ttl : Math.min(controls.ttl, settings.maxTtl);
@@ -85,7 +93,7 @@ export class Admission {
       protocol: request.protocol.name,
       model: answer.model,
       requestedModel: lookup.facts.model,
-      consumer: lookup.consumer,
+      consumer,
       stream: lookup.material.isStream,
       responseId: answer.id,
       usage: answer.usage,

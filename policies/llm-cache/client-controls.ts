@@ -1,3 +1,5 @@
+import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
+
 /** What a client's request headers ask of the cache. */
 export interface ClientControls {
   /** Neither answer from the cache nor store. */
@@ -12,6 +14,10 @@ export interface ClientControls {
   readonly ttl: number | null;
   /** Whether the layer of identical requests takes part. */
   readonly exact: boolean;
+  /** Whether the client asks for the cache, where only those who ask take part. */
+  readonly takesPart: boolean;
+  /** What the client adds to the keys of its requests; null for nothing. */
+  readonly namespace: string | null;
 }
 
 export const noControls: ClientControls = {
@@ -21,20 +27,42 @@ export const noControls: ClientControls = {
   maxAge: null,
   ttl: null,
   exact: true,
+  takesPart: false,
+  namespace: null,
 };
+
+type ControlSettings = Pick<LlmCacheSettings, 'clientControls' | 'allowedControls'>;
+
+/** The controls that a step of a pipeline lets the client have. */
+export function controlsOf(
+  request: { header(name: string): string | undefined },
+  { clientControls, allowedControls }: ControlSettings,
+): ClientControls {
+  if (!clientControls) return noControls;
+  const allowed: readonly string[] = allowedControls;
+  return readControls((name) => (allowed.includes(name) ? request.header(name) : undefined));
+}
 
 /** Reads the controls off the headers; what is not understood is ignored (RFC 9111, section 5.2). */
 export function readControls(header: (name: string) => string | undefined): ClientControls {
-  const cacheControl = directives(header('cache-control'));
-  const own = directives(header('x-cache-control'));
+  const general = header('cache-control');
+  const ours = header('x-cache-control');
+  const ttl = header('x-cache-ttl');
+  const type = header('x-cache-type');
+  const namespace = header('x-cache-namespace');
+  if ((general ?? ours ?? ttl ?? type ?? namespace) === undefined) return noControls;
+  const cacheControl = directives(general);
+  const own = directives(ours);
   const noStore = cacheControl.has('no-store') || own.has('no-store');
   return {
     bypass: cacheControl.has('no-cache') ? 'no-cache' : noStore ? 'no-store' : null,
     onlyIfCached: cacheControl.has('only-if-cached'),
     refresh: own.has('refresh'),
     maxAge: seconds(cacheControl.get('max-age')),
-    ttl: seconds(header('x-cache-ttl')) || null,
-    exact: header('x-cache-type')?.trim().toLowerCase() !== 'semantic',
+    ttl: seconds(ttl) || null,
+    exact: type?.trim().toLowerCase() !== 'semantic',
+    takesPart: own.has('cache'),
+    namespace: namespace?.trim() || null,
   };
 }
 

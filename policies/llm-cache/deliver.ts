@@ -55,8 +55,9 @@ export function deliver<R>(decision: Decision, delivery: Delivery, port: ClientP
       return answered(decision, delivery, 'coalesced', result);
     }
     case 'unavailable': {
-      const reply = unavailableReply(decision, exchange.request.protocol);
-      return port.reply(withKey(reply, debugKey));
+      const reply = withKey(unavailableReply(decision, exchange.request.protocol), debugKey);
+      const isMarked = settings.statusHeader === 'always';
+      return port.reply(isMarked ? withHeader(reply, 'X-Cache', 'MISS') : reply);
     }
     default:
       return port.forward(new ForwardedCall(decision, delivery, debugKey));
@@ -86,5 +87,9 @@ function answered<R>(decision: Decision, delivery: Delivery, outcome: OutcomeNam
 }
 
 function withKey<H extends ReplyHead>(head: H, key: string | null): H {
-  return key === null ? head : { ...head, headers: { ...head.headers, 'X-Cache-Key': key } };
+  return key === null ? head : withHeader(head, 'X-Cache-Key', key);
+}
+
+function withHeader<H extends ReplyHead>(head: H, name: string, value: string): H {
+  return { ...head, headers: { ...head.headers, [name]: value } };
 }

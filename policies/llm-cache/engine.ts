@@ -8,7 +8,7 @@ import type { AsideReason } from '../shared/reasons.ts';
 import { Recent } from '../shared/recent.ts';
 import type { SharedBodies } from '../shared/bytes/shared-bodies.ts';
 import { type Admitted, Admission } from './admission.ts';
-import { type ClientControls, noControls, readControls } from './client-controls.ts';
+import { type ClientControls, controlsOf } from './client-controls.ts';
 import { type Decision, type Forward, outcomeOf } from './decision.ts';
 import type { CachedResponse } from './entry.ts';
 import { Flight, mayBeBehind } from './flight.ts';
@@ -74,9 +74,7 @@ export class Engine {
 
   #decide(request: LlmRequest, tally: Tally, way: Way | null): Decision | Promise<Decision> {
     const { settings } = this.#parts;
-    const controls = settings.clientControls
-      ? readControls((name) => request.header(name))
-      : noControls;
+    const controls = controlsOf(request, settings);
     try {
       const decision = this.#receive({ request, tally, controls, way });
       if (decision instanceof Promise) return this.#later(decision, controls, tally);
@@ -122,9 +120,8 @@ export class Engine {
     if (known === 'gone') return { kind: 'gone' };
     if ('aside' in known) return aside(known.aside);
     const { request, tally, controls, way } = asked;
-    const consumer = consumerId(request.identity, this.#parts.digest);
     const { facts, key, material } = known;
-    const lookup: Lookup = { request, consumer, tally, controls, facts, key, material };
+    const lookup: Lookup = { request, tally, controls, facts, key, material };
     if (way !== null) return this.#alone(lookup, way);
     const always = freshAlways(controls);
     if (always !== null) return this.#alone(lookup, clientsWay(always));
@@ -299,9 +296,9 @@ export class Engine {
     return { ...way, key: lookup.key, flight, settled };
   }
 
-  #admitted(lookup: Lookup, { reader, startedAt }: Flight): Promise<Admitted> {
+  #admitted(lookup: Lookup, flight: Flight): Promise<Admitted> {
     return new Promise((resolve) => {
-      reader.whenRead((answer) => resolve(this.#admission.admit(lookup, answer, startedAt)));
+      flight.reader.whenRead((answer) => resolve(this.#admission.admit(lookup, answer, flight)));
     });
   }
 
@@ -314,7 +311,15 @@ export class Engine {
     const reader = new AnswerReader(request.protocol, { keep: true, maxBytes, budget, reserve });
     const finishAlone = settings.finishOnDisconnect;
     const startedAt = performance.now();
-    return new Flight({ startedAt, reader, attempt, maxBytes: mayBeBehind(maxBytes), finishAlone });
+    const consumer = consumerId(request.identity, this.#parts.digest);
+    return new Flight({
+      startedAt,
+      consumer,
+      reader,
+      attempt,
+      maxBytes: mayBeBehind(maxBytes),
+      finishAlone,
+    });
   }
 }
 

@@ -2,7 +2,7 @@ import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import { type AsideReason, asideReasons } from '../shared/reasons.ts';
 import { consumerId } from '../shared/identity/identity.ts';
-import { type ClientControls, noControls, readControls } from './client-controls.ts';
+import { type ClientControls, controlsOf } from './client-controls.ts';
 import type { EntryHead } from './entry.ts';
 import type { Flights } from './flights.ts';
 import type { KeyMaterial } from './key.ts';
@@ -64,9 +64,7 @@ export interface Explanation {
 /** What the cache would do with the request now, and why. Changes nothing, asks no upstream. */
 export async function explain(request: LlmRequest, parts: ExplainParts): Promise<Explanation> {
   const { settings, digest } = parts;
-  const controls = settings.clientControls
-    ? readControls((name) => request.header(name))
-    : noControls;
+  const controls = controlsOf(request, settings);
   const known = await recognise(request, controls, parts);
   if (known === 'gone') return standsAside('not-json', controls);
   if ('aside' in known) return standsAside(known.aside, controls);

@@ -22,6 +22,8 @@ export type JoinResult =
 export interface FlightOptions {
   /** By `performance.now()`. */
   readonly startedAt: number;
+  /** Who makes the call, by its id; null without one. */
+  readonly consumer: string | null;
   readonly reader: AnswerReader;
   /** 1 for a first call, 2 for the one that follows when that fails. */
   readonly attempt: number;
@@ -54,6 +56,7 @@ export function mayBeBehind(maxResponseBytes: number): number {
 export class Flight implements ResponseObserver {
   readonly attempt: number;
   readonly startedAt: number;
+  readonly consumer: string | null;
   /** Reads the answer, for the store and for the books. */
   readonly reader: AnswerReader;
   readonly #options: FlightOptions;
@@ -72,6 +75,7 @@ export class Flight implements ResponseObserver {
   constructor(options: FlightOptions) {
     this.attempt = options.attempt;
     this.startedAt = options.startedAt;
+    this.consumer = options.consumer;
     this.#options = options;
     this.reader = options.reader;
   }

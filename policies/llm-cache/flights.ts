@@ -5,7 +5,11 @@ const maxHitForMiss = 10_000;
 
 /** The calls under way, by key, and the keys whose calls are not worth waiting for. */
 export class Flights {
-  readonly #open = new Map<string, Flight>();
+  /**
+   * Each in a seat that is emptied: a Map that has been filled and emptied for some time takes a new
+   * table, and what was in the old one would be kept as long as that.
+   */
+  readonly #open = new Map<string, { flight: Flight | null }>();
   /** Hit-for-miss: until when a key does not coalesce, oldest first. */
   readonly #hitForMiss = new Map<string, number>();
   readonly #now: () => number;
@@ -16,21 +20,26 @@ export class Flights {
 
   /** The call that a request may join. */
   find(key: string): Flight | undefined {
-    const flight = this.#open.get(key);
+    const flight = this.#open.get(key)?.flight;
     return flight?.isOpen ? flight : undefined;
   }
 
   /** Requests that wait for, or read along with, another one's call. */
   get joiners(): number {
-    return [...this.#open.values()].reduce((sum, { joiners }) => sum + joiners, 0);
+    return [...this.#open.values()].reduce((sum, { flight }) => sum + (flight?.joiners ?? 0), 0);
   }
 
   open(key: string, flight: Flight): void {
-    this.#open.set(key, flight);
+    const seat = this.#open.get(key);
+    if (seat === undefined) this.#open.set(key, { flight });
+    else seat.flight = flight;
   }
 
   close(key: string, flight: Flight): void {
-    if (this.#open.get(key) === flight) this.#open.delete(key);
+    const seat = this.#open.get(key);
+    if (seat?.flight !== flight) return;
+    seat.flight = null;
+    this.#open.delete(key);
   }
 
   /** Whether identical requests of this key go each by itself for the moment. */

@@ -4,7 +4,7 @@ import { type Forward, outcomeOf } from './decision.ts';
 import type { Delivery } from './delivery.ts';
 import { factsOf } from './entry.ts';
 import type { Flight } from './flight.ts';
-import { type Reply, staleReply } from './replies.ts';
+import { forwardedMark, type Reply, staleReply } from './replies.ts';
 import { isFailing } from './response-rules.ts';
 import type { OutcomeName } from './stats.ts';
 
@@ -50,14 +50,14 @@ export class ForwardedCall {
    * expired entry answers.
    */
   marks(upstreams: string | undefined): Record<string, string> | null {
-    const { timings, tally, startedAt } = this.#delivery;
+    const { timings, tally, startedAt, settings } = this.#delivery;
     timings.firstByte(tally, this.#outcome, (performance.now() - startedAt) / 1000);
     if (this.#outcome === 'stale') return null;
     const status = appendCacheStatus(upstreams, cacheStatus(this.#decision));
-    const key = this.#debugKey;
-    return key === null
-      ? { 'Cache-Status': status }
-      : { 'Cache-Status': status, 'X-Cache-Key': key };
+    const marks: Record<string, string> = { 'Cache-Status': status };
+    if (settings.statusHeader === 'always') marks['X-Cache'] = forwardedMark(this.#decision);
+    if (this.#debugKey !== null) marks['X-Cache-Key'] = this.#debugKey;
+    return marks;
   }
 
   /** The expired entry that answers: the upstream failed, with that status or, where it is null, without one. */

@@ -24,19 +24,19 @@ export function recognise(
   controls: ClientControls,
   recognising: Recognising,
 ): Recognition | Promise<Recognition> {
-  const byHead = asideByControls(controls) ?? asideByHeaders(request);
+  const byHead = asideByControls(controls, recognising.settings) ?? asideByHeaders(request);
   if (byHead !== null) return { aside: byHead };
   return whenKnown(request.body(recognising.settings.maxRequestBytes), (body) => {
     if (body === 'gone') return 'gone';
     if (typeof body === 'string') return { aside: body };
     return whenKnown(body.facts(request.protocol), (facts) =>
-      byFacts(request, body, facts, recognising),
+      byFacts({ request, controls }, body, facts, recognising),
     );
   });
 }
 
 function byFacts(
-  request: LlmRequest,
+  { request, controls }: { readonly request: LlmRequest; readonly controls: ClientControls },
   body: RequestBody,
   facts: BodyFacts,
   recognising: Recognising,
@@ -46,7 +46,7 @@ function byFacts(
   if (problem !== null) return { aside: problem };
   const scope = scopeOf(request, settings, digest);
   if (scope === null) return { aside: 'no-scope' };
-  const asked = { body, isStream: facts.isStream };
+  const asked = { body, isStream: facts.isStream, namespace: controls.namespace };
   const material = keyMaterial(request, asked, scope, recognising);
   return whenKnown(cacheKey(material, digest), (key) => ({ facts, material, key }));
 }

@@ -62,6 +62,8 @@ export function keyMaterial(
 export interface AskedBody {
   readonly body: Pick<RequestBody, 'id' | 'content'>;
   readonly isStream: boolean;
+  /** What the client adds to its keys; null for nothing. */
+  readonly namespace: string | null;
 }
 
 class Material implements KeyMaterial {
@@ -80,7 +82,7 @@ class Material implements KeyMaterial {
 
   constructor(
     request: LlmRequest,
-    { body, isStream }: AskedBody,
+    { body, isStream, namespace: added }: AskedBody,
     scope: string,
     making: KeyMaking,
   ) {
@@ -92,7 +94,8 @@ class Material implements KeyMaterial {
     this.query = request.query;
     this.forwardedUrl = request.forwardedUrl;
     this.isStream = isStream;
-    this.vary = varyingHeaders(request, isStream, making);
+    const vary = varyingHeaders(request, isStream, making);
+    this.vary = added === null ? vary : [...vary, ['x-cache-namespace', making.digest.hmac(added)]];
     this.#body = body;
     this.#making = making;
   }

@@ -7,8 +7,6 @@ import type { Tally } from './stats.ts';
 /** A request that the cache takes part in, and what it is known by. */
 export interface Lookup {
   readonly request: LlmRequest;
-  /** Who asks, by its id; null without one. */
-  readonly consumer: string | null;
   readonly tally: Tally;
   readonly controls: ClientControls;
   readonly facts: BodyFacts;

@@ -1,6 +1,6 @@
 import type { Protocol } from '../shared/protocols/protocol.ts';
 import { cacheStatus, staleStatus } from './cache-status.ts';
-import type { Following, Hit, Joined, Unavailable } from './decision.ts';
+import type { Following, Forward, Hit, Joined, Unavailable } from './decision.ts';
 import type { CachedResponse } from './entry.ts';
 
 type Headers = Readonly<Record<string, string>>;
@@ -45,6 +45,11 @@ export function followingHead(following: Following): ReplyHead {
     cacheStatus(following),
   );
   return { status: 200, headers };
+}
+
+/** `X-Cache` of an answer that the cache has not given: whether it has looked for one. */
+export function forwardedMark({ kind }: Pick<Forward, 'kind'>): 'MISS' | 'BYPASS' {
+  return kind === 'miss' || kind === 'stale' ? 'MISS' : 'BYPASS';
 }
 
 /** 504 in the protocol's own shape of an error. */

@@ -1,3 +1,4 @@
+import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { LlmRequest } from '../shared/exchange.ts';
 import type { AsideReason } from '../shared/reasons.ts';
 import type { BodyFacts } from '../shared/request-body.ts';
@@ -6,8 +7,13 @@ import type { CachedResponse } from './entry.ts';
 import { problemOfType } from './media-types.ts';
 
 /** Why the cache has nothing to do with this request, by what its client asks of it; null when it has. */
-export function asideByControls(controls: ClientControls): AsideReason | null {
-  return controls.bypass ?? (controls.exact ? null : 'layer-off');
+export function asideByControls(
+  { bypass, exact, takesPart }: ClientControls,
+  { mode }: Pick<LlmCacheSettings, 'mode'>,
+): AsideReason | null {
+  if (bypass !== null) return bypass;
+  if (!exact) return 'layer-off';
+  return mode === 'opt-in' && !takesPart ? 'not-asked' : null;
 }
 
 const methodOverrides = ['x-http-method-override', 'x-http-method', 'x-method-override'];

@@ -63,7 +63,7 @@ export class Recorder {
     const endedAt = arrival.startedAt + performance.now() - arrival.startedRunning;
     const over = { ...arrival, read, endedAt, status };
     const take = (facts: AnswerFacts | null) => {
-      this.#parts.defer(() => void this.#take(exchange, over, facts).then(then));
+      this.#parts.defer(() => this.#take(exchange, over, facts, then));
     };
     const { answer } = exchange;
     if (answer === null || !isPending(answer)) return take(answer);
@@ -77,15 +77,23 @@ export class Recorder {
     this.#parts.pending?.(pending);
   }
 
-  /** Never rejects. */
-  async #take(exchange: Exchange, over: Over, facts: AnswerFacts | null): Promise<void> {
+  #take(exchange: Exchange, over: Over, facts: AnswerFacts | null, then: () => void): void {
+    let taken: void | Promise<void> = undefined;
     try {
       const record = this.#recordOf(exchange, over, facts);
       this.#trace(record, exchange, over);
-      await this.#parts.record(record);
+      taken = this.#parts.record(record);
     } catch (error) {
-      this.#parts.faults.report('llm-usage: a request could not be recorded', error);
+      this.#failed(error);
     }
+    if (taken === undefined) return then();
+    void Promise.resolve(taken)
+      .catch((error: unknown) => this.#failed(error))
+      .then(then);
+  }
+
+  #failed(error: unknown): void {
+    this.#parts.faults.report('llm-usage: a request could not be recorded', error);
   }
 
   /** An SDK that fails costs its span, and no record. */

@@ -2,8 +2,10 @@ import {
   type Attributes,
   type Context,
   context,
+  createNoopMeter,
   type Histogram,
   metrics,
+  ProxyTracerProvider,
   SpanKind,
   SpanStatusCode,
   trace,
@@ -56,6 +58,7 @@ export class Telemetry {
       readonly endedAt: number;
     },
   ): void {
+    if (!hasSdk()) return;
     const { protocol, parent, startedAt, endedAt } = request;
     const attributes = identityOf(record, protocol);
     const models = modelsOf(record);
@@ -91,6 +94,17 @@ export class Telemetry {
       if (count !== null) this.#tokens.record(count, { ...attributes, 'gen_ai.token.type': type });
     }
   }
+}
+
+const noTracing = new ProxyTracerProvider().getDelegate();
+const noMetrics = createNoopMeter();
+
+/** Whether there is an SDK that takes spans or metrics; the host may set one up at any time. */
+function hasSdk(): boolean {
+  const provider = trace.getTracerProvider();
+  const tracing =
+    'getDelegate' in provider ? (provider as ProxyTracerProvider).getDelegate() : null;
+  return tracing !== noTracing || metrics.getMeter(scope) !== noMetrics;
 }
 
 /** Made at the first record: the host may set its SDK up after the policies are built. */

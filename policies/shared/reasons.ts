@@ -21,6 +21,7 @@ export const asideReasons = {
     'the request’s `Content-Encoding` is unknown to this runtime, or the body does not decode',
   stateful:
     'a replay would lose an effect at the provider (`background: true`, `conversation`, `container`, a method override)',
+  'not-asked': 'with `mode: opt-in`, the client did not send `X-Cache-Control: cache`',
   'layer-off': 'the client sent `X-Cache-Type: semantic`, and there is no semantic layer',
   'only-if-cached':
     'the client sent `Cache-Control: only-if-cached` and nothing stored serves: 504',

@@ -276,6 +276,13 @@ describe('a step of ours in gateway.config.yml', () => {
     ['llm-cache', { varyHeaders: 'a' }, '"varyHeaders" must be array, got "a"'],
     ['llm-cache', { ignoreFields: [1] }, '"ignoreFields.0" must be string, got 1'],
     ['llm-cache', { clientControls: 'no' }, '"clientControls" must be boolean, got "no"'],
+    [
+      'llm-cache',
+      { allowedControls: ['Cache-Control'] },
+      '"allowedControls.0" must be one of cache-control, x-cache-control, x-cache-ttl, x-cache-type, x-cache-namespace, got "Cache-Control"',
+    ],
+    ['llm-cache', { mode: 'opt-in', clientControls: false }, '"mode": opt-in lets no request'],
+    ['llm-cache', { mode: 'opt-in', allowedControls: ['x-cache-ttl'] }, '"mode": opt-in lets no'],
     ['llm-cache', { namespace: '' }, '"namespace" must NOT have fewer than 1 characters, got ""'],
     [
       'llm-cache',

@@ -20,7 +20,10 @@ const settingsOf = (action: Partial<LlmCacheSettings> = {}) =>
 function materialOf(parts: RequestParts, action: Partial<LlmCacheSettings> = {}) {
   const body = makeBody(parts.body ?? { model: 'gpt-4o', messages: [] });
   const settings = settingsOf(action);
-  const facts = { isStream: JSON.stringify(parts.body ?? '').includes('"stream":true') };
+  const facts = {
+    namespace: null,
+    isStream: JSON.stringify(parts.body ?? '').includes('"stream":true'),
+  };
   const making = { settings, digest, forwardsHost: () => false };
   return keyMaterial(makeRequest(parts), { body, ...facts }, 'anonymous', making);
 }

@@ -83,7 +83,7 @@ export function keyOfBody(
   making: KeyMaking,
 ): { readonly key: string; readonly material: KeyMaterial } {
   const facts = now(body.facts(request.protocol));
-  const material = keyMaterial(request, { body, ...facts }, scope, making);
+  const material = keyMaterial(request, { body, namespace: null, ...facts }, scope, making);
   return { key: now(cacheKey(material, making.digest)), material };
 }
 

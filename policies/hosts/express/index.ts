@@ -119,7 +119,7 @@ export function createLlmCache(
     ...runtime.services(),
     pipelineOf: (apiEndpoint) => apiEndpoint ?? unnamed.pipeline,
     // Nobody knows what an app does next.
-    isCacheNext: () => false,
+    nextPolicy: () => null,
   };
   const root = packageFolder();
 

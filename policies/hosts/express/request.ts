@@ -6,6 +6,7 @@ import type { Bounds, HeldBody } from '../node/body.ts';
 import { type ExchangeMaker, NodeExchange } from '../node/exchange.ts';
 import type { RequestState } from '../node/request-state.ts';
 import { rereadBody } from './body.ts';
+import type { Later } from '../../shared/request-body.ts';
 
 export interface ExpressRequestOptions {
   readonly apiEndpoint: string | null;
@@ -58,7 +59,7 @@ class ExpressExchange extends NodeExchange {
     return this.#req.body;
   }
 
-  read(bounds: Bounds): Promise<HeldBody | BodyReason> {
+  read(bounds: Bounds): Later<HeldBody | BodyReason> {
     return rereadBody(this.#req, this.#res, bounds);
   }
 

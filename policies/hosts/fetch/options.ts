@@ -1,6 +1,6 @@
 import { check } from '../../../schemas/validate-portable.ts';
 import { fetchSchema, type FetchSettings } from '../../../schemas/fetch.ts';
-import type { LlmCacheSettings } from '../../../schemas/llm-cache.ts';
+import { contradictionIn, type LlmCacheSettings } from '../../../schemas/llm-cache.ts';
 import type { RateSettings } from '../../../schemas/plugin.ts';
 import { ConfigurationError } from '../../../schemas/configuration-error.ts';
 import type { Store } from '../../llm-cache/stores/store.ts';
@@ -61,6 +61,8 @@ export function readOptions<Rest extends readonly unknown[]>(
   }
   const given = Object.entries(data).filter(([, value]) => value !== undefined);
   const settings = check<FetchSettings>(fetchSchema, Object.fromEntries(given), place);
+  const contradiction = contradictionIn(settings);
+  if (contradiction !== null) throw wrong(contradiction);
   if (!isCloudflare()) return settings;
   if (data.coalesce === true) {
     throw wrong('"coalesce" cannot be had on Cloudflare, where no request may wait for another');

@@ -2,18 +2,16 @@ import { PassThrough, pipeline, Readable } from 'node:stream';
 import type { Slabs } from '../../shared/bytes/slabs.ts';
 import type { BodyReason } from '../../shared/exchange.ts';
 import { isObject, type JsonObject } from '../../shared/json/json.ts';
-import type { RequestBody } from '../../shared/request-body.ts';
+import type { Later, RequestBody } from '../../shared/request-body.ts';
 import { type Bounds, type HeldBody, holdBody, type Holding } from '../node/body.ts';
 import { decodeNow } from '../node/decode.ts';
 import { inTurn } from '../node/turn.ts';
 import type { GatewayRequest } from './types.ts';
 
 /** Reads the body that will be forwarded. What cannot be held flows on as it is. */
-export async function readBody(
-  req: GatewayRequest,
-  bounds: Bounds,
-): Promise<HeldBody | BodyReason> {
-  const source = req.egContext.requestStream ?? req;
+export function readBody(req: GatewayRequest, bounds: Bounds): Later<HeldBody | BodyReason> {
+  const { requestStream } = req.egContext;
+  const source = requestStream instanceof Readable ? requestStream : req;
   // Read by an earlier policy, and offered to nobody: there is nothing to know it by.
   if (source.readableEnded) return 'not-json';
   if (source.destroyed) return 'gone';
@@ -50,9 +48,9 @@ function collect(
       return;
     }
     source.on('data', onData);
-    source.once('end', onEnd);
-    source.once('error', onGone);
-    source.once('close', onGone);
+    source.on('end', onEnd);
+    source.on('error', onGone);
+    source.on('close', onGone);
   });
 }
 
@@ -99,29 +97,65 @@ class Again extends Readable {
   }
 }
 
-/** Offers a body that was read again, to the proxy policy and to later body parsers. */
-export function offerBody(req: GatewayRequest, body: RequestBody): void {
-  req.egContext.requestStream = new Again(body.chunks);
+/** All that the proxy asks of a body: it is in memory, and goes out at once. */
+class Sent {
+  readonly #chunks: readonly Uint8Array[];
 
+  constructor(chunks: readonly Uint8Array[]) {
+    this.#chunks = chunks;
+  }
+
+  pipe<T extends NodeJS.WritableStream>(to: T): T {
+    const chunks = this.#chunks;
+    for (let at = 0; at + 1 < chunks.length; at++) to.write(chunks[at] ?? '');
+    to.end(chunks.at(-1) ?? '');
+    return to;
+  }
+}
+
+type Bytes = Pick<RequestBody, 'chunks' | 'coded'>;
+
+const offered = Symbol('llm-cache offered body');
+
+interface Offering extends GatewayRequest {
+  [offered]?: Bytes;
+}
+
+/**
+ * One for all requests: an accessor belongs to a request's hidden class, which grows old with all
+ * that its functions hold.
+ */
+const parsedBody: PropertyDescriptor & ThisType<Offering> = {
+  configurable: true,
+  enumerable: true,
   // A later policy may change what it is given: it gets a parse of its own, when it asks.
-  Object.defineProperty(req, 'body', {
-    configurable: true,
-    enumerable: true,
-    get() {
-      const value: unknown = parsed(body);
-      this.body = value;
-      return value;
-    },
-    set(value: unknown) {
-      const plain = { configurable: true, enumerable: true, writable: true, value };
-      Object.defineProperty(req, 'body', plain);
-    },
-  });
+  get() {
+    const body = this[offered];
+    const value: unknown = body === undefined ? undefined : parsed(body);
+    this.body = value;
+    return value;
+  },
+  set(value: unknown) {
+    const plain = { configurable: true, enumerable: true, writable: true, value };
+    Object.defineProperty(this, 'body', plain);
+  },
+};
+
+/** Offers a body that was read to the proxy alone, to which the request comes next. */
+export function sendBody({ egContext }: GatewayRequest, { chunks }: RequestBody): void {
+  egContext.requestStream = new Sent(chunks);
+}
+
+/** Offers a body that was read again, to the proxy policy and to later body parsers. */
+export function offerBody(req: GatewayRequest, { chunks, coded }: RequestBody): void {
+  req.egContext.requestStream = new Again(chunks);
+  (req as Offering)[offered] = { chunks, coded };
+  Object.defineProperty(req, 'body', parsedBody);
   req._body = true;
 }
 
 /** Its JSON object; an empty one where it is none. */
-function parsed({ chunks, coded }: RequestBody): JsonObject {
+function parsed({ chunks, coded }: Bytes): JsonObject {
   const bytes = Buffer.concat(chunks);
   const plain = coded === null ? bytes : decodeNow(coded.coding, bytes, coded.maxBytes);
   if (plain === null) return {};

@@ -1,10 +1,10 @@
 import type { BodyReason } from '../../shared/exchange.ts';
 import { gatewayIdentity, type Identity } from '../../shared/identity/identity.ts';
-import type { RequestBody } from '../../shared/request-body.ts';
+import type { Later, RequestBody } from '../../shared/request-body.ts';
 import type { Bounds, HeldBody } from '../node/body.ts';
 import { NodeExchange } from '../node/exchange.ts';
 import type { RequestState } from '../node/request-state.ts';
-import { offerBody, readBody } from './body.ts';
+import { offerBody, readBody, sendBody } from './body.ts';
 import type { GatewayRequest } from './types.ts';
 
 /** A request as Express Gateway carries it. */
@@ -40,12 +40,13 @@ class GatewayExchange extends NodeExchange {
     return this.#req.egContext.requestStream;
   }
 
-  read(bounds: Bounds): Promise<HeldBody | BodyReason> {
+  read(bounds: Bounds): Later<HeldBody | BodyReason> {
     return readBody(this.#req, bounds);
   }
 
-  offer(body: RequestBody): void {
-    offerBody(this.#req, body);
+  offer(body: RequestBody, isProxyNext: boolean): void {
+    if (isProxyNext) sendBody(this.#req, body);
+    else offerBody(this.#req, body);
   }
 
   /** What the proxy policy says; another policy's failure is not the upstream's. */

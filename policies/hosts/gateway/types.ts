@@ -10,7 +10,7 @@ export interface EgContext {
   readonly consumer?: unknown;
   readonly apiEndpoint?: { readonly apiEndpointName?: string };
   /** What the proxy policy sends instead of the request's own body. */
-  requestStream?: Readable;
+  requestStream?: Pick<Readable, 'pipe'>;
 }
 
 export interface GatewayRequest extends AppRequest {

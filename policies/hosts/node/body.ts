@@ -1,7 +1,12 @@
 import type { ClientAccount } from '../../shared/bytes/budget.ts';
 import type { BodyReason } from '../../shared/exchange.ts';
 import { contentCodings } from '../../shared/format.ts';
-import { BodyMemory, type BodyReading, RequestBody } from '../../shared/request-body.ts';
+import {
+  BodyMemory,
+  type BodyReading,
+  type Later,
+  RequestBody,
+} from '../../shared/request-body.ts';
 import { Slabs } from '../../shared/bytes/slabs.ts';
 import { undoing } from '../../shared/bytes/undo-codings.ts';
 import { decoding } from './decode.ts';
@@ -55,19 +60,20 @@ export class Holding {
 }
 
 /** Holds what `read` brings, within the bounds; it says why where that is not the whole body. */
-export async function holdBody(
+export function holdBody(
   req: IncomingMessage,
   bounds: Bounds,
   read: (holding: Holding) => Promise<BodyReason | null>,
-): Promise<HeldBody | BodyReason> {
+): Later<HeldBody | BodyReason> {
   const { maxBytes, account } = bounds;
   const declared = declaredLength(req);
   if (declared !== null && declared > maxBytes) return 'request-too-large';
   if (declared !== null && !account.hasRoom(declared)) return 'buffer-limit';
   const holding = new Holding(declared, bounds);
-  const reason = await read(holding);
-  if (reason !== null) return reason;
-  const { slabs } = holding;
+  return read(holding).then((reason) => reason ?? held(req, holding, bounds));
+}
+
+function held(req: IncomingMessage, { slabs }: Holding, { maxBytes, account }: Bounds): HeldBody {
   const coding = req.headers['content-encoding'] ?? '';
   const isCoded = contentCodings(coding).length > 0 && slabs.size > 0;
   const coded = isCoded ? { coding, maxBytes, account } : null;

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import type { LlmCacheSettings } from '../../../schemas/llm-cache.ts';
+import { ConfigurationError } from '../../../schemas/configuration-error.ts';
+import { contradictionIn, type LlmCacheSettings } from '../../../schemas/llm-cache.ts';
 import { type Decision, isServed } from '../../llm-cache/decision.ts';
 import { deliver, letGo } from '../../llm-cache/deliver.ts';
 import type { Delivery } from '../../llm-cache/delivery.ts';
@@ -26,6 +27,8 @@ export interface LlmCacheServices {
   flights(store: string): Flights;
   /** The pipeline that serves an apiEndpoint. */
   pipelineOf(apiEndpoint: string | null): string;
+  /** The policy that whatever goes on from this one comes to next; null where that depends. */
+  nextPolicy(policy: 'llm-cache', apiEndpoint: string | null): string | null;
   /** Whether the upstream behind an apiEndpoint gets the `Host` that the client sent. */
   forwardsHost(apiEndpoint: string | null): boolean;
   readonly digest: Digest;
@@ -46,12 +49,17 @@ interface Step {
   readonly maxBehind: number;
 }
 
-/** The cache as a step of a pipeline. Throws a ConfigurationError where no store has the name in `settings`. */
+/**
+ * The cache as a step of a pipeline. Throws a ConfigurationError where no store has the name in
+ * `settings`, or they contradict each other.
+ */
 export function cacheMiddleware<R extends AppRequest>(
   settings: LlmCacheSettings,
   services: LlmCacheServices,
   maker: ExchangeMaker<R>,
 ): Middleware<R> {
+  const contradiction = contradictionIn(settings);
+  if (contradiction !== null) throw new ConfigurationError(`llm-cache: ${contradiction}`);
   const store = services.store(settings.store);
   const flights = services.flights(settings.store);
   const engine = new Engine({ ...services, store, flights, settings, now: Date.now });
@@ -61,8 +69,9 @@ export function cacheMiddleware<R extends AppRequest>(
   return (req, res, next) => {
     const exchange = exchangeOf(req, res, services, maker);
     if (exchange === null) return next();
+    if (exchange === 'over') return;
     if (exchange.claim('llm-cache')) return new Turn(step, exchange, res, next).run();
-    exchange.passOn();
+    exchange.passOn(false);
     return next();
   };
 }
@@ -87,7 +96,8 @@ class Turn {
     this.#res = res;
     this.#next = next;
     this.#delivery = { exchange, tally, settings, store, timings, startedAt, now: Date.now };
-    this.#client = new NodeClient({ exchange, res, tally, faults, maxBehind });
+    const isProxyNext = services.nextPolicy('llm-cache', apiEndpoint) === 'proxy';
+    this.#client = new NodeClient({ exchange, res, tally, faults, isProxyNext, maxBehind });
   }
 
   run(): void {

@@ -9,6 +9,8 @@ export interface NodeClientParts {
   readonly res: ServerResponse;
   readonly tally: Tally;
   readonly faults: FaultLog;
+  /** Whether a request that goes on comes to the proxy, with no other policy between. */
+  readonly isProxyNext: boolean;
   /** How far a slow reader of a shared stream may be behind, in bytes. */
   readonly maxBehind: number;
 }

@@ -21,7 +21,7 @@ export class NodeClient implements ClientPort<boolean> {
 
   reply(reply: Reply): true {
     const { res } = this.#parts;
-    writeWhole(res, reply, res);
+    writeWhole(res, reply);
     return true;
   }
 

@@ -3,7 +3,7 @@ import type { ByteAccount } from '../../shared/bytes/budget.ts';
 import type { BodyReason, Exchange, LlmRequest } from '../../shared/exchange.ts';
 import type { Identity } from '../../shared/identity/identity.ts';
 import type { Protocol } from '../../shared/protocols/protocol.ts';
-import type { RequestBody } from '../../shared/request-body.ts';
+import type { Later, RequestBody } from '../../shared/request-body.ts';
 import type { AppRequest } from './app-request.ts';
 import type { Bounds, HeldBody } from './body.ts';
 import { certificateLine } from './client-certificate.ts';
@@ -33,8 +33,8 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
   abstract get requestId(): string | null;
   abstract get forwardedUrl(): string;
   abstract get offered(): unknown;
-  abstract read(bounds: Bounds): Promise<HeldBody | BodyReason>;
-  abstract offer(body: RequestBody): void;
+  abstract read(bounds: Bounds): Later<HeldBody | BodyReason>;
+  abstract offer(body: RequestBody, isProxyNext: boolean): void;
   /** Whether an answer that comes from no upstream tells that the upstream cannot be reached. */
   abstract isFailure(status: number, text: unknown): boolean;
 
@@ -130,8 +130,8 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
   }
 
   /** The request goes on to another policy. */
-  passOn(): void {
-    this.#state.passOn();
+  passOn(isProxyNext: boolean): void {
+    this.#state.passOn(isProxyNext);
   }
 }
 
@@ -149,19 +149,24 @@ interface Known {
   maker: unknown;
 }
 
-const known = new WeakMap<AppRequest, Known>();
+/**
+ * Of a request whose response is over nothing is known any more: Node keeps the last request of a
+ * connection, and what hangs on it would outlive many others.
+ */
+const known = new WeakMap<AppRequest, Known | 'over'>();
 
 /**
  * The exchange of a request that the cache serves; null for any other, whose response is guarded
- * all the same.
+ * all the same; `over` for one whose client has all that it will get, or has left.
  */
 export function exchangeOf<R extends AppRequest>(
   req: R,
   res: ServerResponse,
   services: ExchangeServices,
   maker: ExchangeMaker<R>,
-): NodeExchange | null {
+): NodeExchange | null | 'over' {
   const one = known.get(req);
+  if (one === 'over') return one;
   if (one === undefined) {
     const protocol = protocolOf(req);
     if (protocol === null) {
@@ -171,6 +176,7 @@ export function exchangeOf<R extends AppRequest>(
     const state = new RequestState(req, res, protocol, services);
     const exchange = maker(state, req, res);
     known.set(req, { state, exchange, maker });
+    state.end.when(() => known.set(req, 'over'));
     return exchange;
   }
   if (one.maker !== maker) {

@@ -1,26 +1,26 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import onHeaders from 'on-headers';
 import type { Flight } from '../../llm-cache/flight.ts';
 import { type ForwardedCall, otherCachesHeaders } from '../../llm-cache/forwarded-call.ts';
 import type { NodeClientParts } from './client-parts.ts';
 import { breakOff } from './response-end.ts';
-import { type CallOwner, headerText, type InnerResponse, tap } from './tap.ts';
+import { type Below, HeadLayer } from './response-layer.ts';
+import { type CallOwner, headerText, tap } from './tap.ts';
 import { writeWhole } from './write-reply.ts';
 
 /** Lets a request go on to the upstream, and the cache see the answer. */
 export function forward(forwarded: ForwardedCall, parts: NodeClientParts): void {
-  const { exchange, res, faults } = parts;
+  const { exchange, res, faults, isProxyNext } = parts;
   const { flight } = forwarded;
-  exchange.passOn();
+  exchange.passOn(isProxyNext);
   if (flight === null) {
-    onHeaders(res, () => mark(forwarded, res));
+    markOnly(forwarded, res);
     return;
   }
   const { call } = exchange;
   flight.leadBy(call);
   const owner = new Leader(forwarded, flight, parts);
-  const inner = tap({ res, call, observer: flight, faults, owner });
-  if (forwarded.hasStandIn) staleIfError(forwarded, parts, inner);
+  const below = tap({ res, call, observer: flight, faults, owner });
+  if (forwarded.hasStandIn) staleIfError(forwarded, parts, below);
 }
 
 /** Says in the response what the cache did, in place of what a cache further up said of itself. */
@@ -29,6 +29,24 @@ function mark(forwarded: ForwardedCall, res: ServerResponse): void {
   if (marks === null) return;
   for (const name of otherCachesHeaders) res.removeHeader(name);
   for (const name in marks) res.setHeader(name, marks[name] ?? '');
+}
+
+/** Marks an answer that the cache does not read. */
+function markOnly(forwarded: ForwardedCall, res: ServerResponse): HeadLayer {
+  return new Marking(forwarded, res);
+}
+
+class Marking extends HeadLayer {
+  readonly #forwarded: ForwardedCall;
+
+  constructor(forwarded: ForwardedCall, res: ServerResponse) {
+    super(res);
+    this.#forwarded = forwarded;
+  }
+
+  protected override headPasses(): void {
+    mark(this.#forwarded, this.res);
+  }
 }
 
 /** The client whose request makes a call that others may share. */
@@ -67,7 +85,7 @@ class Leader implements CallOwner {
 function staleIfError(
   forwarded: ForwardedCall,
   { exchange, res }: NodeClientParts,
-  inner: InnerResponse,
+  below: Below,
 ): void {
   const before: OutgoingHttpHeaders = { ...res.getHeaders() };
   exchange.call.replaceFailures({
@@ -79,7 +97,7 @@ function staleIfError(
         if (value !== undefined) res.setHeader(name, value);
       }
       res.statusMessage = 'OK';
-      writeWhole(res, forwarded.standIn(status), inner);
+      writeWhole(res, forwarded.standIn(status), below);
     },
   });
 }

@@ -9,7 +9,7 @@ import {
 import type { FaultLog } from '../../shared/faults.ts';
 import { clientOf } from '../../shared/identity/client-of.ts';
 import type { Protocol } from '../../shared/protocols/protocol.ts';
-import type { RequestBody } from '../../shared/request-body.ts';
+import { type Later, type RequestBody, whenKnown } from '../../shared/request-body.ts';
 import type { AppRequest } from './app-request.ts';
 import type { Bounds, HeldBody } from './body.ts';
 import { isGone, ResponseEnd } from './response-end.ts';
@@ -27,9 +27,9 @@ export interface HostRequest extends Pick<LlmRequest, 'identity' | 'ownHeaders'>
   /** Another value than the last time when another policy has put another body there since. */
   readonly offered: unknown;
   /** The body that will be forwarded. */
-  read(bounds: Bounds): Promise<HeldBody | BodyReason>;
+  read(bounds: Bounds): Later<HeldBody | BodyReason>;
   /** Gives a body that was read to the next reader, as though it had not been read. */
-  offer(body: RequestBody): void;
+  offer(body: RequestBody, isProxyNext: boolean): void;
 }
 
 /** What all policies that see one request share. */
@@ -50,6 +50,7 @@ export class RequestState {
   #offered: unknown = null;
   #call: UpstreamCall | null = null;
   #isPassedOn = false;
+  #isProxyNext = false;
   readonly #beforeOthers: (() => void)[] = [];
 
   constructor(
@@ -96,7 +97,7 @@ export class RequestState {
 
   /** Of the upstream's message; null where none has been passed on. */
   get providerStatus(): number | null {
-    return this.#call?.message?.statusCode ?? null;
+    return this.#call?.providerStatus ?? null;
   }
 
   /** Does `step` before another policy sees the request; at once, where one has. */
@@ -105,8 +106,9 @@ export class RequestState {
     else this.#beforeOthers.push(step);
   }
 
-  /** The request goes on to another policy. */
-  passOn(): void {
+  /** The request goes on to another policy; the first time, maybe straight to the proxy. */
+  passOn(isProxyNext: boolean): void {
+    this.#isProxyNext = isProxyNext && !this.#isPassedOn;
     this.#isPassedOn = true;
     // Whether or not its answer is read, it must end as the upstream's did.
     void this.call;
@@ -144,21 +146,26 @@ export class RequestState {
     return this.#read(maxBytes, host);
   }
 
-  async #read(maxBytes: number, host: HostRequest): Promise<RequestBody | BodyReason> {
+  #read(maxBytes: number, host: HostRequest): Later<RequestBody | BodyReason> {
     const account = this.accountOf(host);
     const whenOver = (then: () => void) => this.end.when(then);
-    const read = await host.read({ maxBytes, account, whenOver });
-    if (typeof read === 'string') return read;
+    return whenKnown(host.read({ maxBytes, account, whenOver }), (read) => {
+      if (typeof read === 'string') return read;
+      this.#hold(read, host);
+      return read.body;
+    });
+  }
+
+  #hold(read: HeldBody, host: HostRequest): void {
     this.#release();
     this.#held = read;
     this.#offered = host.offered;
     this.beforeOthers(() => {
-      host.offer(read.body);
+      host.offer(read.body, this.#isProxyNext);
       this.#offered = host.offered;
     });
     // Another handler has answered before all of it had come.
     if (this.#isOver) this.#release();
-    return read.body;
   }
 
   #release(): void {

@@ -10,7 +10,7 @@ const waiting = new WeakMap<Socket, Set<() => void>>();
  */
 export class ResponseEnd {
   #isOver = false;
-  readonly #then: (() => void)[] = [];
+  #then: (() => void)[] = [];
 
   constructor(req: IncomingMessage, res: ServerResponse) {
     const { socket } = req;
@@ -18,7 +18,10 @@ export class ResponseEnd {
       if (this.#isOver) return;
       this.#isOver = true;
       waiting.get(socket)?.delete(over);
-      for (const then of this.#then) then();
+      res.off('close', over);
+      const all = this.#then;
+      this.#then = [];
+      for (const then of all) then();
     };
     // Neither says twice that it is; who asks shall be ready when told.
     if (isGone(req, res)) queueMicrotask(over);

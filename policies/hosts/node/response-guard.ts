@@ -2,6 +2,7 @@ import { type ClientRequest, IncomingMessage, type ServerResponse } from 'node:h
 import type { Readable } from 'node:stream';
 import type { FaultLog } from '../../shared/faults.ts';
 import { breakOff } from './response-end.ts';
+import { ResponseLayer } from './response-layer.ts';
 
 /** Answers in place of an upstream that fails before its first byte. */
 export interface StandIn {
@@ -21,6 +22,10 @@ export interface GuardedCall {
   answerFailed(): void;
 }
 
+/**
+ * Until the response is over: what an old WeakMap holds by a young key is kept as long as that key,
+ * and here each holds the other.
+ */
 const guards = new WeakMap<ServerResponse, ResponseGuard>();
 
 /** The guard of a response, one for all policies that see it. */
@@ -33,6 +38,7 @@ export function guardOf(
   if (guard === undefined) {
     guard = new ResponseGuard(req, res, faults);
     guards.set(res, guard);
+    res.once('close', () => guards.delete(res));
   }
   return guard;
 }
@@ -43,8 +49,10 @@ export function guardOf(
  * here such a response breaks off after its head, and is a clean failure before it.
  */
 export class ResponseGuard {
-  /** The upstream's message; null as long as none is passed on. */
+  /** The upstream's message; null as long as none is passed on, and when the response is over. */
   message: IncomingMessage | null = null;
+  /** Its status; null as long as none has been passed on. */
+  providerStatus: number | null = null;
   readonly #res: ServerResponse;
   readonly #faults: FaultLog;
   /** The message, as long as its end is to be the response's. */
@@ -55,7 +63,8 @@ export class ResponseGuard {
   #clientLeft = false;
   /** `replacing`: only what stands in is written. `closed`: nothing is. */
   #state: 'open' | 'replacing' | 'closed' = 'open';
-  #isInstalled = false;
+  /** Null as long as there is nothing to guard. */
+  #layer: ResponseLayer | null = null;
 
   constructor(req: IncomingMessage, res: ServerResponse, faults: FaultLog) {
     this.#res = res;
@@ -79,6 +88,14 @@ export class ResponseGuard {
     return this.#hasFailed;
   }
 
+  /** The whole response is out. */
+  letGo(): void {
+    this.message = null;
+    this.#passing = null;
+    this.#call = null;
+    this.#standIn = null;
+  }
+
   /** From now on the answer may go on without a client. */
   clientLeft(): void {
     this.#clientLeft = true;
@@ -99,6 +116,7 @@ export class ResponseGuard {
   #take(message: IncomingMessage): void {
     const res = this.#res;
     this.message = message;
+    this.providerStatus = message.statusCode ?? null;
     if (this.#state === 'closed') return discard(message, res);
     const status = message.statusCode ?? 0;
     if (this.#isOpen && this.#standIn?.isFailing(status)) {
@@ -114,33 +132,9 @@ export class ResponseGuard {
   }
 
   #install(): void {
-    if (this.#isInstalled) return;
-    this.#isInstalled = true;
+    if (this.#layer !== null) return;
     const res = this.#res;
-    const { writeHead, write, end } = res;
-    res.writeHead = (...args: unknown[]) => {
-      if (!this.#overrules(Number(args[0]), undefined, false)) Reflect.apply(writeHead, res, args);
-      return res;
-    };
-    res.write = ((...args: unknown[]) => {
-      if (this.#overrules(res.statusCode, args[0], false)) return unsaid(args);
-      try {
-        return Reflect.apply(write, res, args) as boolean;
-      } catch (error) {
-        return this.#threw(error);
-      }
-    }) as typeof res.write;
-    res.end = ((...args: unknown[]) => {
-      if (this.#overrules(res.statusCode, args[0], true)) unsaid(args);
-      else {
-        try {
-          Reflect.apply(end, res, args);
-        } catch (error) {
-          this.#threw(error);
-        }
-      }
-      return res;
-    }) as typeof res.end;
+    this.#layer = new GuardLayer(this, res);
     // What is written behind the end by a wrapper that is late must not end the process.
     res.on('error', (error) => {
       this.#faults.report('llm-cache: a response was written to after its end', error);
@@ -148,7 +142,7 @@ export class ResponseGuard {
   }
 
   /** Whether what is about to be said must not be: it is no word of the upstream that answers. */
-  #overrules(status: number, text: unknown, isEnd: boolean): boolean {
+  overrules(status: number, text: unknown, isEnd: boolean): boolean {
     if (this.#state !== 'open') return this.#state === 'closed';
     const message = this.#passing;
     if (message === null) return this.#isUnreachable(status, text);
@@ -174,12 +168,11 @@ export class ResponseGuard {
     return true;
   }
 
-  /** A wrapper has thrown: within a pipe nothing but the process would catch it. */
-  #threw(error: unknown): true {
+  /** Within a pipe nothing but the process would catch what a wrapper throws. */
+  caught(error: unknown): void {
     if (this.#passing === null) throw error;
     this.#faults.report('llm-cache: a response could not be written', error);
     this.#fail();
-    return true;
   }
 
   #callFailed(message: IncomingMessage, error: NodeJS.ErrnoException): void {
@@ -248,6 +241,42 @@ export class ResponseGuard {
 
   get #isOpen(): boolean {
     return this.#state === 'open' && !this.#res.headersSent && !this.#isGone;
+  }
+}
+
+/** Where a guard stands in a response's way. */
+class GuardLayer extends ResponseLayer {
+  readonly #guard: ResponseGuard;
+
+  constructor(guard: ResponseGuard, res: ServerResponse) {
+    super(res);
+    this.#guard = guard;
+  }
+
+  override writeHead(args: unknown[]): void {
+    if (!this.#guard.overrules(Number(args[0]), undefined, false)) super.writeHead(args);
+  }
+
+  override write(args: unknown[]): boolean {
+    if (this.#guard.overrules(this.res.statusCode, args[0], false)) return unsaid(args);
+    try {
+      return super.write(args);
+    } catch (error) {
+      this.#guard.caught(error);
+      return true;
+    }
+  }
+
+  override end(args: unknown[]): void {
+    if (this.#guard.overrules(this.res.statusCode, args[0], true)) {
+      unsaid(args);
+      return;
+    }
+    try {
+      super.end(args);
+    } catch (error) {
+      this.#guard.caught(error);
+    }
   }
 }
 

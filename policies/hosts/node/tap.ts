@@ -1,17 +1,11 @@
 import type { ServerResponse } from 'node:http';
-import onHeaders from 'on-headers';
 import type { BodySink } from '../../shared/bytes/body-sink.ts';
 import { Gathering } from '../../shared/bytes/gathering.ts';
 import type { ResponseObserver } from '../../shared/exchange.ts';
 import type { FaultLog } from '../../shared/faults.ts';
 import { decoding } from './decode.ts';
+import { type Below, HeadLayer } from './response-layer.ts';
 import type { CallWatcher, Cut, UpstreamCall } from './upstream-call.ts';
-
-/** How a response may be written past everything that later policies make of it. */
-export interface InnerResponse {
-  readonly write: ServerResponse['write'];
-  readonly end: ServerResponse['end'];
-}
 
 /** A policy that wants more of a call than to see its answer. */
 export interface CallOwner {
@@ -35,54 +29,63 @@ export interface TapOptions {
  * Lets `observer` see the response as it stands at this place of the pipeline: behind what later
  * policies make of it, before what earlier ones do. The client's bytes never wait for it.
  */
-export function tap(options: TapOptions): InnerResponse {
-  return new Tap(options).inner;
+export function tap(options: TapOptions): Below {
+  return new Tap(options).below;
 }
 
-class Tap implements CallWatcher {
-  readonly inner: InnerResponse;
-  readonly #options: TapOptions;
+class Tap extends HeadLayer implements CallWatcher {
+  readonly #call: UpstreamCall;
+  readonly #faults: FaultLog;
+  #observer: ResponseObserver | null;
+  #owner: CallOwner | null;
   /** Takes the body: decoded and gathered, once the head has told how. */
-  #body: BodySink;
+  #body: BodySink | null;
   #headSeen = false;
   #ending = false;
   #over = false;
 
   constructor(options: TapOptions) {
     const { res, call, observer } = options;
-    this.#options = options;
+    super(res);
+    this.#call = call;
+    this.#faults = options.faults;
+    this.#observer = observer;
+    this.#owner = options.owner ?? null;
     this.#body = observer;
-    onHeaders(res, () => this.#head());
-    const inner: InnerResponse = { write: res.write, end: res.end };
-    this.inner = inner;
-    const written = (args: readonly unknown[], more: unknown) => this.#written(args, more);
-    const ending = () => void (this.#ending = true);
-    const ended = (args: readonly unknown[]) => this.#ended(args);
-    res.write = function (this: ServerResponse, ...args: unknown[]) {
-      return written(args, Reflect.apply(inner.write, this, args));
-    } as typeof res.write;
-    res.end = function (this: ServerResponse, ...args: unknown[]) {
-      // Some runtimes write the last chunk through `write`: it must not be seen twice.
-      ending();
-      const result = Reflect.apply(inner.end, this, args) as ServerResponse;
-      ended(args);
-      return result;
-    } as typeof res.end;
     call.watch(this);
   }
 
   outlivesClient(): boolean {
-    return this.#options.owner?.outlivesClient() ?? false;
+    return this.#owner?.outlivesClient() ?? false;
   }
 
   cut(reason: Cut): void {
     this.#finish(reason);
   }
 
-  #head(): void {
-    const { res, observer, owner } = this.#options;
-    if (!this.#over) {
+  letGo(): void {
+    this.#over = true;
+    this.#observer = null;
+    this.#owner = null;
+    this.#body = null;
+  }
+
+  override write(args: unknown[]): boolean {
+    return this.#written(args, super.write(args));
+  }
+
+  override end(args: unknown[]): void {
+    // Some runtimes write the last chunk through `write`: it must not be seen twice.
+    this.#ending = true;
+    super.end(args);
+    this.#ended(args);
+  }
+
+  protected override headPasses(): void {
+    const observer = this.#observer;
+    if (!this.#over && observer !== null) {
       try {
+        const { res } = this;
         this.#headSeen = true;
         const header = (name: string) => headerText(res, name);
         observer.head(res.statusCode, header);
@@ -92,35 +95,34 @@ class Tap implements CallWatcher {
         this.#failed(error);
       }
     }
-    owner?.headPasses();
+    this.#owner?.headPasses();
   }
 
   #written(args: readonly unknown[], more: unknown): boolean {
-    const { call, owner } = this.#options;
-    call.keepAlive();
+    this.#call.keepAlive();
     if (!this.#ending) this.#feed(args[0], args[1]);
     // Wrappers of other policies may return nothing: only `false` asks to wait.
-    return more !== false || (owner?.keepsPace() ?? false);
+    return more !== false || (this.#owner?.keepsPace() ?? false);
   }
 
   #ended(args: readonly unknown[]): void {
-    this.#options.call.complete();
+    this.#call.complete();
     this.#feed(args[0], args[1]);
     this.#finish(null);
   }
 
   #feed(chunk: unknown, encoding: unknown): void {
     if (this.#over) return;
-    const { res, call } = this.#options;
+    const { res } = this;
     try {
       // A client that has left gets no head, and so does not make one.
       if (!this.#headSeen && res.destroyed && !res.headersSent) res.writeHead(res.statusCode);
       if (typeof chunk === 'string') {
         const text = typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8';
-        this.#body.chunk(Buffer.from(chunk, text));
+        this.#body?.chunk(Buffer.from(chunk, text));
       } else if (chunk instanceof Uint8Array) {
         // Of an upstream's message this is the only copy; who has made others may use them again.
-        this.#body.chunk(call.message === null ? new Uint8Array(chunk) : chunk);
+        this.#body?.chunk(this.#call.message === null ? new Uint8Array(chunk) : chunk);
       }
     } catch (error) {
       this.#failed(error);
@@ -131,8 +133,8 @@ class Tap implements CallWatcher {
     if (this.#over) return;
     this.#over = true;
     try {
-      if (cut === null) this.#body.end();
-      else this.#body.abort(cut);
+      if (cut === null) this.#body?.end();
+      else this.#body?.abort(cut);
     } catch (error) {
       this.#failed(error);
     }
@@ -148,7 +150,7 @@ class Tap implements CallWatcher {
 
   #failed(error: unknown): void {
     this.#over = true;
-    this.#options.faults.report('llm-cache: an answer could not be read', error);
+    this.#faults.report('llm-cache: an answer could not be read', error);
   }
 }
 

@@ -24,6 +24,8 @@ export interface CallWatcher {
   outlivesClient(): boolean;
   /** Told, once, when the answer will not come to its end. */
   cut(reason: Cut): void;
+  /** Told when nothing of the call is yet to come: what it holds is garbage from now on. */
+  letGo(): void;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface CallWatcher {
  * a call whose client has left ends, unless others want its answer.
  */
 export class UpstreamCall implements LeaderCall, GuardedCall {
-  readonly #watchers: CallWatcher[] = [];
+  #watchers: readonly CallWatcher[] = [];
   #isCut = false;
   readonly #req: AppRequest;
   readonly #res: ServerResponse;
@@ -67,9 +69,14 @@ export class UpstreamCall implements LeaderCall, GuardedCall {
     });
   }
 
-  /** The upstream's message; null as long as none is passed on. */
+  /** The upstream's message; null as long as none is passed on, and when it is over. */
   get message(): IncomingMessage | null {
     return this.#guard.message;
+  }
+
+  /** The status of the upstream's message; null as long as none has been passed on. */
+  get providerStatus(): number | null {
+    return this.#guard.providerStatus;
   }
 
   /** Lets `standIn` answer for an upstream that fails before its first byte. */
@@ -78,7 +85,7 @@ export class UpstreamCall implements LeaderCall, GuardedCall {
   }
 
   watch(watcher: CallWatcher): void {
-    this.#watchers.push(watcher);
+    this.#watchers = [...this.#watchers, watcher];
   }
 
   /** Ends a call that went on without its client. */
@@ -130,7 +137,7 @@ export class UpstreamCall implements LeaderCall, GuardedCall {
   }
 
   #clientLeft(): void {
-    if (this.#res.writableEnded) return;
+    if (this.#res.writableEnded) return this.#letGo();
     this.#isGone = true;
     this.#guard.clientLeft();
     const hasBroken = this.#source?.destroyed === true && !this.#source.readableEnded;
@@ -161,6 +168,17 @@ export class UpstreamCall implements LeaderCall, GuardedCall {
   #giveUp(): void {
     this.#end();
     this.#cut('client-left');
+  }
+
+  /**
+   * Node and the proxy keep a request for some time when it is over, in objects that are old by then;
+   * what hangs on it is cut off, so that it does not grow old with it.
+   */
+  #letGo(): void {
+    const watchers = this.#watchers;
+    this.#watchers = [];
+    for (const watcher of watchers) watcher.letGo();
+    this.#guard.letGo();
   }
 
   #end(): void {

@@ -17,8 +17,8 @@ import type { UsageRecord } from '../../llm-usage/usage-record.ts';
 export interface LlmUsageServices {
   /** Hands a record to every sink. Never throws. */
   record(record: UsageRecord): void;
-  /** Whether whatever comes to this policy comes to `llm-cache` next. */
-  isCacheNext(apiEndpoint: string | null): boolean;
+  /** The policy that whatever goes on from this one comes to next; null where that depends. */
+  nextPolicy(policy: 'llm-usage', apiEndpoint: string | null): string | null;
   readonly prices: PriceList;
   readonly digest: Digest;
   readonly budget: ByteBudget;
@@ -41,6 +41,7 @@ export function usageMiddleware<R extends AppRequest>(
 
   return (req, res, next) => {
     const exchange = exchangeOf(req, res, services, maker);
+    if (exchange === 'over') return;
     if (exchange === null || !exchange.claim('llm-usage')) return next();
     const arrival = recorder.arrive();
     exchange.beforeOthers(() => observe(exchange, res, settings, services));
@@ -52,7 +53,8 @@ export function usageMiddleware<R extends AppRequest>(
       if (read === 'gone' || res.headersSent) return;
       facts = read;
       // Most requests that come to the cache go no further.
-      if (!services.isCacheNext(exchange.request.apiEndpoint)) exchange.passOn();
+      const following = services.nextPolicy('llm-usage', exchange.apiEndpoint);
+      if (following !== 'llm-cache') exchange.passOn(following === 'proxy');
       next();
     };
     const broken = (error: unknown) => {
@@ -61,13 +63,11 @@ export function usageMiddleware<R extends AppRequest>(
     };
     const read = factsOf(exchange, settings.maxRequestBytes);
     if (!(read instanceof Promise)) return goOn(read);
-    read
-      .catch((error: unknown) => {
-        services.faults.report('llm-usage: a request could not be read', error);
-        return null;
-      })
-      .then(goOn)
-      .catch(broken);
+    const unread = (error: unknown) => {
+      services.faults.report('llm-usage: a request could not be read', error);
+      goOn(null);
+    };
+    read.then(goOn, unread).catch(broken);
   };
 }
 

@@ -1,18 +1,30 @@
-import type { ServerResponse } from 'node:http';
+import { ServerResponse } from 'node:http';
 import type { Reply, ReplyHead } from '../../llm-cache/replies.ts';
-import type { InnerResponse } from './tap.ts';
+import type { Below } from './response-layer.ts';
 
-/** A Buffer, in a write of its own: wrappers of earlier policies may know nothing else. */
-export function writeWhole(res: ServerResponse, reply: Reply, through: InnerResponse): void {
+/** Writes a reply, `below` a layer or through all of them. */
+export function writeWhole(res: ServerResponse, reply: Reply, below: Below | null = null): void {
   try {
     setHead(res, reply);
     res.setHeader('Content-Length', reply.body.length);
-    Reflect.apply(through.write, res, [asBuffer(reply.body)]);
-    Reflect.apply(through.end, res, []);
+    const body = asBuffer(reply.body);
+    // A Buffer, in a write of its own: wrappers of earlier policies may know nothing else.
+    if (below !== null) {
+      below.write([body]);
+      below.end([]);
+    } else if (isWrapped(res)) {
+      res.write(body);
+      res.end();
+    } else res.end(body);
   } catch (error) {
     takeBack(res, reply);
     throw error;
   }
+}
+
+function isWrapped(res: ServerResponse): boolean {
+  const { write, end } = ServerResponse.prototype;
+  return res.write !== write || res.end !== end;
 }
 
 export function setHead(res: ServerResponse, { status, headers }: ReplyHead): void {

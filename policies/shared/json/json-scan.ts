@@ -40,6 +40,11 @@ const escapes: Readonly<Record<number, number>> = {
   0x74: 0x09, // t
 };
 
+/** Letters of the escapes that are canonical as they stand, so that what is around them is copied with them. */
+const isCanonicalEscape = tableOf(
+  (byte) => byte in escapes && byte !== 0x2f, // JSON.stringify leaves `/` as it is
+);
+
 const literals: Readonly<Record<number, Uint8Array>> = Object.fromEntries(
   ['true', 'false', 'null'].map((text) => [text.charCodeAt(0), new TextEncoder().encode(text)]),
 );
@@ -249,12 +254,13 @@ export class JsonScan {
     const isWritten = !isName || this.#depth > 1;
     let at = this.#at;
     let run = at;
+    const end = Math.min(stop, bytes.length);
     for (;;) {
-      while (isPlain[bytes[at] as number] === 1) {
-        if (++at >= stop) break;
-      }
-      const byte = bytes[at];
-      if (at >= stop || byte === undefined || byte < 0x80) {
+      while (at < end && isPlain[bytes[at] as number] === 1) at++;
+      const byte = at < bytes.length ? bytes[at] : undefined;
+      if (byte === backslash && at < stop && isCanonicalEscape[bytes[at + 1] ?? 0] === 1) {
+        at += 2;
+      } else if (at >= stop || byte === undefined || byte < 0x80) {
         if (isWritten) writer.run(bytes, run, at);
         this.#at = at;
         if (byte === quote) return this.#stringEnds(isName, isWritten);
@@ -268,9 +274,9 @@ export class JsonScan {
         if (isWritten) writer.unit(unit);
         run = at = this.#at;
       } else {
-        const end = characterEnd(bytes, at);
-        if (end < 0) return this.#fail('not-utf8');
-        at = end;
+        const behind = characterEnd(bytes, at);
+        if (behind < 0) return this.#fail('not-utf8');
+        at = behind;
       }
     }
   }

@@ -22,6 +22,8 @@ describe('A response that an earlier policy has ended', () => {
   let server: http.Server;
   let url: string;
   let late: http.ServerResponse | null = null;
+  let passedOn = 0;
+  let isOver = false;
 
   before(async () => {
     const store = new MemoryStore({ maxBytes: 1e6 });
@@ -31,6 +33,7 @@ describe('A response that an earlier policy has ended', () => {
       store: () => store,
       flights: () => flights,
       pipelineOf: () => 'pipeline',
+      nextPolicy: () => null,
       forwardsHost: () => false,
       digest: nodeDigest('secret'),
       budget,
@@ -43,9 +46,16 @@ describe('A response that an earlier policy has ended', () => {
     server = http.createServer((request, res) => {
       const req = Object.assign(request, { originalUrl: request.url, egContext: {} });
       if (req.headers['x-late'] !== undefined) late = res;
-      policy(req as unknown as GatewayRequest, res, () => {
+      const answer = () => {
         res.setHeader('content-type', 'application/json');
         res.end(answers.chat.json);
+      };
+      policy(req as unknown as GatewayRequest, res, answer);
+      // As a policy in between does that has waited for something of its own.
+      if (req.headers['x-again'] === undefined) return;
+      res.on('close', () => {
+        policy(req as unknown as GatewayRequest, res, () => void passedOn++);
+        isOver = true;
       });
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -85,5 +95,12 @@ describe('A response that an earlier policy has ended', () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(rejected.map(String)).to.deep.equal([]);
     expect(said).to.deep.equal([]);
+  });
+
+  it('lets its request go to no further policy once it is over', async () => {
+    const body = { model: 'over', messages: [] };
+    expect((await post(url, body, { headers: { 'x-again': '1' } })).status).to.equal(200);
+    await eventually(() => isOver, 'the policy is asked again');
+    expect(passedOn).to.equal(0);
   });
 });

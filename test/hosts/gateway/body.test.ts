@@ -32,7 +32,8 @@ function whole(body: Uint8Array, length: number | null = body.length): Incoming 
 
 /** What the proxy policy would send. */
 function forwarded(req: GatewayRequest): Promise<Buffer> {
-  return buffer(req.egContext.requestStream ?? req);
+  const body = req.egContext.requestStream ?? req;
+  return buffer(body.pipe(new PassThrough()));
 }
 
 function held(outcome: HeldBody | string): HeldBody {

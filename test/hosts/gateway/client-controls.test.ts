@@ -22,6 +22,9 @@ describe('Client controls through the gateway', () => {
         api: both({ maxTtl: 7200 }),
         short: both({ ttl: 1 }),
         deaf: both({ clientControls: false }),
+        asked: both({ mode: 'opt-in' }),
+        timid: both({ allowedControls: ['x-cache-ttl'] }),
+        telling: both({ statusHeader: 'always' }),
       }),
     });
   });
@@ -169,6 +172,69 @@ describe('Client controls through the gateway', () => {
     const hit = await ask(body, steering, 'deaf');
     expect(hit.headers['x-cache']).to.equal('HIT (exact)');
     expect(hit.headers['cache-status']).to.match(/ttl=3(600|599)$/);
+  });
+
+  it('with `mode: opt-in` let those requests alone take part that ask', async () => {
+    const body = newQuestion();
+    const asking = { 'x-cache-control': 'Cache' };
+    for (let count = 0; count < 2; count++) {
+      const passed = await ask(body, {}, 'asked');
+      expect(passed.headers['cache-status']).to.equal('llm-cache; fwd=bypass; detail=not-asked');
+    }
+    const first = await ask(body, asking, 'asked');
+    expect(first.headers['cache-status']).to.equal('llm-cache; fwd=miss');
+    const again = await ask(body, asking, 'asked');
+    expect([again.headers['x-cache'], again.text]).to.deep.equal(['HIT (exact)', first.text]);
+    expect((await ask(body, {}, 'asked')).headers).to.not.have.property('x-cache');
+  });
+
+  it('steer by the headers alone that the operator allows', async () => {
+    const body = newQuestion();
+    const steering = {
+      'cache-control': 'no-cache',
+      'x-cache-control': 'refresh',
+      'x-cache-namespace': 'mine',
+      'x-cache-ttl': '5',
+    };
+    await ask(body, steering, 'timid');
+    const hit = await ask(body, {}, 'timid');
+    expect(hit.headers['x-cache']).to.equal('HIT (exact)');
+    expect(hit.headers['cache-status']).to.match(/ttl=[345]$/);
+  });
+
+  it('X-Cache-Namespace keeps the answers of one client apart', async () => {
+    const body = newQuestion();
+    const plain = await ask(body);
+    const one = await ask(body, { 'x-cache-namespace': 'experiment 1' });
+    const two = await ask(body, { 'x-cache-namespace': 'experiment 2' });
+    expect(new Set([plain, one, two].map(idOf)).size).to.equal(3);
+    const again = await ask(body, { 'x-cache-namespace': ' experiment 1 ' });
+    expect([again.headers['x-cache'], idOf(again)]).to.deep.equal(['HIT (exact)', idOf(one)]);
+    expect(idOf(await ask(body, { 'x-cache-namespace': '' }))).to.equal(idOf(plain));
+  });
+
+  it('X-Cache-Namespace reaches no other client’s answers', async () => {
+    const body = newQuestion();
+    const of = (key: string) => ({
+      authorization: `Bearer ${key}`,
+      'x-cache-namespace': 'the same',
+    });
+    const first = await ask(body, of('one'));
+    const second = await ask(body, of('another'));
+    expect(second.headers['cache-status']).to.equal('llm-cache; fwd=miss');
+    expect(idOf(second)).to.not.equal(idOf(first));
+  });
+
+  it('with `statusHeader: always` are answered with MISS or BYPASS where the cache did not answer', async () => {
+    const body = newQuestion();
+    const told = async (headers: Headers = {}) =>
+      (await ask(body, headers, 'telling')).headers['x-cache'];
+    expect(await told({ 'cache-control': 'only-if-cached' })).to.equal('MISS');
+    expect(await told({ 'cache-control': 'no-store' })).to.equal('BYPASS');
+    expect(await told()).to.equal('MISS');
+    expect(await told()).to.equal('HIT (exact)');
+    expect(await told({ 'x-cache-control': 'refresh' })).to.equal('BYPASS');
+    expect(await told({ 'x-cache-type': 'semantic' })).to.equal('BYPASS');
   });
 
   it('leave one record each, and only a fresh answer is billed', async () => {

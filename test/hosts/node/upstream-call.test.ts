@@ -25,7 +25,11 @@ function written(
   const end = new ResponseEnd(req, res);
   const call = new UpstreamCall(req, res, { end, guard }, { thinkingMs, silentMs });
   const cuts: Cut[] = [];
-  call.watch({ outlivesClient: () => outlives, cut: (reason) => void cuts.push(reason) });
+  call.watch({
+    outlivesClient: () => outlives,
+    cut: (reason) => void cuts.push(reason),
+    letGo: () => {},
+  });
   return { req, res, call, cuts };
 }
 

@@ -1,0 +1,142 @@
+import * as http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect } from 'chai';
+import { HeadLayer, ResponseLayer } from '../../../policies/hosts/node/response-layer.ts';
+
+type Handler = (res: http.ServerResponse) => void;
+
+describe('A layer around a response', () => {
+  let server: http.Server;
+  let handler: Handler;
+
+  before(async () => {
+    server = http.createServer((_req, res) => handler(res));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  });
+  after(() => void server.close());
+
+  async function answer(by: Handler): Promise<Response> {
+    handler = by;
+    const { port } = server.address() as AddressInfo;
+    return fetch(`http://127.0.0.1:${port}`);
+  }
+
+  /** Says its name in front of all that passes it. */
+  class Named extends ResponseLayer {
+    readonly #name: string;
+
+    constructor(name: string, res: http.ServerResponse) {
+      super(res);
+      this.#name = name;
+    }
+
+    override write([chunk]: unknown[]): boolean {
+      return super.write([`${this.#name}(${String(chunk)})`]);
+    }
+  }
+
+  const named = (name: string, res: http.ServerResponse) => new Named(name, res);
+
+  it('stands inside what is put around the response after it', async () => {
+    const response = await answer((res) => {
+      named('first', res);
+      named('second', res);
+      const { write } = res;
+      res.write = (chunk: unknown) =>
+        Reflect.apply(write, res, [`other(${String(chunk)})`]) as boolean;
+      named('third', res);
+      named('fourth', res);
+      res.write('x');
+      res.end();
+    });
+    expect(await response.text()).to.equal('first(second(other(third(fourth(x)))))');
+  });
+
+  it('puts the same functions around every response', async () => {
+    const functions: unknown[] = [];
+    for (let count = 0; count < 2; count++) {
+      await answer((res) => {
+        named('a', res);
+        named('b', res);
+        functions.push(res.write);
+        res.end();
+      });
+    }
+    expect(functions[0]).to.equal(functions[1]);
+  });
+
+  it('may write past itself and all above it', async () => {
+    const response = await answer((res) => {
+      const { below } = named('unsaid', res);
+      below.write(['straight']);
+      below.end([]);
+    });
+    expect(await response.text()).to.equal('straight');
+  });
+
+  describe('that sees the head', () => {
+    class Marking extends HeadLayer {
+      seen: unknown[] = [];
+
+      protected override headPasses(): void {
+        const { res } = this;
+        this.seen.push([res.statusCode, res.getHeader('a'), res.getHeader('b')]);
+        res.setHeader('marked', 'yes');
+        if (res.statusCode === 203) res.statusCode = 202;
+      }
+    }
+
+    const heads: readonly [string, number, unknown[]][] = [
+      ['an object', 201, [201, { a: '1', b: '2' }]],
+      [
+        'a list of pairs',
+        201,
+        [
+          201,
+          [
+            ['a', '1'],
+            ['b', '2'],
+          ],
+        ],
+      ],
+      ['names and values by turns', 201, [201, ['a', '1', 'b', '2']]],
+      ['an object behind a message', 201, [201, 'Made', { a: '1', b: '2' }]],
+    ];
+    for (const [title, status, args] of heads) {
+      it(`sees all of a head that is given as ${title}`, async () => {
+        let layer: Marking | null = null;
+        const response = await answer((res) => {
+          layer = new Marking(res);
+          Reflect.apply(res.writeHead, res, args);
+          res.end('x');
+        });
+        expect((layer as Marking | null)?.seen).to.deep.equal([[status, '1', '2']]);
+        expect([response.status, response.headers.get('marked')]).to.deep.equal([status, 'yes']);
+        expect([response.headers.get('a'), response.headers.get('b')]).to.deep.equal(['1', '2']);
+        if (args[1] === 'Made') expect(response.statusText).to.equal('Made');
+      });
+    }
+
+    it('keeps every value of a name that comes several times', async () => {
+      const response = await answer((res) => {
+        res.setHeader('set-cookie', 'old=1');
+        const layer = new Marking(res);
+        res.writeHead(200, ['set-cookie', 'a=1', 'set-cookie', 'b=2']);
+        expect(layer.seen).to.have.length(1);
+        res.end();
+      });
+      expect(response.headers.getSetCookie()).to.deep.equal(['a=1', 'b=2']);
+    });
+
+    it('sees a head that Node writes by itself, and may change its status', async () => {
+      const response = await answer((res) => {
+        const layer = new Marking(res);
+        res.statusCode = 203;
+        res.setHeader('a', '1');
+        res.end('x');
+        expect(layer.seen).to.deep.equal([[203, '1', undefined]]);
+      });
+      expect([response.status, response.headers.get('marked')]).to.deep.equal([202, 'yes']);
+    });
+  });
+});
