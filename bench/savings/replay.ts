@@ -44,6 +44,8 @@ export async function replay(
     eviction,
     costOf: () => cost.of,
     now: () => clock.at,
+    // The models have no compression either.
+    compress: false,
   });
   let [saved, hits] = [0, 0];
   for (const ask of asks) {

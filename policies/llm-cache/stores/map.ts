@@ -15,7 +15,7 @@ const sweepStep = 4;
  */
 export class MapStore extends BoundedStore {
   constructor(options: MapStoreOptions) {
-    super({ ...options, table: new MapTable(), overheadBytes });
+    super({ ...options, table: new MapTable(), overheadBytes, codec: null });
   }
 
   override set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean> {

@@ -14,6 +14,7 @@ import { Expiry } from './expiry.ts';
 import { keyHash } from './key-hash.ts';
 import { fewSlots, Slots } from './slots.ts';
 import { type Contents, list, purge } from './listing.ts';
+import { type Codec, Squeezer, type Waiting } from './squeezer.ts';
 import { packWorth, type Worth } from './worth.ts';
 
 /** Where a store finds the number of an entry by its key. */
@@ -41,7 +42,12 @@ export interface TableOptions extends BoundedStoreOptions {
   readonly table: Table;
   /** What an entry takes beside its bytes and its key's. */
   readonly overheadBytes: number;
+  /** Makes bodies smaller; null where they are kept as they are. */
+  readonly codec: Codec | null;
 }
+
+/** What may wait to be compressed, of all memory. */
+const waitingShare = 1 / 16;
 
 /** Entries in this process's memory, within a bound in bytes: all but the table of keys. */
 export class BoundedStore implements Store {
@@ -55,6 +61,7 @@ export class BoundedStore implements Store {
     isLive: (slot) => this.#isLive(slot),
     drop: (slot) => this.#drop(slot),
   };
+  #squeezer: Squeezer | null;
   #eviction: Eviction;
   #expiry = new Expiry();
   #slots: Slots;
@@ -68,7 +75,8 @@ export class BoundedStore implements Store {
     this.#now = now;
     this.#appraiser = new Appraiser(costOf);
     this.#eviction = new Eviction(eviction, rest.maxBytes);
-    this.#slots = new Slots(rest.maxBytes);
+    this.#slots = new Slots(rest.maxBytes, rest.codec);
+    this.#squeezer = rest.codec && this.#makeSqueezer(rest.codec);
   }
 
   async get(key: string): Promise<CachedResponse | undefined> {
@@ -87,8 +95,14 @@ export class BoundedStore implements Store {
       this.#drop(slot);
       return undefined;
     }
-    const freshUntil = Math.min(entry.freshUntil, this.#expiry.of(slot));
-    this.#eviction.hit(slot, this.#factsOf(slot, freshUntil), now);
+    const waiting = this.#squeezer?.find(slot);
+    if (waiting !== undefined) waiting.asked++;
+    else {
+      const freshUntil = Math.min(entry.freshUntil, this.#expiry.of(slot));
+      this.#eviction.hit(slot, this.#factsOf(slot, freshUntil), now);
+    }
+    // A body that is at hand as well takes more.
+    this.#makeRoom();
     return entry;
   }
 
@@ -114,7 +128,7 @@ export class BoundedStore implements Store {
       return false;
     }
     const before = this.#table.find(key);
-    const asked = before === undefined ? 0 : this.#eviction.askedFor(before);
+    const asked = before === undefined ? 0 : this.#askedFor(before);
     // The next slot is that of the one that goes, so that no listing misses the key.
     if (before !== undefined) this.#drop(before);
     const slot = this.#slots.take(key, prepared);
@@ -123,7 +137,8 @@ export class BoundedStore implements Store {
     this.#bytes += bytes;
     const freshUntil = Math.min(entry.freshUntil, expiresAt);
     const facts = { hash: keyHash(key), bytes, worth: packWorth(worth), freshUntil };
-    this.#eviction.add(slot, facts, asked);
+    const waiting = { body: this.#slots.body(slot), facts, asked };
+    if (!this.#squeezer?.add(slot, waiting)) this.#eviction.add(slot, facts, asked);
     this.#makeRoom();
     if (this.#slots.entries > 0) this.filled();
     return true;
@@ -175,13 +190,20 @@ export class BoundedStore implements Store {
   }
 
   async close(): Promise<void> {
-    const { eviction, maxBytes } = this.#options;
+    const { eviction, maxBytes, codec } = this.#options;
     this.#table.clear();
-    this.#slots = new Slots(maxBytes);
+    this.#squeezer?.stop();
+    this.#slots = new Slots(maxBytes, codec);
+    this.#squeezer = codec && this.#makeSqueezer(codec);
     this.#expiry = new Expiry();
     this.#eviction = new Eviction(eviction, maxBytes);
     this.#bytes = 0;
     this.emptied();
+  }
+
+  /** Resolves when no entry waits to be compressed. */
+  async settled(): Promise<void> {
+    await this.#squeezer?.settled();
   }
 
   /** There is an entry. */
@@ -213,6 +235,14 @@ export class BoundedStore implements Store {
         continue;
       }
       const slot = this.#eviction.next();
+      if (slot === -1) {
+        // All that is there waits to be compressed.
+        const waiting = this.#squeezer?.oldest() ?? -1;
+        if (waiting === -1) return;
+        this.#drop(waiting);
+        this.#evictions++;
+        continue;
+      }
       const hash = keyHash(this.#slots.keyOf(slot));
       const freshUntil = Math.min(this.#slots.freshUntil(slot), this.#expiry.of(slot));
       this.#eviction.evict(slot, { hash, freshUntil }, this.#slots.entries);
@@ -222,7 +252,8 @@ export class BoundedStore implements Store {
   }
 
   #drop(slot: number): void {
-    this.#eviction.remove(slot, keyHash(this.#slots.keyOf(slot)));
+    if (this.#squeezer?.find(slot) !== undefined) this.#squeezer.drop(slot);
+    else this.#eviction.remove(slot, keyHash(this.#slots.keyOf(slot)));
     this.#letGo(slot);
   }
 
@@ -238,11 +269,34 @@ export class BoundedStore implements Store {
     return this.#slots.bytesOf(slot) + this.#options.overheadBytes;
   }
 
+  #makeSqueezer(codec: Codec): Squeezer {
+    return new Squeezer({
+      codec,
+      maxBytes: this.#options.maxBytes * waitingShare,
+      done: (slot, waiting, squeezed) => this.#settle(slot, waiting, squeezed),
+    });
+  }
+
+  /** An entry that waited takes its place in the order, as small as it is now. */
+  #settle(slot: number, { facts, asked }: Waiting, squeezed: Uint8Array | null): void {
+    const before = this.#bytesOf(slot);
+    if (squeezed !== null) this.#slots.squeeze(slot, squeezed);
+    const bytes = this.#bytesOf(slot);
+    this.#bytes += bytes - before;
+    this.#eviction.add(slot, { ...facts, bytes }, asked);
+    this.#makeRoom();
+  }
+
+  #askedFor(slot: number): number {
+    const waiting = this.#squeezer?.find(slot);
+    return waiting === undefined ? this.#eviction.askedFor(slot) : Math.max(1, waiting.asked);
+  }
+
   /** Gives back what the slots took, where that was much. */
   #restart(): void {
     this.emptied();
     if (this.#slots.end < fewSlots) return;
-    this.#slots = new Slots(this.#options.maxBytes);
+    this.#slots = new Slots(this.#options.maxBytes, this.#options.codec);
     this.#expiry = new Expiry();
     this.#eviction.restart();
   }

@@ -1,9 +1,10 @@
 import type { CachedResponse } from '../../entry.ts';
 import type { EntryFilter, ListedEntry } from '../store.ts';
 import { type Form, formOf } from './form.ts';
-import { freshUntilIn, packEntry, unpackEntry } from './packed-entry.ts';
+import { freshUntilIn, packEntry, storedAtIn, unpackEntry, withBody } from './packed-entry.ts';
 import { PagedItems, PagedNumbers } from './paged.ts';
 import { type Held, SharedItems } from './shared-items.ts';
+import type { Codec } from './squeezer.ts';
 
 /** For so many bytes of memory one entry is at hand as it was read last, which takes about a thousand. */
 const bytesForOneAtHand = 2 ** 16;
@@ -30,6 +31,8 @@ export interface Prepared {
 interface AtHand {
   readonly slot: number;
   readonly entry: CachedResponse;
+  /** What its body takes beside the one that is kept. */
+  readonly expanded: number;
 }
 
 /**
@@ -48,11 +51,19 @@ export class Slots {
   readonly #consumers = new SharedItems<string>(0);
   /** By the last bits of their slots, of which one has the place. */
   readonly #atHand: (AtHand | undefined)[];
+  /** 1 where the body is compressed. */
+  readonly #isSqueezed = new PagedNumbers(Uint8Array);
   readonly #free = new PagedNumbers(Uint32Array);
+  readonly #codec: Codec | null;
+  /** What may be taken by bodies that are at hand and were compressed, and is. */
+  readonly #maxExpanded: number;
+  #expanded = 0;
   #freeCount = 0;
   #end = 0;
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, codec: Codec | null) {
+    this.#codec = codec;
+    this.#maxExpanded = maxBytes / 8;
     const length = Math.min(mostAtHand, Math.ceil(maxBytes / bytesForOneAtHand));
     this.#atHand = Array.from({ length });
   }
@@ -69,7 +80,7 @@ export class Slots {
   /** What is held beside what the entries count for, in bytes: what they have in common, and slots that are free. */
   get otherBytes(): number {
     const free = Math.max(0, this.#freeCount - fewSlots);
-    return this.#forms.bytes + this.#consumers.bytes + free * bytesOfSlot;
+    return this.#forms.bytes + this.#consumers.bytes + free * bytesOfSlot + this.#expanded;
   }
 
   /** What is to be kept of an entry. */
@@ -99,6 +110,7 @@ export class Slots {
     }
     this.putAt.set(slot, performance.now());
     this.#hits.set(slot, 0);
+    if (this.#isSqueezed.get(slot) === 1) this.#isSqueezed.set(slot, 0);
     return slot;
   }
 
@@ -112,9 +124,7 @@ export class Slots {
     this.#formOf.set(slot, undefined);
     this.#keys.set(slot, undefined);
     this.#packed.set(slot, undefined);
-    if (this.#atHand[this.#placeOf(slot)]?.slot === slot) {
-      this.#atHand[this.#placeOf(slot)] = undefined;
-    }
+    if (this.#atHand[this.#placeOf(slot)]?.slot === slot) this.#putAway(slot);
     this.#free.set(this.#freeCount++, slot);
   }
 
@@ -132,6 +142,21 @@ export class Slots {
     return atHand?.slot === slot ? atHand.entry : this.#read(slot);
   }
 
+  /** The bytes of the entry's body as it is kept. */
+  body(slot: number): Uint8Array {
+    return this.#unpacked(slot)?.body ?? new Uint8Array();
+  }
+
+  /** Keeps the body compressed. */
+  squeeze(slot: number, squeezed: Uint8Array): void {
+    const packed = this.#packed.get(slot);
+    if (packed === undefined) return;
+    const { length } = this.body(slot);
+    this.#packed.set(slot, withBody(new Uint8Array(packed), length, squeezed).buffer);
+    this.#isSqueezed.set(slot, 1);
+    if (this.#atHand[this.#placeOf(slot)]?.slot === slot) this.#putAway(slot);
+  }
+
   /** Until when the entry is fresh, in milliseconds since the epoch. */
   freshUntil(slot: number): number {
     const packed = this.#packed.get(slot);
@@ -139,12 +164,12 @@ export class Slots {
   }
 
   listed(slot: number): ListedEntry | undefined {
-    const packed = this.#packed.get(slot);
-    const form = this.#formOf.get(slot)?.item;
-    if (packed === undefined || form === undefined) return undefined;
-    const entry = unpackEntry(new Uint8Array(packed), form, this.#consumer(slot));
+    const entry = this.#unpacked(slot);
+    if (entry === undefined) return undefined;
     const { body, ...head } = entry;
-    return { key: this.keyOf(slot), head, bytes: body.length, hits: this.#hits.get(slot) };
+    const isSqueezed = this.#isSqueezed.get(slot) === 1;
+    const bytes = (isSqueezed && this.#codec?.lengthOf(body)) || body.length;
+    return { key: this.keyOf(slot), head, bytes, hits: this.#hits.get(slot) };
   }
 
   /** Whether the entry has all that the filter asks for. */
@@ -156,10 +181,16 @@ export class Slots {
     return model === undefined || form.model === model || form.requestedModel === model;
   }
 
-  /** The entry has answered a request, unless another has taken its place: its body is a view of the bytes that are kept. */
-  used(slot: number, { body }: CachedResponse): void {
-    if (this.#packed.get(slot) !== body.buffer) return;
-    this.#hits.set(slot, this.#hits.get(slot) + 1);
+  /** The entry has answered a request, unless another has taken its place. */
+  used(slot: number, { body, storedAt }: CachedResponse): void {
+    const packed = this.#packed.get(slot);
+    if (packed === undefined) return;
+    // What was never compressed is a view of the bytes that are kept.
+    const isSame =
+      this.#isSqueezed.get(slot) === 1
+        ? storedAtIn(new Uint8Array(packed)) === storedAt
+        : packed === body.buffer;
+    if (isSame) this.#hits.set(slot, this.#hits.get(slot) + 1);
   }
 
   #placeOf(slot: number): number {
@@ -170,12 +201,40 @@ export class Slots {
     return this.#consumerOf.get(slot)?.item ?? null;
   }
 
-  #read(slot: number): CachedResponse | undefined {
+  /** The entry, its body as it is kept. */
+  #unpacked(slot: number): CachedResponse | undefined {
     const packed = this.#packed.get(slot);
     const form = this.#formOf.get(slot)?.item;
     if (packed === undefined || form === undefined) return undefined;
-    const entry = unpackEntry(new Uint8Array(packed), form, this.#consumer(slot));
-    this.#atHand[this.#placeOf(slot)] = { slot, entry };
+    return unpackEntry(new Uint8Array(packed), form, this.#consumer(slot));
+  }
+
+  #read(slot: number): CachedResponse | undefined {
+    const entry = this.#unpacked(slot);
+    if (entry === undefined) return undefined;
+    if (this.#codec === null || this.#isSqueezed.get(slot) === 0)
+      return this.#keepAtHand(slot, entry, 0);
+    let body: Uint8Array;
+    try {
+      body = this.#codec.expand(entry.body);
+    } catch {
+      return undefined;
+    }
+    return this.#keepAtHand(slot, Object.freeze({ ...entry, body }), body.length);
+  }
+
+  #keepAtHand(slot: number, entry: CachedResponse, expanded: number): CachedResponse {
+    const place = this.#placeOf(slot);
+    const before = this.#atHand[place]?.expanded ?? 0;
+    if (this.#expanded - before + expanded > this.#maxExpanded) return entry;
+    this.#expanded += expanded - before;
+    this.#atHand[place] = { slot, entry, expanded };
     return entry;
+  }
+
+  #putAway(slot: number): void {
+    const place = this.#placeOf(slot);
+    this.#expanded -= this.#atHand[place]?.expanded ?? 0;
+    this.#atHand[place] = undefined;
   }
 }

@@ -15,8 +15,10 @@ for (const [name, Kind] of [
 ] as const) {
   describe(`the ${name} that throws out by worth`, () => {
     let now = 1_700_000_000_000;
-    const open = (maxBytes: number, eviction: 'worth' | 'lru' = 'worth') =>
-      new Kind({ maxBytes, eviction, costOf, now: () => now });
+    const open = (maxBytes: number, eviction: 'worth' | 'lru' = 'worth') => {
+      const options = { maxBytes, eviction, costOf, now: () => now, compress: false };
+      return new Kind(options);
+    };
     type Opened = ReturnType<typeof open>;
     const put = (store: Opened, key: string, usd: number, size = 1000, lifeMs = 3_600_000) =>
       store.set(
