@@ -24,7 +24,7 @@ const properties = {
     type: ['string', 'object', 'null'],
     default: null,
     description:
-      'the id of a consumer, or the payload of a token that the gateway does not look up',
+      'the name or id of a consumer, or the payload of a token that the gateway does not look up',
   },
   body: {
     type: ['object', 'string'],

@@ -39,7 +39,7 @@ export const ownProperties = {
 export const liveOptions = {
   store: 'where entries are kept, a `Store`; default: a `MapStore` in this process',
   record:
-    'is given the usage record of every request on a path that the cache serves, whoever answered',
+    'is given the usage record of every request on a path that the cache serves, cache hits included',
   consumer:
     'is called with what the handler is called with: who asks, an id or an object with one; may be asynchronous',
   waitUntil:

@@ -225,6 +225,37 @@ const rateProperties = {
   imageGeneration: rate('images that a tool of the provider makes: USD per thousand of them'),
 } as const;
 
+const budgetProperties = {
+  name: {
+    type: 'string',
+    minLength: 1,
+    maxLength: 100,
+    description:
+      'what it is called in the log, the metrics and the dashboard; default: what it is for',
+  },
+  consumer: {
+    type: 'string',
+    minLength: 1,
+    description: 'the consumer whose spending counts, by name or id; default: all of them',
+  },
+  model: {
+    type: 'string',
+    minLength: 1,
+    description: "the model that counts, the answer's or the request's; default: every one",
+  },
+  apiEndpoint: {
+    type: 'string',
+    minLength: 1,
+    description: 'the apiEndpoint whose requests count; default: every one',
+  },
+  per: {
+    type: 'string',
+    enum: ['day', 'month'],
+    description: 'the time that it is for, a calendar day or month in UTC',
+  },
+  usd: { type: 'number', exclusiveMinimum: 0, description: 'USD at list price' },
+} as const;
+
 const usageProperties = {
   ledger: {
     ...closed(ledgerProperties),
@@ -244,9 +275,25 @@ const usageProperties = {
     description:
       'USD per million tokens, and per thousand calls of a tool, by model or by the beginning of its name; wins over the built-in list',
   },
+  budgets: {
+    type: 'array',
+    items: closed(budgetProperties, { required: ['per', 'usd'] }),
+    maxItems: 100,
+    default: [],
+    description:
+      'what may be billed; one that is nearly spent, or spent, is told in the log, the metrics and the dashboard, and blocks nothing',
+  },
 } as const;
 
 const adminProperties = {
+  recentRequests: {
+    type: 'integer',
+    minimum: 0,
+    maximum: 10000,
+    default: 250,
+    description:
+      'recent requests that the dashboard shows, without what they say: so many that the cache answered, and as many that it did not; 0 keeps none',
+  },
   hosts: {
     type: 'array',
     items: {
@@ -300,6 +347,7 @@ export type StoreSettings = MemorySettings | RedisSettings | TieredSettings;
 
 export type SinkSettings = SettingsOf<typeof sinkProperties, 'type'>;
 
+export type BudgetSettings = SettingsOf<typeof budgetProperties, 'per' | 'usd'>;
 export type LedgerSettings = SettingsOf<typeof ledgerProperties>;
 export type RateSettings = SettingsOf<typeof rateProperties>;
 
@@ -311,6 +359,7 @@ export interface PluginSettings {
     readonly ledger: LedgerSettings;
     readonly sinks: readonly SinkSettings[];
     readonly prices: Readonly<Record<string, RateSettings>>;
+    readonly budgets: readonly BudgetSettings[];
   };
-  readonly admin: { readonly hosts: readonly string[] };
+  readonly admin: SettingsOf<typeof adminProperties>;
 }

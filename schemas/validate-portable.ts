@@ -3,7 +3,7 @@ import { copyOf } from './copy.ts';
 import { configurationError, type Problem } from './configuration-error.ts';
 
 /**
- * What `validate` does, in the same words, for runtimes that let nobody make code from text, as Ajv
+ * What `validate` does, in the same words, for runtimes that forbid code made from text, as Ajv
  * does. It knows the keywords that flat schemas need, and no more: see `judges`.
  */
 export function check<T>(schema: Schema, value: unknown, where: string): T {

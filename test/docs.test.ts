@@ -9,6 +9,7 @@ import {
   checkUsage,
   readSettings,
 } from '../policies/hosts/configuration.ts';
+import { scenarios } from '../bench/reliability/scenarios.ts';
 import { orderWarnings } from '../policies/hosts/gateway/order-warnings.ts';
 import { readPipelines } from '../policies/hosts/pipelines.ts';
 import { isObject } from '../policies/shared/json/json.ts';
@@ -82,6 +83,14 @@ describe('The documents', () => {
       for (const block of blocks) checkBlock(block, settings, path);
     }
     expect(shown).to.be.above(15);
+  });
+
+  it('have a row of the reliability table for each scenario of the script, in its order', () => {
+    const text = documents().get('docs/performance.md') ?? '';
+    const [, table = ''] = /<!-- bench: reliability -->([\s\S]*?)<!-- \/bench -->/.exec(text) ?? [];
+    const rows = [...table.matchAll(/^\| `(\w+)` \| (.+) \| (.+) \|$/gm)];
+    expect(rows.map(([, name]) => name)).to.deep.equal(Object.keys(scenarios));
+    for (const [, name, , figures] of rows) expect(figures, name).to.match(/\d/);
   });
 
   it('show only JSON that parses', () => {

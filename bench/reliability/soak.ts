@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { Gateway } from '../../test/support/gateway.ts';
 import { open, post } from '../../test/support/http.ts';
 import { both, gatewayConfig } from '../../test/support/pipelines.ts';
 import { json, sse, Upstream } from '../../test/support/upstream.ts';
+import { rssOf } from './process.ts';
 import { answerTo, chat, type Finding, pause, streamOf } from './scenario.ts';
 
 const seconds = Number(process.env['SOAK_SECONDS'] ?? 180);
@@ -60,10 +60,4 @@ export async function soak(): Promise<Finding> {
     figures: `${asked} requests, ${failed} failed; resident memory ${second.toFixed(0)} MB in the second third, ${last.toFixed(0)} MB in the last; ${faults} faults in the log`,
     held: failed === 0 && faults === 0 && last < second * 1.1,
   };
-}
-
-/** In megabytes. */
-function rssOf(pid: number | undefined): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
 }

@@ -11,3 +11,21 @@ export function writeTable(name: string, rows: readonly string[]): void {
   );
   writeFileSync(file, text);
 }
+
+/** The same for a table whose rows have names: those in `rows` are written anew, the others stay. */
+export function writeRows(
+  name: string,
+  head: string,
+  names: readonly string[],
+  rows: ReadonlyMap<string, string>,
+): void {
+  const columns = head.split('|').length - 2;
+  const kept = new Map(
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .map((line) => [/^\| `(\w+)` \|/.exec(line)?.[1], line]),
+  );
+  const found = names.map((one) => rows.get(one) ?? kept.get(one));
+  const all = found.filter((row) => row !== undefined);
+  writeTable(name, [head, `|${' --- |'.repeat(columns)}`, ...all]);
+}

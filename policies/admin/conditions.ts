@@ -5,16 +5,16 @@ import { isObject, type JsonObject } from '../shared/json/json.ts';
 import type { GatewayRequest } from '../hosts/gateway/types.ts';
 
 /** A request that is asked about, as a condition sees it. */
-export interface Imagined {
+export interface SimulatedRequest {
   readonly request: Pick<GatewayRequest, 'method' | 'url' | 'originalUrl' | 'headers'>;
   readonly isAuthenticated: boolean;
 }
 
 /** Whether a step's condition holds; null where that cannot be told outside of a real request. */
-export function holds(condition: unknown, imagined: Imagined): boolean | null {
+export function holds(condition: unknown, simulated: SimulatedRequest): boolean | null {
   if (!isObject(condition)) return true;
-  const { request, isAuthenticated } = imagined;
-  const inner = () => partsOf(condition).map((part) => holds(part, imagined));
+  const { request, isAuthenticated } = simulated;
+  const inner = () => partsOf(condition).map((part) => holds(part, simulated));
   switch (condition['name']) {
     case 'llm-request':
       return llmRequest.handler(request as GatewayRequest, condition);
@@ -29,7 +29,7 @@ export function holds(condition: unknown, imagined: Imagined): boolean | null {
     case 'oneOf':
       return inner().reduce(either, false);
     case 'not': {
-      const whole = holds(condition['condition'], imagined);
+      const whole = holds(condition['condition'], simulated);
       return whole === null ? null : !whole;
     }
     case 'pathExact':

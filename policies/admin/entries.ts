@@ -1,55 +1,94 @@
-import {
-  type EntryFilter,
-  type ListedEntry,
-  type Page,
-  type Store,
-  UnknownCursor,
-} from '../llm-cache/stores/store.ts';
+import { partNames } from '../llm-cache/fingerprint.ts';
+import type { EntryFilter, ListedEntry } from '../llm-cache/stores/store.ts';
+import { answerCost } from '../llm-usage/answer-cost.ts';
+import type { Ledger } from '../llm-usage/ledger.ts';
+import type { PriceList } from '../llm-usage/price-list.ts';
+import type { ConsumerNames } from './consumers.ts';
+import { hasAny, type Held, type Holders, pageOf, topOf } from './entry-listing.ts';
 import { AdminError, type AdminRequest, readFlag, readQuery } from './http.ts';
 
-/** Every store that has entries of its own, by name. */
-export type Holders = readonly (readonly [name: string, store: Store])[];
+/** What tells which consumers there are. */
+export interface ConsumerServices {
+  readonly holders: Holders;
+  readonly consumers: ConsumerNames;
+  readonly ledger: Ledger;
+}
+
+/** What is asked about entries. */
+export interface EntryServices extends ConsumerServices {
+  readonly prices: PriceList;
+}
 
 const filterNames = ['namespace', 'model', 'consumer'] as const;
+/** What the first of all entries have most of. */
+const scores: Readonly<Record<string, (entry: ListedEntry, prices: PriceList) => number>> = {
+  bytes: ({ bytes }) => bytes,
+  hits: ({ hits }) => hits,
+  saved: ({ hits, head }, prices) => (hits === 0 ? 0 : hits * (answerCost(head, prices) ?? 0)),
+};
+
 const defaultLimit = 50;
 const maxLimit = 500;
-/** How long a search for the largest or most used goes on. */
-const maxSortMs = 2000;
 
 /** `GET /llm-cache/entries`: one page or, sorted, the first of all. */
-export async function listEntries(req: AdminRequest, all: Holders, now: number): Promise<object> {
+export async function listEntries(
+  req: AdminRequest,
+  services: EntryServices,
+  now: number,
+): Promise<object> {
   const query = readQuery(req, [...filterNames, 'store', 'limit', 'cursor', 'sort']);
-  const holders = chosen(all, query.store);
-  const filter = readFilter(query);
-  const limit = readLimit(query.limit);
+  const holders = chosen(services.holders, query.store);
+  const filter = await readFilter(query, services);
+  const limit = readLimit(query.limit, { fallback: defaultLimit, most: maxLimit });
   const { sort, cursor } = query;
-  if (sort !== undefined) {
-    if (cursor !== undefined) throw new AdminError(400, '"cursor" cannot stand beside "sort"');
-    if (sort !== 'bytes' && sort !== 'hits') {
-      throw new AdminError(400, '"sort" must be one of bytes, hits');
-    }
-    return top(holders, filter, sort, limit, now);
+  if (sort === undefined) {
+    const { found, cursor: next } = await pageOf(holders, filter, limit, cursor ?? null);
+    return { entries: await shown(found, services, now), cursor: next };
   }
-  return page(holders, filter, limit, cursor ?? null, now);
+  if (cursor !== undefined) throw new AdminError(400, '"cursor" cannot stand beside "sort"');
+  const score = scores[sort];
+  if (score === undefined) {
+    throw new AdminError(400, `"sort" must be one of ${Object.keys(scores).join(', ')}`);
+  }
+  const { found, complete } = await topOf(holders, filter, limit, (entry) =>
+    score(entry, services.prices),
+  );
+  return { entries: await shown(found, services, now), cursor: null, complete };
 }
 
 /** `GET /llm-cache/entries/:key`. */
-export async function showEntry(req: AdminRequest, holders: Holders, now: number): Promise<object> {
+export async function showEntry(
+  req: AdminRequest,
+  services: EntryServices,
+  now: number,
+): Promise<object> {
   readQuery(req, []);
   for (const key of keysIn(req)) {
-    for (const [name, store] of holders) {
-      const found = await store.look(key);
-      if (found === undefined) continue;
-      const { headers, usage, responseId, freshUntil } = found.head;
-      const more = { responseId, usage, headers, freshUntil: new Date(freshUntil).toISOString() };
-      return { ...shown(name, found, now), ...more };
-    }
+    const entry = await entryUnder(key, services, now);
+    if (entry !== null) return entry;
   }
   throw new AdminError(404, 'no entry has this key');
 }
 
+/** All that is told of the entry under a key; null where there is none. */
+export async function entryUnder(
+  key: string,
+  services: EntryServices,
+  now: number,
+): Promise<object | null> {
+  for (const [name, store] of services.holders) {
+    const found = await store.look(key);
+    if (found === undefined) continue;
+    const { headers, usage, responseId, freshUntil } = found.head;
+    const more = { responseId, usage, headers, freshUntil: new Date(freshUntil).toISOString() };
+    const [entry] = await shown([[name, found]], services, now);
+    return { ...entry, ...more };
+  }
+  return null;
+}
+
 /** `DELETE /llm-cache/entries/:key`. */
-export async function deleteEntry(req: AdminRequest, holders: Holders): Promise<object> {
+export async function deleteEntry(req: AdminRequest, { holders }: EntryServices): Promise<object> {
   const isDry = readFlag('dry_run', readQuery(req, ['dry_run']).dry_run);
   for (const key of keysIn(req)) {
     let matched = 0;
@@ -63,20 +102,46 @@ export async function deleteEntry(req: AdminRequest, holders: Holders): Promise<
 }
 
 /** `DELETE /llm-cache/entries`. */
-export async function purgeEntries(req: AdminRequest, all: Holders): Promise<object> {
+export async function purgeEntries(req: AdminRequest, services: EntryServices): Promise<object> {
   const query = readQuery(req, [...filterNames, 'store', 'all', 'dry_run']);
   const isDry = readFlag('dry_run', query.dry_run);
-  const filter = readFilter(query);
+  const holders = chosen(services.holders, query.store);
   const isForAll = readFlag('all', query.all);
-  if (Object.keys(filter).length === 0 && !isForAll) {
+  if (filterNames.every((name) => query[name] === undefined) && !isForAll) {
     throw new AdminError(
       400,
       `say which entries: one of ${filterNames.join(', ')}, or all=1 for every entry`,
     );
   }
+  const filter = await readFilter(query, services);
   let matched = 0;
-  for (const [, store] of chosen(all, query.store)) matched += await store.purge(filter, isDry);
+  for (const [, store] of holders) matched += await store.purge(filter, isDry);
   return { matched, deleted: isDry ? 0 : matched };
+}
+
+/** The id of the consumer that `text` names. Throws an AdminError where there is none. */
+export function consumerNamed(
+  text: string,
+  { consumers, ledger, holders }: ConsumerServices,
+): Promise<string> {
+  return consumers.idOf(text, async () => {
+    const { rows } = await ledger.query({ groupBy: ['consumer_id'] });
+    if (rows.some((row) => row.consumer_id === text)) return true;
+    return hasAny(holders, { consumer: text });
+  });
+}
+
+/** `limit=`. Throws an AdminError. */
+export function readLimit(
+  text: string | undefined,
+  { fallback, most }: { readonly fallback: number; readonly most: number },
+): number {
+  if (text === undefined) return fallback;
+  const limit = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (limit < 1 || limit > most) {
+    throw new AdminError(400, `"limit" must be a whole number from 1 to ${most}`);
+  }
+  return limit;
 }
 
 function chosen(holders: Holders, name: string | undefined): Holders {
@@ -87,22 +152,18 @@ function chosen(holders: Holders, name: string | undefined): Holders {
   throw new AdminError(400, `"store" must be one of ${names}`);
 }
 
-function readFilter(query: Readonly<Record<string, string | undefined>>): EntryFilter {
-  const found = filterNames.flatMap((name) => {
+async function readFilter(
+  query: Readonly<Record<string, string | undefined>>,
+  services: EntryServices,
+): Promise<EntryFilter> {
+  const filter: Record<string, string> = {};
+  for (const name of filterNames) {
     const value = query[name];
     if (value === '') throw new AdminError(400, `"${name}" is empty`);
-    return value === undefined ? [] : [[name, value] as const];
-  });
-  return Object.fromEntries(found);
-}
-
-function readLimit(text: string | undefined): number {
-  if (text === undefined) return defaultLimit;
-  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (limit < 1 || limit > maxLimit) {
-    throw new AdminError(400, `"limit" must be a whole number from 1 to ${maxLimit}`);
+    if (value === undefined) continue;
+    filter[name] = name === 'consumer' ? await consumerNamed(value, services) : value;
   }
-  return limit;
+  return filter;
 }
 
 /** The key as it was decoded, and as it came: a key may have a percent sign of its own. */
@@ -111,116 +172,33 @@ function keysIn(req: AdminRequest): ReadonlySet<string> {
   return new Set([req.params['key'] ?? '', raw]);
 }
 
-/** The stores one after the other; a page may be short at the end of each. */
-async function page(
-  holders: Holders,
-  filter: EntryFilter,
-  limit: number,
-  cursor: string | null,
+function shown(
+  found: readonly Held[],
+  { consumers, prices }: EntryServices,
   now: number,
-): Promise<object> {
-  let { index, inner } = cursor === null ? { index: 0, inner: null } : readCursor(cursor);
-  const entries: object[] = [];
-  for (; index < holders.length; index++, inner = null) {
-    const [name, store] = holders[index] ?? [];
-    if (name === undefined || store === undefined) break;
-    if (entries.length === limit) {
-      // A page that is full is the last one where the stores that follow have nothing.
-      const { entries: more, cursor: further } = await store.list(filter, {
-        limit: 1,
-        cursor: null,
-      });
-      if (more.length === 0 && further === null) continue;
-      return { entries, cursor: writeCursor(index, null) };
-    }
-    const found: Page = await listOrRefuse(store, filter, limit - entries.length, inner);
-    entries.push(...found.entries.map((entry) => shown(name, entry, now)));
-    if (found.cursor !== null) return { entries, cursor: writeCursor(index, found.cursor) };
-  }
-  return { entries, cursor: null };
-}
-
-async function listOrRefuse(
-  store: Store,
-  filter: EntryFilter,
-  limit: number,
-  cursor: string | null,
-): Promise<Page> {
-  try {
-    return await store.list(filter, { limit, cursor });
-  } catch (error) {
-    if (error instanceof UnknownCursor) throw unknownCursor();
-    throw error;
-  }
-}
-
-async function top(
-  holders: Holders,
-  filter: EntryFilter,
-  sort: 'bytes' | 'hits',
-  limit: number,
-  now: number,
-): Promise<object> {
-  const until = performance.now() + maxSortMs;
-  let best: (readonly [string, ListedEntry])[] = [];
-  let complete = true;
-  for (const [name, store] of holders) {
-    for (let cursor: string | null = null, isFirst = true; isFirst || cursor !== null;) {
-      if (performance.now() > until) {
-        complete = false;
-        break;
-      }
-      const found: Page = await store.list(filter, { limit: maxLimit, cursor });
-      best = [...best, ...found.entries.map((entry) => [name, entry] as const)]
-        .toSorted(([, one], [, other]) => other[sort] - one[sort])
-        .slice(0, limit);
-      ({ cursor } = found);
-      isFirst = false;
-    }
-  }
-  return { entries: best.map(([name, entry]) => shown(name, entry, now)), cursor: null, complete };
-}
-
-function shown(store: string, { key, head, bytes, hits }: ListedEntry, now: number): object {
-  const age = Math.max(0, Math.floor((now - head.storedAt) / 1000));
-  return {
-    key,
-    store,
-    namespace: head.namespace,
-    protocol: head.protocol,
-    model: head.model,
-    requestedModel: head.requestedModel,
-    consumer: head.consumer,
-    stream: head.stream,
-    bytes,
-    storedAt: new Date(head.storedAt).toISOString(),
-    age,
-    ttl: Math.floor((head.freshUntil - now) / 1000),
-    hits,
-  };
-}
-
-/** Opaque to whoever gets it: the store's place, and the store's own cursor. */
-function writeCursor(index: number, inner: string | null): string {
-  return Buffer.from(JSON.stringify([index, inner])).toString('base64url');
-}
-
-function readCursor(cursor: string): { index: number; inner: string | null } {
-  try {
-    const read: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-    if (Array.isArray(read)) {
-      const [index, inner] = read as unknown[];
-      const isInner = inner === null || typeof inner === 'string';
-      if (Number.isInteger(index) && Number(index) >= 0 && isInner) {
-        return { index: Number(index), inner };
-      }
-    }
-  } catch {
-    // Not one of ours either.
-  }
-  throw unknownCursor();
-}
-
-function unknownCursor(): AdminError {
-  return new AdminError(400, '"cursor" is not one that a page has given');
+): Promise<object[]> {
+  return consumers.named(
+    found.map(([store, { key, head, bytes, hits }]) => {
+      const cost = answerCost(head, prices);
+      return {
+        key,
+        store,
+        namespace: head.namespace,
+        protocol: head.protocol,
+        model: head.model,
+        requestedModel: head.requestedModel,
+        consumer: head.consumer,
+        stream: head.stream,
+        parts: partNames(head.fingerprint),
+        tokens: head.usage?.totalTokens ?? null,
+        cost,
+        saved: cost === null ? null : cost * hits,
+        bytes,
+        storedAt: new Date(head.storedAt).toISOString(),
+        age: Math.max(0, Math.floor((now - head.storedAt) / 1000)),
+        ttl: Math.floor((head.freshUntil - now) / 1000),
+        hits,
+      };
+    }),
+  );
 }

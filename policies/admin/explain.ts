@@ -2,12 +2,13 @@ import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { explainSchema, type ExplainQuestion } from '../../schemas/explain.ts';
 import { ConfigurationError, validate } from '../../schemas/validate.ts';
 import { explain, type ExplainParts, type Explanation } from '../llm-cache/explain.ts';
-import type { Identity } from '../shared/identity/identity.ts';
+import type { Identity, KnownIdentity } from '../shared/identity/identity.ts';
 import { findProtocol } from '../shared/protocols/index.ts';
 import { pathOf } from '../hosts/node/request-target.ts';
 import { holds } from './conditions.ts';
+import { consumerNamed, type ConsumerServices } from './entries.ts';
 import { AdminError } from './http.ts';
-import { imagined, imaginedRequest } from './simulated-request.ts';
+import { simulated, simulatedRequest } from './simulated-request.ts';
 import type { AskedQuestion } from './simulated-body.ts';
 
 /** The `llm-cache` steps of a pipeline, as they are configured now. */
@@ -30,12 +31,37 @@ export interface ExplainServices {
   identify(consumer: unknown): Identity;
 }
 
+/** What a question is answered with. */
+export interface QuestionServices extends ConsumerServices {
+  readonly explain: ExplainServices;
+}
+
+type Answered = Explanation & {
+  readonly pipeline: string;
+  readonly step: number | null;
+  /** Who it is asked for, where that is a consumer with an id; a name where it has one. */
+  readonly consumer: { readonly id: string; readonly name: string | null } | null;
+};
+
 /** Answers `POST /llm-cache/explain`. Throws an AdminError for a question that makes no sense. */
 export async function answerQuestion(
   { asked, body }: AskedQuestion,
+  services: QuestionServices,
+): Promise<Answered> {
+  const question = await withConsumer(checked(asked), services);
+  const { id } = services.explain.identify(question.consumer) as Partial<KnownIdentity>;
+  const names = await services.consumers.of([id]);
+  const consumer = typeof id === 'string' ? { id, name: names.get(id) ?? null } : null;
+  const explanation = await explained(question, body, services.explain);
+  const near = await services.consumers.named(explanation.nearest);
+  return { consumer, ...explanation, nearest: near };
+}
+
+async function explained(
+  question: ExplainQuestion,
+  body: Uint8Array | null,
   services: ExplainServices,
-): Promise<Explanation & { readonly pipeline: string; readonly step: number | null }> {
-  const question = checked(asked);
+): Promise<Omit<Answered, 'consumer'>> {
   const pipeline = services.pipelineAt(question.apiEndpoint);
   if (pipeline === undefined) {
     const known = services.apiEndpoints.join(', ') || 'none';
@@ -49,7 +75,7 @@ export async function answerQuestion(
   if (protocol === null) {
     return { pipeline: name, step: null, ...passes('the path is not one that the cache serves') };
   }
-  const verdicts = steps.map(({ condition }) => holds(condition, imagined(question)));
+  const verdicts = steps.map(({ condition }) => holds(condition, simulated(question)));
   const at = verdicts.findIndex((verdict) => verdict !== false);
   const step = steps[at];
   if (step === undefined) {
@@ -61,10 +87,20 @@ export async function answerQuestion(
   }
   const parts = services.parts(step.settings);
   const bytes = body ?? new Uint8Array();
-  const request = imaginedRequest(question, bytes, protocol, services.identify);
+  const request = simulatedRequest(question, bytes, protocol, services.identify);
   const explanation = await explain(request, parts);
   const doubt = verdicts[at] === null ? ', if the condition of its step holds' : '';
   return { pipeline: name, step: at, ...explanation, rule: `${explanation.rule}${doubt}` };
+}
+
+/** By its id, where it is asked for by its name. Throws an AdminError where no consumer has it. */
+async function withConsumer(
+  question: ExplainQuestion,
+  services: QuestionServices,
+): Promise<ExplainQuestion> {
+  const { consumer } = question;
+  if (typeof consumer !== 'string' || consumer === '') return question;
+  return { ...question, consumer: await consumerNamed(consumer, services) };
 }
 
 function checked(asked: unknown): ExplainQuestion {

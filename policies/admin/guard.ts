@@ -10,9 +10,9 @@ export interface AdminHosts {
 }
 
 /**
- * Why a request is not answered; null where it is. The routes ask nobody who they are, so it is the
- * browser of somebody who can reach them that must not be used by another site: neither under a name
- * of that site's own (DNS rebinding) nor from a page of it.
+ * Why a request is not answered; null where it is. The routes are unauthenticated, so another site
+ * must not use the browser of an operator who can reach them: neither under a name of that site's
+ * own (DNS rebinding) nor from a page of it.
  */
 export function foreignRequest(req: AdminRequest, hosts: AdminHosts): AdminError | null {
   return foreignHost(req, hosts) ?? foreignPage(req, hosts);

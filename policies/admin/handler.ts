@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { type AdminErrorHandler, type AdminHandler, type AdminRequest, decoded } from './http.ts';
-import { adminRoutes, type AdminOptions } from './routes.ts';
+import { adminRoutes } from './routes.ts';
+import type { AdminOptions } from './services.ts';
 
 interface Route {
   /** Null for every method, and every path below. */
@@ -12,7 +13,7 @@ interface Route {
 /** What an app is given: it answers what is under `/llm-cache`, and lets the rest pass. */
 export type AdminMiddleware = (req: AdminRequest, res: ServerResponse, next: () => void) => void;
 
-/** The admin routes for an app of anybody's. They ask nobody who they are. */
+/** The admin routes, to be mounted in any app. They are unauthenticated. */
 export function adminHandler(options: AdminOptions): AdminMiddleware {
   const routes = routesOf(options);
   return (req, res, next) => {

@@ -26,7 +26,7 @@ export type AdminErrorHandler = (
   next: () => void,
 ) => void;
 
-/** A request that cannot be answered; its message is for whoever asked. */
+/** A request that cannot be answered; its message is for the client. */
 export class AdminError extends Error {
   override name = 'AdminError';
   readonly status: number;

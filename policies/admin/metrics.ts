@@ -1,5 +1,5 @@
 import { Histogram, Registry } from 'prom-client';
-import type { CacheStats, OutcomeName, Tally } from '../llm-cache/stats.ts';
+import type { CacheStats, Counts, OutcomeName } from '../llm-cache/stats.ts';
 import type { StoreStats } from '../llm-cache/stores/store.ts';
 import type { Timings } from '../llm-cache/timings.ts';
 import type { SinkStats } from '../llm-usage/sinks/sink.ts';
@@ -32,7 +32,7 @@ export class Metrics implements Timings {
   /** By labels, so that none are put together for a request. */
   readonly #lookups = new Map<string, Observer>();
   readonly #writes = new Map<string, Observer>();
-  readonly #firstBytes = new WeakMap<Tally, Partial<Record<OutcomeName, Observer>>>();
+  readonly #firstBytes = new Map<string, Partial<Record<OutcomeName, Observer>>>();
 
   constructor(sources: MetricSources) {
     this.#sources = sources;
@@ -73,10 +73,9 @@ export class Metrics implements Timings {
     observerOf(this.#writes, this.#write, store).observe(seconds);
   }
 
-  firstByte(tally: Tally, outcome: OutcomeName, seconds: number): void {
-    let observers = this.#firstBytes.get(tally);
-    if (observers === undefined) this.#firstBytes.set(tally, (observers = {}));
-    const { pipeline } = tally;
+  firstByte({ pipeline }: Counts, outcome: OutcomeName, seconds: number): void {
+    let observers = this.#firstBytes.get(pipeline);
+    if (observers === undefined) this.#firstBytes.set(pipeline, (observers = {}));
     (observers[outcome] ??= this.#firstByte.labels({ pipeline, outcome })).observe(seconds);
   }
 

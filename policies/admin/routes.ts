@@ -1,13 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import process from 'node:process';
-import type { CacheStats } from '../llm-cache/stats.ts';
-import type { StoreStats } from '../llm-cache/stores/store.ts';
-import type { Ledger } from '../llm-usage/ledger.ts';
-import type { SinkStats } from '../llm-usage/sinks/sink.ts';
 import type { FaultLog } from '../shared/faults.ts';
-import { deleteEntry, type Holders, listEntries, purgeEntries, showEntry } from './entries.ts';
-import { answerQuestion, type ExplainServices } from './explain.ts';
-import { type AdminHosts, foreignRequest } from './guard.ts';
+import { deleteEntry, listEntries, purgeEntries, showEntry } from './entries.ts';
+import { answerQuestion } from './explain.ts';
+import { foreignRequest } from './guard.ts';
 import {
   type AdminApp,
   AdminError,
@@ -18,37 +14,11 @@ import {
   send,
   sendJson,
 } from './http.ts';
+import { listRequests, showRequest } from './requests.ts';
 import { sendPage } from './page.ts';
+import type { AdminOptions, AdminServices } from './services.ts';
 import { readQuestion } from './simulated-body.ts';
-import { showUsage } from './usage.ts';
-
-/** What the routes show and steer, as it stands when somebody asks. */
-export interface AdminServices {
-  readonly stats: CacheStats;
-  readonly stores: Readonly<Record<string, StoreStats>>;
-  readonly holders: Holders;
-  readonly sinks: Readonly<Record<string, SinkStats>>;
-  /** Requests that read along with another at the moment. */
-  readonly joiners: number;
-  /** Bytes of bodies held at the moment. */
-  readonly bufferedBytes: number;
-  readonly ledger: Ledger;
-  readonly explain: ExplainServices;
-  /** The metrics as text, and its content type. */
-  metrics(): Promise<{ readonly text: string; readonly contentType: string }>;
-}
-
-export interface AdminOptions {
-  /** Throws an AdminError as long as there is no configuration. */
-  readonly current: () => AdminServices;
-  /** Where the dashboard's files are. */
-  readonly pageFolder: string;
-  /** Of this package. */
-  readonly version: string;
-  readonly faults: FaultLog;
-  /** The hosts that they answer to at the moment. */
-  readonly hosts: () => AdminHosts;
-}
+import { type CsvFile, showUsage } from './usage.ts';
 
 type Answer = (req: AdminRequest, services: AdminServices) => Promise<object> | object;
 
@@ -94,27 +64,43 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
     );
     app.get(
       `${root}/usage`,
-      json((req, { ledger }) => showUsage(req, ledger)),
+      guarded(async (req, res) => {
+        const usage = await showUsage(req, current(), Date.now());
+        if ('csv' in usage) sendCsv(res, usage);
+        else sendJson(res, 200, usage);
+      }),
+    );
+    app.get(
+      `${root}/budgets`,
+      json((req, services) => showBudgets(req, services)),
     );
     app.get(
       `${root}/entries`,
-      json((req, { holders }) => listEntries(req, holders, Date.now())),
+      json((req, services) => listEntries(req, services, Date.now())),
     );
     app.delete(
       `${root}/entries`,
-      json((req, { holders }) => purgeEntries(req, holders)),
+      json((req, services) => purgeEntries(req, services)),
     );
     app.get(
       `${root}/entries/:key`,
-      json((req, { holders }) => showEntry(req, holders, Date.now())),
+      json((req, services) => showEntry(req, services, Date.now())),
     );
     app.delete(
       `${root}/entries/:key`,
-      json((req, { holders }) => deleteEntry(req, holders)),
+      json((req, services) => deleteEntry(req, services)),
+    );
+    app.get(
+      `${root}/requests`,
+      json((req, services) => listRequests(req, services)),
+    );
+    app.get(
+      `${root}/requests/:id`,
+      json((req, services) => showRequest(req, services, Date.now())),
     );
     app.post(
       `${root}/explain`,
-      json((req, { explain }) => readQuestion(req, (asked) => answerQuestion(asked, explain))),
+      json((req, services) => readQuestion(req, (asked) => answerQuestion(asked, services))),
     );
     app.get(
       `${root}/metrics`,
@@ -136,13 +122,19 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
   };
 }
 
+function sendCsv(res: ServerResponse, { name, csv }: CsvFile): void {
+  send(res, 200, 'text/csv; charset=utf-8; header=present', csv, {
+    'Content-Disposition': `attachment; filename="${name}"`,
+  });
+}
+
 function redirect(res: ServerResponse, location: string): void {
   send(res, 308, 'text/plain', '', { Location: location });
 }
 
 function showStats(req: AdminRequest, services: AdminServices): object {
   readQuery(req, []);
-  const { stores, sinks, joiners, bufferedBytes } = services;
+  const { stores, sinks, joiners, bufferedBytes, tryout } = services;
   return {
     uptime: Math.floor(process.uptime()),
     stores,
@@ -150,7 +142,19 @@ function showStats(req: AdminRequest, services: AdminServices): object {
     sinks,
     joiners,
     bufferedBytes,
+    tryout,
   };
+}
+
+async function showBudgets(req: AdminRequest, services: AdminServices): Promise<object> {
+  readQuery(req, []);
+  const states = await services.budgets();
+  const names = await services.consumers.of(states.map(({ consumerId }) => consumerId));
+  const budgets = states.map((state) => ({
+    ...state,
+    consumerName: names.get(state.consumerId ?? '') ?? null,
+  }));
+  return { budgets };
 }
 
 function fail(error: unknown, res: ServerResponse, faults: FaultLog): void {

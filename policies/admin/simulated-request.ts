@@ -5,13 +5,13 @@ import { nodeReading } from '../hosts/node/body.ts';
 import { pathOf, queryOf } from '../hosts/node/request-target.ts';
 import type { Protocol } from '../shared/protocols/protocol.ts';
 import { RequestBody } from '../shared/request-body.ts';
-import type { Imagined } from './conditions.ts';
+import type { SimulatedRequest } from './conditions.ts';
 
 /** As the body of a request is read; what is asked about is not remembered. */
 const reading = { ...nodeReading, memory: null };
 
 /** A request that is asked about instead of being sent, by the consumer that `identify` knows. */
-export function imaginedRequest(
+export function simulatedRequest(
   question: ExplainQuestion,
   bytes: Uint8Array,
   protocol: Protocol,
@@ -39,7 +39,7 @@ export function imaginedRequest(
 }
 
 /** The same as a condition of the gateway sees it. */
-export function imagined(question: ExplainQuestion): Imagined {
+export function simulated(question: ExplainQuestion): SimulatedRequest {
   const headers = Object.fromEntries(
     [...headersOf(question)].map(([name, values]) => [name, values.join(', ')]),
   );

@@ -12,13 +12,16 @@ import {
 } from '../../schemas/plugin.ts';
 import { suggestion } from '../../schemas/suggestion.ts';
 import { ConfigurationError, validate } from '../../schemas/validate.ts';
+import type { ConsumerDirectory } from '../admin/consumers.ts';
 import type { AdminHosts } from '../admin/guard.ts';
+import type { Tryout } from '../admin/services.ts';
 import {
   isPlaced,
   redisStores,
   storeSettings,
   unknownStore,
 } from '../llm-cache/stores/registry.ts';
+import { budgetName } from '../llm-usage/budgets.ts';
 import { whyNotWritable } from '../llm-usage/sinks/writable.ts';
 import { checkConditionName } from './condition-names.ts';
 import { conditionsIn, type Pipeline, type Step } from './pipelines.ts';
@@ -42,6 +45,10 @@ export interface Configuration {
   readonly adminHosts: AdminHosts;
   /** Who a consumer is to the host, for questions about requests that never came. */
   identify(consumer: unknown): Identity;
+  /** Where the host keeps its consumers; null where it keeps none. */
+  readonly consumers: ConsumerDirectory | null;
+  /** What the dashboard offers to try; null where it cannot be told. */
+  readonly tryout: Tryout | null;
 }
 
 /** Settings and pipelines of the gateway. Throws a ConfigurationError that says what is wrong. */
@@ -75,6 +82,8 @@ export function gatewayConfiguration(
     pipelines,
     adminHosts,
     identify: gatewayIdentity,
+    consumers: null,
+    tryout: null,
   };
 }
 
@@ -97,14 +106,23 @@ export function hostConfiguration(
       `${where}: "scopeSecret" is missing: with a redis store ("${shared}") it must be the same in every process; ${howToMakeOne}`,
     );
   }
-  // Entries in memory are nobody else's to find.
+  // No other process can find entries in memory.
   const secret = settings.scopeSecret ?? randomBytes(32).toString('base64');
   const adminHosts = {
     names: hostNames(settings.admin.hosts),
     setting: `admin.hosts of ${where}`,
   };
   const identify = applicationIdentity;
-  return { settings, secret, gatewayRedis: {}, pipelines, adminHosts, identify };
+  return {
+    settings,
+    secret,
+    gatewayRedis: {},
+    pipelines,
+    adminHosts,
+    identify,
+    consumers: null,
+    tryout: null,
+  };
 }
 
 const howToMakeOne = 'make one with `openssl rand -base64 32`';
@@ -225,6 +243,7 @@ export function checkUsage({ stores: named, usage }: PluginSettings, begin = gat
       `${where}.ledger.store" must be one of ${Object.keys(stores).join(', ')}, got ${JSON.stringify(store)}${suggestion(store, Object.keys(stores))}`,
     );
   }
+  checkBudgets(usage, where);
   const types = usage.sinks.map((sink) => sink.type);
   for (const [index, sink] of usage.sinks.entries()) {
     if (sink.type === 'prometheus' && types.indexOf('prometheus') !== index) {
@@ -240,6 +259,25 @@ export function checkUsage({ stores: named, usage }: PluginSettings, begin = gat
     );
   }
 }
+
+function checkBudgets({ budgets, ledger }: PluginSettings['usage'], where: string): void {
+  const names = budgets.map(budgetName);
+  for (const [index, { per }] of budgets.entries()) {
+    const name = names[index] ?? '';
+    if (names.indexOf(name) !== index) {
+      throw new ConfigurationError(
+        `${where}.budgets.${index}" has the name of another one, ${JSON.stringify(name)}; give it a "name" of its own`,
+      );
+    }
+    if (per === 'month' && ledger.retentionDays < daysOfMonth) {
+      throw new ConfigurationError(
+        `${where}.ledger.retentionDays" must be at least ${daysOfMonth} for a budget per month, got ${ledger.retentionDays}`,
+      );
+    }
+  }
+}
+
+const daysOfMonth = 31;
 
 /**
  * Makes the folders of the files that usage records go to. Throws a ConfigurationError for the first

@@ -63,7 +63,7 @@ function straysOf(step: unknown): Pick<Step, 'strays'> {
   return strays.length > 0 ? { strays } : {};
 }
 
-/** The policy that whatever goes on from `policy` comes to next, with no other between; null where that depends. */
+/** The policy that a request which goes on from `policy` comes to next, with no other between; null where that depends. */
 export function nextPolicy({ steps }: Pipeline, policy: string): string | null {
   const next = new Set(
     steps.flatMap((step, at) => {

@@ -1,12 +1,15 @@
 import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { PluginSettings } from '../../schemas/plugin.ts';
 import { validate } from '../../schemas/validate.ts';
+import { ConsumerNames } from '../admin/consumers.ts';
 import type { CachePipeline, ExplainServices } from '../admin/explain.ts';
 import type { AdminHosts } from '../admin/guard.ts';
 import { AdminError } from '../admin/http.ts';
-import type { AdminServices } from '../admin/routes.ts';
+import type { AdminServices } from '../admin/services.ts';
 import type { Configuration } from './configuration.ts';
 import { Flights } from '../llm-cache/flights.ts';
+import { RecentRequests } from './node/recent-requests.ts';
+import { BudgetWatch } from '../llm-usage/budget-watch.ts';
 import type { LlmCacheServices } from './node/cache-middleware.ts';
 import { CacheStats } from '../llm-cache/stats.ts';
 import { StoreRegistry } from '../llm-cache/stores/registry.ts';
@@ -17,6 +20,7 @@ import { LedgerRegistry } from '../llm-usage/ledgers/registry.ts';
 import { PriceList } from '../llm-usage/price-list.ts';
 import { PrometheusSink } from '../llm-usage/sinks/prometheus.ts';
 import { SinkRegistry } from '../llm-usage/sinks/registry.ts';
+import { budgetMetrics } from '../admin/budget-metrics.ts';
 import { Metrics } from '../admin/metrics.ts';
 import { nextPolicy, type Pipeline } from './pipelines.ts';
 import { budgetsOf } from '../shared/bytes/budget.ts';
@@ -30,13 +34,10 @@ import { SharedBodies } from '../shared/bytes/shared-bodies.ts';
 /** What the policies work with. */
 export type Services = LlmCacheServices & LlmUsageServices;
 
-/** What one configuration has made. */
-interface Configured {
+/** A configuration, and what it has made. */
+interface Configured extends Configuration {
   readonly services: Services;
-  readonly pipelines: readonly Pipeline[];
   readonly ledger: Ledger;
-  readonly adminHosts: AdminHosts;
-  readonly identify: Configuration['identify'];
 }
 
 /** What services are made of. */
@@ -55,14 +56,17 @@ const patienceMs = 1000;
 export class Runtime {
   readonly faults: FaultLog;
   readonly #log: Log;
-  readonly #budgets = budgetsOf(0);
-  readonly #bodies = new SharedBodies(this.#budgets.bodies);
+  readonly #memory = budgetsOf(0);
+  readonly #bodies = new SharedBodies(this.#memory.bodies);
   readonly #stats = new CacheStats();
+  readonly #requests = new RecentRequests();
   readonly #stores = new StoreRegistry();
   readonly #flights = new Map<string, Flights>();
   readonly #sinks: SinkRegistry;
   readonly #ledgers: LedgerRegistry;
   readonly #metrics: Metrics;
+  readonly #consumers: ConsumerNames;
+  readonly #budgets: BudgetWatch;
   readonly #pending = new Set<Promise<void>>();
   #configured: Configured | null = null;
 
@@ -83,25 +87,36 @@ export class Runtime {
       redisOf: (store) => this.#stores.redisOf(store),
     });
     this.#ledgers = new LedgerRegistry(log);
+    this.#budgets = new BudgetWatch({ log, faults: this.faults });
+    budgetMetrics(this.#metrics.registry, () => this.#budgets.states());
+    this.#consumers = new ConsumerNames({
+      directory: () => this.#configured?.consumers ?? null,
+      faults: this.faults,
+    });
   }
 
   /** Takes a configuration over. Pipelines that were built before keep the services they have. */
   configure(configuration: Configuration): void {
-    const { settings, secret, gatewayRedis, pipelines, adminHosts, identify } = configuration;
+    const { settings, secret, gatewayRedis, pipelines } = configuration;
     const { bodies, reserve } = budgetsOf(settings.limits.bufferedBytes);
-    this.#budgets.bodies.max = bodies.max;
-    this.#budgets.reserve.max = reserve.max;
+    this.#memory.bodies.max = bodies.max;
+    this.#memory.reserve.max = reserve.max;
     const prices = new PriceList(settings.usage.prices);
     const costOf = (answer: StoredAnswer) => answerCost(answer, prices);
     const shared = { gatewayRedis, secret, bodies: this.#bodies, costOf, log: this.#log };
     this.#stores.configure(settings.stores, shared);
     for (const { name, steps } of pipelines) {
-      if (steps.some(({ policy }) => policy === 'llm-cache')) this.#stats.know(name);
+      if (steps.some(({ policy }) => policy === 'llm-cache')) this.#stats.register(name);
     }
+    this.#requests.configure(settings.admin.recentRequests);
     const ledger = this.#openLedger(settings);
+    this.#budgets.configure(settings.usage.budgets, {
+      ledger,
+      idOf: (consumer) => this.#consumers.find(consumer),
+    });
     const parts = { settings, pipelines, ledger, prices, digest: nodeDigest(secret) };
     const services = this.#services(parts);
-    this.#configured = { services, pipelines, ledger, adminHosts, identify };
+    this.#configured = { ...configuration, services, ledger };
   }
 
   /** What the policies work with. */
@@ -127,6 +142,12 @@ export class Runtime {
       joiners: this.#joiners(),
       bufferedBytes: this.#bufferedBytes,
       ledger: configured.ledger,
+      tryout: configured.tryout,
+      consumers: this.#consumers,
+      requests: this.#requests,
+      budgets: () => this.#budgets.states(),
+      storeNamed: (name) => (this.#stores.names.includes(name) ? this.#stores.open(name) : null),
+      prices: configured.services.prices,
       explain: explainServices(configured),
       metrics: () => this.#metrics.text(),
     };
@@ -154,6 +175,7 @@ export class Runtime {
 
   /** Flushes, and lets go of every connection, file and entry. */
   async close(): Promise<void> {
+    this.#budgets.close();
     await this.finish();
     await Promise.all([this.#sinks.close(), this.#ledgers.close()]);
     // The books may use the connections of stores.
@@ -161,7 +183,7 @@ export class Runtime {
   }
 
   get #bufferedBytes(): number {
-    const { bodies, reserve } = this.#budgets;
+    const { bodies, reserve } = this.#memory;
     return bodies.held + reserve.held;
   }
 
@@ -180,19 +202,24 @@ export class Runtime {
     const hostless = new Set(
       pipelines.filter((pipeline) => !pipeline.forwardsHost).map(({ name }) => name),
     );
+    const toSinks = this.#sinks.open(settings.usage.sinks, [ledger]);
     return {
       store: (name) => this.#stores.open(name),
       flights: (store) => this.#flightsOf(store),
       pipelineOf,
       forwardsHost: (apiEndpoint) => !hostless.has(pipelineOf(apiEndpoint)),
       nextPolicy: (policy, apiEndpoint) => next[policy].get(pipelineOf(apiEndpoint)) ?? null,
-      record: this.#sinks.open(settings.usage.sinks, [ledger]),
+      record: (record) => {
+        toSinks(record);
+        this.#budgets.spent(record);
+      },
       prices,
       digest,
-      budget: this.#budgets.bodies,
-      reserve: this.#budgets.reserve,
+      budget: this.#memory.bodies,
+      reserve: this.#memory.reserve,
       bodies: this.#bodies,
       stats: this.#stats,
+      requests: this.#requests,
       timings: this.#metrics,
       faults: this.faults,
       defer: inTurn,

@@ -1,10 +1,8 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { Answer } from '../shared/answer.ts';
-import type { Digest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import { formatOf } from '../shared/format.ts';
 import type { CachedResponse } from './entry.ts';
-import { fingerprintOf } from './fingerprint.ts';
 import type { Flight } from './flight.ts';
 import type { Lookup } from './lookup.ts';
 import { refusalOf } from './response-rules.ts';
@@ -12,13 +10,12 @@ import type { CallOutcome } from './stores/relay.ts';
 import type { EntryStore } from './stores/store.ts';
 import type { Timings } from './timings.ts';
 
-/** An expired entry is kept for so long at least, to tell an expired answer from one that never was. */
+/** Grace period: an expired entry is kept for so long at least, to distinguish expired from never stored. */
 const graceMs = 60_000;
 
 export interface AdmissionParts {
   readonly store: EntryStore;
   readonly settings: LlmCacheSettings;
-  readonly digest: Digest;
   readonly timings: Timings;
   readonly faults: FaultLog;
   readonly now: () => number;
@@ -31,7 +28,7 @@ export interface Admitted {
   readonly outcome: CallOutcome;
 }
 
-type Call = Pick<Flight, 'startedAt' | 'consumer'>;
+type Call = Pick<Flight, 'startedAt' | 'consumer' | 'fingerprint'>;
 
 /** Decides which answers may be stored, and stores them. */
 export class Admission {
@@ -79,11 +76,11 @@ export class Admission {
 
   async #entry(
     lookup: Lookup,
-    { consumer }: Call,
+    call: Call,
     answer: Answer,
     body: Uint8Array,
   ): Promise<CachedResponse> {
-    const { settings, digest } = this.#parts;
+    const { settings } = this.#parts;
     const { controls, request } = lookup;
     const ttl = controls.ttl === null ? settings.ttl : Math.min(controls.ttl, settings.maxTtl);
     const storedAt = this.#parts.now();
@@ -93,11 +90,11 @@ export class Admission {
       protocol: request.protocol.name,
       model: answer.model,
       requestedModel: lookup.facts.model,
-      consumer,
+      consumer: call.consumer,
       stream: lookup.material.isStream,
       responseId: answer.id,
       usage: answer.usage,
-      fingerprint: fingerprintOf(lookup.material, await lookup.material.counting, digest),
+      fingerprint: await call.fingerprint(),
       headers: answer.headers,
       storedAt,
       freshUntil,

@@ -2,7 +2,7 @@ import type { AsideReason } from '../shared/reasons.ts';
 import type { CachedResponse } from './entry.ts';
 import type { Flight } from './flight.ts';
 import type { Follower } from './follower.ts';
-import type { Tally } from './stats.ts';
+import type { Counts } from './stats.ts';
 
 /** What is to be done with a request. */
 export type Decision = Hit | Joined | Following | Forward | Unavailable | Gone;
@@ -66,7 +66,7 @@ export function isServed({ kind }: Decision): boolean {
 }
 
 /** Counts an answer that the cache gave itself; not before it is given, for it may yet go on. */
-export function countServed({ kind }: Decision, tally: Tally): void {
+export function countServed({ kind }: Decision, tally: Counts): void {
   if (kind === 'hit') tally.count('hit', null);
   else if (kind === 'joined' || kind === 'following') tally.count('coalesced', null);
 }

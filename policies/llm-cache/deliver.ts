@@ -13,7 +13,7 @@ import {
   type ReplyHead,
   unavailableReply,
 } from './replies.ts';
-import type { OutcomeName, Tally } from './stats.ts';
+import type { Counts, OutcomeName } from './stats.ts';
 
 /**
  * What a host does for the client of a request; `R` is what its caller goes on with. Where `reply`
@@ -65,7 +65,7 @@ export function deliver<R>(decision: Decision, delivery: Delivery, port: ClientP
 }
 
 /** Lets go of a decision that cannot be carried out: the client has left, or another handler has answered. */
-export function letGo(decision: Decision, tally: Tally): void {
+export function letGo(decision: Decision, tally: Counts): void {
   countServed(decision, tally);
   if (decision.kind === 'following') decision.follower.leave();
   if (!('fallback' in decision)) return;

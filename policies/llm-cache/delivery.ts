@@ -1,13 +1,13 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { Exchange } from '../shared/exchange.ts';
-import type { Tally } from './stats.ts';
+import type { Counts } from './stats.ts';
 import type { EntryStore } from './stores/store.ts';
 import type { Timings } from './timings.ts';
 
 /** What a decision is carried out with. */
 export interface Delivery {
   readonly exchange: Exchange;
-  readonly tally: Tally;
+  readonly tally: Counts;
   readonly settings: Pick<LlmCacheSettings, 'debugHeaders' | 'statusHeader'>;
   readonly store: Pick<EntryStore, 'used'>;
   readonly timings: Timings;

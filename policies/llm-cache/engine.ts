@@ -11,13 +11,14 @@ import { type Admitted, Admission } from './admission.ts';
 import { type ClientControls, controlsOf } from './client-controls.ts';
 import { type Decision, type Forward, outcomeOf } from './decision.ts';
 import type { CachedResponse } from './entry.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { Flight, mayBeBehind } from './flight.ts';
 import type { Flights } from './flights.ts';
 import type { Lookup } from './lookup.ts';
 import { readAlong } from './read-along.ts';
 import { recognise, type Recognising, type Recognition } from './identify.ts';
 import { freshAlways, isClientsWish, isOfTheFuture, standingOf } from './request-rules.ts';
-import type { Tally } from './stats.ts';
+import type { Counts } from './stats.ts';
 import type { Lease, Relay } from './stores/relay.ts';
 import { type EntryStore, NoRoom } from './stores/store.ts';
 import type { Timings } from './timings.ts';
@@ -41,7 +42,7 @@ export interface EngineParts {
 /** Bodies whose digests are remembered, at most. */
 const maxRemembered = 10_000;
 
-/** After so many calls that nobody could share, identical requests go each by itself. */
+/** After so many calls whose answer could not be shared, identical requests go each by itself. */
 const maxAttempts = 2;
 
 /** The story of a request: recv, key, lookup, then hit, join or forward; capture, admit, store. */
@@ -60,7 +61,7 @@ export class Engine {
    * What is to be done with a request: at once where nothing has to be waited for. Never throws or
    * rejects: a fault in here is a bypass, counted and logged.
    */
-  decide(request: LlmRequest, tally: Tally): Decision | Promise<Decision> {
+  decide(request: LlmRequest, tally: Counts): Decision | Promise<Decision> {
     return this.#decide(request, tally, null);
   }
 
@@ -68,11 +69,11 @@ export class Engine {
    * What becomes of a request whose answer from the cache could not be delivered: it goes on, and
    * what the upstream answers takes the place of what is stored. Never throws or rejects.
    */
-  decideAgain(request: LlmRequest, tally: Tally): Decision | Promise<Decision> {
+  decideAgain(request: LlmRequest, tally: Counts): Decision | Promise<Decision> {
     return this.#decide(request, tally, { kind: 'bypass', reason: 'store-error', fallback: null });
   }
 
-  #decide(request: LlmRequest, tally: Tally, way: Way | null): Decision | Promise<Decision> {
+  #decide(request: LlmRequest, tally: Counts, way: Way | null): Decision | Promise<Decision> {
     const { settings } = this.#parts;
     const controls = controlsOf(request, settings);
     try {
@@ -87,7 +88,7 @@ export class Engine {
   async #later(
     pending: Promise<Decision>,
     controls: ClientControls,
-    tally: Tally,
+    tally: Counts,
   ): Promise<Decision> {
     let decision: Decision;
     try {
@@ -103,7 +104,7 @@ export class Engine {
     return aside('store-error');
   }
 
-  #decided(decision: Decision, controls: ClientControls, tally: Tally): Decision {
+  #decided(decision: Decision, controls: ClientControls, tally: Counts): Decision {
     const isUnavailable = isForward(decision) && controls.onlyIfCached && controls.bypass === null;
     const made: Decision = isUnavailable ? { kind: 'unavailable', key: decision.key } : decision;
     count(made, tally);
@@ -286,7 +287,7 @@ export class Engine {
     return { kind, reason, fallback, key, flight, settled };
   }
 
-  /** A call that nobody joins. */
+  /** A call that no other request joins. */
   #alone(lookup: Lookup, way: Way): Forward {
     const { flights } = this.#parts;
     const flight = this.#flight(lookup, maxAttempts);
@@ -305,16 +306,17 @@ export class Engine {
   #flight({ request, material }: Lookup, attempt: number): Flight {
     // Read now, as long as the body is there and accounted for; its answer may take minutes.
     void Promise.resolve(material.counting).catch(() => {});
-    const { settings, reserve } = this.#parts;
+    const { settings, reserve, digest } = this.#parts;
     const maxBytes = settings.maxResponseBytes;
     const budget = request.account;
     const reader = new AnswerReader(request.protocol, { keep: true, maxBytes, budget, reserve });
     const finishAlone = settings.finishOnDisconnect;
     const startedAt = performance.now();
-    const consumer = consumerId(request.identity, this.#parts.digest);
+    const consumer = consumerId(request.identity, digest);
     return new Flight({
       startedAt,
       consumer,
+      fingerprint: async () => fingerprintOf(material, await material.counting, digest),
       reader,
       attempt,
       maxBytes: mayBeBehind(maxBytes),
@@ -329,12 +331,12 @@ type Stored = CachedResponse | undefined | 'failed' | 'no-room';
 /** A request to decide on; with a `way` it goes on in that way, whatever is stored. */
 interface Asked {
   readonly request: LlmRequest;
-  readonly tally: Tally;
+  readonly tally: Counts;
   readonly controls: ClientControls;
   readonly way: Way | null;
 }
 
-/** Why and how a request goes on, whoever makes the call. */
+/** Why and how a request goes on, on this gateway or another. */
 type Way = Pick<Forward, 'kind' | 'reason' | 'fallback'>;
 
 /** The client asked for a fresh answer. */
@@ -347,7 +349,7 @@ function wayOf(found: CachedResponse | undefined | 'failed', fallback: CachedRes
   return { kind: found === undefined ? 'miss' : 'stale', reason: null, fallback };
 }
 
-function count(decision: Decision, tally: Tally): void {
+function count(decision: Decision, tally: Counts): void {
   switch (decision.kind) {
     case 'gone':
     case 'hit':

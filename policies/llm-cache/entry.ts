@@ -28,7 +28,7 @@ export interface CachedResponse {
   readonly freshUntil: number;
   /** When a store lets go of it: some time after it has expired, so that an expired answer is told from none. */
   readonly expiresAt: number;
-  /** The body, decoded, byte for byte. Nobody writes into it. */
+  /** The body, decoded, byte for byte. Not to be written into. */
   readonly body: Uint8Array;
 }
 

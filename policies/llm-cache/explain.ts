@@ -4,6 +4,7 @@ import { type AsideReason, asideReasons } from '../shared/reasons.ts';
 import { consumerId } from '../shared/identity/identity.ts';
 import { type ClientControls, controlsOf } from './client-controls.ts';
 import type { EntryHead } from './entry.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import type { Flights } from './flights.ts';
 import type { KeyMaterial } from './key.ts';
 import { type Near, nearest } from './nearest.ts';
@@ -63,8 +64,7 @@ export interface Explanation {
 
 /** What the cache would do with the request now, and why. Changes nothing, asks no upstream. */
 export async function explain(request: LlmRequest, parts: ExplainParts): Promise<Explanation> {
-  const { settings, digest } = parts;
-  const controls = controlsOf(request, settings);
+  const controls = controlsOf(request, parts.settings);
   const known = await recognise(request, controls, parts);
   if (known === 'gone') return standsAside('not-json', controls);
   if ('aside' in known) return standsAside(known.aside, controls);
@@ -76,8 +76,17 @@ export async function explain(request: LlmRequest, parts: ExplainParts): Promise
     ...verdict,
     key,
     material: await shown(request, material, parts),
-    nearest: isMiss ? await nearest(material, parts.store, digest, parts.now) : [],
+    nearest: isMiss ? await nearestTo(key, material, parts) : [],
   };
+}
+
+async function nearestTo(
+  key: string,
+  material: KeyMaterial,
+  { store, digest, now }: ExplainParts,
+): Promise<readonly Near[]> {
+  const fingerprint = fingerprintOf(material, await material.counting, digest);
+  return nearest({ key, fingerprint }, store, now);
 }
 
 type Verdict = Pick<Explanation, 'outcome' | 'reason' | 'rule'>;

@@ -42,6 +42,11 @@ export function fingerprintOf(
   return fingerprint;
 }
 
+/** The names of the parts that a request is made of. */
+export function partNames(fingerprint: Fingerprint): readonly string[] {
+  return Object.keys(fingerprint).map(shownName);
+}
+
 /** The names of the parts in which two requests differ. */
 export function differences(one: Fingerprint, other: Fingerprint): readonly string[] {
   const names = new Set([...Object.keys(one), ...Object.keys(other)]);

@@ -3,6 +3,7 @@ import type { ResponseObserver } from '../shared/exchange.ts';
 import { formatOf } from '../shared/format.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
 import type { CachedResponse } from './entry.ts';
+import type { Fingerprint } from './fingerprint.ts';
 import { Follower } from './follower.ts';
 import type { CallOutcome, Lease } from './stores/relay.ts';
 
@@ -24,6 +25,8 @@ export interface FlightOptions {
   readonly startedAt: number;
   /** Who makes the call, by its id; null without one. */
   readonly consumer: string | null;
+  /** What tells its request from others. */
+  readonly fingerprint: () => Promise<Fingerprint>;
   readonly reader: AnswerReader;
   /** 1 for a first call, 2 for the one that follows when that fails. */
   readonly attempt: number;
@@ -41,7 +44,7 @@ export interface LeaderCall {
   abandon(): void;
 }
 
-/** More than comes in one go, so that nobody is too slow before there was time to read. */
+/** More than comes in one go, so that no reader is too slow before there was time to read. */
 const minBehind = 128 * 1024;
 
 /** The most bytes that a reader of a shared stream may be behind. */
@@ -60,6 +63,7 @@ export class Flight implements ResponseObserver {
   /** Reads the answer, for the store and for the books. */
   readonly reader: AnswerReader;
   readonly #options: FlightOptions;
+  #fingerprint: Promise<Fingerprint> | null = null;
   readonly #waiting = new Set<(result: JoinResult) => void>();
   readonly #followers = new Set<Follower>();
   #headSeen = false;
@@ -78,6 +82,11 @@ export class Flight implements ResponseObserver {
     this.consumer = options.consumer;
     this.#options = options;
     this.reader = options.reader;
+  }
+
+  /** What tells its request from others, made when it is first asked for. */
+  fingerprint(): Promise<Fingerprint> {
+    return (this.#fingerprint ??= this.#options.fingerprint());
   }
 
   /** Says who makes the call. */
@@ -113,14 +122,14 @@ export class Flight implements ResponseObserver {
     this.reader.head(status, header);
     this.#headSeen = true;
     this.#isStream = status === 200 && formatOf(this.reader.headers['content-type']) === 'sse';
-    // Nobody shares what may not be stored.
+    // What may not be stored is not shared.
     if (status !== 200) this.#settle({ kind: 'failed' });
     else if (this.#isStream) this.#lease?.head(this.reader.headers);
   }
 
   chunk(bytes: Uint8Array): void {
     this.reader.chunk(bytes);
-    // Nobody is given what cannot be shared, but for those who read already.
+    // What cannot be shared goes to those alone who read already.
     if (!this.reader.isSound && (!this.#isStream || !this.#flowing)) {
       this.#settle({ kind: 'failed' });
     }
@@ -217,7 +226,7 @@ export class Flight implements ResponseObserver {
     this.#deserted();
   }
 
-  /** Ends a call whose leader has left when nobody reads it, and nothing will come of it. */
+  /** Ends a call whose leader has left when no other reads it, and nothing will come of it. */
   #deserted(): void {
     if (this.#over || !this.#leaderLeft || this.hasCompany || this.#isWorthFinishing) return;
     this.#call?.abandon();

@@ -8,9 +8,11 @@ const identity =
   'key|apikey|token|oauth2?|auth|authn|authz|authorization|authorisation|authentication|' +
   'authenticated|jwt|jws|saml|oidc|assertion|secret|passw(?:or)?d|passphrase|credentials?|creds?|' +
   'session|sid|cookies?|cookie2|users?|usr|uid|username|consumer|tenant|account|acct|org|' +
-  'organi[sz]ation|vk|signature|sig|identity|principal|subject|sub|login|e?mail|clientcert|cert|' +
-  'certificate|dn|bearer|customer|workspace|project|team|company|member|owner|actor|caller|' +
-  'impersonate|behalf';
+  'organi[sz]ation|vk|signature|sign|sig|hmac|identity|principal|subject|sub|login|e?mail|' +
+  'clientcert|cert|certificate|dn|bearer|customer|workspace|project|team|company|member|owner|' +
+  'actor|caller|impersonate|behalf|groups?|roles?|permissions?|claims?|scopes?|entitlements?|pass|' +
+  'pwd|passcode|pin|ticket|sso|appcheck|openid|unionid|msisdn|subscriber|subscription|developer|' +
+  'employee|person|profile|partner|merchant|realm|runas|sudo';
 
 /** What such a word is run together with: `xapikey`, `accesstoken`, `userid`, `virtualkey`. */
 const glue =
@@ -22,7 +24,8 @@ const word = new RegExp(`^(?:${glue})*(?:${identity})(?:${identity}|${glue})*$`)
 const longestWord = 40;
 
 /** Two words that say it together. */
-const identityPairs = /(?:^|[-_.])(?:client|app|application|device|installation|visitor)[-_.]?id$/;
+const identityPairs =
+  /(?:^|[-_.])(?:(?:client|app|application|device|installation|visitor|agent|player|patient|student|group|department)[-_.]?id|(?:act|run)[-_.]?as)$/;
 
 /**
  * Names that have such a word and carry none: what names software, and what a client makes anew for

@@ -100,7 +100,7 @@ class Material implements KeyMaterial {
     this.#making = making;
   }
 
-  /** Most requests are known, and then nobody asks. */
+  /** Most requests are known, and then this is not asked for. */
   get counting(): Later<Counting> {
     if (this.#counting !== null || this.#body === null) return this.#counting ?? nothing;
     const { ignoreFields } = this.#making.settings;
@@ -149,13 +149,13 @@ export function cacheKey(material: KeyMaterial, digest: Digest): Later<string> {
   });
 }
 
-/** What may have a credential in it is keyed, so that nobody finds it by trying. */
+/** What may have a credential in it is keyed, so that it cannot be found by trying. */
 function urlTexts({ query, forwardedUrl }: KeyMaterial, digest: Digest): readonly string[] {
   if (query === '' && !/[?@]/.test(forwardedUrl)) return [query, forwardedUrl];
   return ['keyed', digest.hmac(JSON.stringify([query, forwardedUrl]))];
 }
 
-/** As they will be forwarded, whoever put them there. */
+/** As they will be forwarded, by the client or by a policy. */
 function varyingHeaders(request: LlmRequest, isStream: boolean, making: KeyMaking): Varying[] {
   const { settings, digest } = making;
   const { headers, apiEndpoint } = request;

@@ -2,12 +2,12 @@ import type { LlmRequest } from '../shared/exchange.ts';
 import type { BodyFacts } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
 import type { KeyMaterial } from './key.ts';
-import type { Tally } from './stats.ts';
+import type { Counts } from './stats.ts';
 
 /** A request that the cache takes part in, and what it is known by. */
 export interface Lookup {
   readonly request: LlmRequest;
-  readonly tally: Tally;
+  readonly tally: Counts;
   readonly controls: ClientControls;
   readonly facts: BodyFacts;
   readonly key: string;

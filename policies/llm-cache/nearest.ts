@@ -1,6 +1,4 @@
-import { differences, type Fingerprint, fingerprintOf } from './fingerprint.ts';
-import type { KeyMaterial } from './key.ts';
-import type { Digest } from '../shared/exchange.ts';
+import { differences, type Fingerprint } from './fingerprint.ts';
 import { nextTurn } from '../shared/turns.ts';
 import type { ListedEntry, Store } from './stores/store.ts';
 
@@ -10,6 +8,9 @@ export interface Near {
   readonly differs: readonly string[];
   /** Seconds since it was stored. */
   readonly age: number;
+  readonly model: string | null;
+  /** The id of the consumer that it was stored for. */
+  readonly consumer: string | null;
 }
 
 const pageSize = 200;
@@ -17,24 +18,31 @@ const maxLookedAt = 20_000;
 const maxMs = 1500;
 const kept = 5;
 
-/** The stored requests that differ from `material` in the fewest parts, of those that a short search finds. */
-export async function nearest(
-  material: KeyMaterial,
-  store: Store,
-  digest: Digest,
-  now: number,
-): Promise<readonly Near[]> {
-  const own = fingerprintOf(material, await material.counting, digest);
+/** A request that is looked for among the stored ones. */
+export interface Sought {
+  readonly key: string;
+  readonly fingerprint: Fingerprint;
+}
+
+/**
+ * The stored requests that differ from `sought` in the fewest parts, of those that a short search
+ * finds. What is stored under its own key is no other request.
+ */
+export async function nearest(sought: Sought, store: Store, now: number): Promise<readonly Near[]> {
   const until = performance.now() + maxMs;
   let best: Near[] = [];
   let looked = 0;
   for (let cursor: string | null = null, isFirst = true; isFirst || cursor !== null;) {
     const page = await store.list({}, { limit: pageSize, cursor });
-    const found = page.entries.map((entry) => ({
-      key: entry.key,
-      differs: differing(material, own, entry),
-      age: Math.max(0, Math.floor((now - entry.head.storedAt) / 1000)),
-    }));
+    const found = page.entries
+      .filter(({ key }) => key !== sought.key)
+      .map((entry) => ({
+        key: entry.key,
+        differs: differing(sought, entry),
+        age: Math.max(0, Math.floor((now - entry.head.storedAt) / 1000)),
+        model: entry.head.model ?? entry.head.requestedModel,
+        consumer: entry.head.consumer,
+      }));
     best = [...best, ...found]
       .toSorted((one, other) => one.differs.length - other.differs.length || one.age - other.age)
       .slice(0, kept);
@@ -48,11 +56,12 @@ export async function nearest(
   return best;
 }
 
-function differing(material: KeyMaterial, own: Fingerprint, entry: ListedEntry): string[] {
-  const [, scope] = entry.key.split(':');
+function differing(sought: Sought, entry: ListedEntry): string[] {
+  const [namespace, scope] = sought.key.split(':');
+  const [otherNamespace, otherScope] = entry.key.split(':');
   return [
-    ...(entry.head.namespace === material.namespace ? [] : ['namespace']),
-    ...(scope === material.scope ? [] : ['scope']),
-    ...differences(own, entry.head.fingerprint),
+    ...(otherNamespace === namespace ? [] : ['namespace']),
+    ...(otherScope === scope ? [] : ['scope']),
+    ...differences(sought.fingerprint, entry.head.fingerprint),
   ];
 }

@@ -26,7 +26,7 @@ export function scopeOf(
 
 type Credential = readonly [name: string, value: string, from: 'client' | 'policy' | 'token'];
 
-/** What the request carries, and the claims of a token that names nobody, wherever that came from. */
+/** What the request carries, and the claims of a token without a subject, wherever that came from. */
 function credentialsOf(request: LlmRequest, settings: HeaderSettings): readonly Credential[] {
   const found = headersThatTell(request, settings);
   if (settings.scope === 'credential') return found;

@@ -19,8 +19,20 @@ export interface OutcomeCount {
   count: number;
 }
 
+/** Where one request is counted. */
+export interface Counts {
+  readonly pipeline: string;
+  readonly protocol: ProtocolName;
+  /** The request, once. */
+  count(outcome: OutcomeName, reason: AsideReason | null): void;
+  /** Its answer was not stored. */
+  countNotStored(reason: RefusalReason): void;
+  /** It was counted already, and turned out to read too slowly. */
+  countSlowReader(): void;
+}
+
 /** The counters of one pipeline and protocol; they only grow. */
-export class Tally {
+export class Tally implements Counts {
   readonly pipeline: string;
   readonly protocol: ProtocolName;
   readonly notStored = new Map<RefusalReason, number>();
@@ -41,7 +53,6 @@ export class Tally {
     return this.#slowReaders;
   }
 
-  /** One request, once. */
   count(outcome: OutcomeName, reason: AsideReason | null): void {
     const key = `${outcome} ${reason}`;
     const known = this.#outcomes.get(key);
@@ -49,7 +60,6 @@ export class Tally {
     else known.count++;
   }
 
-  /** A request that was counted already turned out to read too slowly. */
   countSlowReader(): void {
     this.#slowReaders++;
   }
@@ -64,7 +74,7 @@ export class CacheStats {
   readonly #tallies = new Map<string, Map<ProtocolName, Tally>>();
 
   of(pipeline: string, protocol: ProtocolName): Tally {
-    const tallies = this.know(pipeline);
+    const tallies = this.register(pipeline);
     let tally = tallies.get(protocol);
     if (tally === undefined) {
       tally = new Tally(pipeline, protocol);
@@ -74,7 +84,7 @@ export class CacheStats {
   }
 
   /** A pipeline that shall show though nothing has come through it. */
-  know(pipeline: string): Map<ProtocolName, Tally> {
+  register(pipeline: string): Map<ProtocolName, Tally> {
     let tallies = this.#tallies.get(pipeline);
     if (tallies === undefined) {
       tallies = new Map();

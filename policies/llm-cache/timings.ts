@@ -1,4 +1,4 @@
-import type { OutcomeName, Tally } from './stats.ts';
+import type { Counts, OutcomeName } from './stats.ts';
 
 /** Told how long things took, in seconds. */
 export interface Timings {
@@ -7,5 +7,5 @@ export interface Timings {
   /** A store was given an entry. */
   store(store: string, seconds: number): void;
   /** From a request's arrival at the cache to the first byte of its response. */
-  firstByte(tally: Tally, outcome: OutcomeName, seconds: number): void;
+  firstByte(tally: Counts, outcome: OutcomeName, seconds: number): void;
 }

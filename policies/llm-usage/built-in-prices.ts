@@ -39,7 +39,7 @@ const factors: Readonly<Record<string, Readonly<Record<string, number>>>> = {
 /** Who is asked for a model that the operator's provider does not have, after those whose names are alike. */
 const wellKnown = ['openai', 'anthropic', 'google', 'mistral', 'cohere', 'openrouter'];
 
-/** By the provider where the list knows it, else by whoever has models of that name. */
+/** By the provider where the list knows it, else by any that has models of that name. */
 export function builtInPrice(name: string, provider: string, at: Date): Listed | null {
   for (const providerId of new Set([provider, '', ...wellKnown])) {
     if (!mayList(providerId, name)) continue;
@@ -49,7 +49,7 @@ export function builtInPrice(name: string, provider: string, at: Date): Listed |
   return null;
 }
 
-/** No listed name has as many parts, and what is longer is somebody's addition to it. */
+/** No listed name has as many parts, and what is longer is a caller's addition to it. */
 const maxParts = 16;
 
 /** The longest beginning of the name, cut where a part of it ends, that is listed. */

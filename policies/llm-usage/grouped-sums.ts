@@ -90,12 +90,16 @@ export class GroupedSums {
     return this.#days.size === 0;
   }
 
+  get days(): readonly string[] {
+    return [...this.#days.keys()];
+  }
+
   get size(): number {
     return [...this.#days.values()].reduce((size, lines) => size + lines.size, 0);
   }
 
   add(record: UsageRecord, day: string, maxGroups: number): void {
-    // Failing requests cost nothing, so they leave half of the groups to those that do.
+    // Unbilled requests may use at most half of the groups.
     const room = isPaid(record) ? maxGroups : maxGroups / 2;
     const group = groupOf(record, day);
     const lines = this.#linesOf(group.day);

@@ -66,6 +66,8 @@ export interface Figures {
 export type Row = Partial<Group> & Figures;
 
 export interface LedgerReport {
+  /** The first day that the ledger has figures of, whatever was asked for; null without any. */
+  readonly since: string | null;
   /** By day where it was asked for, then the most requests first, then by names. */
   readonly rows: readonly Row[];
   readonly total: Figures;
@@ -128,7 +130,7 @@ export function addRecord(to: Sums, record: UsageRecord): void {
   if (cacheType !== null) addSide(to, 'saved', record, pico);
 }
 
-/** Whether it cost something or would have; what is not costs whoever sends it nothing. */
+/** Whether it cost something or would have; a request that is not billed costs its sender nothing. */
 export function isPaid({ billed, cache_type: cacheType }: UsageRecord): boolean {
   return billed || cacheType !== null;
 }
@@ -159,8 +161,12 @@ function whole(count: number | null): bigint {
   return BigInt(countOf(count) ?? 0);
 }
 
-/** Sums the lines up by `groupBy`. */
-export function reportOf(lines: Iterable<Line>, groupBy: readonly GroupField[]): LedgerReport {
+/** Sums the lines up by `groupBy`; `days` are all that the ledger has figures of. */
+export function reportOf(
+  lines: Iterable<Line>,
+  groupBy: readonly GroupField[],
+  days: readonly string[],
+): LedgerReport {
   const total = noSums();
   const rows = new Map<string, Line>();
   for (const { group, sums } of lines) {
@@ -172,6 +178,7 @@ export function reportOf(lines: Iterable<Line>, groupBy: readonly GroupField[]):
   }
   const sorted = [...rows.values()].toSorted((a, b) => compareLines(a, b, groupBy));
   return {
+    since: days.toSorted()[0] ?? null,
     rows: sorted.map(({ group, sums }) => ({ ...fieldsOf(group, groupBy), ...figuresOf(sums) })),
     total: figuresOf(total),
   };

@@ -18,7 +18,7 @@ const maxNameLength = 256;
 
 /**
  * List prices: the operator's own, else the list of @pydantic/genai-prices, which is in the package
- * and asks nobody. Looked up by model, then requested model, then the longest listed beginning of
+ * and asks no server. Looked up by model, then requested model, then the longest listed beginning of
  * either; of two as long the operator's.
  */
 export class PriceList {

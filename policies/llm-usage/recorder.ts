@@ -49,14 +49,14 @@ export class Recorder {
   }
 
   /**
-   * Makes the record of an exchange once its answer is known, and calls `then` when it has been
-   * taken. Call it when the response is over. `read` is what is known of the request's body, null where it could not be held. Never throws.
+   * Makes the record of an exchange once its answer is known, and calls `then` with it when it has
+   * been taken; with null where none could be made. Call it when the response is over. `read` is what is known of the request's body, null where it could not be held. Never throws.
    */
   record(
     exchange: Exchange,
     arrival: Arrival,
     read: BodyFacts | null,
-    then: () => void = () => {},
+    then: (record: UsageRecord | null) => void = () => {},
   ): void {
     // A client may leave an answer that goes on: its status is known now, the answer later.
     const { status } = exchange;
@@ -77,19 +77,26 @@ export class Recorder {
     this.#parts.pending?.(pending);
   }
 
-  #take(exchange: Exchange, over: Over, facts: AnswerFacts | null, then: () => void): void {
+  /** Never throws or rejects. */
+  #take(
+    exchange: Exchange,
+    over: Over,
+    facts: AnswerFacts | null,
+    then: (record: UsageRecord | null) => void,
+  ): void {
+    let record: UsageRecord | null = null;
     let taken: void | Promise<void> = undefined;
     try {
-      const record = this.#recordOf(exchange, over, facts);
+      record = this.#recordOf(exchange, over, facts);
       this.#trace(record, exchange, over);
       taken = this.#parts.record(record);
     } catch (error) {
       this.#failed(error);
     }
-    if (taken === undefined) return then();
+    if (taken === undefined) return then(record);
     void Promise.resolve(taken)
       .catch((error: unknown) => this.#failed(error))
-      .then(then);
+      .then(() => then(record));
   }
 
   #failed(error: unknown): void {

@@ -40,6 +40,9 @@ export function readTokens(usage: Usage, { cacheApart }: Counting): Tokens | nul
   const images = Math.min(of('input_image_tokens'), uncached - audio);
 
   const caveats: string[] = [];
+  if (totalTokens !== null && totalTokens < input + output) {
+    caveats.push('the total is less than its parts, which are priced');
+  }
   const reasoned = of('reasoning_tokens');
   const onTop = cached + written;
   let beyond = Math.max(0, (totalTokens ?? 0) - input - output);
@@ -47,6 +50,8 @@ export function readTokens(usage: Usage, { cacheApart }: Counting): Tokens | nul
     // The total has them beside the input, as it should where they are.
     if (!isApart) caveats.push('the total has the cached tokens beside the input, the costs in it');
     beyond -= onTop;
+  } else if (isApart && !cacheApart) {
+    caveats.push('the cached tokens are more than the input, and priced beside it');
   }
   // xAI counts reasoning beside the completion, and in the total; Perplexity in neither.
   if (reasoned > output && beyond < reasoned) {

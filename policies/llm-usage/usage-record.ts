@@ -33,7 +33,7 @@ export const recordFields = {
   duration_ms: "from the request's arrival at the policy to the end of the response",
 } as const;
 
-/** One line in the books: one request on a path that the cache serves, whoever answered. */
+/** One line in the books: one request on a path that the cache serves, cache hits included. */
 export interface UsageRecord {
   readonly id: string;
   readonly timestamp: string;

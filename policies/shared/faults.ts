@@ -15,7 +15,7 @@ export class FaultLog {
 
   /** `place` is one of our own few names; only the error's name and code are told, for its message may quote a body. */
   report(place: string, error: unknown): void {
-    // Whoever threw it has told the log.
+    // What threw it has told the log.
     if (error instanceof Error && 'isReported' in error) return;
     const known = this.#seen.get(place);
     if (known !== undefined && this.#now() - known.saidAt < quietMs) {

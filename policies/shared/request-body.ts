@@ -67,9 +67,9 @@ const maxAtOnceBytes = 256 * 1024;
 const unitsAtOnce = 1024 * 1024;
 const unitsOfAStep = 64 * 1024;
 
-/** A request body as it came. It is read once, when somebody asks for more than is remembered. */
+/** A request body as it came. It is read once, when more is asked of it than is remembered. */
 export class RequestBody {
-  /** As it came. Nobody writes into it. */
+  /** As it came. Not to be written into. */
   readonly chunks: readonly Uint8Array[];
   /** In bytes, as it came. */
   readonly length: number;

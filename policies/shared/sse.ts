@@ -12,11 +12,12 @@ export type SseFault =
   | 'too-large'
   /** Bytes that are not UTF-8, or a line that is none of an event stream. */
   | 'malformed'
-  /** A field named `error`: no event stream has one, but some servers write it. */
+  /** A field named `error` or the like: no event stream has one, but some servers write it. */
   | 'error-in-body';
 
 /** What another field may be called, to be ignored as the specification has it. */
 const fieldName = /^[a-z][\w-]*$/i;
+const failureField = /^(?:errors?|exception|failure|fatal|detail)$/i;
 
 /**
  * Cuts a stream into events, chunk by chunk, with bounded memory. Framing only:
@@ -47,7 +48,7 @@ export class SseReader {
     this.#parser.feed(this.#decode(bytes));
   }
 
-  /** The body is over: an event whose last line end or blank line is missing counts all the same. */
+  /** The body is over: an event whose last line end or blank line is missing counts, too. */
   end(): void {
     this.#parser.feed(`${this.#decode()}\n\n`);
   }
@@ -66,7 +67,7 @@ export class SseReader {
 
   /** A proxy or a server that fails writes its words, or its JSON, where lines of fields belong. */
   #unknown(field: string): void {
-    if (field.toLowerCase() === 'error') this.#handlers.fault('error-in-body');
+    if (failureField.test(field)) this.#handlers.fault('error-in-body');
     else if (!fieldName.test(field)) this.#handlers.fault('malformed');
   }
 }

@@ -2,135 +2,39 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { expect } from 'chai';
-import type { Browser, Page } from 'playwright-core';
-import type { Entries, Stats, Usage, UsageSums } from '../../policies/admin/page/api.ts';
+import type { Stats } from '../../policies/admin/page/answers.ts';
 import { lastDays } from '../../policies/admin/page/days.ts';
 import { Rates } from '../../policies/admin/page/rates.ts';
-import { answers } from '../support/answers.ts';
-import { launchBrowser, visit, type Visit, whyNoBrowser } from '../support/browser.ts';
+import { Dashboard, figure, hostile, rowsIn, titled } from '../support/dashboard.ts';
 import { showSample } from '../support/dashboard-sample.ts';
 import { eventually } from '../support/eventually.ts';
-import { Gateway, signJwt } from '../support/gateway.ts';
-import { post } from '../support/http.ts';
-import { both, gatewayConfig } from '../support/pipelines.ts';
-import { json, Upstream } from '../support/upstream.ts';
 
-const hostile = '<img src=x onerror=alert(1)>';
-const jwt = {
-  jwt: { action: { secretOrPublicKey: 'jwt secret', checkCredentialExistence: false } },
-};
-const skipped = whyNoBrowser();
-
-describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skipped})`, function () {
+describe(titled('The dashboard'), function () {
   this.timeout(60_000);
-  let upstream: Upstream;
-  let gateway: Gateway;
-  let browser: Browser;
-  const visits: Visit[] = [];
-
-  before(async function () {
-    if (skipped !== null) this.skip();
-    upstream = await Upstream.start();
-    gateway = await Gateway.start({
-      gateway: gatewayConfig(upstream.url, { openai: both(), tokens: [jwt, ...both()] }),
-      settings: { usage: { prices: { 'priced-model': { input: 3, output: 15 } } } },
-    });
-    browser = await launchBrowser();
-    await fill();
-  });
-  after(async () => {
-    await browser?.close();
-    await gateway?.stop();
-    await upstream?.close();
-  });
-  afterEach(async () => {
-    for (const { page } of visits.splice(0)) await page.context().close();
-  });
-
-  /** Hits, misses, a refused answer, one that stood aside, and names that try to be more. */
-  async function fill(): Promise<void> {
-    await ask('openai', 'priced-model', 'one');
-    await ask('openai', 'priced-model', 'one');
-    await ask('openai', 'priced-model', 'one');
-    await ask('openai', 'priced-model', 'two', { 'cache-control': 'no-cache' });
-    await ask('openai', 'other-model', 'three');
-    upstream.answer(json('{"error": {}}', {}, 500));
-    await post(`${gateway.url}/openai/v1/chat/completions`, { model: 'failing', messages: [] });
-    const token = signJwt({ id: hostile, iat: 1 }, 'jwt secret');
-    await ask('tokens', hostile, 'four', { authorization: `Bearer ${token}` });
-    await eventually(async () => (await total()).requests === 7, 'the books have seven requests');
-  }
-  async function ask(
-    pipeline: string,
-    model: string,
-    content: string,
-    headers: Record<string, string> = {},
-  ): Promise<void> {
-    const answer = { ...(JSON.parse(answers.chat.json) as object), model };
-    upstream.answer(json(JSON.stringify(answer)));
-    const body = { model, messages: [{ role: 'user', content }] };
-    await post(`${gateway.url}/${pipeline}/v1/chat/completions`, body, { headers });
-  }
-
-  const pageUrl = () => `${gateway.adminUrl}/llm-cache`;
-  async function api<T>(path: string): Promise<T> {
-    return (await (await fetch(`${pageUrl()}/${path}`)).json()) as T;
-  }
-  const usageBy = (group: string) => {
-    const { from, to } = lastDays(7);
-    return api<Usage>(`usage?from=${from}&to=${to}&group_by=${group}`);
-  };
-  const total = async (): Promise<UsageSums> => (await usageBy('day')).total;
-  const storedModels = async () =>
-    (await api<Entries>('entries')).entries.map(({ model }) => model);
-
-  async function open(options: Parameters<typeof visit>[2] = {}): Promise<Visit> {
-    const opened = await visit(browser, pageUrl(), options);
-    visits.push(opened);
-    await opened.page.locator('[data-figure=requests]').waitFor();
-    await opened.page.locator('#entries-view table').waitFor();
-    await opened.page.locator('#outcomes-view table').waitFor();
-    return opened;
-  }
-  const figure = (page: Page, id: string) => page.locator(`[data-figure=${id}]`);
-  /** The cells of each row of a table in that part of the page, as they are read. */
-  const rowsIn = (page: Page, part: string) =>
-    page
-      .locator(`${part} tbody tr`)
-      .evaluateAll((rows) =>
-        rows.map((row) =>
-          [...(row as HTMLTableRowElement).cells].map((cell) => cell.innerText.trim()),
-        ),
-      );
+  const dashboard = Dashboard.use();
 
   it('shows the numbers that the admin API gives', async () => {
-    const { page, complaints } = await open();
-    const sums = await total();
+    const { page, complaints } = await dashboard.open();
+    const sums = await dashboard.total();
     expect([sums.requests, sums.hits, sums.unpriced_requests > 0]).to.deep.equal([7, 2, true]);
     expect(await figure(page, 'requests').innerText()).to.equal('7');
     expect(await figure(page, 'hit-rate').innerText()).to.equal('28.6%');
     expect(await figure(page, 'saved-tokens').innerText()).to.equal(String(sums.saved_tokens));
     expect(await figure(page, 'unpriced').innerText()).to.equal(String(sums.unpriced_requests));
-    for (const [id, cost] of [
-      ['saved-cost', sums.saved_cost],
-      ['billed-cost', sums.billed_cost],
-    ] as const) {
-      expect(await figure(page, id).locator('span').getAttribute('title')).to.equal(`$${cost}`);
-      const shown = Number((await figure(page, id).innerText()).slice(1));
-      expect(shown).to.be.closeTo(cost ?? NaN, (cost ?? NaN) / 100);
-    }
+    const billed = Number((await figure(page, 'billed-cost').innerText()).slice(1));
+    expect(billed).to.be.closeTo(sums.billed_cost ?? NaN, (sums.billed_cost ?? NaN) / 100);
 
-    const models = await usageBy('model');
+    const models = await dashboard.usageBy('model');
     const modelRows = await rowsIn(page, '#models-view');
-    expect(modelRows.map(([model, requests]) => [model, requests])).to.have.deep.members(
+    expect(modelRows.map((row) => [row[0], row[5]])).to.have.deep.members(
       models.rows.map(({ model, requests }) => [model, String(requests)]),
     );
-    const consumers = await usageBy('consumer_id');
+    const consumers = await dashboard.usageBy('consumer_id');
     expect((await rowsIn(page, '#consumers-view')).map((row) => row[0])).to.have.members(
       consumers.rows.map((row) => row.consumer_id ?? 'no consumer'),
     );
 
-    const { pipelines, stores, version } = await api<Stats>('stats');
+    const { pipelines, stores, version } = await dashboard.api<Stats>('stats');
     const { outcomes } = pipelines['openai']!;
     const [openai] = await rowsIn(page, '#outcomes-view');
     const { hit, coalesced, stale, miss, request, bypass } = outcomes;
@@ -151,7 +55,7 @@ describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skippe
   });
 
   it('asks for other days when another range is chosen', async () => {
-    const { page, complaints } = await open();
+    const { page, complaints } = await dashboard.open();
     const asked = page.waitForRequest((request) => request.url().includes('group_by=day'));
     await page.getByRole('button', { name: '90 days' }).click();
     const { from, to } = lastDays(90);
@@ -163,7 +67,7 @@ describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skippe
   });
 
   it('shows names from outside as text', async () => {
-    const { page, complaints } = await open();
+    const { page, complaints } = await dashboard.open();
     for (const part of ['#models-view', '#consumers-view', '#entries-view']) {
       await page.locator(part).getByText(hostile, { exact: true }).first().waitFor();
     }
@@ -180,8 +84,8 @@ describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skippe
   });
 
   it('counts what happens now', async () => {
-    const { page, complaints } = await open();
-    for (let times = 0; times < 4; times++) await ask('openai', 'priced-model', 'one');
+    const { page, complaints } = await dashboard.open();
+    for (let times = 0; times < 4; times++) await dashboard.ask('openai', 'priced-model', 'one');
     await eventually(
       async () => (await figure(page, 'minute-rate').innerText()) === '100.0%',
       'the live hit rate',
@@ -194,8 +98,8 @@ describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skippe
   });
 
   it('throws an entry out once that is confirmed, and not before', async () => {
-    await ask('openai', 'to-purge', 'five');
-    const { page, complaints } = await open();
+    await dashboard.ask('openai', 'to-purge', 'five');
+    const { page, complaints } = await dashboard.open();
     const row = page.locator('#entries-view tr', { hasText: 'to-purge' });
     const dialog = page.getByRole('dialog');
     let deletions = 0;
@@ -208,7 +112,7 @@ describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skippe
       else await dialog.getByRole('button', { name: 'Cancel' }).click();
       await dialog.waitFor({ state: 'hidden' });
     }
-    expect(await storedModels()).to.include('to-purge');
+    expect(await dashboard.storedModels()).to.include('to-purge');
     expect([await row.count(), deletions]).to.deep.equal([1, 0]);
 
     await row.getByRole('button', { name: /Purge/ }).click();
@@ -216,13 +120,13 @@ describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skippe
     await page.getByText('Thrown out: ').waitFor();
     await row.waitFor({ state: 'detached' });
     expect(deletions).to.equal(1);
-    expect(await storedModels()).to.not.include('to-purge');
+    expect(await dashboard.storedModels()).to.not.include('to-purge');
     expect(complaints).to.deep.equal([]);
   });
 
   it('throws out by filter: counts, asks, and then does it', async () => {
-    for (const content of ['six', 'seven']) await ask('openai', 'two-to-purge', content);
-    const { page, complaints } = await open();
+    for (const content of ['six', 'seven']) await dashboard.ask('openai', 'two-to-purge', content);
+    const { page, complaints } = await dashboard.open();
     const form = page.locator('#purge-form');
     const dialog = page.getByRole('dialog');
 
@@ -236,12 +140,12 @@ describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skippe
     await form.getByRole('button').click();
     await dialog.getByRole('heading', { name: 'Throw out 2 entries?' }).waitFor();
     await dialog.getByRole('button', { name: 'Cancel' }).click();
-    expect(await storedModels()).to.include('two-to-purge');
+    expect(await dashboard.storedModels()).to.include('two-to-purge');
 
     await form.getByRole('button').click();
     await dialog.getByRole('button', { name: 'Throw out 2 entries' }).click();
     await page.getByText('Thrown out: 2 entries.').waitFor();
-    expect(await storedModels()).to.not.include('two-to-purge');
+    expect(await dashboard.storedModels()).to.not.include('two-to-purge');
     await page
       .locator('#entries-view tr', { hasText: 'two-to-purge' })
       .first()
@@ -250,7 +154,7 @@ describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skippe
   });
 
   it('explains what the cache would do with a request', async () => {
-    const { page, complaints } = await open();
+    const { page, complaints } = await dashboard.open();
     const form = page.locator('#explain-form');
     const result = page.locator('#explain-result');
     const body = { model: 'priced-model', messages: [{ role: 'user', content: 'one' }] };
@@ -276,11 +180,28 @@ describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skippe
     expect(complaints).to.deep.equal([]);
   });
 
+  it('says in money what a store that is too small has missed', async () => {
+    const { page, complaints } = await dashboard.open({
+      prepare: async (one) => {
+        await one.route('**/llm-cache/stats', async (route) => {
+          const real = (await (await route.fetch()).json()) as Stats;
+          const twiceTheMemory = { hits: 90, usd: 12.5 };
+          const eviction = { ranking: 'worth', missedHits: 1234, missedUsd: 20, twiceTheMemory };
+          const memory = { ...real.stores['memory'], evictions: 5000, eviction };
+          await route.fulfill({ json: { ...real, stores: { memory } } });
+        });
+      },
+    });
+    const text = await page.locator('#stores-view .room').innerText();
+    expect(text).to.contain('1,234 hits or more, worth $20.00').and.to.contain('about $12.50 more');
+    expect(complaints).to.deep.equal([]);
+  });
+
   it('keeps the rest when one call fails, and that part until it comes back', async () => {
     let fails = true;
-    const { page } = await open({
+    const { page } = await dashboard.open({
       prepare: async (one) => {
-        await one.route('**/usage?*group_by=model', (route) =>
+        await one.route('**/usage?*group_by=model*', (route) =>
           fails
             ? route.fulfill({ status: 503, json: { error: { message: 'down' } } })
             : route.continue(),
@@ -297,7 +218,7 @@ describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skippe
   });
 
   it('says when the gateway is not reachable, keeps what it showed, and recovers', async () => {
-    const { page } = await open();
+    const { page } = await dashboard.open();
     await page.route('**/llm-cache/**', (route) => route.abort());
     await page.getByText('Not reachable, trying again').waitFor();
     expect(await figure(page, 'requests').innerText()).to.not.equal('');
@@ -310,7 +231,7 @@ describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skippe
   it('fits a narrow screen, in light and in dark', async () => {
     const backgrounds: string[] = [];
     for (const colorScheme of ['light', 'dark'] as const) {
-      const { page, complaints } = await open({
+      const { page, complaints } = await dashboard.open({
         colorScheme,
         viewport: { width: 400, height: 800 },
       });
@@ -326,7 +247,7 @@ describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skippe
   });
 
   it('works behind a proxy with a prefix of its own', async () => {
-    const { page } = await open();
+    const { page } = await dashboard.open();
     const paths = await page.evaluate(() =>
       [...document.querySelectorAll('script, link[rel=stylesheet]')].map((element) =>
         element.getAttribute(element.localName === 'script' ? 'src' : 'href'),
@@ -334,7 +255,7 @@ describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skippe
     );
     expect(paths).to.have.members(['llm-cache/dashboard.js', 'llm-cache/dashboard.css']);
     const asked: string[] = [];
-    const own = new URL(pageUrl());
+    const own = new URL(dashboard.url);
     await page.route('**/tools/gate/**', async (route) => {
       const { pathname, search } = new URL(route.request().url());
       asked.push(pathname);
@@ -352,7 +273,7 @@ describe(skipped === null ? 'The dashboard' : `The dashboard (not here: ${skippe
   it('is drawn for the documents, when asked for', async function () {
     if (process.env['UPDATE_DOCS'] === undefined) this.skip();
     for (const colorScheme of ['light', 'dark'] as const) {
-      const { page, complaints } = await open({
+      const { page, complaints } = await dashboard.open({
         colorScheme,
         viewport: { width: 1200, height: 1000 },
         prepare: showSample,
@@ -373,7 +294,7 @@ describe('What the dashboard says of now', () => {
   function statsOf(requests: number, hit: number): Stats {
     const outcomes = { hit, miss: requests - hit, coalesced: 0, stale: 0, request: 0, bypass: 0 };
     const pipelines = { api: { requests, outcomes, reasons: {}, notStored: {} } };
-    const more = { stores: {}, sinks: {}, joiners: 0, bufferedBytes: 0 };
+    const more = { stores: {}, sinks: {}, joiners: 0, bufferedBytes: 0, tryout: null };
     return { version: '', uptime: 0, pipelines, ...more };
   }
   const seconds = (number: number) => number * 1000;
@@ -384,6 +305,7 @@ describe('What the dashboard says of now', () => {
     expect([rates.perSecond, rates.hitRate]).to.deep.equal([null, null]);
     for (let at = 2; at <= 100; at += 2) rates.add(statsOf(1000 + 5 * at, at), seconds(at));
     expect([rates.perSecond, rates.hitRate]).to.deep.equal([5, 0.2]);
+    expect(rates.span).to.be.closeTo(60, 2);
     expect(rates.line.at(0)?.ago).to.be.at.most(60);
   });
 

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { parse } from 'yaml';
 import { CacheStats } from '../../policies/llm-cache/stats.ts';
 import { PrometheusSink } from '../../policies/llm-usage/sinks/prometheus.ts';
+import { budgetMetrics } from '../../policies/admin/budget-metrics.ts';
 import { Metrics } from '../../policies/admin/metrics.ts';
 import type { UsageRecord } from '../../policies/llm-usage/usage-record.ts';
 import { record } from '../support/sinks-records.ts';
@@ -87,6 +88,22 @@ async function exported(): Promise<Map<string, ReadonlySet<string>>> {
     joiners: () => 1,
     bufferedBytes: () => 1,
   });
+  budgetMetrics(metrics.registry, async () => [
+    {
+      name: 'everything per day',
+      consumer: null,
+      consumerId: null,
+      model: null,
+      apiEndpoint: null,
+      per: 'day',
+      usd: 10,
+      spent: 9,
+      unpricedRequests: 0,
+      state: 'near',
+      from: '2026-11-29',
+      to: '2026-11-29',
+    },
+  ]);
   const sink = new PrometheusSink(metrics.registry);
   sink.divide(['provider', 'model']);
   sink.record(makeRecord({ billed: true, total_cost: 1 }));

@@ -44,8 +44,9 @@ describe('the settings in system.config.yml', () => {
       ledger: { store: 'memory', retentionDays: 90, maxGroups: 10000 },
       sinks: [{ type: 'log' }],
       prices: {},
+      budgets: [],
     },
-    admin: { hosts: [] },
+    admin: { hosts: [], recentRequests: 250 },
   };
 
   it('have a default for everything', () => {

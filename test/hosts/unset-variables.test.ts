@@ -51,7 +51,7 @@ describe('An environment variable that is not set', () => {
     it(`is not taken for one ${what}`, () => expect(thrown(text, value)).to.equal(null));
   }
 
-  it('of a file that cannot be read is none', () => {
+  it('a variable of a file that cannot be read is none', () => {
     expect(UnsetVariables.in('/nowhere/at/all.yml').explain(1, 'here', () => 2)).to.equal(2);
     expect(UnsetVariables.in(undefined).explain(1, 'here', () => 2)).to.equal(2);
   });

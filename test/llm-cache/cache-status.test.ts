@@ -67,7 +67,7 @@ describe('the Cache-Status of a cache further up', () => {
     );
   });
 
-  it('is not there when nobody said anything', () => {
+  it('is not there when no cache said anything', () => {
     for (const nothing of [undefined, '', '  ']) {
       expect(appendCacheStatus(nothing, own)).to.equal(own);
     }

@@ -34,7 +34,7 @@ describe('an encoded entry', () => {
     expect(decodeEntry(larger.subarray(7, 7 + bytes.length))?.consumer).to.equal('ada ü');
   });
 
-  it('whose body is coded in a way that is not known, or that is something else, is none', () => {
+  it('an encoded entry whose body is coded in a way that is not known, or that is something else, is none', () => {
     const bytes = encodeEntry(entry);
     bytes[0] = 1;
     expect(decodeEntry(bytes)).to.equal(undefined);
@@ -43,7 +43,7 @@ describe('an encoded entry', () => {
     expect(decodeEntry(new TextEncoder().encode('{"a":1}'))).to.equal(undefined);
   });
 
-  it('that is damaged or cut never throws, and never gives an entry with a part missing', () => {
+  it('an encoded entry that is damaged or cut never throws, and never gives an entry with a part missing', () => {
     const bytes = encodeEntry(entry);
     const damage = fc.record({
       cut: fc.integer({ min: 0, max: bytes.length }),
@@ -73,7 +73,7 @@ describe('an encoded entry', () => {
   };
   const { body: _body, ...head } = entry;
 
-  it('whose head is JSON of another shape is none', () => {
+  it('an encoded entry whose head is JSON of another shape is none', () => {
     expect(decodeEntry(withHead(JSON.stringify(head)))).to.not.equal(undefined);
     for (const other of ['{}', '[]', 'null', '1', '{"namespace":1}', '{', '']) {
       expect(decodeEntry(withHead(other)), other).to.equal(undefined);

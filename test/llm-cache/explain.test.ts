@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { holds, type Imagined } from '../../policies/admin/conditions.ts';
+import { holds, type SimulatedRequest } from '../../policies/admin/conditions.ts';
 import { explain, type Explanation } from '../../policies/llm-cache/explain.ts';
 import { differences, fingerprintOf } from '../../policies/llm-cache/fingerprint.ts';
 import { Flights } from '../../policies/llm-cache/flights.ts';
@@ -173,7 +173,7 @@ describe('an explanation', () => {
 });
 
 describe('the condition of a step, outside of a request', () => {
-  const imagined: Imagined = {
+  const simulated: SimulatedRequest = {
     request: {
       method: 'POST',
       url: '/v1/chat/completions?a=1',
@@ -212,7 +212,7 @@ describe('the condition of a step, outside of a request', () => {
   for (const [condition, expected] of cases) {
     const shown = { true: 'holds', false: 'does not hold', null: 'cannot be told' };
     it(`${JSON.stringify(condition)} ${shown[`${expected}`]}`, () => {
-      expect(holds(condition, imagined)).to.equal(expected);
+      expect(holds(condition, simulated)).to.equal(expected);
     });
   }
 });

@@ -31,7 +31,7 @@ describe('the calls under way', () => {
     expect(flights.find('a')).to.equal(undefined);
   });
 
-  it('that are not worth waiting for are not waited for, for five seconds', () => {
+  it('keys that are not worth waiting for are not waited for, for five seconds', () => {
     flights.markHitForMiss('a');
     expect([flights.isHitForMiss('a'), flights.isHitForMiss('b')]).to.deep.equal([true, false]);
     now += 4999;
@@ -46,7 +46,7 @@ describe('the calls under way', () => {
     expect(flights.isHitForMiss('a')).to.equal(false);
   });
 
-  it('that are not waited for are remembered up to ten thousand, the newest', () => {
+  it('keys that are not waited for are remembered up to ten thousand, the newest', () => {
     for (let count = 0; count <= 10_000; count++) flights.markHitForMiss(`k${count}`);
     expect(flights.isHitForMiss('k0')).to.equal(false);
     expect(flights.isHitForMiss('k1')).to.equal(true);

@@ -158,25 +158,25 @@ describe('the cache key', () => {
     });
   });
 
-  describe('depends on', () => {
-    it('the path, and with it the protocol', () => {
+  describe('and the rest of the request', () => {
+    it('depends on the path, and with it the protocol', () => {
       const paths = [chat, '/v2/chat/completions', '/v1/completions', '/v1/responses'];
       expectApart(...paths.map((path) => keyOf({}, { path, forwardedUrl: '/same' })));
     });
 
-    it('the query that the client sent', () => {
+    it('depends on the query that the client sent', () => {
       const queries = ['', '?', '?api-version=1', '?api-version=2'];
       expectApart(...queries.map((query) => keyOf({}, { query, forwardedUrl: '/same' })));
     });
 
-    it('every byte of path and query, however they are escaped', () => {
+    it('depends on every byte of path and query, however they are escaped', () => {
       expectApart(
         ...['', '?a=b', '?a=%62', '?a=b&', '?A=b'].map((query) => keyOf({}, { query })),
         ...['/v1/%63hat/completions', '//v1/chat/completions'].map((path) => keyOf({}, { path })),
       );
     });
 
-    it('the url that will be forwarded', () => {
+    it('depends on the url that will be forwarded', () => {
       expectApart(
         keyOf({}),
         keyOf({}, { forwardedUrl: '/chat/completions' }),
@@ -184,7 +184,7 @@ describe('the cache key', () => {
       );
     });
 
-    it('no shift of text between path, query and forwarded url', () => {
+    it('depends on no shift of text between path, query and forwarded url', () => {
       expectApart(
         keyOf({}, { path: chat, query: '', forwardedUrl: '?x' }),
         keyOf({}, { path: chat, query: '?x', forwardedUrl: '' }),
@@ -192,7 +192,7 @@ describe('the cache key', () => {
     });
 
     for (const name of llmCacheSchema.properties.varyHeaders.default) {
-      it(`the header ${name}, present, absent or empty`, () => {
+      it(`depends on the header ${name}, present, absent or empty`, () => {
         expectApart(
           keyOf({}),
           keyOf({}, { headers: { [name]: '' } }),
@@ -202,7 +202,7 @@ describe('the cache key', () => {
       });
     }
 
-    it('the vary headers as they will be forwarded, in whatever case a policy wrote them', () => {
+    it('depends on the vary headers as they will be forwarded, in whatever case a policy wrote them', () => {
       const ownHeaders = { 'openai-beta': 'a' };
       expectSame(
         keyOf({}, { headers: { 'openai-beta': 'z' }, ownHeaders }),
@@ -210,7 +210,7 @@ describe('the cache key', () => {
       );
     });
 
-    it('the vary headers that the operator named, in any case and order, or by their beginning', () => {
+    it('depends on the vary headers that the operator named, in any case and order, or by their beginning', () => {
       const headers = { 'x-tier': 'a', 'x-region': 'b' };
       const of = (...varyHeaders: string[]) => keyOf({}, { headers, action: { varyHeaders } });
       expectSame(of('X-Tier', 'x-region'), of('x-region', 'x-tier', 'X-TIER'), of('x-*'));
@@ -260,7 +260,7 @@ describe('the cache key', () => {
       'x-http-host-override',
       'prefer',
     ]) {
-      it(`the header ${name}, whatever the varyHeaders are, unless it is to be ignored`, () => {
+      it(`depends on the header ${name}, whatever the varyHeaders are, unless it is to be ignored`, () => {
         const of = (value: string, action = {}) =>
           keyOf({}, { headers: { [name]: value }, action });
         expectApart(keyOf({}), of('a'), of('b'));
@@ -269,7 +269,7 @@ describe('the cache key', () => {
       });
     }
 
-    it('no header that a client makes anew for each request, or that only tells of it', () => {
+    it('depends on no header that a client makes anew for each request, or that only tells of it', () => {
       const headers = Object.fromEntries(
         [
           'x-request-id',
@@ -295,7 +295,7 @@ describe('the cache key', () => {
       expectSame(keyOf({}), keyOf({}, { headers }));
     });
 
-    it('the Host where the upstream gets it, under whatever name the protocol has for it', () => {
+    it('depends on the Host where the upstream gets it, under whatever name the protocol has for it', () => {
       const of = (host: string, forwardsHost: boolean) =>
         keyOf({}, { headers: { host }, forwardsHost });
       expectApart(of('a.test', true), of('b.test', true), of('a.test.', true), keyOf({}));
@@ -307,14 +307,14 @@ describe('the cache key', () => {
       expectSame(keyOf({}), keyOf({}, { headers: { host: 'a' }, forwardsHost: true, action }));
     });
 
-    it('the host in Forwarded, and not the client that it tells of', () => {
+    it('depends on the host in Forwarded, and not the client that it tells of', () => {
       const of = (forwarded: string) => keyOf({}, { headers: { forwarded } });
       expectApart(of('for=1;host=a.test'), of('for=1;host="b.test"'), keyOf({}));
       expectSame(of('for=1;host=a.test;proto=https'), of('for=2; Host=a.test'));
       expectSame(of('for=1.2.3.4;by="ghost=a"'), keyOf({}));
     });
 
-    it('an Accept that takes no JSON, or asks for events where the body asks for no stream', () => {
+    it('depends on an Accept that takes no JSON, or asks for events where the body asks for no stream', () => {
       const of = (accept: string, body: object = {}) => keyOf(body, { headers: { accept } });
       const usual = [
         '*/*',
@@ -338,7 +338,7 @@ describe('the cache key', () => {
       expectApart(keyOf(stream), of('application/x-ndjson', stream));
     });
 
-    it('a Content-Type that may be read in another way than plain JSON', () => {
+    it('depends on a Content-Type that may be read in another way than plain JSON', () => {
       const of = (type: string) => keyOf({}, { headers: { 'content-type': type } });
       expectSame(
         of('application/json'),
@@ -353,14 +353,14 @@ describe('the cache key', () => {
       );
     });
 
-    it('no other header', () => {
+    it('depends on no other header', () => {
       expectSame(
         keyOf({}),
         keyOf({}, { headers: { authorization: 'Bearer x', 'x-request-id': '1', accept: '*/*' } }),
       );
     });
 
-    it('the headers in whatever order they came', () => {
+    it('depends on the headers in whatever order they came', () => {
       const headers = { 'x-target-url': 'a', 'openai-beta': 'b', host: 'c', accept: 'text/plain' };
       const turned = Object.fromEntries(Object.entries(headers).toReversed());
       expectSame(
@@ -369,11 +369,11 @@ describe('the cache key', () => {
       );
     });
 
-    it('the scope', () => {
+    it('depends on the scope', () => {
       expectApart(keyOf({}, { scope: 'uA' }), keyOf({}, { scope: 'uB' }), keyOf({}));
     });
 
-    it('the namespace: the one in the action, else the apiEndpoint', () => {
+    it('depends on the namespace: the one in the action, else the apiEndpoint', () => {
       expectApart(keyOf({}, { apiEndpoint: 'a' }), keyOf({}, { apiEndpoint: 'b' }));
       expectSame(
         keyOf({}, { apiEndpoint: 'a', action: { namespace: 'ns' } }),
@@ -383,12 +383,12 @@ describe('the cache key', () => {
     });
   });
 
-  describe('reads as namespace, scope and digest', () => {
-    it('in that order', () => {
+  describe('as a text', () => {
+    it('reads as namespace, scope and digest, in that order', () => {
       expect(keyOf({}, { scope: 'uA', apiEndpoint: 'openai' })).to.match(/^openai:uA:[\w-]{43}$/);
     });
 
-    it('whatever the namespace has in it', () => {
+    it('has three parts, whatever the namespace has in it', () => {
       for (const namespace of ['a:b', 'a b', 'a/b?c', 'ä*', '%3A', 'a\nb']) {
         const key = keyOf({}, { apiEndpoint: namespace });
         expect(key.split(':')).to.have.length(3);
@@ -396,7 +396,7 @@ describe('the cache key', () => {
       }
     });
 
-    it('and cannot be found by trying what a query or a credential may be', () => {
+    it('a key cannot be found by trying what a query or a credential may be', () => {
       const elsewhere = nodeDigest('another secret');
       const of = (parts: RequestParts, by = digest) => {
         const settings = validate<LlmCacheSettings>(llmCacheSchema, {}, 'test');
@@ -414,7 +414,7 @@ describe('the cache key', () => {
       expectSame(of({}), of({}, elsewhere));
     });
 
-    it('and has no prompt, header or query in it', () => {
+    it('a key has no prompt, header or query in it', () => {
       const headers = { authorization: 'Bearer PRIVATE', 'openai-organization': 'PRIVATE' };
       const query = '?key=PRIVATE';
       const key = keyOf({ messages: [{ content: 'PRIVATE' }] }, { headers, query });

@@ -41,7 +41,7 @@ describe('the scope of an entry', () => {
       expect(scope('auto', { headers: { 'x-other': '1' } })).to.equal('anonymous');
     });
 
-    it('goes by the credential, and by the claims, where a token names nobody', () => {
+    it('goes by the credential, and by the claims, where a token has no subject', () => {
       const one = asked({ role: 'user', tenant: 'a', exp: 1 });
       const other = asked({ role: 'user', tenant: 'b', exp: 1 });
       const scopes = [one, other].flatMap((who) => [
@@ -121,6 +121,17 @@ describe('the scope of an entry', () => {
       'x-ssl-client-dn',
       'client-cert',
       'tailscale-user-login',
+      'x-forwarded-groups',
+      'x-roles',
+      'x-hasura-role',
+      'x-jwt-claims',
+      'x-hmac-sha256',
+      'x-sso-ticket',
+      'x-wechat-openid',
+      'x-msisdn',
+      'x-firebase-appcheck',
+      'x-agent-id',
+      'x-act-as',
       'from',
     ];
     for (const name of identities) {
@@ -221,7 +232,7 @@ describe('the scope of an entry', () => {
   });
 
   describe('credential', () => {
-    it('is the same for the same credential, whoever the consumer is', () => {
+    it('is the same for the same credential, whatever consumer comes with it', () => {
       expect(scope('credential', { ...alice, ...key1 })).to.equal(scope('credential', key1));
       expect(scope('credential', key1)).to.not.equal(scope('credential', key2));
     });
@@ -283,7 +294,7 @@ describe('the scope of an entry', () => {
     });
   });
 
-  it('shared is one circle for everybody', () => {
+  it('scope: shared is one circle for all callers', () => {
     for (const parts of [{}, alice, key1]) expect(scope('shared', parts)).to.equal('shared');
   });
 

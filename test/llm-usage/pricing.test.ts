@@ -33,11 +33,20 @@ describe('the price of an answer', () => {
     expect(input).to.equal((600 * 3 + 400 * 0.3 + 60 * 3.75 + 40 * 6) / 1e6);
   });
 
-  it('takes cached tokens that are more than the input for tokens on top of it', () => {
+  it('takes cached tokens that are more than the input for tokens on top of it, and says so', () => {
     const usage = counts(10, 0, { cached_tokens: 400 });
-    expect(costsOf(usage, at({ input: 1, cachedInput: 0.5, output: 1 }), within).input).to.equal(
-      210 / 1e6,
-    );
+    expect(costsOf(usage, at({ input: 1, cachedInput: 0.5, output: 1 }), within)).to.include({
+      input: 210 / 1e6,
+      caveat: 'the cached tokens are more than the input, and priced beside it',
+    });
+  });
+
+  it('prices the parts of a total that is less than they are, and says so', () => {
+    const costs = costsOf(counts(10, 20, {}, 5), at({ input: 1, output: 2 }), within);
+    expect(costs).to.deep.include({
+      total: 50 / 1e6,
+      caveat: 'the total is less than its parts, which are priced',
+    });
   });
 
   it('has cached, written, reasoning and image tokens at the common rate where they have none', () => {
@@ -233,7 +242,7 @@ describe('the price list', () => {
     }
   });
 
-  it('has no price for a model that nobody lists', () => {
+  it('has no price for a model that is not listed', () => {
     const list = own({});
     for (const model of ['nobody-1', 'gpt', '', 'constructor', '__proto__', 'x'.repeat(5000)]) {
       expect(rates(list, model), model.slice(0, 20)).to.equal(undefined);

@@ -78,7 +78,7 @@ describe('A usage record', () => {
     expect(recordOf({ facts: null }).costs_calculation_caveat).to.equal('the answer was not read');
   });
 
-  it('of a client that left before the head says so, and of a failure that nothing was billed', () => {
+  it('a record of a client that left before the head says so, and of a failure that nothing was billed', () => {
     const left = 'the client left before there was an answer';
     const gone: AnswerFacts = { ...facts, usage: null, fault: 'client-left', cut: 'client-left' };
     const none = { providerStatus: null, facts: null } as const;
@@ -88,7 +88,7 @@ describe('A usage record', () => {
     expect(failed.costs_calculation_caveat).to.equal('nothing was billed');
   });
 
-  it('of a hit costs what the call would have cost, with the terms and the fees that it had', () => {
+  it('a record of a hit costs what the call would have cost, with the terms and the fees that it had', () => {
     const told = {
       ...usage,
       details: { web_search_requests: 1 },

@@ -83,7 +83,7 @@ describe('AnswerReader', () => {
       expect(body?.buffer.byteLength).to.equal(body?.length);
     });
 
-    it('reads it all the same where the body is not to be kept', () => {
+    it('reads a body that is not to be kept, too', () => {
       const answer = validate('chat', chatJson, { ...asJson, keep: false });
       expect(answer).to.deep.include({ fault: null, body: null, usage });
     });

@@ -84,7 +84,7 @@ describe('SseReader', () => {
     ]);
   });
 
-  it('ignores comments, retry and fields that nobody knows', () => {
+  it('ignores comments, retry and unknown fields in an event stream', () => {
     const { events } = eventsOf([
       ': hi\n:\nretry: 10\nretry: x\nfoo: bar\nfoo\ndata: a\n:x\n\n\n\n',
     ]);

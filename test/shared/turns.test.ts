@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { inTurns, nextTurn } from '../../policies/shared/turns.ts';
 
 describe('long work', () => {
-  it('leaves everybody else a turn between its own', async () => {
+  it('leaves other work a turn between its own', async () => {
     let others = 0;
     const state = { isDone: false };
     const work = inTurns(() => {
@@ -40,7 +40,7 @@ describe('long work', () => {
     expect(most.length).to.equal(12);
   });
 
-  it('that fails lets the next go on', async () => {
+  it('long work that fails lets the next go on', async () => {
     const failed = inTurns(() => {
       throw new Error('no');
     });

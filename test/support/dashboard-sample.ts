@@ -1,5 +1,14 @@
 import type { Page } from 'playwright-core';
-import type { Stats, Usage, UsageGroup, UsageSums } from '../../policies/admin/page/api.ts';
+import type {
+  Budget,
+  PeriodUsage,
+  Requests,
+  RequestInfo,
+  Stats,
+  Usage,
+  UsageGroup,
+  UsageSums,
+} from '../../policies/admin/page/answers.ts';
 
 /** A month that a test cannot live through: for the screenshots in the README. */
 
@@ -17,6 +26,8 @@ const consumers = [
   ['nightly-evaluation', 0.14, 0.87],
   [null, 0.07, 0.6],
 ] as const;
+const idOf = (name: string | null) =>
+  name === null ? null : `0f9c1e52-7d44-4a51-9e0c-${String(name.length).padStart(12, '0')}`;
 
 type Cell = UsageSums & Readonly<Record<UsageGroup, string | null>>;
 
@@ -78,19 +89,120 @@ function cellsOf(day: string, at: number): Cell[] {
   );
 }
 
-function usage(query: URLSearchParams): Usage {
-  const from = Date.parse(query.get('from') ?? '');
-  const days = Math.round((Date.parse(query.get('to') ?? '') - from) / 86_400_000) + 1;
-  const cells = Array.from({ length: days }, (_, at) => {
-    const day = new Date(from + at * 86_400_000).toISOString().slice(0, 10);
-    return cellsOf(day, at);
-  }).flat();
-  const group = query.get('group_by') as UsageGroup;
+const dayMs = 86_400_000;
+const dayOf = (ms: number) => new Date(ms).toISOString().slice(0, 10);
+
+/** Days that are to come have nothing; the cache was warm already where `warmAt` is large. */
+function period(from: number, days: number, group: UsageGroup, warmAt: number): PeriodUsage {
+  const cells = Array.from({ length: days }, (_, at) => at)
+    .filter((at) => from + at * dayMs <= Date.now())
+    .flatMap((at) => cellsOf(dayOf(from + at * dayMs), at + warmAt));
   const rows = [...new Set(cells.map((cell) => cell[group]))].map((value) => ({
     ...cells.filter((cell) => cell[group] === value).reduce<UsageSums>(add, nothing),
-    [group]: value,
+    [group]: group === 'consumer_id' ? idOf(value) : value,
+    ...(group === 'consumer_id' ? { consumer_name: value } : {}),
   }));
-  return { rows, total: cells.reduce<UsageSums>(add, nothing) };
+  const to = dayOf(from + (days - 1) * dayMs);
+  return { from: dayOf(from), to, since: null, rows, total: cells.reduce<UsageSums>(add, nothing) };
+}
+
+function usage(query: URLSearchParams): Usage {
+  const from = Date.parse(query.get('from') ?? '');
+  const days = Math.round((Date.parse(query.get('to') ?? '') - from) / dayMs) + 1;
+  const group = query.get('group_by') as UsageGroup;
+  return {
+    ...period(from, days, group, 8),
+    previous: period(from - days * dayMs, days, group, 2),
+  };
+}
+
+function budgets(): Budget[] {
+  const [from, to] = [`${dayOf(Date.now()).slice(0, 7)}-01`, dayOf(Date.now())];
+  const common = {
+    consumerId: null,
+    consumerName: null,
+    apiEndpoint: null,
+    unpricedRequests: 0,
+    from,
+    to,
+  };
+  return [
+    {
+      ...common,
+      name: 'nightly runs',
+      consumer: 'nightly-evaluation',
+      consumerId: idOf('nightly-evaluation'),
+      model: null,
+      per: 'month',
+      usd: 30,
+      spent: 34.12,
+      state: 'over',
+    },
+    {
+      ...common,
+      name: 'Claude',
+      consumer: null,
+      model: 'claude-sonnet-4-5-20250929',
+      per: 'month',
+      usd: 130,
+      spent: 108.3,
+      state: 'near',
+    },
+    {
+      ...common,
+      name: 'everything per day',
+      consumer: null,
+      model: null,
+      per: 'day',
+      usd: 60,
+      spent: 11.9,
+      from: to,
+      state: 'ok',
+    },
+  ];
+}
+
+/** Some of each kind, newest first. */
+function recent(): Requests {
+  const kinds = [
+    ['hit', null, null],
+    ['miss', null, null],
+    ['hit', null, null],
+    ['coalesced', null, null],
+    ['miss', null, 'finish-reason'],
+    ['request', 'no-cache', null],
+    ['hit', null, null],
+    ['bypass', 'stateful', null],
+  ] as const;
+  const found = Array.from({ length: 12 }, (_, at): RequestInfo => {
+    const [outcome, reason, notStored] = kinds[at % kinds.length]!;
+    const [model, , , price] = models[at % 3]!;
+    const [consumerName] = consumers[at % 4]!;
+    const isServed = outcome === 'hit' || outcome === 'coalesced';
+    return {
+      id: String(at),
+      time: new Date(Date.now() - at * 730).toISOString(),
+      pipeline: 'openai',
+      apiEndpoint: 'openai',
+      requestId: null,
+      outcome,
+      reason,
+      notStored,
+      expired: false,
+      key: `openai:anonymous:${String(at).repeat(43)}`,
+      model,
+      requestedModel: model,
+      consumer: idOf(consumerName),
+      consumerName,
+      stream: at % 2 === 0,
+      status: 200,
+      billed: !isServed,
+      totalTokens: 640 + 37 * at,
+      cost: price * (1 + (at % 5) / 7),
+      durationMs: isServed ? 1 + (at % 2) : 900 + 211 * at,
+    };
+  });
+  return { requests: found };
 }
 
 /** Counters of a gateway that is busy: they move with every call. */
@@ -121,6 +233,10 @@ export async function showSample(page: Page): Promise<void> {
   await page.route('**/llm-cache/usage?*', (route) =>
     route.fulfill({ json: usage(new URL(route.request().url()).searchParams) }),
   );
+  await page.route('**/llm-cache/budgets', (route) =>
+    route.fulfill({ json: { budgets: budgets() } }),
+  );
+  await page.route('**/llm-cache/requests?*', (route) => route.fulfill({ json: recent() }));
   await page.route('**/llm-cache/stats', async (route) => {
     const real = (await (await route.fetch()).json()) as Stats;
     await route.fulfill({ json: { ...real, uptime: 273_600, ...next() } });

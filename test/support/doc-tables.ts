@@ -8,6 +8,7 @@ import { detailNames } from '../../policies/shared/usage-details.ts';
 import { CacheStats } from '../../policies/llm-cache/stats.ts';
 import { PrometheusSink } from '../../policies/llm-usage/sinks/prometheus.ts';
 import { recordFields } from '../../policies/llm-usage/usage-record.ts';
+import { budgetMetrics } from '../../policies/admin/budget-metrics.ts';
 import { Metrics } from '../../policies/admin/metrics.ts';
 
 interface Described {
@@ -76,6 +77,7 @@ function metrics(): string[][] {
     joiners: () => 0,
     bufferedBytes: () => 0,
   });
+  budgetMetrics(registry, async () => []);
   const sink = new PrometheusSink(registry);
   sink.divide([]);
   return registry.getMetricsAsArray().map((metric) => {

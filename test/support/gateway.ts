@@ -55,7 +55,8 @@ export class Gateway {
     this.writeGatewayConfig(options.gateway);
     this.child = spawn(...command(options.runtime ?? 'node', this.dir), {
       cwd: this.dir,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      // Node alone: by the channel the test sets the clock of the gateway.
+      stdio: ['ignore', 'pipe', 'pipe', ...(options.runtime === 'deno' ? [] : (['ipc'] as const))],
       env: {
         ...process.env,
         EG_CONFIG_DIR: this.dir,
@@ -130,6 +131,13 @@ export class Gateway {
     return found();
   }
 
+  /** Sets its clock ahead. */
+  async pass(ms: number): Promise<void> {
+    const isSet = new Promise((done) => this.child.once('message', done));
+    this.child.send({ passMs: ms });
+    await isSet;
+  }
+
   async logged(pattern: RegExp): Promise<void> {
     await eventually(() => pattern.test(this.log), `${pattern} in the log`, 10_000);
   }
@@ -164,6 +172,26 @@ export class Gateway {
       id: String(user['id']),
       apiKey: `${String(key['keyId'])}:${String(key['keySecret'])}`,
     };
+  }
+
+  /** An application of that user's, with a key of its own. */
+  async createApplication(
+    name: string,
+    username: string,
+  ): Promise<{ id: string; keyId: string; apiKey: string }> {
+    const app = await this.#admin('/apps', {
+      name,
+      redirectUri: 'http://localhost',
+      userId: username,
+    });
+    const id = String(app['id']);
+    const key = await this.#admin('/credentials', {
+      consumerId: id,
+      type: 'key-auth',
+      credential: {},
+    });
+    const keyId = String(key['keyId']);
+    return { id, keyId, apiKey: `${keyId}:${String(key['keySecret'])}` };
   }
 
   async stop(

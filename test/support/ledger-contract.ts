@@ -170,6 +170,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
     it('has no rows without records, and sums that are zero and costs that are null', async () => {
       const { ledger } = start();
       expect(await ledger.query({ groupBy: ['day'] })).to.deep.equal({
+        since: null,
         rows: [],
         total: figuresOf([]),
       });
@@ -233,6 +234,14 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect(await asked('2026-01-30')).to.deep.equal(days.slice(3));
       expect(await asked(undefined, '2026-01-28')).to.deep.equal(days.slice(0, 2));
       expect(await asked('2026-02-01')).to.deep.equal([]);
+    });
+
+    it('tells the first day that it has figures of, whichever days it is asked for', async () => {
+      const { ledger } = start();
+      add(ledger, on('2026-01-28'), on('2026-01-30'));
+      for (const range of [{}, { from: '2026-01-29' }, { to: '2026-01-01' }]) {
+        expect((await ledger.query({ ...range, groupBy: [] })).since).to.equal('2026-01-28');
+      }
     });
 
     it('keeps names apart that look like its own or like parts of the language', async () => {

@@ -1,106 +1,18 @@
-import type { PipelineCounts } from '../../llm-cache/stats.ts';
-
-export interface StoreStats {
-  readonly type: string;
-  readonly entries: number | null;
-  readonly bytes: number | null;
-  readonly maxBytes: number | null;
-  readonly evictions: number;
-  readonly errors: number;
-  readonly droppedWrites: number;
-  readonly healthy: boolean;
-}
-
-export interface SinkStats {
-  readonly dropped: number;
-  readonly failures: number;
-}
-
-export interface Stats {
-  readonly version: string;
-  readonly uptime: number;
-  readonly stores: Readonly<Record<string, StoreStats>>;
-  readonly pipelines: Readonly<Record<string, PipelineCounts>>;
-  readonly joiners: number;
-  readonly bufferedBytes: number;
-  readonly sinks: Readonly<Record<string, SinkStats>>;
-}
-
-export interface UsageSums {
-  readonly requests: number;
-  readonly hits: number;
-  readonly hits_by_type: Readonly<Record<string, number>>;
-  readonly billed_tokens: number;
-  readonly saved_tokens: number;
-  readonly billed_cost: number | null;
-  readonly saved_cost: number | null;
-  readonly unpriced_requests: number;
-}
-
-export type UsageGroup = 'day' | 'model' | 'consumer_id';
-export type UsageRow = UsageSums & Readonly<Partial<Record<UsageGroup, string | null>>>;
-
-export interface Usage {
-  readonly rows: readonly UsageRow[];
-  readonly total: UsageSums;
-}
-
-export interface EntryInfo {
-  readonly key: string;
-  readonly store: string;
-  readonly namespace: string;
-  readonly protocol: string;
-  readonly model: string | null;
-  readonly requestedModel: string | null;
-  readonly consumer: string | null;
-  readonly stream: boolean;
-  readonly bytes: number;
-  readonly storedAt: string;
-  readonly age: number;
-  readonly ttl: number;
-  readonly hits: number;
-}
-
-export type EntryOrder = 'bytes' | 'hits';
-
-export interface Entries {
-  readonly entries: readonly EntryInfo[];
-  readonly complete: boolean;
-}
-
-export interface Purged {
-  readonly matched: number;
-  readonly deleted: number;
-}
-
-/** What to throw out; what is absent matches everything. */
-export interface Filter {
-  readonly namespace?: string;
-  readonly model?: string;
-  readonly consumer?: string;
-}
-
-export interface Question {
-  readonly apiEndpoint: string;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly consumer?: string;
-  readonly body: string;
-}
-
-export interface Explanation {
-  readonly outcome: string;
-  readonly reason: string | null;
-  /** In words. */
-  readonly rule: string;
-  readonly key: string | null;
-  readonly material: object | null;
-  readonly nearest: readonly {
-    readonly key: string;
-    readonly differs: readonly string[];
-    readonly age: number;
-  }[];
-}
+import type {
+  Budget,
+  Entries,
+  EntryOrder,
+  Explanation,
+  Filter,
+  Purged,
+  Question,
+  RequestDetail,
+  RequestFilter,
+  Requests,
+  Stats,
+  Usage,
+  UsageGroup,
+} from './answers.ts';
 
 export class ApiError extends Error {
   readonly status: number;
@@ -114,7 +26,27 @@ export class ApiError extends Error {
 export const getStats = () => call<Stats>('stats');
 
 export const getUsage = (from: string, to: string, group: UsageGroup) =>
-  call<Usage>(`usage?${new URLSearchParams({ from, to, group_by: group })}`);
+  call<Usage>(`usage?${new URLSearchParams({ from, to, group_by: group, compare: 'previous' })}`);
+
+/** Where the sums of these days are as a file. */
+export const csvAddress = (from: string, to: string) =>
+  `llm-cache/usage?${new URLSearchParams({ from, to, group_by: 'day,model,consumer_id,api_endpoint', format: 'csv' })}`;
+
+export const getBudgets = () =>
+  call<{ readonly budgets: readonly Budget[] }>('budgets').then(({ budgets }) => budgets);
+
+/** Null where the gateway keeps none. */
+export async function getRequests(filter: RequestFilter, limit: number): Promise<Requests | null> {
+  const query = new URLSearchParams({ ...filter, limit: String(limit) });
+  try {
+    return await call<Requests>(`requests?${query}`);
+  } catch (error) {
+    if (error instanceof ApiError && error.message.includes('admin.recentRequests')) return null;
+    throw error;
+  }
+}
+
+export const getRequest = (id: string) => call<RequestDetail>(`requests/${encodeURIComponent(id)}`);
 
 export const getEntries = (order: EntryOrder, limit: number) =>
   call<Entries>(`entries?${new URLSearchParams({ sort: order, limit: String(limit) })}`);

@@ -13,8 +13,8 @@ export interface ChartOptions {
   readonly label: string;
   /** Bars on top of each other, the first series at the bottom; else lines. */
   readonly stacked: boolean;
-  readonly format: (value: number) => string;
-  readonly axisFormat: (value: number) => string;
+  /** On the axis; null: as in the tip. */
+  readonly axisFormat: ((value: number) => string) | null;
   readonly top: (highest: number) => number;
 }
 
@@ -28,6 +28,7 @@ export class DayChart {
   readonly #options: ChartOptions;
   #days: readonly number[] = [];
   #series: readonly ChartSeries[] = [];
+  #format: (value: number) => string = String;
   #plot: uPlot | null = null;
 
   constructor(options: ChartOptions) {
@@ -45,7 +46,12 @@ export class DayChart {
     }).observe(this.element);
   }
 
-  show(days: readonly number[], series: readonly ChartSeries[]): void {
+  show(
+    days: readonly number[],
+    series: readonly ChartSeries[],
+    format: (value: number) => string,
+  ): void {
+    this.#format = format;
     // A chart that is drawn anew under the pointer would lose it for nothing.
     if (JSON.stringify([days, series]) === JSON.stringify([this.#days, this.#series])) return;
     this.#days = days;
@@ -80,6 +86,7 @@ export class DayChart {
     const style = getComputedStyle(this.element);
     const color = (name: string) => style.getPropertyValue(name).trim();
     const { stacked, axisFormat, top } = this.#options;
+    const onAxis = axisFormat ?? this.#format;
     const axis: uPlot.Axis = {
       stroke: color('--muted'),
       font: `11px ${style.fontFamily}`,
@@ -119,7 +126,7 @@ export class DayChart {
           splits: (plot) => splits(this.#days, plot.width / 72),
           values: (_, days) => days.map(dayName),
         },
-        { ...axis, size: 58, space: 40, values: (_, values) => values.map(axisFormat) },
+        { ...axis, size: 64, space: 40, values: (_, values) => values.map(onAxis) },
       ],
       series: [
         {},
@@ -137,7 +144,7 @@ export class DayChart {
     const day = typeof idx === 'number' ? this.#days[idx] : undefined;
     this.#tip.hidden = day === undefined || left === undefined || left < 0;
     if (this.#tip.hidden || day === undefined || typeof idx !== 'number') return;
-    const { format } = this.#options;
+    const format = this.#format;
     render(
       html`<strong>${dayName(day)}</strong> ${this.#series.map(({ label, kind, values }) => {
           const value = values[idx] ?? null;

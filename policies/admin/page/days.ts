@@ -13,9 +13,18 @@ export function lastDays(days: number, now: number = Date.now()): Range {
   return { from: dayOf(now - (days - 1) * daySeconds * 1000), to: dayOf(now) };
 }
 
-/** Each day of the range, in seconds since 1970. */
-export function daysIn({ from, to }: Range): number[] {
+/** A calendar month, so many before the one that runs. */
+export function monthBefore(months: number, now: number = Date.now()): Range {
+  const today = new Date(now);
+  const first = (offset: number) =>
+    Date.UTC(today.getUTCFullYear(), today.getUTCMonth() + offset, 1);
+  return { from: dayOf(first(-months)), to: dayOf(first(1 - months) - daySeconds * 1000) };
+}
+
+/** Each day of the range, in seconds since 1970; not those that are to come. */
+export function daysIn({ from, to }: Range, now: number = Date.now()): number[] {
   const first = Date.parse(from) / 1000;
-  const days = Math.round((Date.parse(to) / 1000 - first) / daySeconds) + 1;
+  const last = Math.min(Date.parse(to), Date.parse(dayOf(now))) / 1000;
+  const days = Math.max(0, Math.round((last - first) / daySeconds) + 1);
   return Array.from({ length: days }, (_, at) => first + at * daySeconds);
 }

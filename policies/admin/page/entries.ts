@@ -1,98 +1,139 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
-import { repeat } from 'lit-html/directives/repeat.js';
-import {
-  ApiError,
-  purgeEntry,
-  told,
-  type Entries,
-  type EntryInfo,
-  type EntryOrder,
-} from './api.ts';
+import { html, nothing } from 'lit-html';
+import { ApiError, purgeEntry, told } from './api.ts';
+import type { Entries, EntryInfo, EntryOrder } from './answers.ts';
 import { confirmed } from './confirm.ts';
-import { bytes, count, duration } from './format.ts';
-import { amount, empty, keyName, name, scrolling, type View } from './parts.ts';
+import { bytes, count, duration, momentName } from './format.ts';
+import { moneyFormat, type MoneyFormat } from './money.ts';
+import { OpenKeys } from './nearest.ts';
+import { chips, empty, known, name, person, type View } from './parts.ts';
+import { type Column, SortTable } from './sort-table.ts';
 
 export type Tell = (text: string, kind: 'good' | 'bad') => void;
 
-export function entriesView(
-  { entries, complete }: Entries,
-  purge: (entry: EntryInfo) => void,
-): View {
-  if (entries.length === 0) return empty('Nothing yet: no entry is stored.');
-  return html`${
-    complete
-      ? nothing
-      : html`<p class="note">
-          There are more entries than were looked at: these are the first of a part.
-        </p>`
-  }
-  ${scrolling('Entries', entryTable(entries, purge))}`;
-}
-
 export const orders: readonly (readonly [EntryOrder, string])[] = [
-  ['bytes', 'Largest'],
+  ['saved', 'Saved most'],
   ['hits', 'Most used'],
+  ['bytes', 'Largest'],
 ];
 
-/** The roles stay when a narrow screen shows the rows as cards. */
-const entryTable = (entries: readonly EntryInfo[], purge: (entry: EntryInfo) => void) =>
-  html`<table class="entries" role="table">
-    <thead role="rowgroup">
-      <tr role="row">
-        <th scope="col" role="columnheader">Model and key</th>
-        <th scope="col" role="columnheader">Namespace</th>
-        <th scope="col" role="columnheader">Consumer</th>
-        <th scope="col" role="columnheader" class="number">Size</th>
-        <th scope="col" role="columnheader" class="number">Hits</th>
-        <th scope="col" role="columnheader" class="number">Age</th>
-        <th scope="col" role="columnheader" class="number">Fresh for</th>
-        <th scope="col" role="columnheader"><span class="spoken">Purge</span></th>
-      </tr>
-    </thead>
-    <tbody role="rowgroup">
-      ${repeat(
-        entries,
-        // A row stays its entry's own, whatever the order: nobody purges what has just moved there.
-        ({ store, key }) => `${store} ${key}`,
-        (entry) =>
-          html`<tr role="row">
-            <th scope="row" role="rowheader">
-              ${modelOf(entry)}
-              <div class="second">
-                ${keyName(entry.key)} ${entry.protocol}${entry.stream ? ', stream' : ''}
-              </div>
-            </th>
-            <td role="cell" data-label="Namespace">
-              ${name(entry.namespace, 'none')}
-              <div class="second">in ${name(entry.store, 'a store')}</div>
-            </td>
-            <td role="cell" data-label="Consumer">${consumerOf(entry)}</td>
-            <td role="cell" data-label="Size" class="number">${bytes(entry.bytes)}</td>
-            <td role="cell" data-label="Hits" class="number">${amount(entry.hits)}</td>
-            <td role="cell" data-label="Age" class="number" title=${entry.storedAt}>
-              ${duration(entry.age)}
-            </td>
-            <td role="cell" data-label="Fresh for" class="number">${freshFor(entry)}</td>
-            <td role="cell" class="number">
-              <button
-                type="button"
-                class="small danger"
-                aria-label=${`Purge ${entry.key}`}
-                @click=${() => purge(entry)}
-              >
-                Purge
-              </button>
-            </td>
-          </tr>`,
-      )}
-    </tbody>
-  </table>`;
+export interface EntryTableOptions {
+  readonly purge: (entry: EntryInfo) => void;
+  readonly redraw: () => void;
+}
+
+/** The first of the stored entries, told apart by what they are, and not by digests. */
+export class EntryTable {
+  readonly #purge: (entry: EntryInfo) => void;
+  readonly #keys: OpenKeys;
+  readonly #table: SortTable<EntryInfo>;
+
+  constructor({ purge, redraw }: EntryTableOptions) {
+    this.#purge = purge;
+    this.#keys = new OpenKeys(redraw);
+    this.#table = new SortTable<EntryInfo>({
+      label: 'Entries',
+      kind: 'entries',
+      // A row stays its entry's own, whatever the order: a click purges no other that has just moved there.
+      key: ({ store, key }) => `${store} ${key}`,
+      sortBy: null,
+      redraw,
+    });
+  }
+
+  readonly view = ({ entries, complete }: Entries): View => {
+    if (entries.length === 0) return empty('Nothing yet: no entry is stored.');
+    const money = moneyFormat(entries.flatMap(({ cost, saved }) => [cost, saved]));
+    return html`${
+      complete
+        ? nothing
+        : html`<p class="note">
+            There are more entries than were looked at: these are the first of a part.
+          </p>`
+    }
+    ${this.#table.view(this.#columns(money), entries)}`;
+  };
+
+  #columns(money: MoneyFormat): Column<EntryInfo>[] {
+    const number = (
+      id: string,
+      label: string,
+      of: (entry: EntryInfo) => number | null,
+      show: (value: number) => string,
+    ): Column<EntryInfo> => ({
+      id,
+      label,
+      isNumber: true,
+      value: of,
+      cell: (entry) => known(of(entry), show),
+    });
+    return [
+      {
+        id: 'model',
+        label: 'Model and request',
+        value: (entry) => entry.model ?? entry.requestedModel,
+        cell: (entry) =>
+          html`${modelOf(entry)}
+            <div class="second">${entry.protocol}: ${chips(partsOf(entry))}</div>
+            ${this.#keys.button(entry.key)}`,
+      },
+      number('saved', 'Saved', (entry) => entry.saved, money),
+      number('cost', 'A hit saves', (entry) => entry.cost, money),
+      number('hits', 'Hits', (entry) => entry.hits, count),
+      number('tokens', 'Tokens', (entry) => entry.tokens, count),
+      {
+        id: 'stored',
+        label: 'Stored',
+        value: ({ storedAt }) => storedAt,
+        cell: (entry) =>
+          html`<time datetime=${entry.storedAt} title=${`${duration(entry.age)} ago`}
+              >${momentName(entry.storedAt)}</time
+            >
+            <div class="second">${freshFor(entry)}</div>`,
+      },
+      {
+        id: 'consumer',
+        label: 'Consumer',
+        value: (entry) => entry.consumerName ?? entry.consumer,
+        cell: consumerOf,
+      },
+      {
+        id: 'namespace',
+        label: 'Namespace',
+        value: (entry) => entry.namespace,
+        cell: (entry) =>
+          html`${name(entry.namespace, 'none')}
+            <div class="second">in ${name(entry.store, 'a store')}</div>`,
+      },
+      number('bytes', 'Size', (entry) => entry.bytes, bytes),
+      {
+        id: 'purge',
+        label: '(Purge)',
+        isNumber: true,
+        cell: (entry) =>
+          html`<button
+            type="button"
+            class="small danger"
+            aria-label=${`Purge ${entry.model ?? entry.requestedModel ?? 'entry'} stored ${momentName(entry.storedAt)}`}
+            @click=${() => this.#purge(entry)}
+          >
+            Purge
+          </button>`,
+      },
+    ];
+  }
+}
+
+/** The parts of its request; what most requests have says nothing about one of them. */
+export const partsOf = ({ parts, stream }: EntryInfo) => [
+  ...(stream ? ['stream'] : []),
+  ...parts.filter((part) => !['path', 'stream', 'model'].includes(part)),
+];
 
 const modelOf = ({ model, requestedModel }: EntryInfo) => name(model ?? requestedModel, 'no model');
-const consumerOf = ({ consumer }: EntryInfo) => name(consumer, 'none');
+const consumerOf = ({ consumer, consumerName }: EntryInfo) =>
+  person(consumer, consumerName, 'none');
 
-const freshFor = ({ ttl }: EntryInfo): TemplateResult =>
-  ttl < 0 ? html`<span class="absent">expired</span>` : html`${duration(ttl)}`;
+const freshFor = ({ ttl }: EntryInfo) => (ttl < 0 ? 'expired' : `fresh for ${duration(ttl)}`);
 
 /** Asks, purges and tells; resolves to whether something may have changed. */
 export async function purgeOne(entry: EntryInfo, tell: Tell): Promise<boolean> {
@@ -100,11 +141,12 @@ export async function purgeOne(entry: EntryInfo, tell: Tell): Promise<boolean> {
     title: 'Throw out this entry?',
     yes: 'Throw out',
     facts: [
-      ['Key', html`<code>${entry.key}</code>`],
       ['Model', modelOf(entry)],
+      ['Stored', html`${momentName(entry.storedAt)}`],
       ['Consumer', consumerOf(entry)],
       ['Namespace', name(entry.namespace, 'none')],
       ['Size', html`${bytes(entry.bytes)}, ${count(entry.hits)} hits`],
+      ['Key', html`<code>${entry.key}</code>`],
     ],
   });
   if (!sure) return false;

@@ -1,7 +1,8 @@
 import { html, nothing, render, type TemplateResult } from 'lit-html';
-import { explain, told, type Explanation, type Question } from './api.ts';
-import { duration } from './format.ts';
-import { name, prose } from './parts.ts';
+import type { Explanation, Question } from './answers.ts';
+import { explain, told } from './api.ts';
+import { nearestList, OpenKeys } from './nearest.ts';
+import { name, person, prose } from './parts.ts';
 import { root } from './section.ts';
 
 /** Asks what the cache would do with a request, without sending it on. */
@@ -18,7 +19,9 @@ export function explainForm(): void {
       <label
         >Path<input name="path" autocomplete="off" required value="/v1/chat/completions"
       /></label>
-      <label>Consumer id<input name="consumer" autocomplete="off" placeholder="none" /></label>
+      <label
+        >Consumer<input name="consumer" autocomplete="off" placeholder="none; a name or id"
+      /></label>
       <label class="wide"
         >Headers, one a line<textarea
           name="headers"
@@ -71,21 +74,25 @@ function headersOf(lines: string): Record<string, string> {
 async function answer(question: Question): Promise<void> {
   const place = root('explain-result');
   try {
-    render(result(await explain(question)), place);
+    const explanation = await explain(question);
+    const draw = () => render(result(explanation, keys), place);
+    const keys = new OpenKeys(() => draw());
+    draw();
   } catch (error) {
     render(html`<p class="note bad">Not explained: ${told(error)}</p>`, place);
   }
 }
 
-function result(explanation: Explanation): TemplateResult {
-  const { outcome, reason, rule, key, material, nearest } = explanation;
+function result(explanation: Explanation, keys: OpenKeys): TemplateResult {
+  const { outcome, reason, rule, key, material, nearest, consumer } = explanation;
   return html`<dl class="answer">
       ${row('Outcome', html`<strong><i class=${swatchOf(outcome)}></i>${outcome}</strong>`)}
       ${reason === null ? nothing : row('Reason', html`<code>${reason}</code>`)}
       ${row('Why', html`${prose(rule)}`)}
+      ${consumer === null ? nothing : row('Consumer', person(consumer.id, consumer.name, 'none'))}
       ${row('Key', key === null ? name(null, 'none') : html`<code>${key}</code>`)}
     </dl>
-    ${nearest.length === 0 ? nothing : nearestTable(nearest)}
+    ${nearestList(nearest, keys)}
     ${
       material === null
         ? nothing
@@ -104,24 +111,3 @@ const row = (label: string, value: TemplateResult) =>
 
 /** The word comes from outside, and the classes are ours. */
 const swatchOf = (outcome: string) => (/^[a-z]+$/.test(outcome) ? `swatch ${outcome}` : 'swatch');
-
-const nearestTable = (nearest: Explanation['nearest']) =>
-  html`<h3>Nearest entries</h3>
-    <ul class="nearest">
-      ${nearest.map(
-        ({ key, differs, age }) =>
-          html`<li>
-            <code>${key}</code>
-            <span>
-              <small>${duration(age)} old,</small>
-              ${
-                differs.length === 0
-                  ? html`<small>no difference</small>`
-                  : html`<small>differs in</small> ${differs.map(
-                        (member) => html`<code class="chip">${member}</code> `,
-                      )}`
-              }
-            </span>
-          </li>`,
-      )}
-    </ul>`;

@@ -75,6 +75,50 @@ const dayMonth = new Intl.DateTimeFormat(undefined, {
 /** The books count in days of UTC. */
 export const dayName = (seconds: number) => dayMonth.format(seconds * 1000);
 
+const fullDay = new Intl.DateTimeFormat(undefined, {
+  day: 'numeric',
+  month: 'short',
+  year: 'numeric',
+  timeZone: 'UTC',
+});
+const monthYear = new Intl.DateTimeFormat(undefined, {
+  month: 'long',
+  year: 'numeric',
+  timeZone: 'UTC',
+});
+
+export const monthName = (from: string) => monthYear.format(Date.parse(from));
+
+/** "Nov 1 – 30, 2026": the days from the first to the last. */
+export function daysName({ from, to }: { readonly from: string; readonly to: string }): string {
+  return from === to
+    ? fullDay.format(Date.parse(from))
+    : fullDay.formatRange(Date.parse(from), Date.parse(to));
+}
+
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  hourCycle: 'h23',
+});
+const clockSeconds = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' });
+
+/** By the clock of who looks: 07:48. */
+export const timeOfDay = (ms: number) => clock.format(ms);
+export const timeWithSeconds = (ms: number) => clockSeconds.format(ms);
+
+const moment = new Intl.DateTimeFormat(undefined, {
+  dateStyle: 'medium',
+  timeStyle: 'short',
+  hourCycle: 'h23',
+});
+
+export const momentName = (iso: string) => moment.format(Date.parse(iso));
+
+/** 0.8 ms, 12 ms, 1.2 s. */
+export const latency = (ms: number) =>
+  ms < 1000 ? `${whole.format(ms)} ms` : `${oneDigit.format(ms / 1000)} s`;
+
 export const ratio = (part: number, all: number) => (all === 0 ? null : part / all);
 
-export const shortKey = (key: string) => (key.length > 14 ? `${key.slice(0, 12)}…` : key);
+export const shortKey = (key: string) => (key.length > 14 ? `…${key.slice(-10)}` : key);

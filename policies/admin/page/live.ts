@@ -1,32 +1,36 @@
 import { html, render, svg, type TemplateResult } from 'lit-html';
-import type { Stats } from './api.ts';
-import { bytes, count, duration, rate } from './format.ts';
-import { known, share } from './parts.ts';
+import type { Stats } from './answers.ts';
+import { duration, percent, rate, timeOfDay } from './format.ts';
+import { known, type View } from './parts.ts';
 import { Rates } from './rates.ts';
 import { root } from './section.ts';
 
 const rates = new Rates();
+let shownAt = 0;
 
+/** What happens now, in a sentence. */
 export function showLive(stats: Stats): void {
   rates.add(stats, performance.now());
+  shownAt = Date.now();
+  root('live').classList.remove('old');
   render(
-    html`<dl class="figures">
-        ${figure('per-second', 'Requests per second', known(rates.perSecond, rate))}
-        ${figure('minute-rate', 'Hit rate, last minute', share(rates.hitRate))}
-        ${figure('joiners', 'Reading along', html`${count(stats.joiners)}`)}
-        ${figure('buffered', 'Bodies held', html`${bytes(stats.bufferedBytes)}`)}
-      </dl>
+    html`<p class="now"><strong>Now:</strong> ${sentence()}</p>
       ${sparkline()}`,
     root('live'),
   );
   root('about').textContent = `version ${stats.version} · up ${duration(stats.uptime)}`;
 }
 
-const figure = (id: string, label: string, value: TemplateResult) =>
-  html`<div>
-    <dt>${label}</dt>
-    <dd data-figure=${id}>${value}</dd>
-  </div>`;
+function sentence(): View {
+  const { perSecond, hitRate } = rates;
+  if (perSecond === null) return html`counting the requests …`;
+  const pace = html`<b data-figure="per-second">${rate(perSecond)}</b> requests a second.`;
+  // A page that has just been opened knows of less than a minute.
+  const since = rates.span < 58 ? duration(rates.span) : 'minute';
+  if (hitRate === null) return html`${pace} None came in the last ${since}.`;
+  return html`${pace} Of those of the last ${since}
+    <b data-figure="minute-rate">${percent(hitRate)}</b> were answered from the cache, at no cost.`;
+}
 
 /** The last minute, the newest at the right. */
 function sparkline(): TemplateResult {
@@ -48,21 +52,24 @@ function sparkline(): TemplateResult {
       }
     </svg>
     <figcaption>
-      <span>1 min ago</span
+      <span>a minute ago</span
       ><span
-        >peak
-        ${known(line.length === 0 ? null : Math.max(...line.map((one) => one.perSecond)), rate)}/s</span
+        >at most
+        ${known(line.length === 0 ? null : Math.max(...line.map((one) => one.perSecond)), rate)} a
+        second</span
       ><span>now</span>
     </figcaption>
   </figure>`;
 }
 
-/** Says whether the numbers are of now. */
+/** Says whether the numbers are of now and, where they are not, of when. */
 export function showReachable(reachable: boolean): void {
+  root('live').classList.toggle('old', !reachable);
+  const since = shownAt === 0 ? '' : `; figures as of ${timeOfDay(shownAt)}`;
   render(
     reachable
       ? html`<span class="state good">Live</span>`
-      : html`<span class="state bad">Not reachable, trying again</span>`,
+      : html`<span class="state bad">Not reachable, trying again${since}</span>`,
     root('reachable'),
   );
 }

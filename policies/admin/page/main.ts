@@ -1,64 +1,124 @@
-import { render } from 'lit-html';
-import { getEntries, getStats, getUsage, type EntryOrder, type Usage } from './api.ts';
+import { html, render } from 'lit-html';
+import type { Budget, EntryOrder, Tryout } from './answers.ts';
+import { getBudgets, getEntries, getRequests, getStats, getUsage } from './api.ts';
 import { Breakdown } from './breakdown.ts';
-import { lastDays } from './days.ts';
-import { entriesView, orders, purgeOne, type Tell } from './entries.ts';
+import { budgetsView } from './budgets.ts';
+import { EntryTable, orders, purgeOne, type Tell } from './entries.ts';
 import { explainForm } from './explain.ts';
+import { headline, type RangeUsage } from './headline.ts';
 import { showLive, showReachable } from './live.ts';
-import { outcomesView } from './outcomes.ts';
-import { overview } from './overview.ts';
+import { OutcomeTable } from './outcomes.ts';
+import { overview, whenDaysSorted } from './overview.ts';
 import { choice } from './parts.ts';
 import { Poller } from './poller.ts';
 import { purgeForm } from './purge-form.ts';
+import { RangeChoice } from './range.ts';
+import { RequestFilterForm } from './request-filter.ts';
+import { RequestTable } from './requests.ts';
 import { root, Section } from './section.ts';
 import { storesView } from './stores.ts';
+import { emptyState } from './tryout.ts';
 
 const statsEveryMs = 2000;
 const usageEveryMs = 30_000;
 const entryLimit = 10;
+const requestLimit = 25;
 
-let days = 7;
-let order: EntryOrder = 'bytes';
+let order: EntryOrder = 'saved';
+let budgets: readonly Budget[] = [];
+let tryout: Tryout | null = null;
 
 // The counters: one call feeds them all.
-const counters = [
-  new Section('outcomes-view', getStats, outcomesView),
-  new Section('stores-view', getStats, storesView),
-];
+const outcomes = new OutcomeTable(() => outcomeSection.draw());
+const outcomeSection = new Section({ id: 'outcomes-view', load: getStats, view: outcomes.view });
+const storeSection = new Section({ id: 'stores-view', load: getStats, view: storesView });
+const counters = [outcomeSection, storeSection];
 
-// The books.
-const usageBy = (group: 'day' | 'model' | 'consumer_id') => {
-  const range = lastDays(days);
-  return getUsage(range.from, range.to, group).then((usage) => ({ usage, range }));
+// The books, of the days that are chosen.
+const range = new RangeChoice(() => {
+  for (const section of books) void section.ask();
+});
+const usageBy = (group: 'day' | 'model' | 'consumer_id') => async (): Promise<RangeUsage> => {
+  const { current } = range;
+  return { usage: await getUsage(current.from, current.to, group), range: current };
 };
+/** Two parts show the days, and one call does for both. */
+let dayCall: { readonly days: string; readonly answer: Promise<RangeUsage> } | null = null;
+function usageByDay(): Promise<RangeUsage> {
+  const { from, to } = range.current;
+  const days = `${from} ${to}`;
+  if (dayCall?.days === days) return dayCall.answer;
+  const answer = usageBy('day')().finally(() => {
+    if (dayCall?.answer === answer) dayCall = null;
+  });
+  dayCall = { days, answer };
+  return answer;
+}
+const about = ({ range: { name } }: RangeUsage) => name;
 const models = new Breakdown({
   group: 'model',
   title: 'Model',
   absent: 'not known',
+  budgetsOf: (model) =>
+    budgets.filter((one) => one.model === model && one.consumer === null && !one.apiEndpoint),
   redraw: () => modelSection.draw(),
 });
 const consumers = new Breakdown({
   group: 'consumer_id',
   title: 'Consumer',
   absent: 'no consumer',
+  budgetsOf: (id) =>
+    budgets.filter((one) => one.consumerId === id && one.model === null && !one.apiEndpoint),
   redraw: () => consumerSection.draw(),
 });
-const rowsBy = (group: 'model' | 'consumer_id') => (): Promise<Usage> =>
-  usageBy(group).then(({ usage }) => usage);
-const overviewSection = new Section('overview-view', () => usageBy('day'), overview);
-const modelSection = new Section('models-view', rowsBy('model'), models.view);
-const consumerSection = new Section('consumers-view', rowsBy('consumer_id'), consumers.view);
-const books = [overviewSection, modelSection, consumerSection];
+const byDay = (view: (data: RangeUsage) => ReturnType<typeof overview>) => (data: RangeUsage) =>
+  data.usage.total.requests === 0 ? html`` : view(data);
+const headlineSection = new Section({
+  id: 'headline-view',
+  load: usageByDay,
+  view: (data) =>
+    data.usage.total.requests === 0 ? emptyState(tryout, data.range.name) : headline(data),
+  about,
+});
+const overviewSection = new Section({
+  id: 'overview-view',
+  load: usageByDay,
+  view: byDay(overview),
+  about,
+});
+whenDaysSorted(() => overviewSection.draw());
+const modelSection = new Section({
+  id: 'models-view',
+  load: usageBy('model'),
+  view: models.view,
+  about,
+});
+const consumerSection = new Section({
+  id: 'consumers-view',
+  load: usageBy('consumer_id'),
+  view: consumers.view,
+  about,
+});
+const books = [headlineSection, overviewSection, modelSection, consumerSection];
+const budgetSection = new Section({
+  id: 'budgets-view',
+  load: async () => {
+    budgets = await getBudgets();
+    modelSection.draw();
+    consumerSection.draw();
+    return budgets;
+  },
+  view: budgetsView,
+});
 
-function drawRanges(): void {
-  const options = [7, 30, 90].map((number) => [number, `${number} days`] as const);
-  const choose = (value: number) => {
-    days = value;
-    drawRanges();
-    refresh(books);
-  };
-  render(choice('Range', options, days, choose), root('range'));
-}
+// The recent requests.
+const filter = new RequestFilterForm(() => void requestSection.ask());
+const requestTable = new RequestTable(() => requestSection.draw());
+const requestSection = new Section({
+  id: 'requests-view',
+  load: () => getRequests(filter.filter, requestLimit),
+  view: requestTable.view,
+});
 
 // The entries; they do not move by themselves, for there are buttons on them.
 const tell: Tell = (text, kind) => {
@@ -66,22 +126,25 @@ const tell: Tell = (text, kind) => {
   place.className = `note ${kind}`;
   place.textContent = text;
 };
-const entrySection = new Section(
-  'entries-view',
-  () => getEntries(order, entryLimit),
-  (entries) =>
-    entriesView(entries, (entry) => {
-      void purgeOne(entry, tell).then((changed) => {
-        if (changed) refresh([entrySection]);
-      });
-    }),
-);
+const entryTable = new EntryTable({
+  purge: (entry) => {
+    void purgeOne(entry, tell).then((changed) => {
+      if (changed) refresh([entrySection]);
+    });
+  },
+  redraw: () => entrySection.draw(),
+});
+const entrySection = new Section({
+  id: 'entries-view',
+  load: () => getEntries(order, entryLimit),
+  view: entryTable.view,
+});
 
 function drawOrders(): void {
   const choose = (value: EntryOrder) => {
     order = value;
     drawOrders();
-    refresh([entrySection]);
+    void entrySection.ask();
   };
   render(choice('Order', orders, order, choose), root('order'));
 }
@@ -90,11 +153,12 @@ function refresh(sections: readonly { refresh(): Promise<void> }[]): void {
   for (const section of sections) void section.refresh();
 }
 
-drawRanges();
 drawOrders();
 purgeForm(tell, () => refresh([entrySection]));
 explainForm();
 root('reload-entries').addEventListener('click', () => refresh([entrySection]));
+
+const slow = [...books, budgetSection];
 
 new Poller({
   everyMs: statsEveryMs,
@@ -102,19 +166,25 @@ new Poller({
   task: async () => {
     const stats = getStats();
     for (const section of counters) void section.take(stats);
+    const requests = filter.isLive ? requestSection.refresh() : null;
+    const { pipelines, tryout: offered } = await stats;
+    tryout = offered;
+    filter.offer(Object.keys(pipelines));
     showLive(await stats);
     showReachable(true);
+    await requests;
   },
-  changed: (failures) => {
+  changed: (failures, error) => {
     showReachable(failures === 0);
     // What failed along with it need not wait for its own turn.
-    if (failures === 0) refresh([...books, entrySection]);
+    if (failures === 0) refresh([...slow, entrySection, requestSection]);
+    else for (const section of [...slow, entrySection]) section.lose(error);
   },
 }).start();
 new Poller({
   everyMs: usageEveryMs,
   atMostMs: usageEveryMs,
-  task: () => Promise.all(books.map((section) => section.refresh())).then(() => {}),
+  task: () => Promise.all(slow.map((section) => section.refresh())).then(() => {}),
   changed: () => {},
 }).start();
 refresh([entrySection]);

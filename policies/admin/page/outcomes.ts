@@ -1,10 +1,11 @@
 import { html, type TemplateResult } from 'lit-html';
 import type { OutcomeName, PipelineCounts } from '../../llm-cache/stats.ts';
 import { asideReasons, refusalReasons } from '../../shared/reasons.ts';
-import type { Stats } from './api.ts';
-import { ratio } from './format.ts';
-import { amount, bar, empty, name, prose, scrolling, share, type View } from './parts.ts';
+import type { Stats } from './answers.ts';
+import { count, ratio } from './format.ts';
+import { bar, empty, name, prose, share, type View } from './parts.ts';
 import { served } from './rates.ts';
+import { type Column, SortTable } from './sort-table.ts';
 
 /** In the order of the bar, each with what it means. */
 const outcomes: Readonly<Record<OutcomeName, string>> = {
@@ -19,60 +20,93 @@ const names = Object.keys(outcomes) as OutcomeName[];
 
 type Pipelines = readonly (readonly [string, PipelineCounts])[];
 
-export function outcomesView({ pipelines }: Stats): View {
-  const all: Pipelines = Object.entries(pipelines);
-  if (all.length === 0) return empty('Nothing yet: no pipeline has an llm-cache step.');
-  return html`<div class="card">${scrolling('Outcomes by pipeline', pipelineTable(all))}</div>
-    <div class="pair">
-      <div class="card">
-        <h3>Why the cache stood aside</h3>
-        ${reasonList(all, 'reasons', asideReasons)}
-      </div>
-      <div class="card">
-        <h3>Why answers were not stored</h3>
-        ${reasonList(all, 'notStored', refusalReasons)}
-      </div>
-    </div>`;
+type Pipeline = Pipelines[number];
+
+/** What the cache did in each pipeline. */
+export class OutcomeTable {
+  readonly #table: SortTable<Pipeline>;
+
+  constructor(redraw: () => void) {
+    this.#table = new SortTable<Pipeline>({
+      label: 'Outcomes by pipeline',
+      kind: 'outcomes',
+      key: ([pipeline]) => pipeline,
+      sortBy: 'requests',
+      redraw,
+    });
+  }
+
+  readonly view = ({ pipelines }: Stats): View => {
+    const all: Pipelines = Object.entries(pipelines);
+    if (all.length === 0) return empty('Nothing yet: no pipeline has an llm-cache step.');
+    return html`<div class="card">${this.#table.view(columnsOf(all), all)}</div>
+      <div class="pair">
+        <div class="card">
+          <h3>Why the cache stood aside</h3>
+          ${reasonList(all, 'reasons', asideReasons)}
+        </div>
+        <div class="card">
+          <h3>Why answers were not stored</h3>
+          ${reasonList(all, 'notStored', refusalReasons)}
+        </div>
+      </div>`;
+  };
 }
 
-const pipelineTable = (pipelines: Pipelines) =>
-  html`<table class="outcomes">
-    <thead>
-      <tr>
-        <th scope="col">Pipeline</th>
-        <th scope="col" class="number">Requests</th>
-        <th scope="col" class="number">Hit rate</th>
-        ${names.map(
-          (outcome) =>
-            html`<th scope="col" class="number" title=${outcomes[outcome]}>
-              <i class=${`swatch ${outcome}`}></i>${outcome}
-            </th>`,
-        )}
-      </tr>
-    </thead>
-    <tbody>
-      ${pipelines.map(
-        ([pipeline, counts]) =>
-          html`<tr>
-            <th scope="row">
-              ${name(pipeline, 'no name')}
-              ${bar(
-                names.map((kind) => ({ kind, part: counts.outcomes[kind] })),
-                counts.requests,
-              )}
-            </th>
-            <td class="number">${amount(counts.requests)}</td>
-            <td class="number">${share(ratio(served(counts.outcomes), counts.requests))}</td>
-            ${names.map(
-              (outcome) =>
-                html`<td class=${counts.outcomes[outcome] === 0 ? 'number zero' : 'number'}>
-                  ${amount(counts.outcomes[outcome])}
-                </td>`,
-            )}
-          </tr>`,
-      )}
-    </tbody>
-  </table>`;
+function columnsOf(all: Pipelines): Column<Pipeline>[] {
+  const sum = (of: (counts: PipelineCounts) => number) =>
+    all.reduce((total, [, counts]) => total + of(counts), 0);
+  const column = (
+    parts: Pick<Column<Pipeline>, 'id' | 'label' | 'hint' | 'mark'>,
+    of: (counts: PipelineCounts) => number,
+  ): Column<Pipeline> => ({
+    ...parts,
+    isNumber: true,
+    value: ([, counts]) => of(counts),
+    cell: ([, counts]) =>
+      of(counts) === 0 ? html`<span class="zero">0</span>` : html`${count(of(counts))}`,
+    total: count(sum(of)),
+  });
+  const rate = (counts: PipelineCounts) => ratio(served(counts.outcomes), counts.requests);
+  return [
+    {
+      id: 'pipeline',
+      label: 'Pipeline',
+      value: ([pipeline]) => pipeline,
+      cell: ([pipeline, counts]) =>
+        html`${name(pipeline, 'no name')}
+        ${bar(
+          names.map((kind) => ({ kind, part: counts.outcomes[kind] })),
+          counts.requests,
+        )}`,
+    },
+    column({ id: 'requests', label: 'Requests' }, ({ requests }) => requests),
+    {
+      id: 'rate',
+      label: 'From the cache',
+      isNumber: true,
+      value: ([, counts]) => rate(counts),
+      cell: ([, counts]) => share(rate(counts)),
+      total: share(
+        ratio(
+          sum(({ outcomes: counts }) => served(counts)),
+          sum(({ requests }) => requests),
+        ),
+      ),
+    },
+    ...names.map((outcome) =>
+      column(
+        {
+          id: outcome,
+          label: outcome,
+          hint: outcomes[outcome],
+          mark: html`<i class=${`swatch ${outcome}`}></i>`,
+        },
+        (counts) => counts.outcomes[outcome],
+      ),
+    ),
+  ];
+}
 
 /** The most frequent first, with where it happened when there are several pipelines. */
 function reasonList(
@@ -96,7 +130,7 @@ function reasonList(
     ${sorted.map(
       ([reason, { total, where }]) =>
         html`<li>
-          <span class="reason"><code>${reason}</code>${amount(total)}</span>
+          <span class="reason"><code>${reason}</code><span>${count(total)}</span></span>
           ${bar([{ part: total, kind: 'neutral' }], most)}
           <p>
             ${prose(texts[reason] ?? 'a reason that this page does not know')}

@@ -1,141 +1,153 @@
 import { html, nothing, type TemplateResult } from 'lit-html';
-import { type Usage, type UsageSums } from './api.ts';
+import type { UsageRow, UsageSums } from './answers.ts';
 import { DayChart } from './charts.ts';
-import { daysIn, type Range } from './days.ts';
-import { compact, cost, count, dayName, percent, ratio, wholePercent } from './format.ts';
-import { amount, empty, price, scrolling, share, type View } from './parts.ts';
+import { daysIn } from './days.ts';
+import { compact, count, dayName, percent, ratio, wholePercent } from './format.ts';
+import type { RangeUsage } from './headline.ts';
+import { moneyFormat } from './money.ts';
+import { known, share, type View } from './parts.ts';
+import { type Column, SortTable } from './sort-table.ts';
 
 const rateChart = new DayChart({
-  label: 'Hit rate by day',
+  label: 'Answered from the cache, by day',
   stacked: false,
-  format: percent,
   axisFormat: wholePercent,
   top: () => 1,
 });
 const costChart = new DayChart({
   label: 'Saved and billed cost by day',
   stacked: true,
-  format: cost,
-  axisFormat: cost,
+  axisFormat: null,
   top: (highest) => (highest > 0 ? highest * 1.1 : 1),
 });
 
+interface Day {
+  readonly at: number;
+  readonly row: UsageRow | undefined;
+}
+
+const days = new SortTable<Day>({
+  label: 'The days as a table',
+  kind: 'days',
+  key: ({ at }) => String(at),
+  sortBy: 'day',
+  redraw: () => redraw(),
+});
+let redraw = () => {};
+
+/** Says how the table of days is drawn again when it is sorted. */
+export function whenDaysSorted(draw: () => void): void {
+  redraw = draw;
+}
+
 /** The sums of the range and their course over its days. */
-export function overview({ usage, range }: { usage: Usage; range: Range }): View {
-  if (usage.total.requests === 0) {
-    return empty('Nothing yet: no request came through llm-usage in these days.');
-  }
-  const days = daysIn(range);
+export function overview({ usage, range }: RangeUsage): View {
   const rows = new Map(usage.rows.map((row) => [row.day, row]));
-  const perDay = days.map((day) => rows.get(new Date(day * 1000).toISOString().slice(0, 10)));
-  rateChart.show(days, [
-    {
-      label: 'Hit rate',
-      kind: 'saved',
-      values: perDay.map((row) => (row === undefined ? null : ratio(row.hits, row.requests))),
-    },
-  ]);
-  costChart.show(days, [
-    { label: 'Billed', kind: 'billed', values: perDay.map((row) => row?.billed_cost ?? null) },
-    { label: 'Saved', kind: 'saved', values: perDay.map((row) => row?.saved_cost ?? null) },
-  ]);
+  const all = daysIn(range).map((at) => ({
+    at,
+    row: rows.get(new Date(at * 1000).toISOString().slice(0, 10)),
+  }));
+  const money = moneyFormat(usage.rows.flatMap((row) => [row.saved_cost, row.billed_cost]));
+  const dates = all.map(({ at }) => at);
+  const values = (of: (row: UsageRow) => number | null) =>
+    all.map(({ row }) => (row === undefined ? null : of(row)));
+  costChart.show(
+    dates,
+    [
+      { label: 'Billed', kind: 'billed', values: values((row) => row.billed_cost) },
+      { label: 'Saved', kind: 'saved', values: values((row) => row.saved_cost) },
+    ],
+    money,
+  );
+  rateChart.show(
+    dates,
+    [{ label: 'From the cache', kind: 'saved', values: values((row) => rateOf(row)) }],
+    percent,
+  );
   return html`${tiles(usage.total)}
     <div class="pair">
       <figure class="card">
-        <figcaption><h3>Hit rate by day</h3></figcaption>
-        ${rateChart.element}
-      </figure>
-      <figure class="card">
         <figcaption>
           <h3>Cost by day</h3>
-          <span class="legend"
-            ><span><i class="swatch saved"></i>Saved</span
-            ><span><i class="swatch billed"></i>Billed</span></span
-          >
+          ${costLegend}
         </figcaption>
         ${costChart.element}
+      </figure>
+      <figure class="card">
+        <figcaption><h3>Answered from the cache, by day</h3></figcaption>
+        ${rateChart.element}
       </figure>
     </div>
     <details class="card">
       <summary>The days as a table</summary>
-      ${scrolling('The days as a table', dayTable(days, perDay))}
+      ${days.view(dayColumns(usage.total, money), all)}
     </details>`;
 }
 
+/** What the colours of bars and columns say. */
+export const costLegend = html`<span class="legend"
+  ><span><i class="swatch saved"></i>Saved</span
+  ><span><i class="swatch billed"></i>Billed</span></span
+>`;
+
+const rateOf = ({ hits, requests }: UsageSums) => ratio(hits, requests);
+
 function tiles(total: UsageSums): TemplateResult {
-  const { hits, requests, saved_cost: saved, billed_cost: billed, unpriced_requests } = total;
-  const whole = saved === null && billed === null ? null : (saved ?? 0) + (billed ?? 0);
+  const { hits, requests, billed_cost: billed, unpriced_requests: unpriced } = total;
   const types = Object.entries(total.hits_by_type)
     .filter(([, number]) => number > 0)
     .map(([type, number]) => `${compact(number)} ${type}`)
     .join(', ');
   return html`<dl class="tiles">
-    ${tile('hit-rate', 'Hit rate', share(ratio(hits, requests)), types, 'main')}
-    ${tile(
-      'saved-cost',
-      'Saved cost',
-      price(saved),
-      whole === null || whole === 0 ? '' : `of ${cost(whole)} without the cache`,
-      'main',
-    )}
-    ${tile('billed-cost', 'Billed cost', price(billed), 'at list price')}
+    ${tile('billed-cost', 'Billed', known(billed, moneyFormat([billed])), 'at list price')}
+    ${tile('hit-rate', 'Answered from the cache', share(ratio(hits, requests)), types)}
+    ${tile('requests', 'Requests', html`${count(requests)}`, `${count(hits)} from the cache`)}
     ${tile(
       'saved-tokens',
       'Saved tokens',
-      amount(total.saved_tokens),
-      `${compact(total.billed_tokens)} billed`,
+      html`${count(total.saved_tokens)}`,
+      `${count(total.billed_tokens)} billed`,
     )}
-    ${tile('requests', 'Requests', amount(requests), `${compact(hits)} from the cache`)}
     ${
-      unpriced_requests > 0
-        ? tile('unpriced', 'Unpriced requests', amount(unpriced_requests), 'in no cost shown here')
+      unpriced > 0
+        ? tile('unpriced', 'Without a price', html`${count(unpriced)}`, 'requests, in no cost here')
         : nothing
     }
   </dl>`;
 }
 
-const tile = (
-  id: string,
-  label: string,
-  value: TemplateResult,
-  more: string,
-  kind: 'main' | 'plain' = 'plain',
-) =>
-  html`<div class=${`card tile ${kind}`}>
+const tile = (id: string, label: string, value: TemplateResult, more: string) =>
+  html`<div class="card tile">
     <dt>${label}</dt>
     <dd data-figure=${id}>${value}</dd>
     <dd class="more">${more}</dd>
   </div>`;
 
-const dayTable = (days: readonly number[], perDay: readonly (UsageSums | undefined)[]) =>
-  html`<table>
-    <thead>
-      <tr>
-        <th scope="col">Day (UTC)</th>
-        <th scope="col" class="number">Requests</th>
-        <th scope="col" class="number">Hit rate</th>
-        <th scope="col" class="number">Saved</th>
-        <th scope="col" class="number">Billed</th>
-      </tr>
-    </thead>
-    <tbody>
-      ${days
-        .map(
-          (day, at) =>
-            html`<tr>
-              <th scope="row">${dayName(day)}</th>
-              ${perDay[at] === undefined ? noRequests : dayCells(perDay[at])}
-            </tr>`,
-        )
-        .toReversed()}
-    </tbody>
-  </table>`;
-
-const noRequests = html`<td class="number">0</td>
-  <td class="number" colspan="3"></td>`;
-
-const dayCells = (row: UsageSums) =>
-  html`<td class="number">${count(row.requests)}</td>
-    <td class="number">${share(ratio(row.hits, row.requests))}</td>
-    <td class="number">${price(row.saved_cost)}</td>
-    <td class="number">${price(row.billed_cost)}</td>`;
+function dayColumns(total: UsageSums, money: (usd: number) => string): Column<Day>[] {
+  const number = (
+    id: string,
+    label: string,
+    of: (row: UsageSums) => number | null,
+    show: (value: number) => string,
+  ): Column<Day> => ({
+    id,
+    label,
+    isNumber: true,
+    value: ({ row }) => (row === undefined ? null : of(row)),
+    cell: ({ row }) => (row === undefined ? nothing : known(of(row), show)),
+    total: known(of(total), show),
+  });
+  return [
+    {
+      id: 'day',
+      label: 'Day (UTC)',
+      isNumber: false,
+      value: ({ at }) => at,
+      cell: ({ at }) => dayName(at),
+    },
+    number('saved', 'Saved', (row) => row.saved_cost, money),
+    number('billed', 'Billed', (row) => row.billed_cost, money),
+    number('requests', 'Requests', (row) => row.requests, count),
+    number('rate', 'From the cache', rateOf, percent),
+  ];
+}

@@ -24,10 +24,35 @@ export const share = (ratio: number | null) =>
 export const name = (text: string | null | undefined, absent: string) =>
   text === null || text === undefined || text === ''
     ? html`<span class="absent">${absent}</span>`
-    : html`<bdi class="name">${text}</bdi>`;
+    : html`<bdi class="name" title=${text}>${text}</bdi>`;
 
-export const keyName = (key: string) =>
-  html`<code class="key" title=${key}>${shortKey(key)}</code>`;
+/** Who it is: by the name that the host knows, with the id beside it, or by the id. */
+export const person = (
+  id: string | null | undefined,
+  called: string | null | undefined,
+  absent: string,
+) =>
+  called === null || called === undefined || id === called
+    ? name(id, absent)
+    : html`<bdi class="name" title=${id ?? ''}>${called}</bdi>`;
+
+/** A digest is no name: its end tells it from others, and a click shows all of it. */
+export const keyButton = (key: string, isOpen: boolean, toggle: () => void) =>
+  html`<button
+    type="button"
+    class="key"
+    aria-expanded=${isOpen ? 'true' : 'false'}
+    title=${isOpen ? 'Hide the key' : 'Show the whole key'}
+    @click=${(event: Event) => {
+      event.stopPropagation();
+      toggle();
+    }}
+  >
+    <span class="spoken">Key </span><code>${isOpen ? key : shortKey(key)}</code>
+  </button>`;
+
+export const chips = (names: readonly string[]) =>
+  names.map((one) => html`<code class="chip">${one}</code> `);
 
 export const empty = (text: string) => html`<p class="empty">${text}</p>`;
 
@@ -74,7 +99,3 @@ export function choice<T extends string | number>(
     )}
   </div>`;
 }
-
-/** A wide table scrolls in here, also by keyboard. */
-export const scrolling = (label: string, table: TemplateResult) =>
-  html`<div class="scroll" role="region" tabindex="0" aria-label=${label}>${table}</div>`;

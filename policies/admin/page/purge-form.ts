@@ -1,5 +1,6 @@
 import { html, render, type TemplateResult } from 'lit-html';
-import { countMatches, purgeMatches, told, type Filter } from './api.ts';
+import type { Filter } from './answers.ts';
+import { countMatches, purgeMatches, told } from './api.ts';
 import { confirmed } from './confirm.ts';
 import type { Tell } from './entries.ts';
 import { count } from './format.ts';
@@ -7,7 +8,7 @@ import { name } from './parts.ts';
 import { root } from './section.ts';
 
 const members = ['namespace', 'model', 'consumer'] as const;
-const labels = { namespace: 'Namespace', model: 'Model', consumer: 'Consumer id' } as const;
+const labels = { namespace: 'Namespace', model: 'Model', consumer: 'Consumer' } as const;
 
 /** Throws out by filter: counts first, then asks. */
 export function purgeForm(tell: Tell, purged: () => void): void {
@@ -23,7 +24,10 @@ export function purgeForm(tell: Tell, purged: () => void): void {
       ${members.map(
         (member) =>
           html`<label
-            >${labels[member]}<input name=${member} autocomplete="off" placeholder="any"
+            >${labels[member]}<input
+              name=${member}
+              autocomplete="off"
+              placeholder=${member === 'consumer' ? 'any; a name or id' : 'any'}
           /></label>`,
       )}
       <button type="submit" class="danger">Purge …</button>

@@ -1,4 +1,4 @@
-import type { Stats } from './api.ts';
+import type { Stats } from './answers.ts';
 
 interface Sample {
   readonly at: number;
@@ -35,6 +35,12 @@ export class Rates {
     if (last === undefined) return null;
     const first = this.#samples.find(({ at }) => at > last.at - 11_000);
     return first === undefined || first === last ? null : between(first, last);
+  }
+
+  /** Seconds that are known of the last minute. */
+  get span(): number {
+    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
+    return first === undefined || last === undefined ? 0 : (last.at - first.at) / 1000;
   }
 
   /** Of the last minute; null where it had no requests. */

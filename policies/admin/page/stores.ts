@@ -1,16 +1,31 @@
-import { html, type TemplateResult } from 'lit-html';
-import type { Stats, StoreStats } from './api.ts';
+import { html, nothing, type TemplateResult } from 'lit-html';
+import type { Stats, StoreStats } from './answers.ts';
 import { bytes, count, percent } from './format.ts';
-import { amount, bar, empty, known, name, scrolling, type View } from './parts.ts';
+import { moneyFormat } from './money.ts';
+import { amount, bar, empty, known, name, type View } from './parts.ts';
+import { scrolling } from './scroll-watch.ts';
 
-export function storesView({ stores, sinks }: Stats): View {
+export function storesView({ stores, sinks, joiners, bufferedBytes }: Stats): View {
   const all = Object.entries(stores);
   return html`${
-    all.length === 0
-      ? empty('No store is in use yet.')
-      : html`<div class="cards">${all.map(([store, stats]) => storeCard(store, stats))}</div>`
-  }
-  ${sinkCard(Object.entries(sinks))}`;
+      all.length === 0
+        ? empty('No store is in use yet.')
+        : html`<div class="cards">${all.map(([store, stats]) => storeCard(store, stats))}</div>`
+    }
+    <div class="card">
+      <h3>In this moment</h3>
+      <dl class="facts">
+        <div>
+          <dt>Requests that wait for or read along with another</dt>
+          <dd data-figure="joiners">${count(joiners)}</dd>
+        </div>
+        <div>
+          <dt>Bodies held</dt>
+          <dd data-figure="buffered">${bytes(bufferedBytes)}</dd>
+        </div>
+      </dl>
+    </div>
+    ${sinkCard(Object.entries(sinks))}`;
 }
 
 const storeCard = (store: string, stats: StoreStats) =>
@@ -29,7 +44,24 @@ const storeCard = (store: string, stats: StoreStats) =>
       ${fact('Errors', trouble(stats.errors))}
       ${fact('Dropped writes', trouble(stats.droppedWrites))}
     </dl>
+    ${room(stats)}
   </div>`;
+
+/** What more memory would be worth, in money. */
+function room({ eviction, evictions }: StoreStats): View {
+  if (eviction === undefined || evictions === 0) return nothing;
+  const { missedHits, missedUsd, twiceTheMemory: twice } = eviction;
+  const money = moneyFormat([missedUsd, twice?.usd]);
+  return html`<p class="room">
+    For want of room it missed ${count(missedHits)} hits or more, worth ${money(missedUsd)}, since
+    the start.
+    ${
+      twice === null
+        ? nothing
+        : html`Twice the memory would have saved about ${money(twice.usd)} more.`
+    }
+  </p>`;
+}
 
 const fact = (label: string, value: TemplateResult) =>
   html`<div>

@@ -6,8 +6,8 @@ import { type Bounds, type HeldBody, holdBody, type Holding, nodeReading } from 
 import type { AppRequest } from '../node/app-request.ts';
 
 /**
- * Reads the body and puts it back into `req`, so that whoever comes next reads it as though nobody
- * had. What cannot be held flows on as it is. Where a parser has read it before, its body counts.
+ * Reads the body and puts it back into `req`, so that the next handler reads it as though it were
+ * the first. What cannot be held flows on as it is. Where a parser has read it before, its body counts.
  */
 export async function rereadBody(
   req: AppRequest,
@@ -17,7 +17,7 @@ export async function rereadBody(
   if (req.readableEnded) return parsedBody(req, bounds);
   if (req.destroyed) return 'gone';
   const held = await holdBody(req, bounds, (holding) => collect(req, holding, bounds));
-  // What nobody has read until the end would stay in memory as long as the connection.
+  // What has not been read by the end would stay in memory as long as the connection.
   res.once('close', () => {
     if (req.readableFlowing === null) req.resume();
   });
@@ -74,7 +74,7 @@ function putBack(req: AppRequest, chunks: readonly Uint8Array[]): void {
     for (const chunk of chunks.toReversed()) req.unshift(chunk);
     return;
   }
-  // To a stream of text, which somebody asked for, only text can be given back.
+  // To a stream that was set to text only text can be given back.
   const bytes = Buffer.concat(chunks);
   if (bytes.length > 0) req.unshift(bytes.toString(encoding), encoding);
 }

@@ -6,6 +6,7 @@ import type { LlmCacheSettings } from '../../../schemas/llm-cache.ts';
 import type { LlmUsageSettings } from '../../../schemas/llm-usage.ts';
 import {
   pluginSchema,
+  type BudgetSettings,
   type LedgerSettings,
   type MemorySettings,
   type RateSettings,
@@ -16,6 +17,7 @@ import {
 import type { Schema } from '../../../schemas/schema.ts';
 import { ConfigurationError, validate } from '../../../schemas/validate.ts';
 import { adminHandler } from '../../admin/handler.ts';
+import { budgetWarnings } from '../budget-warnings.ts';
 import { hostConfiguration } from '../configuration.ts';
 import { cacheMiddleware } from '../node/cache-middleware.ts';
 import { usageMiddleware } from '../node/usage-middleware.ts';
@@ -24,11 +26,13 @@ import type { Pipeline, Step } from '../pipelines.ts';
 import { settingsWarnings } from '../settings-warnings.ts';
 import { Runtime, type Services } from '../runtime.ts';
 import type { Log } from '../../shared/log.ts';
+import { appConsumers, type ConsumerNaming } from './consumers.ts';
 import { expressExchange, type ExpressRequestOptions } from './request.ts';
 import type { AppRequest } from '../node/app-request.ts';
 
 export { ConfigurationError } from '../../../schemas/validate.ts';
 export type { Log } from '../../shared/log.ts';
+export type { ConsumerNaming } from './consumers.ts';
 
 /** Express middleware (4 and 5, or anything that sets `req.originalUrl` as Express does). */
 export type ExpressMiddleware = (
@@ -78,17 +82,18 @@ export interface LlmCacheConfig {
     readonly ledger?: Partial<LedgerSettings>;
     readonly sinks?: readonly SinkSettings[];
     readonly prices?: Readonly<Record<string, RateSettings>>;
+    readonly budgets?: readonly BudgetSettings[];
   };
-  readonly admin?: { readonly hosts?: readonly string[] };
+  readonly admin?: { readonly hosts?: readonly string[]; readonly recentRequests?: number };
 }
 
 /** A cache of its own, with its stores and books. */
 export interface LlmCache {
   /** Answers identical requests from the cache. Throws a ConfigurationError. */
   llmCache(options?: LlmCacheOptions): ExpressMiddleware;
-  /** One record a request, whoever answers it; stands before `llmCache`. Throws a ConfigurationError. */
+  /** One record per request, cache hits included; stands before `llmCache`. Throws a ConfigurationError. */
   llmUsage(options?: LlmUsageOptions): ExpressMiddleware;
-  /** The admin API and the dashboard, under `/llm-cache`. They ask nobody who they are. */
+  /** The admin API and the dashboard, under `/llm-cache`. They are unauthenticated. */
   readonly adminRoutes: ExpressMiddleware;
   /** Resolves when every usage record so far is out. Call it before the process ends. */
   flush(): Promise<void>;
@@ -99,26 +104,36 @@ export interface LlmCache {
 /** What is named nowhere, in stats and in `explain`. */
 const unnamed = { pipeline: 'express', apiEndpoint: 'default' } as const;
 
-/**
- * A cache for an Express app. Throws a ConfigurationError that says what is wrong in `config`.
- * `log` is the console unless another is given.
- */
+/** What stands beside the settings. */
+export interface LlmCacheParts {
+  /** Default: the console. */
+  readonly log?: Log;
+  /** What the admin routes call the app's consumers; default: their ids. */
+  readonly consumers?: ConsumerNaming;
+}
+
+/** A cache for an Express app. Throws a ConfigurationError that says what is wrong in `config`. */
 export function createLlmCache(
   config: LlmCacheConfig = {},
-  { log = console }: { readonly log?: Log } = {},
+  { log = console, consumers }: LlmCacheParts = {},
 ): LlmCache {
   refuseOptions(config);
   const pipelines: WritablePipeline[] = [];
-  const configuration = hostConfiguration(config, pipelines, 'createLlmCache');
+  const configuration = {
+    ...hostConfiguration(config, pipelines, 'createLlmCache'),
+    consumers: appConsumers(consumers),
+  };
   const runtime = new Runtime(log);
   runtime.configure(configuration);
-  for (const warning of settingsWarnings(configuration.settings, 'createLlmCache')) {
-    log.warn(warning);
-  }
+  const warnings = [
+    ...settingsWarnings(configuration.settings, 'createLlmCache'),
+    ...budgetWarnings(configuration.settings, 'createLlmCache', null),
+  ];
+  for (const warning of warnings) log.warn(warning);
   const services: Services = {
     ...runtime.services(),
     pipelineOf: (apiEndpoint) => apiEndpoint ?? unnamed.pipeline,
-    // Nobody knows what an app does next.
+    // It is not known what an app does next.
     nextPolicy: () => null,
   };
   const root = packageFolder();
@@ -129,7 +144,7 @@ export function createLlmCache(
       for (const warning of timeWarnings(options, 'llm-cache')) log.warn(warning);
       const middleware = cacheMiddleware(settings, services, expressExchange(host));
       const name = host.apiEndpoint ?? unnamed.pipeline;
-      services.stats.know(name);
+      services.stats.register(name);
       stepsOf(pipelines, name, host.apiEndpoint ?? unnamed.apiEndpoint).push({
         pipeline: name,
         policy: 'llm-cache',

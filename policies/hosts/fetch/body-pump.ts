@@ -76,7 +76,7 @@ export class BodyPump {
     void this.drive();
   }
 
-  /** Reads at the upstream's own pace, as long as somebody wants that. */
+  /** Reads at the upstream's own pace, as long as a reader wants that. */
   async drive(): Promise<void> {
     if (this.#driving || !this.#isOpen) return;
     this.#driving = true;
@@ -100,7 +100,7 @@ export class BodyPump {
     else this.abandon();
   }
 
-  /** Ends a body that nobody reads any more. */
+  /** Ends a body that has no reader any more. */
   abandon(): void {
     if (this.#over) return;
     this.#over = true;
@@ -108,7 +108,7 @@ export class BodyPump {
     this.#observe((observer) => observer.abort('client-left'));
   }
 
-  /** One read at a time, whoever wants it. */
+  /** One read at a time, for all readers. */
   #pass(): Promise<void> {
     this.#step ??= this.#next().finally(() => {
       this.#step = null;
@@ -136,7 +136,7 @@ export class BodyPump {
       this.#reader.cancel().catch(() => {});
       return this.#died(new TypeError('The body is longer than its Content-Length.'));
     }
-    // A copy is what others hold: whoever takes these bytes may take their memory away as well.
+    // A copy is what others hold: a taker of these bytes may take their memory away as well.
     const copy = this.#observer === null ? value : new Uint8Array(value);
     this.#client?.enqueue(value);
     this.#observe((observer) => observer.chunk(copy));

@@ -28,7 +28,7 @@ export async function readBody(
   maxBytes: number,
   account: ClientAccount,
 ): Promise<ReadBody> {
-  // Read by somebody else, and offered to nobody: there is nothing to know it by.
+  // Read by another handler, and not offered again: there is nothing to know it by.
   if (request.bodyUsed || request.body?.locked) return untouched('not-json');
   if (request.body === null) return untouched(new RequestBody([], webReading));
   const declared = declaredLength(request);

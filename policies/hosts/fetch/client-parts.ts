@@ -1,4 +1,4 @@
-import type { Tally } from '../../llm-cache/stats.ts';
+import type { Counts } from '../../llm-cache/stats.ts';
 import type { AnswerReader } from '../../shared/answer-reader.ts';
 import type { FaultLog } from '../../shared/faults.ts';
 import type { WebExchange } from './exchange.ts';
@@ -6,7 +6,7 @@ import type { WebExchange } from './exchange.ts';
 /** What a client of a fetch handler is answered with. */
 export interface WebClientParts {
   readonly exchange: WebExchange;
-  readonly tally: Tally;
+  readonly tally: Counts;
   readonly faults: FaultLog;
   /** How far a slow reader of a shared stream may be behind, in bytes. */
   readonly maxBehind: number;

@@ -17,7 +17,7 @@ const formats: Readonly<Record<string, string>> = {
 
 /**
  * Passes a body on to `sink` without its content codings; one that cannot be undone is an abort,
- * reason `encoding`, and one that nobody wants more of, or that unpacks without end, is `too-large`.
+ * reason `encoding`, and one that no reader wants more of, or that unpacks without end, is `too-large`.
  */
 export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   const codings = contentCodings(contentEncoding);
@@ -120,7 +120,7 @@ function gate(passes: (bytes: number) => boolean): TransformStream<Uint8Array, U
   return new TransformStream({
     transform(bytes, controller) {
       if (passes(bytes.length)) controller.enqueue(bytes);
-      else controller.error(new Error('More than anybody wants.'));
+      else controller.error(new Error('The rest is not wanted.'));
     },
   });
 }

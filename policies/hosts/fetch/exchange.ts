@@ -81,7 +81,7 @@ export class WebRequest implements LlmRequest {
     this.forwardedUrl = `${pathname}${search}`;
     this.apiEndpoint = parts.namespace;
     const client = clientOf(this);
-    // Nobody knows the connection.
+    // A fetch handler is not told the connection.
     this.account = new ClientAccount(parts.budget, client === null ? [this] : [this, client]);
     // Some platforms have none.
     const signal = request.signal as AbortSignal | null | undefined;
@@ -120,8 +120,8 @@ export class WebRequest implements LlmRequest {
   }
 
   /**
-   * The request for the handler, with a body that nobody has read. With `ended` that is what tells
-   * the handler that nobody wants the answer, and not that this client has left.
+   * The request for the handler, with a body that has not been read. With `ended` that is what tells
+   * the handler that no client wants the answer, and not that this client has left.
    */
   forwarded(ended: AbortSignal | null): Request {
     const again = this.#read?.again ?? null;

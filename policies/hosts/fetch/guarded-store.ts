@@ -3,7 +3,7 @@ import type { Relay } from '../../llm-cache/stores/relay.ts';
 import type { EntryStore } from '../../llm-cache/stores/store.ts';
 import type { FaultLog } from '../../shared/faults.ts';
 
-/** A store of somebody else's making, held to what a store promises. */
+/** A store of the application's own making, held to what a store promises. */
 export class GuardedStore implements EntryStore {
   readonly #store: EntryStore;
   readonly #faults: FaultLog;

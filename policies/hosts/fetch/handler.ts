@@ -152,7 +152,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
   /** Resolves when the record of the exchange has been taken. */
   #recorded(exchange: WebExchange, arrival: Arrival, read: BodyFacts | null): Promise<void> {
     return new Promise((resolve) => {
-      exchange.whenOver(() => this.#recorder?.record(exchange, arrival, read, resolve));
+      exchange.whenOver(() => this.#recorder?.record(exchange, arrival, read, () => resolve()));
     });
   }
 

@@ -27,7 +27,7 @@ export interface LlmCacheOptions<
    * a consumer that cannot be told from others for certain, the cache stands aside.
    */
   readonly consumer?: (request: Request, ...rest: Rest) => unknown;
-  /** Given the usage record of every request on a path that the cache serves, whoever answered. */
+  /** Given the usage record of every request on a path that the cache serves, cache hits included. */
   readonly record?: (record: UsageRecord) => void | Promise<void>;
   /** The provider's name in the records; default: by protocol. */
   readonly provider?: string;

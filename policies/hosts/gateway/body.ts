@@ -12,7 +12,7 @@ import type { GatewayRequest } from './types.ts';
 export function readBody(req: GatewayRequest, bounds: Bounds): Later<HeldBody | BodyReason> {
   const { requestStream } = req.egContext;
   const source = requestStream instanceof Readable ? requestStream : req;
-  // Read by an earlier policy, and offered to nobody: there is nothing to know it by.
+  // Read by an earlier policy, and not offered again: there is nothing to know it by.
   if (source.readableEnded) return 'not-json';
   if (source.destroyed) return 'gone';
   return holdBody(req, bounds, (holding) => collect(req, source, holding, bounds.whenOver));
@@ -80,7 +80,7 @@ function passOn(
   req.egContext.requestStream = rest;
 }
 
-/** Bytes that were read before; nothing happens as long as nobody reads them. */
+/** Bytes that were read before; nothing happens until they are read again. */
 class Again extends Readable {
   #chunks: readonly Uint8Array[];
 

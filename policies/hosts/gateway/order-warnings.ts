@@ -5,7 +5,7 @@ import { covers } from './condition-overlap.ts';
 const ours = new Set(['llm-usage', 'llm-cache']);
 const auth = new Set(['key-auth', 'basic-auth', 'jwt', 'oauth2', 'oauth2-introspect']);
 const ends = new Set(['proxy', 'terminate']);
-/** The gateway's policies that let nobody in. */
+/** The gateway's policies that authenticate no one. */
 const plain = new Set([
   ...ends,
   'cors',

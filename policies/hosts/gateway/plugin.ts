@@ -4,6 +4,8 @@ import { llmNoCache } from '../../../conditions/llm-no-cache.ts';
 import { llmRequest } from '../../../conditions/llm-request.ts';
 import { ConfigurationError } from '../../../schemas/validate.ts';
 import { adminRoutes } from '../../admin/routes.ts';
+import { budgetWarnings } from '../budget-warnings.ts';
+import { gatewayConsumers } from './consumers.ts';
 import { llmCachePolicy, llmUsagePolicy } from './policies.ts';
 import { gatewayConfiguration, gatewaysWhere } from '../configuration.ts';
 import { orderWarnings } from './order-warnings.ts';
@@ -11,6 +13,7 @@ import { settingsWarnings, stepWarnings } from '../settings-warnings.ts';
 import { readPipelines } from '../pipelines.ts';
 import { Runtime } from '../runtime.ts';
 import type { PluginContext } from './types.ts';
+import { tryoutOf } from './tryout.ts';
 import { flushAtExit } from './shutdown.ts';
 import { endWithSentence } from './startup-error.ts';
 import type { Log } from '../../shared/log.ts';
@@ -28,7 +31,7 @@ export function init(context: PluginContext, root: string): void {
   context.registerPolicy(llmCachePolicy(() => current.services()));
   context.registerCondition(llmRequest);
   context.registerCondition(llmNoCache);
-  // The admin app is built once: at a reload nobody looks at these.
+  // The admin app is built once: at a reload these are not read.
   context.registerAdminRoute(
     adminRoutes({
       current: () => current.admin(),
@@ -41,9 +44,14 @@ export function init(context: PluginContext, root: string): void {
   try {
     const pipelines = readPipelines(context.config.gatewayConfig);
     const configuration = gatewayConfiguration(context, pipelines);
-    current.configure(configuration);
+    current.configure({
+      ...configuration,
+      consumers: gatewayConsumers(context.services),
+      tryout: tryoutOf(context.config.gatewayConfig, pipelines),
+    });
     const warnings = [
       ...settingsWarnings(configuration.settings, gatewaysWhere),
+      ...budgetWarnings(configuration.settings, gatewaysWhere, pipelines),
       ...pipelines.flatMap(stepWarnings),
       ...pipelines.flatMap(orderWarnings),
     ];

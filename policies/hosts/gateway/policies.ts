@@ -6,7 +6,7 @@ import { type LlmUsageServices, usageMiddleware } from '../node/usage-middleware
 import { gatewayExchange } from './request.ts';
 import type { Policy } from './types.ts';
 
-/** The `llm-usage` policy: one record a request, whoever answers it. */
+/** The `llm-usage` policy: one record per request, cache hits included. */
 export function llmUsagePolicy(current: () => LlmUsageServices): Policy {
   return {
     name: 'llm-usage',

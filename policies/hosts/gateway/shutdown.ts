@@ -4,7 +4,7 @@ const patienceMs = 3000;
 
 /**
  * Flushes when the process is told to end, and then lets it end as it would have: by the signal,
- * unless somebody else handles that signal too and so owns the exit.
+ * unless another listener handles that signal too and so owns the exit.
  */
 export function flushAtExit(flush: () => Promise<void>, flushSync: () => void): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

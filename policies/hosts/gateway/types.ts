@@ -6,7 +6,7 @@ import type { Log } from '../../shared/log.ts';
 
 export interface EgContext {
   readonly requestID?: string;
-  /** Whoever an auth policy let in: a consumer, or the bare payload of a token. */
+  /** What an auth policy let in: a consumer, or the bare payload of a token. */
   readonly consumer?: unknown;
   readonly apiEndpoint?: { readonly apiEndpointName?: string };
   /** What the proxy policy sends instead of the request's own body. */
@@ -15,7 +15,7 @@ export interface EgContext {
 
 export interface GatewayRequest extends AppRequest {
   readonly egContext: EgContext;
-  /** Set by whoever read the body, so that later body parsers let it be. */
+  /** Set by the policy that read the body, so that later body parsers let it be. */
   _body?: boolean;
 }
 
@@ -32,8 +32,33 @@ export interface Condition {
   readonly handler: (req: GatewayRequest, config: Readonly<Record<string, unknown>>) => boolean;
 }
 
+/** Of the gateway's own services, what tells who its consumers are. */
+export interface GatewayServices {
+  readonly user: {
+    get(id: string): Found<GatewayConsumer>;
+    find(username: string): Found<GatewayConsumer>;
+  };
+  readonly application: {
+    get(id: string): Found<GatewayConsumer>;
+    find(name: string): Found<GatewayConsumer>;
+  };
+  readonly credential: {
+    getCredential(id: string, type: string): Found<{ readonly consumerId?: string }>;
+  };
+}
+
+/** A user has a `username`, an application a `name`. */
+export interface GatewayConsumer {
+  readonly id: string;
+  readonly username?: string;
+  readonly name?: string;
+}
+
+type Found<T> = Promise<T | false | null> | false;
+
 export interface PluginContext {
   readonly logger: Log;
+  readonly services?: GatewayServices;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly config: {
     readonly systemConfig: Readonly<Record<string, unknown>>;

@@ -30,7 +30,7 @@ export interface Bounds {
   /** The largest body that is held. */
   readonly maxBytes: number;
   readonly account: ClientAccount;
-  /** Calls `then` once, when nobody will read the body any more. */
+  /** Calls `then` once, when the body will not be read any more. */
   readonly whenOver: (then: () => void) => void;
 }
 

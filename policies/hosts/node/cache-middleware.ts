@@ -17,6 +17,8 @@ import type { FaultLog } from '../../shared/faults.ts';
 import type { AppRequest, Middleware } from './app-request.ts';
 import { NodeClient } from './client.ts';
 import { type ExchangeMaker, exchangeOf, type NodeExchange } from './exchange.ts';
+import { CacheDiary } from './cache-diary.ts';
+import type { RecentRequests } from './recent-requests.ts';
 import { breakOff } from './response-end.ts';
 
 /** What the policy needs of the plugin, as it stands when a pipeline is built. */
@@ -36,6 +38,7 @@ export interface LlmCacheServices {
   readonly reserve: ByteAccount;
   readonly bodies: SharedBodies;
   readonly stats: CacheStats;
+  readonly requests: RecentRequests;
   readonly timings: Timings;
   readonly faults: FaultLog;
 }
@@ -84,13 +87,16 @@ class Turn {
   readonly #next: () => void;
   readonly #delivery: Delivery;
   readonly #client: NodeClient;
+  readonly #diary: CacheDiary | null;
 
   constructor(step: Step, exchange: NodeExchange, res: ServerResponse, next: () => void) {
     const { services, settings, store, maxBehind } = step;
     const { stats, timings, faults } = services;
     const { apiEndpoint, protocol } = exchange;
-    const tally = stats.of(services.pipelineOf(apiEndpoint), protocol.name);
     const startedAt = performance.now();
+    const counts = stats.of(services.pipelineOf(apiEndpoint), protocol.name);
+    this.#diary = CacheDiary.open({ exchange, counts, startedAt }, services);
+    const tally = this.#diary ?? counts;
     this.#step = step;
     this.#exchange = exchange;
     this.#res = res;
@@ -119,6 +125,7 @@ class Turn {
 
   #act(decision: Decision): void {
     const { tally } = this.#delivery;
+    this.#diary?.decided(decision, this.#step.settings.store);
     // The client has left meanwhile, or another handler has answered.
     if (this.#exchange.isGone || this.#res.headersSent) return letGo(decision, tally);
     let isAnswered: boolean;

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { Tally } from '../../llm-cache/stats.ts';
+import type { Counts } from '../../llm-cache/stats.ts';
 import type { FaultLog } from '../../shared/faults.ts';
 import type { NodeExchange } from './exchange.ts';
 
@@ -7,7 +7,7 @@ import type { NodeExchange } from './exchange.ts';
 export interface NodeClientParts {
   readonly exchange: NodeExchange;
   readonly res: ServerResponse;
-  readonly tally: Tally;
+  readonly tally: Counts;
   readonly faults: FaultLog;
   /** Whether a request that goes on comes to the proxy, with no other policy between. */
   readonly isProxyNext: boolean;

@@ -10,7 +10,7 @@ type BodySink = Pick<ResponseObserver, 'chunk' | 'end' | 'abort' | 'isDone'>;
 
 /**
  * Passes a body on to `sink` without its content codings; one that cannot be undone is an abort,
- * reason `encoding`, and one that nobody wants more of, or that unpacks without end, is `too-large`.
+ * reason `encoding`, and one that no reader wants more of, or that unpacks without end, is `too-large`.
  */
 export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   const codings = contentCodings(contentEncoding);

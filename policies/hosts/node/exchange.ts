@@ -8,6 +8,7 @@ import type { AppRequest } from './app-request.ts';
 import type { Bounds, HeldBody } from './body.ts';
 import { certificateLine } from './client-certificate.ts';
 import { type ExchangeServices, type HostRequest, RequestState } from './request-state.ts';
+import type { RecentRequest } from './recent-request.ts';
 import { pathOf, protocolOf, queryOf } from './request-target.ts';
 import { guardOf } from './response-guard.ts';
 import type { UpstreamCall } from './upstream-call.ts';
@@ -76,6 +77,15 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
 
   set answer(answer: Exchange['answer']) {
     this.#state.answer = answer;
+  }
+
+  /** What is remembered of the request, where that is wanted. */
+  get note(): RecentRequest | null {
+    return this.#state.note;
+  }
+
+  set note(note: RecentRequest | null) {
+    this.#state.note = note;
   }
 
   get account(): ByteAccount {

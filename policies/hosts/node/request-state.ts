@@ -12,6 +12,7 @@ import type { Protocol } from '../../shared/protocols/protocol.ts';
 import { type Later, type RequestBody, whenKnown } from '../../shared/request-body.ts';
 import type { AppRequest } from './app-request.ts';
 import type { Bounds, HeldBody } from './body.ts';
+import type { RecentRequest } from './recent-request.ts';
 import { isGone, ResponseEnd } from './response-end.ts';
 import { guardOf } from './response-guard.ts';
 import { UpstreamCall } from './upstream-call.ts';
@@ -40,6 +41,7 @@ export class RequestState {
   cacheType: Exchange['cacheType'] = null;
   cacheKey: Exchange['cacheKey'] = null;
   answer: Exchange['answer'] = null;
+  note: RecentRequest | null = null;
   readonly #res: ServerResponse;
   readonly #services: ExchangeServices;
   #claims = '';

@@ -72,7 +72,8 @@ class Others implements Below {
   }
 
   write(args: unknown[]): boolean {
-    return Reflect.apply(this.#functions.write, this.#res, args) as boolean;
+    // Wrappers of other policies may return nothing: only `false` asks to wait.
+    return Reflect.apply(this.#functions.write, this.#res, args) !== false;
   }
 
   end(args: unknown[]): void {
@@ -139,7 +140,7 @@ function functionsAt(depth: number): Functions {
       return this;
     },
     write: function (this: Layered, ...args: unknown[]) {
-      return this[layersOf]?.[depth]?.write(args) ?? false;
+      return this[layersOf]?.[depth]?.write(args) ?? true;
     },
     end: function (this: Layered, ...args: unknown[]) {
       this[layersOf]?.[depth]?.end(args);

@@ -6,6 +6,7 @@ import type { Digest } from '../../shared/exchange.ts';
 import type { FaultLog } from '../../shared/faults.ts';
 import type { AppRequest, Middleware } from './app-request.ts';
 import { type ExchangeMaker, exchangeOf, type NodeExchange } from './exchange.ts';
+import type { RecentRequests } from './recent-requests.ts';
 import { breakOff } from './response-end.ts';
 import { tap } from './tap.ts';
 import { type BodyFacts, type Later, RequestBody, whenKnown } from '../../shared/request-body.ts';
@@ -17,9 +18,12 @@ import type { UsageRecord } from '../../llm-usage/usage-record.ts';
 export interface LlmUsageServices {
   /** Hands a record to every sink. Never throws. */
   record(record: UsageRecord): void;
+  /** The pipeline that serves an apiEndpoint. */
+  pipelineOf(apiEndpoint: string | null): string;
   /** The policy that whatever goes on from this one comes to next; null where that depends. */
   nextPolicy(policy: 'llm-usage', apiEndpoint: string | null): string | null;
   readonly prices: PriceList;
+  readonly requests: RecentRequests;
   readonly digest: Digest;
   readonly budget: ByteBudget;
   /** Where there is room for an answer that must be read when its client's account has none. */
@@ -37,6 +41,7 @@ export function usageMiddleware<R extends AppRequest>(
   services: LlmUsageServices,
   maker: ExchangeMaker<R>,
 ): Middleware<R> {
+  const { requests } = services;
   const recorder = new Recorder({ ...services, provider: settings.provider ?? null });
 
   return (req, res, next) => {
@@ -44,10 +49,19 @@ export function usageMiddleware<R extends AppRequest>(
     if (exchange === 'over') return;
     if (exchange === null || !exchange.claim('llm-usage')) return next();
     const arrival = recorder.arrive();
+    // A step of the cache before it keeps the note.
+    const isFirst = exchange.note === null;
+    const note = requests.begin(exchange, services.pipelineOf(exchange.apiEndpoint), 'pass');
     exchange.beforeOthers(() => observe(exchange, res, settings, services));
 
     let facts: BodyFacts | null = null;
-    exchange.whenOver(() => recorder.record(exchange, arrival, facts));
+    exchange.whenOver(() =>
+      recorder.record(exchange, arrival, facts, (record) => {
+        if (note === null) return;
+        if (record !== null) note.take(record);
+        if (isFirst) requests.keep(note);
+      }),
+    );
     const goOn = (read: BodyFacts | null | 'gone') => {
       // The client has left meanwhile, or another handler has answered.
       if (read === 'gone' || res.headersSent) return;

@@ -8,7 +8,7 @@ const freshMs = 30_000;
 /** A count that takes long is made seldom: at most a hundredth of the time is spent on it. */
 const restFactor = 100;
 
-/** A count that takes a while, made in the background when somebody asks and the last one is old. */
+/** A count that takes a while, made in the background when it is asked for and the last one is old. */
 export class EntryCount {
   readonly #count: (signal: AbortSignal) => Promise<Counted>;
   readonly #now: () => number;
@@ -40,7 +40,7 @@ export class EntryCount {
     try {
       this.#latest = await this.#count(counting.signal);
     } catch {
-      // Whoever counts says what is wrong.
+      // The counting itself says what is wrong.
       this.#latest = null;
     }
     const endedAt = this.#now();

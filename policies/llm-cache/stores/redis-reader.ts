@@ -10,7 +10,7 @@ import { NoRoom } from './store.ts';
 const beginBytes = 64 * 1024;
 /** Bytes that nearly every head ends within. */
 const shortBegin = 4096;
-/** Names whose newest entry is known again, while somebody still reads it. */
+/** Names whose newest entry is known again, while a client still reads it. */
 const maxKnown = 1000;
 
 export interface RedisReaderOptions {

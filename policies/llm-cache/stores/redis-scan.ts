@@ -33,7 +33,7 @@ export interface RedisScanOptions {
   readonly uses: UseCounts;
 }
 
-/** What an operator asks of all entries in a Redis, in steps that keep nobody waiting. Rejects where Redis does. */
+/** What an operator asks of all entries in a Redis, in steps that keep no other command waiting. Rejects where Redis does. */
 export class RedisScan {
   readonly #options: RedisScanOptions;
   readonly #connection: RedisConnection;

@@ -83,7 +83,7 @@ export class RedisStore implements Store {
     return this.#counted(this.#reader.get(name));
   }
 
-  /** Resolves when the entry is on its way, rejects when too much is; nobody waits for its arrival. */
+  /** Resolves when the entry is on its way, rejects when too much is; no request waits for its arrival. */
   async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {
     const bytes = encodeEntry(entry);
     const isTooLarge = bytes.length > maxQueuedBytes;
@@ -136,7 +136,7 @@ export class RedisStore implements Store {
     this.#uses.add(key, entry);
   }
 
-  /** Entries are counted in the background, for whoever asks again; their bytes are reckoned from a sample. */
+  /** Entries are counted in the background, for the next call; their bytes are reckoned from a sample. */
   stats(): StoreStats {
     const size = this.#size.latest();
     return {

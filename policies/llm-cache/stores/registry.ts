@@ -26,7 +26,7 @@ interface Kept {
 }
 
 /** What stores need of the gateway. */
-export interface Surroundings {
+export interface StoreContext {
   /** What the gateway itself reaches Redis with. */
   readonly gatewayRedis: Readonly<Record<string, unknown>>;
   /** The operator's `scopeSecret`: with it gateways know what one of them has written. */
@@ -52,14 +52,14 @@ const sweepMs = 60_000;
 /**
  * The named stores, kept across reloads of the configuration. A reload that fails leaves the old
  * pipelines serving, and nothing says so: a store that is no longer wanted is closed only when
- * nobody has used it for some minutes.
+ * no step has used it for some minutes.
  */
 export class StoreRegistry {
   readonly #kept = new Map<string, Kept>();
   readonly #now: () => number;
   readonly #sweeping: NodeJS.Timeout;
   #settings: Readonly<Record<string, StoreSettings>> = {};
-  #surroundings: Surroundings = {
+  #context: StoreContext = {
     gatewayRedis: {},
     secret: randomBytes(32).toString('base64'),
     bodies: new SharedBodies(new ByteBudget(Infinity)),
@@ -75,9 +75,9 @@ export class StoreRegistry {
   /** The stores that a configuration names; `memory` exists even when nothing is said. */
   configure(
     settings: Readonly<Record<string, StoreSettings>>,
-    surroundings: Partial<Surroundings> = {},
+    context: Partial<StoreContext> = {},
   ): void {
-    this.#surroundings = { ...this.#surroundings, ...surroundings };
+    this.#context = { ...this.#context, ...context };
     this.#settings = storeSettings(settings);
     const wanted = new Set(Object.keys(this.#settings).map((name) => this.#keyOf(name)));
     for (const [key, kept] of this.#kept) kept.wanted = wanted.has(key);
@@ -86,6 +86,11 @@ export class StoreRegistry {
   /** The store of that name, as it is configured now. Throws a ConfigurationError where there is none. */
   open(name: string): Store {
     return this.#watched(this.#keep(name));
+  }
+
+  /** Of the configuration that is in force. */
+  get names(): readonly string[] {
+    return Object.keys(this.#settings);
   }
 
   #keep(name: string): Kept {
@@ -142,12 +147,12 @@ export class StoreRegistry {
       case 'memory': {
         const { maxBytes, eviction } = settings;
         // The prices of the day: a store outlives a configuration.
-        const costOf: CostOf = (head) => this.#surroundings.costOf(head);
+        const costOf: CostOf = (head) => this.#context.costOf(head);
         return { store: new MemoryStore({ maxBytes, eviction, costOf }), parts: [] };
       }
       case 'redis': {
         const { keyPrefix, timeoutMs, encryptionKeys, coalesceAcross } = settings;
-        const { gatewayRedis, secret, bodies, log } = this.#surroundings;
+        const { gatewayRedis, secret, bodies, log } = this.#context;
         const { url, options } = isPlaced(settings)
           ? settings
           : { url: undefined, options: { ...gatewayRedis, ...settings.options } };
@@ -174,12 +179,12 @@ export class StoreRegistry {
     }
   }
 
-  /** Closes what nobody wants and nobody uses. */
+  /** Closes what no configuration names and no request uses. */
   async sweep(): Promise<void> {
     for (const [key, kept] of this.#kept) {
       if (kept.wanted || this.#now() - kept.usedAt < idleMs) continue;
       this.#kept.delete(key);
-      // Others are to be closed all the same.
+      // One failing close must not stop the rest.
       await kept.store.close().catch(() => {});
     }
   }
@@ -190,13 +195,13 @@ export class StoreRegistry {
     await Promise.allSettled([...this.#kept.values()].map(({ store }) => store.close()));
   }
 
-  /** A store by its name and all that decides what it is; the order in which somebody wrote that does not. */
+  /** A store by its name and all that decides what it is; the order in which that was written does not. */
   #keyOf(name: string): string {
     const settings = this.#settings[name];
     const parts =
       settings?.type === 'tiered' ? [this.#keyOf(settings.near), this.#keyOf(settings.far)] : [];
     const written = canonicalMembers(JSON.stringify(settings ?? {})) ?? new Map<string, string>();
-    const secret = settings?.type === 'redis' ? [this.#surroundings.secret] : [];
+    const secret = settings?.type === 'redis' ? [this.#context.secret] : [];
     return JSON.stringify([name, joinMembers(written), ...secret, ...parts]);
   }
 
@@ -244,7 +249,7 @@ export function redisStores(settings: Readonly<Record<string, StoreSettings>>): 
   return Object.keys(settings).filter((name) => settings[name]?.type === 'redis');
 }
 
-/** Of a store that nobody has opened. */
+/** Of a store that has not been opened. */
 function unused(settings: StoreSettings): StoreStats {
   const { type } = settings;
   const counted = type === 'memory' ? 0 : null;

@@ -30,7 +30,7 @@ export interface FollowerParts {
   ended(follower: RelayFollower): void;
 }
 
-/** A stream that began earlier is not joined: somebody may have kept it. As exact as the gateways' clocks. */
+/** A stream that began earlier is not joined: it may be a replay of old frames. As exact as the gateways' clocks. */
 const maxCallMs = 3_600_000;
 
 /** Frames that are read at once. */

@@ -139,7 +139,7 @@ export class RelayPublisher implements Lease {
     return { number, kind: frame.kind, sealed, keep: this.#older + this.#newer };
   }
 
-  /** Tries until Redis has the frame, or nobody waits for it any more. */
+  /** Tries until Redis has the frame, or no reader can be waiting for it any more. */
   async #arrived(frame: SealedFrame, isLast: boolean): Promise<boolean> {
     const { publish, timing } = this.#parts;
     const until = performance.now() + timing.patienceMs;

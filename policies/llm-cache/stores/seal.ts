@@ -12,7 +12,7 @@ export interface Sealed {
   readonly bytes: Uint8Array;
 }
 
-/** Tells what gateways with the same key have written from what anybody else has. */
+/** Tells what gateways with the same key have written from what others have. */
 export interface Seal {
   seal(place: Place, bytes: Uint8Array): Sealed;
   /** The bytes as they were; undefined where no gateway with the key has put them in that place. */

@@ -42,7 +42,7 @@ export class MemoryLedger implements Ledger {
   async query(query: LedgerQuery): Promise<LedgerReport> {
     this.#dropOld();
     const lines = [...this.#sums.lines()].filter(({ group }) => asksFor(query, group.day));
-    return reportOf(lines, query.groupBy);
+    return reportOf(lines, query.groupBy, this.#sums.days);
   }
 
   /** Fewer groups than are in use: those stay, and no new ones come. */

@@ -57,7 +57,7 @@ if sequence <= last then return {1, now} end
 local known = redis.call('HGETALL', KEYS[2])
 local counts = {}
 for i = 1, #known, 2 do
-  -- A day to come is of a time when Redis's clock was ahead; its groups are in nobody's way.
+  -- A day to come is of a time when Redis's clock was ahead; its groups are in no other group's way.
   if known[i] >= ARGV[3] and known[i] <= ARGV[4] then counts[known[i]] = whole(known[i + 1]) or 0 end
 end
 local days = tonumber(ARGV[7])

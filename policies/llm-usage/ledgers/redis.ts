@@ -91,14 +91,16 @@ export class RedisLedger implements Ledger {
   /** First sends what waits, as far as it can. Rejects where Redis cannot be asked. */
   async query(query: LedgerQuery): Promise<LedgerReport> {
     await this.flush();
-    const days = await this.#days();
+    const all = await this.#days();
+    // By the clock that has just been shown.
     const oldest = this.#oldest;
+    const days = all.filter((day) => isDay(day) && day >= oldest);
     const lines: Line[] = [];
     for (const day of days) {
-      if (!isDay(day) || day < oldest || !asksFor(query, day)) continue;
+      if (!asksFor(query, day)) continue;
       for (const line of await this.#linesOf(day)) lines.push(line);
     }
-    return reportOf(lines, query.groupBy);
+    return reportOf(lines, query.groupBy, days);
   }
 
   /** A longer retention holds for days that are written from now on. */

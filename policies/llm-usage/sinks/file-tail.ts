@@ -11,7 +11,7 @@ export const lineEnd = Buffer.from('\n');
 /** One write: whole lines, but for what of the first one is in the file already. */
 export interface Batch {
   readonly bytes: Buffer;
-  /** 1 where a line end goes ahead, because the file ends inside somebody's line; else 0. */
+  /** 1 where a line end goes ahead, because the file ends inside a line of another writer's; else 0. */
   readonly lead: number;
   /** The file as it was just before. */
   readonly at: fs.Stats;

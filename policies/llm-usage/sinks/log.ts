@@ -10,7 +10,7 @@ export function logSink(log: Log): UsageSink {
       try {
         log.info(`llm-usage ${JSON.stringify(record)}`);
       } catch {
-        // The logger itself failed: there is nobody left to tell, and the request must go on.
+        // The logger itself failed: there is no place left to say so, and the request must go on.
         failures++;
       }
     },

@@ -32,7 +32,7 @@ interface Kept {
   wanted: boolean;
 }
 
-/** The sinks, kept across reloads of the configuration; one that nobody uses holds nothing. */
+/** The sinks, kept across reloads of the configuration; an unused one holds nothing. */
 export class SinkRegistry {
   readonly #kept = new Map<string, Kept>();
   readonly #parts: SinkParts;

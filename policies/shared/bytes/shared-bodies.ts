@@ -11,7 +11,7 @@ interface WithBody {
  */
 export class SharedBodies {
   readonly budget: ByteBudget;
-  /** By the memory that is held; the owner is kept, so that whoever looks for it finds it. */
+  /** By the memory that is held; the owner is kept, so that a later reader finds it. */
   readonly #held = new Map<ArrayBufferLike, { readonly owner: WithBody; readers: number }>();
 
   constructor(budget: ByteBudget) {

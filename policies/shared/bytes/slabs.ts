@@ -22,10 +22,10 @@ function slabOf(bytes: Uint8Array, used: number, charge: number): Slab {
 }
 
 /**
- * The bytes of a body as they come, in pieces of any size, for whoever keeps them and for readers
+ * The bytes of a body as they come, in pieces of any size, for their keeper and for readers
  * that are each at a place of their own. Small pieces are copied together, so that there are never
  * many, and a piece is not what keeps a large buffer in memory; large ones are held as they are. What
- * they keep in memory is taken from `account`, and given back when nobody needs it any more.
+ * they keep in memory is taken from `account`, and given back when it is needed no more.
  */
 export class Slabs {
   /** How many bytes have come. */
@@ -87,7 +87,7 @@ export class Slabs {
     this.#trim();
   }
 
-  /** Nobody keeps it any more; what readers have not read is there until they have. */
+  /** Keeps it no more; what readers have not read is there until they have. */
   release(): void {
     this.#isKept = false;
     this.#trim();
@@ -173,7 +173,7 @@ export class Slabs {
     this.#trim();
   }
 
-  /** Lets go of what nobody keeps and nobody has yet to read. */
+  /** Lets go of what is not kept and what no reader has yet to read. */
   #trim(): void {
     if (this.#isKept) return;
     while (this.#head.readers === 0 && this.#head.next !== null) {

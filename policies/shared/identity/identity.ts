@@ -3,7 +3,7 @@ import { tenantClaims } from './tenant.ts';
 
 /**
  * Who asks, as the host has authenticated it: `none` without a consumer, `unreadable` for one that
- * cannot be told from another for certain, and that shares with nobody.
+ * cannot be told from another for certain, and that shares with no one.
  */
 export type Identity = 'none' | 'unreadable' | KnownIdentity | NamelessIdentity;
 
@@ -14,7 +14,7 @@ export interface KnownIdentity {
   readonly id: string | null;
 }
 
-/** A token that names nobody: its bearer is known by the credential, and by all that the token says. */
+/** A token without a subject: its bearer is known by the credential, and by all that the token says. */
 export interface NamelessIdentity {
   readonly claims: string;
 }
@@ -95,7 +95,7 @@ function plainId(id: unknown): string | null {
   return typeof id === 'string' && id.length <= longestId ? id : null;
 }
 
-/** Claims of the token itself, and of what it is good for: they change, and name nobody. */
+/** Claims of the token itself, and of what it is good for: they change, and identify no subject. */
 const passing: ReadonlySet<string> = new Set(
   (
     'active aud exp iat nbf jti auth_time expires_in expires_at token_type scope scp nonce acr amr ' +

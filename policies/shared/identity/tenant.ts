@@ -7,7 +7,7 @@ const tenantWords: ReadonlySet<string> = new Set(
   (
     'iss issuer tenant tenants tid tenantid org orgid organization organizationid organisation ' +
     'organisationid account accountid acct workspace workspaceid realm company companyid customer ' +
-    'customerid team teamid project projectid domain hd shop site merchant'
+    'customerid team teamid project projectid domain hd shop site merchant provider idp authority'
   ).split(' '),
 );
 

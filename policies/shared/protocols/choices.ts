@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { type Usage, UsageParts } from '../usage.ts';
 import { isFiltered } from './azure-filter.ts';
-import { carriesError, isError, isModerationError } from './error.ts';
+import { carriesError, isError, isModerationError, namesError } from './error.ts';
 import { expiryOf, sooner } from './expiry.ts';
 import type { Reading, StreamReader } from './protocol.ts';
 
@@ -50,7 +50,7 @@ export class ChoicesReader implements StreamReader {
   #model: string | null = null;
   readonly #usage = new UsageParts();
   #error = false;
-  /** A choice came that cannot be told from others, so nobody knows whether all are there. */
+  /** A choice came that cannot be told from others, so that it is not known whether all are there. */
   #unreadable = false;
   #refused = false;
   #filtered = false;
@@ -66,7 +66,7 @@ export class ChoicesReader implements StreamReader {
 
   event(name: string, data: JsonObject): boolean {
     if (this.ended) return false;
-    if (name === 'error' || carriesError(data) || isModerationError(data['moderation'])) {
+    if (namesError(name) || carriesError(data) || isModerationError(data['moderation'])) {
       this.#error = true;
     }
     this.#id ??= nameOrNull(data['id']);
@@ -134,11 +134,13 @@ export class ChoicesReader implements StreamReader {
     const state = known ?? { finishReason: null, spoken: false, usage: null };
     if (known === undefined) this.#choices.set(index, state);
     // Azure's filter may have its say on a choice that had stopped: the last word counts.
-    state.finishReason = nameOrNull(choice['finish_reason']) ?? state.finishReason;
+    state.finishReason = finishReasonOf(choice) ?? state.finishReason;
     const said = this.#rules.saidIn(choice);
     state.spoken ||= this.#speaks(said);
     if (isObject(choice['usage'])) (state.usage ??= new UsageParts()).add(choice['usage']);
-    if (isError(choice) || isError(said)) this.#error = true;
+    const { tool_calls: calls } = said;
+    const hasFailed = isError(choice) || isError(said);
+    if (hasFailed || (Array.isArray(calls) && calls.some(isError))) this.#error = true;
     if (typeof said['refusal'] === 'string' && said['refusal'] !== '') this.#refused = true;
     this.#filter(choice);
     // Most do not tell how often they have searched: at least once.
@@ -181,6 +183,15 @@ export class ChoicesReader implements StreamReader {
     return { ...first, outputTokens: output, totalTokens: (first.inputTokens ?? 0) + output };
   }
 }
+
+/** OpenRouter takes what it does not know for a stop, and tells the provider's own word beside it. */
+function finishReasonOf(choice: JsonObject): string | null {
+  const native = nameOrNull(choice['native_finish_reason']);
+  if (native !== null && nativeFailure.test(native)) return native;
+  return nameOrNull(choice['finish_reason']);
+}
+
+const nativeFailure = /error|safety|filter|block|recitation|prohibited|spii|malformed|refus/i;
 
 /** Some leave the index out; null where it is none. */
 function indexOf(choice: JsonObject, otherwise: number): number | null {

@@ -40,7 +40,7 @@ function readAnswer(json: JsonObject): Reading {
   const usage = new UsageParts();
   usage.add(json['usage']);
   const fails = carriesError(json) || data.some(isError);
-  const whole = data.length > 0 && data.every(hasEmbedding) && areNumbered(data);
+  const whole = data.length > 0 && data.every(hasEmbedding) && areAlike(data) && areNumbered(data);
   return {
     ...nothing,
     id: nameOrNull(json['id']),
@@ -56,8 +56,25 @@ function hasEmbedding(item: unknown): boolean {
   if (!isObject(item)) return false;
   const { embedding } = item;
   if (typeof embedding === 'string') return embedding !== '';
-  // What is no number comes as null: JSON has no word for it.
-  return Array.isArray(embedding) && embedding.length > 0 && !embedding.includes(null);
+  // What is no number comes as null, or as a word: JSON has none for it.
+  return Array.isArray(embedding) && embedding.length > 0 && embedding.every(isNumberOrList);
+}
+
+function isNumberOrList(value: unknown): boolean {
+  return typeof value === 'number' || Array.isArray(value);
+}
+
+/** Vectors of one model have one length. */
+function areAlike(data: readonly unknown[]): boolean {
+  const lengths = new Set<number>();
+  for (const item of data) {
+    const embedding: unknown = isObject(item) ? item['embedding'] : null;
+    if (typeof embedding === 'string') lengths.add(embedding.length);
+    else if (Array.isArray(embedding) && typeof embedding[0] === 'number') {
+      lengths.add(embedding.length);
+    }
+  }
+  return lengths.size <= 1;
 }
 
 /** The indexes, where there are any, are those of the inputs: none is missing, none is there twice. */

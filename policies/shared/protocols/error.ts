@@ -5,16 +5,16 @@ import { isObject, type JsonObject } from '../json/json.ts';
  * of them, have for it. What stands deeper in an answer is for its protocol to find.
  */
 export function carriesError(payload: JsonObject): boolean {
-  const { detail, success, error_code: code, base_resp: minimax } = payload;
+  const { detail, success, base_resp: minimax } = payload;
   return (
     isError(payload) ||
+    saysFailure(payload) ||
     // Groq tells there why a stream stopped early.
     isError(payload['x_groq']) ||
     // FastAPI, and what is built on it: vLLM, LiteLLM, text-embeddings-inference.
     isSet(detail) ||
     // Cloudflare.
     success === false ||
-    isErrorCode(code) ||
     (isObject(minimax) && isErrorCode(minimax['status_code'])) ||
     // AWS and many gateways: words, and nothing of an answer beside them.
     (errorWords.some((name) => typeof payload[name] === 'string') &&
@@ -28,7 +28,43 @@ export function carriesError(payload: JsonObject): boolean {
  */
 export function isError(part: unknown): boolean {
   if (!isObject(part)) return false;
-  return isSet(part['error']) || part['type'] === 'error' || part['object'] === 'error';
+  const { type } = part;
+  return (
+    isSet(part['error']) ||
+    (typeof type === 'string' && type.endsWith('error')) ||
+    part['object'] === 'error' ||
+    tellsError(part)
+  );
+}
+
+/** Whether an event of that name tells a failure: `error`, Bedrock's `internalServerException`. */
+export function namesError(event: string): boolean {
+  return event !== '' && failureName.test(event);
+}
+
+const failureName = /(?:error|exception|fail(?:ed|ure)?)$/i;
+
+/** `errors`, `provider_error`, `errorMessage`, `error_code`: what has such a name and holds something. */
+function tellsError(part: JsonObject): boolean {
+  for (const name in part) {
+    if (name.includes('rror') && errorName.test(name) && isTelling(part[name])) return true;
+  }
+  return false;
+}
+
+const errorName = /^(?:\w+_)?errors?$|^error(?:_?(?:message|msg|code|type|detail)s?)$/i;
+
+function isTelling(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  if (isObject(value)) return Object.keys(value).length > 0;
+  return value !== false && isErrorCode(value);
+}
+
+/** A status by name, or one of HTTP. */
+function saysFailure({ status, statusCode, status_code: code }: JsonObject): boolean {
+  return [status, statusCode, code].some(
+    (one) => (typeof one === 'number' && one >= 400) || one === 'error' || one === 'failed',
+  );
 }
 
 /** OpenAI's `{input, output}`, each a verdict or what kept it from one. */

@@ -1,6 +1,6 @@
 import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { UsageParts } from '../usage.ts';
-import { carriesError, isError } from './error.ts';
+import { carriesError, isError, namesError } from './error.ts';
 import { expiryOf } from './expiry.ts';
 import type { Protocol, Reading, StreamReader } from './protocol.ts';
 
@@ -82,7 +82,7 @@ class MessagesReader implements StreamReader {
 
   event(name: string, data: JsonObject): boolean {
     if (this.ended) return false;
-    if (name === 'error' || carriesError(data)) this.#error = true;
+    if (namesError(name) || carriesError(data)) this.#error = true;
     switch (nameOrNull(data['type']) ?? name) {
       case 'message_start':
         this.#start(data['message']);

@@ -1,6 +1,6 @@
 import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { type Usage, UsageParts } from '../usage.ts';
-import { carriesError, isError, isModerationError } from './error.ts';
+import { carriesError, isError, isModerationError, namesError } from './error.ts';
 import type { Protocol, Reading, StreamReader } from './protocol.ts';
 
 /** Responses: https://platform.openai.com/docs/api-reference/responses */
@@ -66,14 +66,17 @@ class Output {
     if (!isObject(item)) return void (this.isWhole = false);
     const { status, content } = item;
     if (isError(item) || status === 'failed') this.fails = true;
-    if (status === 'incomplete' || status === 'in_progress') this.isWhole = false;
+    if (typeof status === 'string' && unfinished.has(status)) this.isWhole = false;
     // A message whose content has a part of that type.
     const parts: unknown[] = Array.isArray(content) ? content : [];
     if (parts.some((part) => isObject(part) && part['type'] === 'refusal')) this.refuses = true;
+    if (parts.some(isError)) this.fails = true;
     const name = chargedCall(item);
     if (name !== null) this.calls[name] = (this.calls[name] ?? 0) + 1;
   }
 }
+
+const unfinished: ReadonlySet<string> = new Set(['incomplete', 'in_progress', 'cancelled']);
 
 /** https://platform.openai.com/docs/pricing, built-in tools */
 function chargedCall({ type, action }: JsonObject): string | null {
@@ -114,7 +117,7 @@ class ResponsesReader implements StreamReader {
   event(name: string, data: JsonObject): boolean {
     if (this.ended) return false;
     const type = nameOrNull(data['type']) ?? name;
-    if (name === 'error' || type.endsWith('.failed') || carriesError(data)) this.#error = true;
+    if (namesError(name) || namesError(type) || carriesError(data)) this.#error = true;
     if (type.startsWith('response.refusal.')) this.#refused = true;
     if (type === 'response.output_item.done') this.#items.add(data['item']);
     if (type === 'response.created') {

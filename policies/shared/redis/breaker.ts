@@ -34,7 +34,7 @@ export class Breaker {
     this.#changed(true, reason);
   }
 
-  /** Begins anew, and tells nobody. */
+  /** Begins anew, without a word in the log. */
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;

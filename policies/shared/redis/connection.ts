@@ -11,7 +11,7 @@ export interface RedisConnectionOptions extends RedisAddress {
   readonly log: Log;
 }
 
-/** Redis cannot be asked at the moment; nobody waited for it longer than the deadline. */
+/** Redis cannot be asked at the moment; no caller waited for it longer than the deadline. */
 export class StoreUnavailable extends Error {
   override name = 'StoreUnavailable';
   /** The connection says so itself, once a change of state. */
@@ -21,7 +21,7 @@ export class StoreUnavailable extends Error {
 /** How often the log says of one kind of trouble that it goes on. */
 const quietMs = 60_000;
 
-/** A connection to Redis that nobody waits for longer than its deadline, and for a dead one not at all. */
+/** A connection to Redis. A command waits for its deadline at most, and for a dead Redis not at all. */
 export class RedisConnection {
   readonly #options: RedisConnectionOptions;
   readonly #breaker: Breaker;
@@ -54,7 +54,7 @@ export class RedisConnection {
       this.#breaker.succeeded();
       return result;
     } catch (error) {
-      // An answer that says no is an answer.
+      // A Redis error reply proves that Redis is up.
       if (isRefusal(error)) {
         this.#breaker.succeeded();
         // A Redis that is full, or does not let us, is the operator's to mend.

@@ -18,6 +18,7 @@ import {
   type Running,
 } from '../../support/express.ts';
 import { begin, post, type Reply } from '../../support/http.ts';
+import { later } from '../../support/later.ts';
 import { chunk, deaths, head, RawUpstream } from '../../support/raw-upstream.ts';
 
 const sse = 'Content-Type: text/event-stream';
@@ -111,7 +112,7 @@ for (const [version, express] of Object.entries(expresses)) {
     };
 
     for (const [way, makeWay] of Object.entries(ways)) {
-      it(`behind ${way} leaves an answer that is broken, says no more than the upstream did, and is not stored`, async () => {
+      it(`an upstream that breaks off behind ${way} leaves an answer that is broken, says no more than the upstream did, and is not stored`, async () => {
         for (const [name, steps] of Object.entries({
           usage: [cache.llmUsage()],
           cache: [cache.llmCache()],
@@ -138,7 +139,7 @@ for (const [version, express] of Object.entries(expresses)) {
       });
     }
 
-    it('before its first byte leaves the application’s own answer clean, or a 502, or what has expired', async () => {
+    it('an upstream that breaks off before its first byte leaves the application’s own answer clean, or a 502, or what has expired', async () => {
       const expect502 = (reply: Reply, text: string) => {
         expect([reply.status, reply.text, reply.broken]).to.deep.equal([502, text, false]);
         expect(reply.headers).to.not.have.any.keys('content-encoding', 'x-request-id');
@@ -152,26 +153,31 @@ for (const [version, express] of Object.entries(expresses)) {
         await post(url, body);
         byWay.set(what, { url, body });
       }
-      await new Promise((resolve) => setTimeout(resolve, 1100));
-      for (const { framing, die } of Object.values(deaths)) {
-        upstream.does((socket) => {
-          socket.write(head(json, framing, 'Content-Encoding: gzip', 'X-Request-Id: 1'));
-          // When the proxy has had time to take the head for itself.
-          setTimeout(() => die(socket), 30);
-        });
-        for (const [what, { url, body }] of byWay) {
-          const answer = await post(url, body);
-          expect([answer.status, answer.text, what]).to.deep.equal([200, answers.chat.json, what]);
-          expect(answer.headers['x-cache']).to.equal('HIT (stale)');
-          const reply = await post(url, newQuestion());
-          const isSilent =
-            what === 'that does nothing' || die === deaths['closes amid chunks']?.die;
-          expect502(reply, isSilent ? 'Bad gateway.' : 'no upstream');
+      await later(async () => {
+        for (const { framing, die } of Object.values(deaths)) {
+          upstream.does((socket) => {
+            socket.write(head(json, framing, 'Content-Encoding: gzip', 'X-Request-Id: 1'));
+            // When the proxy has had time to take the head for itself.
+            setTimeout(() => die(socket), 30);
+          });
+          for (const [what, { url, body }] of byWay) {
+            const answer = await post(url, body);
+            expect([answer.status, answer.text, what]).to.deep.equal([
+              200,
+              answers.chat.json,
+              what,
+            ]);
+            expect(answer.headers['x-cache']).to.equal('HIT (stale)');
+            const reply = await post(url, newQuestion());
+            const isSilent =
+              what === 'that does nothing' || die === deaths['closes amid chunks']?.die;
+            expect502(reply, isSilent ? 'Bad gateway.' : 'no upstream');
+          }
         }
-      }
+      });
     }).timeout(20_000);
 
-    it('before its first byte leaves the form of the application’s own errors to the application', async () => {
+    it('an upstream that breaks off before its first byte leaves the form of the application’s own errors to the application', async () => {
       const url = await start(
         cache.llmUsage(),
         cache.llmCache(),
@@ -197,7 +203,7 @@ for (const [version, express] of Object.entries(expresses)) {
       expect(reply.headers).to.not.have.property('transfer-encoding');
     });
 
-    it('by sending more than it declared leaves no whole answer, nothing stored, and the process alive', async () => {
+    it('an upstream that breaks off by sending more than it declared leaves no whole answer, nothing stored, and the process alive', async () => {
       upstream.does((socket) => void socket.end(`${whole(answers.chat.json)}excess`));
       for (const [way, makeWay] of Object.entries(ways)) {
         for (const steps of [[cache.llmUsage()], [cache.llmCache()]]) {
@@ -216,7 +222,7 @@ for (const [version, express] of Object.entries(expresses)) {
       }
     });
 
-    it('behind a handler that pipes fetch() breaks the answers of those who read along at once', async () => {
+    it('an upstream that breaks off behind a handler that pipes fetch() breaks the answers of those who read along at once', async () => {
       let socket: net.Socket | null = null;
       upstream.does((asked) => {
         socket = asked;

@@ -16,6 +16,7 @@ import {
 import type { UsageRecord } from '../../../policies/llm-usage/usage-record.ts';
 import { answers, requests } from '../../support/answers.ts';
 import { eventually } from '../../support/eventually.ts';
+import { later } from '../../support/later.ts';
 import {
   type App,
   expresses,
@@ -308,7 +309,7 @@ for (const [version, express] of Object.entries(expresses)) {
         });
       }
 
-      it('before it: what it has unpacked is not packed any more', async () => {
+      it('with a body parser before it: what it has unpacked is not packed any more', async () => {
         upstream.answer(json(answers.chat.json));
         const way = proxyMiddleware.createProxyMiddleware({
           target: upstream.url,
@@ -320,7 +321,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(reply.headers['cache-status']).to.equal('llm-cache; fwd=miss');
       });
 
-      it('before it: fixRequestBody mends the request for http-proxy-middleware as ever', async () => {
+      it('with a body parser before it: fixRequestBody mends the request for http-proxy-middleware as ever', async () => {
         upstream.answer(json(answers.chat.json));
         const way = ways['http-proxy-middleware with fixRequestBody']?.() ?? echo;
         const url = `${await start(express.json(), cache.llmCache(), way)}${chat}`;
@@ -350,7 +351,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(reply.headers['cache-status']).to.contain('detail=not-json');
       });
 
-      it('a body of text that somebody asked for stays text', async () => {
+      it('a body that a handler has set to text stays text', async () => {
         const asText: Handler = (req, _res, next) => {
           req.setEncoding('utf8');
           next();
@@ -505,17 +506,18 @@ for (const [version, express] of Object.entries(expresses)) {
           expect((await post(url, body)).headers['cache-status']).to.equal('llm-cache; fwd=miss');
         });
 
-        it(`answers with what has expired when ${way} finds nobody there`, async () => {
+        it(`answers with what has expired when ${way} finds no upstream`, async () => {
           const options = { ttl: 1, staleIfError: 600 };
           const url = `${await start(cache.llmCache(options), makeWay())}${chat}`;
           upstream.answer(json(answers.chat.json));
           const body = ask();
           await post(url, body);
-          await new Promise((resolve) => setTimeout(resolve, 1100));
-          upstream.answer((_request, res) => void res.destroy());
-          const stale = await post(url, body);
-          expect([stale.status, stale.text]).to.deep.equal([200, answers.chat.json]);
-          expect(stale.headers['x-cache']).to.equal('HIT (stale)');
+          await later(async () => {
+            upstream.answer((_request, res) => void res.destroy());
+            const stale = await post(url, body);
+            expect([stale.status, stale.text]).to.deep.equal([200, answers.chat.json]);
+            expect(stale.headers['x-cache']).to.equal('HIT (stale)');
+          });
         });
       }
 
@@ -562,7 +564,7 @@ for (const [version, express] of Object.entries(expresses)) {
         return found.headers['x-cache'] === 'HIT (exact)';
       }
 
-      it('by req.user: an id, or an object that has one', async () => {
+      it('knows whom an answer is for by req.user: an id, or an object that has one', async () => {
         expect(await shared({ id: 1, seen: 1 }, { id: 1, seen: 2 })).to.equal(true);
         expect(await shared({ id: 1 }, { id: 2 })).to.equal(false);
         expect(await shared('ann', 'ann')).to.equal(true);
@@ -571,7 +573,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(await shared(undefined, undefined)).to.equal(true);
       });
 
-      it('by all that is in an object without an id, and not at all by one that shows nothing', async () => {
+      it('knows whom an answer is for by all that is in an object without an id, and not at all by one that shows nothing', async () => {
         expect(await shared({ _id: 'a' }, { _id: 'a' })).to.equal(true);
         expect(await shared({ _id: 'a' }, { _id: 'b' })).to.equal(false);
         expect(await shared(Promise.resolve('ann'), Promise.resolve('ann'))).to.equal(false);
@@ -579,7 +581,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(await shared({}, {})).to.equal(false);
       });
 
-      it('by ids of any kind, beside the same weaker claims, and with the tenant', async () => {
+      it('knows whom an answer is for by ids of any kind, beside the same weaker claims, and with the tenant', async () => {
         const same = { client_id: 'web', username: 'admin' };
         expect(await shared({ ...same, id: 1n }, { ...same, id: 1n })).to.equal(true);
         expect(await shared({ ...same, id: 1n }, { ...same, id: 2n })).to.equal(false);
@@ -588,7 +590,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(await shared({ sub: 'u', tid: 'a' }, { sub: 'u', tid: 'b' })).to.equal(false);
       });
 
-      it('or stands aside for one who cannot be told from others, whatever credential came along', async () => {
+      it('knows whom an answer is for, or stands aside for one who cannot be told from others, whatever credential came along', async () => {
         upstream.answer(json(answers.chat.json));
         for (const id of [Number.NaN, 2 ** 53, '', Symbol('a'), {}]) {
           const user = { id, client_id: 'web' };
@@ -603,7 +605,7 @@ for (const [version, express] of Object.entries(expresses)) {
         }
       });
 
-      it('by what a middleware tells the upstream of them', async () => {
+      it('knows whom an answer is for by what a middleware tells the upstream of them', async () => {
         upstream.answer(json(answers.chat.json));
         const tell: Handler = (req, _res, next) => {
           req.headers['x-user-id'] = `user of ${String(req.headers['x-ticket'])}`;
@@ -620,7 +622,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(found).to.deep.equal([undefined, undefined, 'HIT (exact)']);
       });
 
-      it('and `explain` knows an object as the middleware does', async () => {
+      it('`explain` knows an object as the middleware does', async () => {
         upstream.answer(json(answers.chat.json));
         const user = { email: 'ann@a.test', plan: { seats: 5 } };
         const url = await start(login(user), cache.llmCache({ debugHeaders: true }), proxy());
@@ -638,7 +640,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(JSON.parse(missed.text)).to.include({ outcome: 'miss' });
       });
 
-      it('by what `consumer` says', async () => {
+      it('knows whom an answer is for by what `consumer` says', async () => {
         const consumer = (req: { user?: unknown }) => (req.user as { tenant: string }).tenant;
         const pair = [
           { id: 1, tenant: 'acme' },
@@ -649,7 +651,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(await shared({ tenant: 'a' }, { tenant: 'b' }, { consumer })).to.equal(false);
       });
 
-      it('and says so in the records, each middleware by its own option', async () => {
+      it('says in the records whom an answer is for, each middleware by its own option', async () => {
         upstream.answer(json(answers.chat.json));
         const url = await start(
           login('ann'),
@@ -805,7 +807,7 @@ for (const [version, express] of Object.entries(expresses)) {
         await own.close();
       });
 
-      it('to who asks by an address or a name that is configured, and to no foreign page', async () => {
+      it('shows its admin routes to a client that asks by an address or a name that is configured, and to no foreign page', async () => {
         const own = createLlmCache({ admin: { hosts: ['ops.example.com'] } }, { log: memoryLog() });
         const url = await start(own.adminRoutes);
         const statusFor = async (headers: Record<string, string>, path = '/stats') =>
@@ -852,7 +854,7 @@ describe('The Express middleware, told what is wrong,', () => {
   }
   const wrong = (value: unknown) => value as LlmCacheOptions;
 
-  it('says so at once', () => {
+  it('rejects wrong parameters at once', () => {
     const cache = createLlmCache({}, { log: memoryLog() });
     expect(refusal(() => cache.llmCache({ ttl: 0 }))).to.equal(
       'llm-cache: "ttl" must be >= 1, got 0',
@@ -881,7 +883,7 @@ describe('The Express middleware, told what is wrong,', () => {
     );
   });
 
-  it('says so of the settings', () => {
+  it('rejects wrong settings at once', () => {
     expect(refusal(() => createLlmCache({ limits: { bufferedBytes: 0 } }))).to.equal(
       'createLlmCache: "limits.bufferedBytes" must be >= 1, got 0',
     );

@@ -81,7 +81,7 @@ for (const [version, express] of Object.entries(expresses)) {
       },
     };
     for (const [what, wrap] of Object.entries(failing)) {
-      it(`that ${what} the request goes on to the upstream, counted and logged once`, async () => {
+      it(`behind a wrapper that ${what} the request goes on to the upstream, counted and logged once`, async () => {
         const wrapping: Handler = (_req, res, next) => {
           wrap(res);
           next();
@@ -104,7 +104,7 @@ for (const [version, express] of Object.entries(expresses)) {
       });
     }
 
-    it('that throws for one who reads along, it goes by itself and the others have their answer', async () => {
+    it('behind a wrapper that throws for one who reads along, it goes by itself and the others have their answer', async () => {
       const gate: (() => void)[] = [];
       const streamed: Handler = async (_req, res) => {
         asked++;
@@ -144,22 +144,26 @@ for (const [version, express] of Object.entries(expresses)) {
       expect([cut.text, cut.broken]).to.deep.equal([first, true]);
     });
 
-    it('that returns nothing from `write` an answer flows on, for those who read along too', async () => {
-      const gate = new Gate();
-      provider.answer(gated(events, gate));
-      const wrapping: Handler = (_req, res, next) => {
-        const { write } = res;
-        res.write = ((...args: unknown[]) => void Reflect.apply(write, res, args)) as never;
-        next();
-      };
-      const url = await start(wrapping, cache.llmUsage(), cache.llmCache(), proxy);
-      const body = { ...question, stream: true };
-      const readers = [await begin(url, body), await begin(url, body)];
-      for (const _ of events) gate.pass();
-      for (const { reply } of readers) expect((await reply).text).to.equal(answers.chat.sse);
-    });
+    for (const place of ['before', 'between', 'behind']) {
+      it(`with a wrapper ${place} the policies that returns nothing from \`write\` an answer flows on, for those who read along too`, async () => {
+        const gate = new Gate();
+        provider.answer(gated(events, gate));
+        const wrapping: Handler = (_req, res, next) => {
+          const { write } = res;
+          res.write = ((...args: unknown[]) => void Reflect.apply(write, res, args)) as never;
+          next();
+        };
+        const policies = [cache.llmUsage(), cache.llmCache()];
+        policies.splice(['before', 'between', 'behind'].indexOf(place), 0, wrapping);
+        const url = await start(...policies, proxy);
+        const body = { ...question, stream: true };
+        const readers = [await begin(url, body), await begin(url, body)];
+        for (const _ of events) gate.pass();
+        for (const { reply } of readers) expect((await reply).text).to.equal(answers.chat.sse);
+      });
+    }
 
-    it('that keeps the `drain` of a slow client to itself others read along at their own pace', async () => {
+    it('behind a wrapper that keeps the `drain` of a slow client to itself others read along at their own pace', async () => {
       const gate = new Gate();
       provider.answer(gated(events, gate));
       const wrapping: Handler = (req, res, next) => {
@@ -181,7 +185,7 @@ for (const [version, express] of Object.entries(expresses)) {
       expect((await joined.reply).text).to.equal(answers.chat.sse);
     });
 
-    it('that throws in the middle of a piped answer it ends broken, and the process lives', async () => {
+    it('behind a wrapper that throws in the middle of a piped answer it ends broken, and the process lives', async () => {
       const gate = new Gate();
       provider.answer(gated(events, gate));
       const wrapping: Handler = (_req, res, next) => {

@@ -76,7 +76,7 @@ describe('withLlmCache, where others misbehave', () => {
       expect(states).to.deep.equal([undefined, undefined, undefined, 'HIT (exact)']);
     });
 
-    it('of whom nothing is known but that they are somebody get no answer of anybody', async () => {
+    it('tenants of whom nothing is known but that they are there get no stored answer', async () => {
       const nobody: unknown[] = [{}, true, () => 1, [], { name: 'ada' }, { name: 'bob' }];
       let who: unknown;
       const { ask } = setUp({ consumer: () => who });
@@ -153,7 +153,7 @@ describe('withLlmCache, where others misbehave', () => {
       }
     });
 
-    it('who ask for another kind of answer, or send another kind of body, get none that is stored', async () => {
+    it('tenants who ask for another kind of answer, or send another kind of body, get none that is stored', async () => {
       const { ask } = setUp();
       await ask();
       await settled();
@@ -196,7 +196,7 @@ describe('withLlmCache, where others misbehave', () => {
   });
 
   describe('a handler', () => {
-    it('whose compressed body begins with an empty chunk has it passed on compressed', async () => {
+    it('a handler whose compressed body begins with an empty chunk has it passed on compressed', async () => {
       const packed = new Blob([answers.chat.json])
         .stream()
         .pipeThrough(new CompressionStream('gzip'));
@@ -212,7 +212,7 @@ describe('withLlmCache, where others misbehave', () => {
       expect(await ask()).to.include({ text: answers.chat.json });
     });
 
-    it('whose chunks are no bytes stores nothing, breaks no bound, and the client gets them', async () => {
+    it('a handler whose chunks are no bytes stores nothing, breaks no bound, and the client gets them', async () => {
       const rejected: unknown[] = [];
       const onRejected = (error: unknown) => void rejected.push(error);
       process.on('unhandledRejection', onRejected);
@@ -244,7 +244,7 @@ describe('withLlmCache, where others misbehave', () => {
       }
     });
 
-    it('whose chunks are Buffers gives bytes that no client can change for others', async () => {
+    it('a handler whose chunks are Buffers gives bytes that no client can change for others', async () => {
       const { script, wrapped, ask } = setUp();
       script.answer(() => sseResponse(bodyOf(events.map((event) => Buffer.from(event)))));
       const leader = await wrapped(request({ body: stream }));
@@ -253,7 +253,7 @@ describe('withLlmCache, where others misbehave', () => {
       expect(await ask({ body: stream })).to.include({ text: answers.chat.sse, broken: false });
     });
 
-    it('that fails behind an expired entry is stood in for though its body begins empty', async () => {
+    it('a handler that fails behind an expired entry is stood in for though its body begins empty', async () => {
       const { script, ask } = setUp({ ttl: 1, staleIfError: 600 });
       await ask();
       await settled();
@@ -272,7 +272,7 @@ describe('withLlmCache, where others misbehave', () => {
       }
     });
 
-    it('whose answer is no response is one that fails: its client gets 500 by the books', async () => {
+    it('a handler whose answer is no response is one that fails: its client gets 500 by the books', async () => {
       const { script, ask, records } = setUp();
       for (const answer of [() => Response.error(), () => undefined as unknown as Response]) {
         script.answer(answer);
@@ -287,7 +287,7 @@ describe('withLlmCache, where others misbehave', () => {
   });
 
   describe('a request', () => {
-    it('whose body is no bytes reaches the handler as it is', async () => {
+    it('a request whose body is no bytes reaches the handler as it is', async () => {
       const { ask } = setUp({ bufferedBytes: 4096 });
       const text = JSON.stringify(requestBody());
       const wrapped = withLlmCache(
@@ -305,7 +305,7 @@ describe('withLlmCache, where others misbehave', () => {
   });
 
   describe('a client', () => {
-    it('that reads along and leaves by its signal is told so', async () => {
+    it('a client that reads along and leaves by its signal is told so', async () => {
       const { script, wrapped, records } = setUp();
       const source = new Source();
       script.answer(() => sseResponse(source.body));
@@ -325,7 +325,7 @@ describe('withLlmCache, where others misbehave', () => {
       await eventually(() => records.length === 2, 'the records');
     });
 
-    it('that joins and never reads holds no more than it may', async () => {
+    it('a client that joins and never reads holds no more than it may', async () => {
       const { script, wrapped, ask } = setUp({ maxResponseBytes: 1000 });
       const source = new Source();
       script.answer(() => sseResponse(source.body));
@@ -344,7 +344,7 @@ describe('withLlmCache, where others misbehave', () => {
       expect((await read(joiner)).broken).to.equal(true);
     });
 
-    it('that left before there was a head is in the books with 499, though the call went on', async () => {
+    it('a client that left before there was a head is in the books with 499, though the call went on', async () => {
       const { script, wrapped, records, ask } = setUp({ finishOnDisconnect: true });
       const leaving = new AbortController();
       let answer: (response: Response) => void = () => {};
@@ -370,7 +370,7 @@ describe('withLlmCache, where others misbehave', () => {
       rejects: () => Promise.reject(new Error('no')),
     };
     for (const [what, waitUntil] of Object.entries(waits)) {
-      it(`whose waitUntil ${what} has its requests answered all the same`, async () => {
+      it(`a platform whose waitUntil ${what} does not fail its requests`, async () => {
         const { ask, records } = setUp({ waitUntil });
         const said = await saidDuring(async () => {
           expect((await ask()).text).to.equal(answers.chat.json);
@@ -471,7 +471,7 @@ describe('withLlmCache, where others misbehave', () => {
   }).timeout(60_000);
 
   describe('a store', () => {
-    it('that gives something else than it was given is a fault, and no answer', async () => {
+    it('a store that gives something else than it was given is a fault, and no answer', async () => {
       for (const garbage of [{}, 'text', 5, []]) {
         const store = new MapStore({ maxBytes: 100_000 });
         store.get = () => Promise.resolve(garbage as never);
@@ -487,7 +487,7 @@ describe('withLlmCache, where others misbehave', () => {
       }
     });
 
-    it('that lost what a body is, as JSON does, is a fault, and no answer', async () => {
+    it('a store that lost what a body is, as JSON does, is a fault, and no answer', async () => {
       const kept = new Map<string, string>();
       const store = new MapStore({ maxBytes: 100_000 });
       store.get = async (key) => {
@@ -504,7 +504,7 @@ describe('withLlmCache, where others misbehave', () => {
       });
     });
 
-    it('whose methods throw at once fails no request, not even behind an expired entry', async () => {
+    it('a store whose methods throw at once fails no request, not even behind an expired entry', async () => {
       const store = new MapStore({ maxBytes: 100_000 });
       const { ask, script } = setUp({ store, ttl: 1, staleIfError: 600 });
       await ask();

@@ -7,6 +7,7 @@ import {
 } from '../../../policies/hosts/fetch/index.ts';
 import { answers } from '../../support/answers.ts';
 import { eventually } from '../../support/eventually.ts';
+import { later } from '../../support/later.ts';
 import {
   type AskParts,
   jsonResponse,
@@ -48,17 +49,6 @@ async function saidDuring(act: () => Promise<void>): Promise<string[]> {
     console.error = error;
   }
   return said;
-}
-
-/** Lets `act` see the stored answers of now expired, and not yet gone. */
-async function later(act: () => Promise<void>): Promise<void> {
-  const { now } = Date;
-  Date.now = () => now() + 3000;
-  try {
-    await act();
-  } finally {
-    Date.now = now;
-  }
 }
 
 describe('withLlmCache, in front of a handler whose answer breaks off,', () => {

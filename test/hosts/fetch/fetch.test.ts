@@ -256,7 +256,7 @@ describe('withLlmCache', () => {
     ]);
   });
 
-  it('stands aside where nobody can tell who asks', async () => {
+  it('stands aside where it cannot be told who asks', async () => {
     const { ask, records } = setUp({
       scope: 'consumer',
       consumer: async (asked) => {
@@ -392,7 +392,7 @@ describe('withLlmCache', () => {
       });
     }
 
-    it('end before there is an answer, when nobody waits for it', async () => {
+    it('end before there is an answer, when no client waits for it', async () => {
       const { script, wrapped, ask, records } = setUp();
       script.answer(
         (asked) =>
@@ -435,7 +435,7 @@ describe('withLlmCache', () => {
   describe('reads no faster than its client', () => {
     const chunks = Array.from({ length: 100 }, () => events[1] ?? '');
 
-    it('and nothing before', async () => {
+    it('reads nothing before its client does', async () => {
       const { script, wrapped } = setUp();
       const source = new Source(chunks);
       script.answer(() => sseResponse(source.body));
@@ -634,7 +634,7 @@ describe('withLlmCache', () => {
     }
   });
 
-  it('takes a body that somebody else has read for one that it cannot know', async () => {
+  it('takes a body that was read before for one that it cannot know', async () => {
     const { wrapped, script } = setUp();
     const read1 = request();
     await read1.text();
@@ -655,7 +655,7 @@ describe('withLlmCache', () => {
       return new Uint8Array(await new Response(packed).arrayBuffer());
     };
 
-    it('that fetch() has undone, and says it is compressed, is what its bytes are', async () => {
+    it('a compressed answer that fetch() has undone, and says it is compressed, is what its bytes are', async () => {
       const { script, ask } = setUp();
       for (const [coding, body] of [
         ['gzip', 1],
@@ -678,7 +678,7 @@ describe('withLlmCache', () => {
       }
     });
 
-    it('that the handler compressed goes out as it is, and is stored decoded', async () => {
+    it('a compressed answer that the handler compressed goes out as it is, and is stored decoded', async () => {
       const { script, wrapped, ask, records } = setUp();
       const packed = await gzip(answers.chat.sse);
       script.answer(() => sseResponse(packed, { 'content-encoding': 'gzip' }));
@@ -693,7 +693,7 @@ describe('withLlmCache', () => {
       expect(hit.headers).to.not.have.property('content-encoding');
     });
 
-    it('that cannot be undone, or is cut off, is not stored', async () => {
+    it('a compressed answer that cannot be undone, or is cut off, is not stored', async () => {
       const { script, wrapped } = setUp();
       const packed = await gzip(answers.chat.json);
       const rows = [
@@ -736,7 +736,7 @@ describe('withLlmCache', () => {
       'the second argument': (context) => [context],
     };
     for (const [where, args] of Object.entries(ways)) {
-      it(`of ${where} keeps the platform until the answer is stored and the record taken`, async () => {
+      it(`waitUntil of ${where} keeps the platform until the answer is stored and the record taken`, async () => {
         const { inner, store } = slowStore();
         let recorded = false;
         const { wrapped } = setUp({
@@ -761,7 +761,7 @@ describe('withLlmCache', () => {
       });
     }
 
-    it('of the options comes first; none is needed', async () => {
+    it('waitUntil of the options comes first; none is needed', async () => {
       const promises: Promise<unknown>[] = [];
       const { wrapped } = setUp({ waitUntil: (promise) => void promises.push(promise) });
       const context = {
@@ -888,7 +888,7 @@ describe('withLlmCache', () => {
     }
   });
 
-  it('says so of a handler that is none, such as an app instead of its `fetch`', () => {
+  it('rejects a handler that is not a function, such as an app instead of its `fetch`', () => {
     expect(() => withLlmCache({ fetch: () => new Response() } as never)).to.throw(
       ConfigurationError,
       'withLlmCache: the handler must be a function, got object',

@@ -63,6 +63,7 @@ describe('The admin API', () => {
       },
     });
     ada = await gateway.createConsumer('ada');
+    await gateway.createConsumer('bob');
   });
   after(async () => {
     await gateway.stop();
@@ -286,7 +287,7 @@ describe('The admin API', () => {
       }
     });
 
-    it('throws out what matches a filter, everything only when asked for, and nothing on trial', async () => {
+    it('throws out what matches a filter, everything only when asked for, and nothing in a dry run', async () => {
       const asAda = { authorization: `apiKey ${ada.apiKey}` };
       await ask('keyed', question('purge'), asAda);
       await ask('openai', question('purge'));
@@ -411,7 +412,7 @@ describe('The admin API', () => {
         outcome: 'bypass',
         reason: 'no-scope',
       });
-      expect((await at('/conditional/v1/chat/completions', 'x')).json).to.include({
+      expect((await at('/conditional/v1/chat/completions', 'bob')).json).to.include({
         outcome: 'miss',
       });
       expect((await at('/conditional/v1/messages')).json).to.include({ outcome: 'pass' });
@@ -480,7 +481,7 @@ describe('The admin API', () => {
       expectError(await admin(gateway, '/stats?x=1'), 400, 'x');
     });
 
-    it('serves the dashboard to whoever puts a slash behind its name', async () => {
+    it('serves the dashboard with a slash behind its name too', async () => {
       const { status, text, headers } = await admin(gateway, '/');
       expect(status).to.equal(200);
       expect(text).to.contain('llm-cache/dashboard.js');
@@ -506,7 +507,15 @@ describe('The admin API', () => {
     it('says nothing of a prompt or a credential anywhere', async () => {
       const secret = 'prompt-of-nobody-else';
       await ask('openai', question(secret), { authorization: 'Bearer credential-of-nobody-else' });
-      for (const shown of ['/stats', '/usage?group_by=model,consumer_id', '/entries', '/metrics']) {
+      for (const shown of [
+        '/stats',
+        '/usage?group_by=model,consumer_id',
+        '/usage?group_by=model&format=csv',
+        '/budgets',
+        '/requests',
+        '/entries',
+        '/metrics',
+      ]) {
         const { text } = await admin(gateway, shown);
         expect(text, shown).to.not.contain('of-nobody-else');
       }

@@ -12,6 +12,7 @@ import { SharedBodies } from '../../../policies/shared/bytes/shared-bodies.ts';
 import { nodeDigest } from '../../../policies/hosts/node/digest.ts';
 import type { GatewayRequest } from '../../../policies/hosts/gateway/types.ts';
 import { answers } from '../../support/answers.ts';
+import { RecentRequests } from '../../../policies/hosts/node/recent-requests.ts';
 import { eventually } from '../../support/eventually.ts';
 import { post } from '../../support/http.ts';
 
@@ -40,6 +41,7 @@ describe('A response that an earlier policy has ended', () => {
       reserve: new ByteBudget(0),
       bodies: new SharedBodies(budget),
       stats: new CacheStats(),
+      requests: new RecentRequests(),
       timings: { lookup() {}, store() {}, firstByte() {} },
       faults: new FaultLog({ info: say, warn: say, error: say }),
     })).policy({});

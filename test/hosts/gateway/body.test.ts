@@ -180,7 +180,7 @@ describe('the body of a request', () => {
       expect((await forwarded(req)).equals(bytes)).to.equal(true);
     });
 
-    it('waits for whoever it is passed on to', async () => {
+    it('waits for its next reader', async () => {
       const req = incoming();
       const reading = read(req, 1000);
       req.write(Buffer.alloc(2000));
@@ -289,7 +289,7 @@ describe('the body of a request', () => {
       expect(budget.held).to.equal(0);
     });
 
-    it('are accounted for until they have gone on, or nobody wants them any more', async () => {
+    it('are accounted for until they have gone on, or are not wanted any more', async () => {
       for (const goesOn of [true, false]) {
         const req = incoming();
         const reading = read(req, 500_000);
@@ -312,7 +312,7 @@ describe('the body of a request', () => {
       expect(budget.held).to.equal(0);
     });
 
-    it('are shared with everybody else who holds some', async () => {
+    it('are shared with all others who hold some', async () => {
       budget.max = bytes.length * 2 - 1;
       const first = held(await read(whole(bytes)));
       expect(await read(whole(bytes))).to.equal('buffer-limit');
@@ -327,7 +327,7 @@ describe('the body of a request', () => {
       ['declared', { 'content-length': '100' }],
       ['chunked', {}],
     ] as const) {
-      it(`in its middle, ${name}, is gone, and its bytes are given back`, async () => {
+      it(`the body of a client that leaves in its middle, ${name}, is gone, and its bytes are given back`, async () => {
         const req = incoming(headers);
         const reading = read(req);
         req.write(bytes.subarray(0, 10));
@@ -337,7 +337,7 @@ describe('the body of a request', () => {
         expect(budget.held).to.equal(0);
       });
 
-      it(`with an error, ${name}, is gone, and its bytes are given back`, async () => {
+      it(`the body of a client that leaves with an error, ${name}, is gone, and its bytes are given back`, async () => {
         const req = incoming(headers);
         const reading = read(req);
         req.on('error', () => {});
@@ -346,7 +346,7 @@ describe('the body of a request', () => {
         expect(budget.held).to.equal(0);
       });
 
-      it(`before it is read, ${name}, is gone, and its bytes are given back`, async () => {
+      it(`the body of a client that leaves before it is read, ${name}, is gone, and its bytes are given back`, async () => {
         const req = incoming(headers);
         req.destroy();
         await once(req, 'close');
@@ -355,7 +355,7 @@ describe('the body of a request', () => {
       });
     }
 
-    it('while it is passed on is gone for whoever reads it next', async () => {
+    it('the body of a client that leaves while it is passed on is gone for its next reader', async () => {
       const req = incoming();
       const reading = read(req, 10);
       req.write(bytes);
@@ -444,7 +444,7 @@ describe('the body of a request', () => {
     });
   });
 
-  it('that somebody else has read to its end does not keep the request waiting', async () => {
+  it('a body that another policy has read to its end does not keep the request waiting', async () => {
     const req = whole(bytes, null);
     await buffer(req);
     expect(await soon(read(req))).to.not.be.oneOf(['pending', 'gone']);

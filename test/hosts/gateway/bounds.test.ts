@@ -74,7 +74,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
     }
   }
 
-  it('that are declared and not sent keep nobody from the cache', async () => {
+  it('requests that are declared and not sent keep no other request from the cache', async () => {
     const known = ask();
     await post(url(), known);
     for (let count = 0; count < 30; count++) stall(1, 150_000);
@@ -84,7 +84,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
     expect(await statusOf(ask({ user: 'x'.repeat(100_000) }))).to.equal(miss);
   });
 
-  it('that stall before their end leave room for those that do not', async () => {
+  it('requests that stall before their end leave room for those that do not', async () => {
     const known = ask();
     await post(url(), known);
     await stallAll();
@@ -94,7 +94,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
     expect(await statusOf(ask())).to.equal(miss);
   });
 
-  it('that find no room are in the books with what their answers tell', async () => {
+  it('requests that find no room are in the books with what their answers tell', async () => {
     await stallAll();
     const answer = JSON.parse(answers.chat.json) as { model: string };
     const model = `unbuffered ${++nth}`;
@@ -113,7 +113,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
     }
   });
 
-  it('that come a byte at a time go on whole, and are answered from the cache', async () => {
+  it('requests that come a byte at a time go on whole, and are answered from the cache', async () => {
     const body = JSON.stringify(ask({ user: 'ü'.repeat(20_000) }));
     const bytes = Buffer.from(body);
     const wire = Buffer.concat([...bytes].map((byte) => Buffer.from([0x31, 13, 10, byte, 13, 10])));
@@ -137,7 +137,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
     expect((await post(url(), body, { headers })).headers['x-cache']).to.equal('HIT (exact)');
   });
 
-  it('that nest too deep are known by their bytes', async () => {
+  it('requests that nest too deep are known by their bytes', async () => {
     const deep = `${'['.repeat(70_000)}${']'.repeat(70_000)}`;
     const body = JSON.stringify(ask()).replace('[]', deep);
     expect(await statusOf(body)).to.equal(miss);
@@ -182,7 +182,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
       });
     }
 
-    it('that unpack to more than is held go on as they came, and are not unpacked further', async () => {
+    it('bodies in a coding that unpack to more than is held go on as they came, and are not unpacked further', async () => {
       const bomb = zlib.gzipSync(Buffer.alloc(20_000_000, ' '));
       for (const [coding, body] of [
         ['gzip', bomb],

@@ -375,7 +375,7 @@ describe('Identical requests at the same time', () => {
     return [events[0] ?? '', ...Array.from({ length: count }, () => filler), ...events.slice(2)];
   };
 
-  it('a first one that does not read holds nobody up', async () => {
+  it('a first client that does not read holds no other up', async () => {
     const gate = new Gate();
     const chunks = large(500);
     upstream.answer(gated([chunks[0] ?? '', chunks.slice(1).join('')], gate));
@@ -391,7 +391,7 @@ describe('Identical requests at the same time', () => {
     expect((await read(leader.response)).text).to.equal(chunks.join(''));
   });
 
-  it('a joiner that does not read holds nobody up, and gets all of it in the end', async () => {
+  it('a joiner that does not read holds no other up, and gets all of the stream in the end', async () => {
     const gate = new Gate();
     const chunks = large(500);
     upstream.answer(gated([chunks[0] ?? '', chunks.slice(1).join('')], gate));

@@ -100,7 +100,7 @@ describe('A wrong configuration stops the start and says what is wrong', () => {
     });
   }
 
-  it('in one sentence, which is the last thing said, without a stack', async () => {
+  it('a wrong configuration stops the start in one sentence, which is the last thing said, without a stack', async () => {
     const { code, log } = await Gateway.failToStart({
       settings: {},
       gateway: gatewayConfig(nowhere, { api: both({ tll: 60 }) }),
@@ -116,7 +116,7 @@ describe('A wrong configuration stops the start and says what is wrong', () => {
       .and.not.contain('node_modules');
   });
 
-  it('with the name of an environment variable that is not set', async () => {
+  it('a wrong configuration stops the start with the name of an environment variable that is not set', async () => {
     const { code, log } = await Gateway.failToStart({
       settings: { stores: { shared: { type: 'redis', url: 'redis://${NO_REDIS_HOST}:6379' } } },
       gateway: gatewayConfig(nowhere, { api: both() }),
@@ -125,7 +125,7 @@ describe('A wrong configuration stops the start and says what is wrong', () => {
     expect(log).to.contain('"stores.shared.url" contains the environment variable NO_REDIS_HOST');
   });
 
-  it('with how to make a key', async () => {
+  it('a wrong configuration stops the start with how to make a key', async () => {
     const keys = { encryptionKeys: ['c2hvcnQ='] };
     const { code, log } = await Gateway.failToStart({
       settings: { stores: { shared: { type: 'redis', url: 'redis://127.0.0.1:1', ...keys } } },
@@ -135,7 +135,7 @@ describe('A wrong configuration stops the start and says what is wrong', () => {
     expect(log).to.contain('openssl rand -base64 32').and.not.contain('c2hvcnQ=');
   });
 
-  it('with the name of a condition that does not exist, on any policy', async () => {
+  it('a wrong configuration stops the start with the name of a condition that does not exist, on any policy', async () => {
     const { code, log } = await Gateway.failToStart({
       settings: {},
       gateway: gatewayConfig(nowhere, {
@@ -197,7 +197,7 @@ describe('A reload of the configuration', () => {
     await gateway.stop();
   });
 
-  it('of the settings takes a new store into use, and leaves the old one when they are broken', async () => {
+  it('a reload of the settings takes a new store into use, and leaves the old one when they are broken', async () => {
     const gateway = await Gateway.start({
       watch: true,
       gateway: gatewayConfig(upstream.url, { api: both() }),

@@ -197,7 +197,7 @@ describe('the demo of npm start', () => {
       }
     }
 
-    it('lets nobody into /team without a key', async () => {
+    it('lets no request into /team without a key', async () => {
       const { status } = await post(`${url}/team/v1/chat/completions`, { model: 'm', messages });
       expect(status).to.equal(401);
     });

@@ -32,7 +32,7 @@ describe('a redis store without a url', () => {
     );
   });
 
-  it('with one is not, whatever the gateway has', () => {
+  it('a redis store with a url is not, whatever the gateway has', () => {
     const own = settings({ shared: { type: 'redis', url: 'redis://127.0.0.1' } });
     expect(() => checkStores(own, { db: { redis: { emulate: true } } })).to.not.throw();
   });

@@ -9,7 +9,7 @@ import { dies, Gate, gated, json, sse, Upstream } from '../../support/upstream.t
 
 const events = answers.chat.sse.split(/(?<=\n\n)/);
 
-describe('On bad days the policies', () => {
+describe('When clients, upstream and configuration misbehave, the policies', () => {
   let upstream: Upstream;
   let gateway: Gateway;
   let question = 0;

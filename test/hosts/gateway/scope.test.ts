@@ -118,7 +118,7 @@ describe('Scopes through the gateway', () => {
     expect(replies[3]?.headers['cache-status']).to.contain('detail=no-scope');
   });
 
-  it('shares with everybody where the operator says so', async () => {
+  it('shares an answer with all callers where the operator says so', async () => {
     const replies = await ask('shared', { authorization: 'Bearer a' }, {}, { 'x-api-key': 'b' });
     expect(hits(replies)).to.deep.equal([false, true, true]);
   });

@@ -225,7 +225,7 @@ describe('A gateway whose Redis', () => {
   const ask = (gateway: Gateway, user: string) =>
     post(`${gateway.url}/api/v1/chat/completions`, { model: 'gpt-4o', messages: [], user });
 
-  it('is down starts all the same, serves, and uses it when it comes', async () => {
+  it('is down: the gateway starts, serves, and uses it when it comes', async () => {
     const redis = await RedisServer.down();
     const gateway = await start(redis.url);
     for (let count = 0; count < 20; count++) {

@@ -110,7 +110,7 @@ describe('A shared call that goes wrong', () => {
     }
   });
 
-  it('lets the leader read a large JSON answer at its own pace, for nobody can share it', async () => {
+  it('lets the leader read a large JSON answer at its own pace, for it cannot be shared', async () => {
     const text = answers.chat.json.replace('Hello', 'x'.repeat(20_000_000));
     const gate = new Gate();
     once(json(text), json(text), gate);
@@ -142,7 +142,7 @@ describe('A shared call that goes wrong', () => {
     });
   }
 
-  it('holds nobody up twice: who waited too long has the next ones answered from the store', async () => {
+  it('holds no client up twice: one that waited too long has its next requests answered from the store', async () => {
     const gate = new Gate();
     once(json('{}'), json(answers.chat.json), gate);
     const body = ask();
@@ -182,14 +182,14 @@ describe('A shared call that goes wrong', () => {
     upstream.answer(json(answers.chat.json));
     const body = ask();
     await post(url('stale'), body);
-    await pause(1100);
+    await gateway.pass(1100);
     upstream.answer(endless(503));
     expect((await post(url('stale'), body)).headers['x-cache']).to.equal('HIT (stale)');
     const call = upstream.last;
     await eventually(() => call.aborted, 'the call ends');
   });
 
-  it('does not finish for nobody what cannot be stored', async () => {
+  it('does not finish a call without clients whose answer cannot be stored', async () => {
     upstream.answer(endless(500));
     const { request, response } = await open(url('finishing'), ask());
     response.on('error', () => {});

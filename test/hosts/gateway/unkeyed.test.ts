@@ -101,7 +101,7 @@ describe('What an upstream goes by beside the body, through the gateway', () => 
     ]);
   });
 
-  it('events that only Accept asked for go to nobody else, and are not stored', async () => {
+  it('events that only Accept asked for go to no other client, and are not stored', async () => {
     upstream.answer((request, res) =>
       request.headers.accept === 'text/event-stream'
         ? sse(answers.chat.sse)(request, res)

@@ -276,7 +276,7 @@ for (const [host, decode] of [
     ];
 
     for (const [chain, body] of bombs) {
-      it(`stops when nobody wants more: ${chain}`, async () => {
+      it(`stops decoding when no reader wants more: ${chain}`, async () => {
         const sink = new FullSink(2 * mebibyte);
         const decoder = decode(chain, sink);
         for (let at = 0; at < body.length; at += 65_536) {

@@ -36,7 +36,7 @@ function written(
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('The call for an answer that no upstream message carries', () => {
-  it('is cut at once when nobody else wants the answer', () => {
+  it('is cut at once when no other client wants the answer', () => {
     const { req, res, cuts } = written({});
     let told = 0;
     req.on('aborted', () => told++);
@@ -72,7 +72,7 @@ describe('The call for an answer that no upstream message carries', () => {
     expect(cuts).to.deep.equal([]);
   });
 
-  it('is cut when the request itself breaks, whoever wants the answer', () => {
+  it('is cut when the request itself breaks, though others want the answer', () => {
     for (const order of [
       ['aborted', 'close'],
       ['close', 'aborted'],

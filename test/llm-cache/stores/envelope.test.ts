@@ -28,21 +28,21 @@ for (const [what, seal] of [
       return isWhole ? opened.withBody(stored.subarray(opened.bodyStart)) : undefined;
     };
 
-    it(`and ${what} opens to what it was made of, body and all`, () => {
+    it(`an entry that was ${what} opens to what it was made of, body and all`, () => {
       const { body, ...head } = open(bytes) ?? makeEntry(0);
       const { body: put, ...expected } = entry;
       expect(head).to.deep.equal(expected);
       expect(Buffer.compare(body, put)).to.equal(0);
     });
 
-    it(`and ${what} opens without its body as far as its head goes, and to no other body`, () => {
+    it(`an entry that was ${what} opens without its body as far as its head goes, and to no other body`, () => {
       const opened = envelope.open('name', bytes.subarray(0, bytes.length - entry.body.length));
       expect(opened).to.deep.include({ bodyLength: entry.body.length });
       expect(opened?.head.consumer).to.equal('ada ü');
       expect(opened?.withBody(new Uint8Array(entry.body.length))).to.equal(undefined);
     });
 
-    it(`and ${what} is none when any bit of it was changed`, () => {
+    it(`an entry that was ${what} is none when any bit of it was changed`, () => {
       for (let bit = 0; bit < bytes.length * 8; bit++) {
         const changed = Buffer.from(bytes);
         changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
@@ -50,7 +50,7 @@ for (const [what, seal] of [
       }
     });
 
-    it(`and ${what} is none when it was cut, lengthened, renamed or written under another key`, () => {
+    it(`an entry that was ${what} is none when it was cut, lengthened, renamed or written under another key`, () => {
       for (let length = 0; length < bytes.length; length++) {
         expect(open(bytes.subarray(0, length)), `${length} bytes`).to.equal(undefined);
       }
@@ -61,7 +61,7 @@ for (const [what, seal] of [
       expect(new Envelope(other).open('name', bytes)).to.equal(undefined);
     });
 
-    it(`and ${what} does not open with the body of another under the same name`, () => {
+    it(`an entry that was ${what} does not open with the body of another under the same name`, () => {
       const other = envelope.wrap('name', { ...entry, body: Buffer.from('{"id":"chatcmpl-2"}') });
       const { bodyStart = 0 } = envelope.open('name', bytes) ?? {};
       const mixed = Buffer.concat([bytes.subarray(0, bodyStart), other.subarray(-19)]);
@@ -69,13 +69,13 @@ for (const [what, seal] of [
       expect(open(mixed)).to.equal(undefined);
     });
 
-    it(`and ${what} has a mark that no other has`, () => {
+    it(`an entry that was ${what} has a mark that no other has`, () => {
       const marks = [bytes, envelope.wrap('name', { ...entry, storedAt: 5 })].map(markOf);
       expect(new Set(marks).size).to.equal(2);
       expect(marks[0]?.length).to.equal(32);
     });
 
-    it(`and ${what} shows its version, and a coding of its body that is not known`, () => {
+    it(`an entry that was ${what} shows its version, and a coding of its body that is not known`, () => {
       for (const at of [4, 5]) {
         const other = Buffer.from(bytes);
         other[at] = 9;
@@ -104,13 +104,13 @@ describe('an entry for Redis', () => {
     ]);
   });
 
-  it('of which the head claims to be longer than any is none, whoever signed it', () => {
+  it('an entry whose head claims to be longer than any is no entry, though it is signed', () => {
     const envelope = new Envelope(new Signature('secret'));
     const long = envelope.wrap('name', { ...entry, responseId: 'x'.repeat(maxHeadEnd) });
     expect(envelope.open('name', long)).to.equal(undefined);
   });
 
-  it('that a gateway with the key wrote and that has what no entry has is none', () => {
+  it('an entry that a gateway with the key wrote and that has what no entry has is none', () => {
     const envelope = new Envelope(new Signature('secret'));
     for (const part of [{ headers: { 'set-cookie': 'a' } }, { storedAt: -1 }, { usage: {} }]) {
       const made = envelope.wrap('name', { ...entry, ...part } as typeof entry);

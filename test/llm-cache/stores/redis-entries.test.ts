@@ -63,7 +63,7 @@ describe('a value in Redis that no gateway wrote there', () => {
     ['encrypts', new Encryption([key])],
   ] as const) {
     for (const [how, change] of Object.entries(changes)) {
-      it(`and that ${how} is a miss for a store that ${what}, and is written over`, async () => {
+      it(`a value that ${how} is a miss for a store that ${what}, and is written over`, async () => {
         const store = stores.redis({ seal });
         await stored(store);
         const value = (await client.getBuffer(name)) ?? Buffer.alloc(0);
@@ -98,7 +98,7 @@ describe('a value in Redis that no gateway wrote there', () => {
     ]);
   });
 
-  it('and an entry of another version is a miss that is no fault', async () => {
+  it('an entry of another version is a miss that is no fault', async () => {
     const store = stores.redis();
     await stored(store);
     await client.setrange(name, 4, '\u0004');
@@ -107,7 +107,7 @@ describe('a value in Redis that no gateway wrote there', () => {
     expect(stores.said).to.deep.equal([]);
   });
 
-  it('or wrote with another secret, is a miss', async () => {
+  it('an entry that was written with another secret is a miss', async () => {
     await stored(stores.redis({ seal: new Signature('other') }));
     expect(await stores.redis().get('a')).to.equal(undefined);
   });
@@ -154,7 +154,7 @@ describe('a value in Redis that no gateway wrote there', () => {
     expect(near.stats().entries).to.equal(0);
   });
 
-  it('though it is an entry of a clock that is ahead, is replaced by a newer answer', async () => {
+  it('an entry of a clock that is ahead is replaced by a newer answer', async () => {
     const store = stores.redis();
     await stored(store, entry({ storedAt: Date.now() + 3_600_000, responseId: 'ahead' }));
     await store.set('a', entry({ responseId: 'new' }));
@@ -217,7 +217,7 @@ describe('an answer that many read out of Redis', () => {
     expect(await store.look('a')).to.include({ bytes: 500_000 });
   });
 
-  it('is not given to who asks when it has been deleted, though somebody reads it still', async () => {
+  it('is not served once it has been deleted, though a client reads it still', async () => {
     const store = stores.redis({ timeoutMs: 1000 });
     const early = store.get('a');
     await store.delete('a');

@@ -137,7 +137,7 @@ describe('the settings of a redis store', () => {
     expect(await store.purge({ namespace: 'openai' })).to.equal(1);
   });
 
-  it('with a place of their own take nothing from the gateway’s', async () => {
+  it('settings with a place of their own take nothing from the gateway’s', async () => {
     const { port, url } = await start();
     const gateways = { host: '127.0.0.1', port: 1, username: 'eg', password: 'pw', db: 5 };
     await stores(open({ options: { host: '127.0.0.1', port } }, gateways));

@@ -57,7 +57,7 @@ describe('with a real Redis', () => {
       expect(await client.pttl(name)).to.be.within(3_600_000, 3_660_000);
     });
 
-    it('counts its entries for whoever asks again, and reckons their bytes', async () => {
+    it('counts its entries in the background, and reckons their bytes', async () => {
       const store = stores.redis();
       for (let at = 0; at < 300; at++)
         await store.set(`ns:${at}`, entry({ body: randomBytes(500) }));
@@ -199,7 +199,7 @@ describe('with a real Redis', () => {
       expect(await store.get('a')).to.equal(undefined);
     });
 
-    it('purges its own entries and nobody else’s, whatever is in a namespace’s name', async () => {
+    it('purges its own entries and no others, whatever is in a namespace’s name', async () => {
       const store = stores.redis();
       const client = stores.client();
       for (const namespace of ['a*', 'ab', 'a?[b]', 'a\\']) {

@@ -67,7 +67,7 @@ describe('the registry of stores', () => {
     }
   });
 
-  it('gives everybody who asks for a name the same store, and each name its own', async () => {
+  it('gives all who ask for a name the same store, and each name its own', async () => {
     registry.configure({ near: small, far: small });
     await filled('near');
     expect(await has('near')).to.equal(true);
@@ -110,7 +110,7 @@ describe('the registry of stores', () => {
   describe('sweeps', () => {
     beforeEach(() => registry.configure({ near: small }));
 
-    it('close a store that nobody wants once nobody has used it for five minutes', async () => {
+    it('close a store that no configuration names once it has not been used for five minutes', async () => {
       const store = await filled('near');
       registry.configure({});
       now += 5 * minute - 1;
@@ -144,7 +144,7 @@ describe('the registry of stores', () => {
       expect(store.stats().entries).to.equal(0);
     });
 
-    it('leave a store alone that is wanted, however long nobody uses it', async () => {
+    it('leave a store alone that a configuration names, however long it is not used', async () => {
       const store = await filled('near');
       now += 60 * minute;
       await registry.sweep();

@@ -303,7 +303,7 @@ describe('A call that several gateways share through Redis', () => {
     ['has no time to live', async () => client.set('test:lease:{k}', 'x')],
     ['lives for ever so long', async () => client.set('test:lease:{k}', 'x', 'EX', 100_000)],
   ] as const) {
-    it(`has its lease all the same where what stands in its place ${what}`, async () => {
+    it(`has its lease though what stands in its place ${what}`, async () => {
       await put();
       const lease = await leased(stores.relay());
       expect(await stores.relay().lease('k')).to.equal(null);
@@ -320,7 +320,7 @@ describe('A call that several gateways share through Redis', () => {
     expect(await client.pttl('test:lease:{k}')).to.be.above(1000);
   });
 
-  it('that began hours ago by its own clock is not joined', async () => {
+  it('a call that began hours ago by its own clock is not joined', async () => {
     const { now } = Date;
     const lease = await (async () => {
       Date.now = () => now() - 4_000_000;

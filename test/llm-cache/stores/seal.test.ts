@@ -71,7 +71,7 @@ for (const [what, seal] of [
   describe(`bytes that are ${what}`, () => {
     const made = seal.seal(['name', 7, 'kind'], text);
 
-    it(`and ${what} do not open when a single bit of them or of their proof was changed`, () => {
+    it(`bytes that were ${what} do not open when a single bit of them or of their proof was changed`, () => {
       for (const part of ['proof', 'bytes'] as const) {
         for (let bit = 0; bit < made[part].length * 8; bit++) {
           const changed = new Uint8Array(made[part]);
@@ -82,7 +82,7 @@ for (const [what, seal] of [
       }
     });
 
-    it(`and ${what} do not open when they or their proof were cut or lengthened`, () => {
+    it(`bytes that were ${what} do not open when they or their proof were cut or lengthened`, () => {
       for (const part of ['proof', 'bytes'] as const) {
         const whole = made[part];
         const others = Array.from(whole.keys(), (length) => whole.subarray(0, length));
@@ -93,7 +93,7 @@ for (const [what, seal] of [
       }
     });
 
-    it(`and ${what} open in no other place, however its parts are put together`, () => {
+    it(`bytes that were ${what} open in no other place, however its parts are put together`, () => {
       for (const place of [
         ['name', 8, 'kind'],
         ['name', 7, 'kind', ''],

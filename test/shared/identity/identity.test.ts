@@ -108,7 +108,7 @@ for (const [host, identify] of Object.entries({
       }
     });
 
-    it('cannot be read where an id is there and tells nobody apart, and gives way to no weaker claim', () => {
+    it('cannot be read where its id tells it from no other, and no weaker claim takes its place', () => {
       const thrower = {
         get id(): string {
           throw new Error('no');
@@ -172,6 +172,9 @@ for (const [host, identify] of Object.entries({
         'custom:tenant_id',
         'https://app.example/org_id',
         'urn:zitadel:iam:org:id',
+        // Two providers' users may have one id (Passport).
+        'provider',
+        'idp',
       ]) {
         for (const base of [{ id: 'u' }, { sub: 'u' }, { client_id: 'u' }, { username: 'u' }]) {
           expectApart(base, { ...base, [name]: 'a' }, { ...base, [name]: 'b' });
@@ -211,7 +214,7 @@ for (const [host, identify] of Object.entries({
     );
     const naming = 'id sub iss tid tenant org org_id client_id username'.split(' ');
 
-    it('is never shared by two objects that differ in a member that names somebody', () => {
+    it('is never shared by two objects that differ in a member that names a consumer', () => {
       fc.assert(
         fc.property(
           fc.dictionary(fc.constantFrom(...naming), ids, { minKeys: 1, noNullPrototype: true }),

@@ -328,6 +328,44 @@ describe('An answer with a fault somewhere inside', () => {
         null,
       ],
     ],
+    'an error under another name, in whatever part': [
+      ['chat', { ...chatAnswer(choice()), errors: [overloaded] }, 'error-in-body'],
+      ['chat', { ...chatAnswer(choice()), provider_error: overloaded }, 'error-in-body'],
+      ['chat', { ...chatAnswer(choice()), errorMessage: 'overloaded' }, 'error-in-body'],
+      ['chat', { ...chatAnswer(choice()), status: 'failed' }, 'error-in-body'],
+      ['chat', { ...chatAnswer(choice()), errors: [], error: null, error_code: 0 }, null],
+      ['chat', { ...chatAnswer(choice()), status: 'succeeded', status_code: 200 }, null],
+      [
+        'chat',
+        chatAnswer(choice({ message: { content: null, tool_calls: [{ error: 'no' }] } })),
+        'error-in-body',
+      ],
+      ['chat', streamWith('chat', { status: 500 }), 'error-in-body'],
+      ['chat', streamWith('chat', { errors: [overloaded] }), 'error-in-body'],
+      ['messages', streamWith('messages', { type: 'overloaded_error' }), 'error-in-body'],
+      [
+        'responses',
+        responseWith({ output: [{ type: 'message', content: [{ type: 'error' }] }] }),
+        'error-in-body',
+      ],
+      ['responses', responseWith({ output: [{ status: 'cancelled' }] }), 'incomplete'],
+    ],
+    "a stop that is an error or a filter in the provider's own words": [
+      ['chat', chatAnswer(choice({ native_finish_reason: 'SAFETY' })), 'finish-reason'],
+      ['chat', chatAnswer(choice({ native_finish_reason: 'error' })), 'finish-reason'],
+      ['chat', chatAnswer(choice({ native_finish_reason: 'STOP' })), null],
+      ['chat', chatAnswer(choice({ native_finish_reason: 'end_turn' })), null],
+    ],
+    'vectors that are none, or not of one length': [
+      ['embeddings', { data: [{ embedding: [1, 'NaN'] }] }, 'incomplete'],
+      [
+        'embeddings',
+        { data: [{ embedding: [1, 2] }, { embedding: [1] }] },
+        'incomplete',
+        { input: ['a', 'b'] },
+      ],
+      ['embeddings', { data: [{ embedding: [[1], [2]] }, { embedding: [[1]] }] }, null],
+    ],
     'a finish reason that tells an error': [
       ['chat', framed([chatChunk({ content: 'a' }, 'error'), '[DONE]']), 'finish-reason'],
       [
@@ -357,7 +395,16 @@ describe('An answer with a fault somewhere inside', () => {
     const withLine = (line: string) => `${stream.slice(0, cut)}${line}\n\n${stream.slice(cut)}`;
 
     it(`refuses a ${name} stream with a line that no event stream has`, () => {
-      for (const line of ['error: {"code":500}', 'error: no', 'Error: no', 'error']) {
+      for (const line of [
+        'error: {"code":500}',
+        'error: no',
+        'Error: no',
+        'error',
+        'exception: no',
+        'detail: no',
+        'event: internalServerException\ndata: {}',
+        'event: stream_error\ndata: {}',
+      ]) {
         expect(verdict(name, withLine(line)), line).to.equal('error-in-body');
       }
       for (const line of [

@@ -172,7 +172,7 @@ describe('a JSON answer', () => {
   };
 
   for (const { name, readAnswer } of protocols) {
-    it(`of ${name} is whole or not`, () => {
+    it(`a JSON answer of ${name} is whole or not`, () => {
       for (const json of answers[name].whole) {
         expect(readAnswer(json).fault, JSON.stringify(json)).to.equal(null);
       }
@@ -181,7 +181,7 @@ describe('a JSON answer', () => {
       }
     });
 
-    it(`of ${name} may carry an error, whatever else it has`, () => {
+    it(`a JSON answer of ${name} may carry an error, whatever else it has`, () => {
       for (const error of [{ message: 'no' }, 'no', '', 0, false]) {
         expect(readAnswer({ ...answers[name].whole[0], error }).fault).to.equal('error-in-body');
       }
@@ -189,7 +189,7 @@ describe('a JSON answer', () => {
       expect(readAnswer({ type: 'error' }).fault).to.equal('error-in-body');
     });
 
-    it(`of ${name} tells its id and model where they are names, and no more of them than fits`, () => {
+    it(`a JSON answer of ${name} tells its id and model where they are names, and no more of them than fits`, () => {
       expect(readAnswer({ id: 'i', model: 'm' })).to.include({ id: 'i', model: 'm' });
       expect(readAnswer({ id: 7, model: '' })).to.include({ id: null, model: null });
       expect(readAnswer({ model: 'm'.repeat(1000) }).model).to.have.length(256);
@@ -237,13 +237,13 @@ describe('a stream', () => {
   for (const name of streaming) {
     const payloads = payloadsOf[name];
 
-    it(`of ${name} is whole at its ending`, () => {
+    it(`a stream of ${name} is whole at its ending`, () => {
       expect(readStream(name, payloads).fault).to.equal(null);
       expect(readStream(name, payloads.slice(0, -1)).fault).to.equal('incomplete');
       expect(readStream(name, []).fault).to.equal('incomplete');
     });
 
-    it(`of ${name} carries an error in a payload, or by the name of an event`, () => {
+    it(`a stream of ${name} carries an error in a payload, or by the name of an event`, () => {
       const event = { detail: 'overloaded' };
       for (const error of [{ error: { message: 'no' } }, { type: 'error' }, { object: 'error' }]) {
         expect(readStream(name, [error, ...payloads]).fault).to.equal('error-in-body');
@@ -251,7 +251,7 @@ describe('a stream', () => {
       expect(readStream(name, [event], 'error').fault).to.equal('error-in-body');
     });
 
-    it(`of ${name} takes nothing behind its ending`, () => {
+    it(`a stream of ${name} takes nothing behind its ending`, () => {
       const reader = protocolOf(name).streamReader();
       for (const payload of payloads) {
         const fits =
@@ -297,7 +297,7 @@ describe('a stream', () => {
       expect(reading).to.deep.include({ fault: null, finishReasons: ['stop'] });
     });
 
-    it('is incomplete with a choice that nobody can tell from others, or with too many', () => {
+    it('is incomplete with a choice that cannot be told from others, or with too many', () => {
       for (const index of ['1', -1, 0.5, {}]) {
         expect(read(part(0, 'stop'), part(index, null)).fault).to.equal('incomplete');
       }

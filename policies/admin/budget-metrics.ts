@@ -1,0 +1,22 @@
+import type { Registry } from 'prom-client';
+import type { BudgetState } from '../llm-usage/budgets.ts';
+import { gaugeLater } from '../shared/prometheus/metric.ts';
+
+/** The metrics of budgets: what may be spent, and what is. */
+export function budgetMetrics(
+  registry: Registry,
+  states: () => Promise<readonly BudgetState[]>,
+): void {
+  const metrics = [
+    ['budget_usd', 'What may be billed in the day or month that runs, in USD.', 'usd'],
+    ['budget_spent_usd', 'What was billed of it so far, at list price.', 'spent'],
+  ] as const;
+  for (const [name, help, member] of metrics) {
+    const text = { name: `llm_usage_${name}`, help, labelNames: ['budget', 'per'] };
+    gaugeLater(registry, text, async () =>
+      (await states()).map(
+        (state) => [{ budget: state.name, per: state.per }, state[member]] as const,
+      ),
+    );
+  }
+}

@@ -1,0 +1,86 @@
+import { nearest } from '../llm-cache/nearest.ts';
+import type { Store } from '../llm-cache/stores/store.ts';
+import type { RecentRequest } from '../hosts/node/recent-request.ts';
+import type { RecentRequests } from '../hosts/node/recent-requests.ts';
+import { consumerNamed, entryUnder, type EntryServices, readLimit } from './entries.ts';
+import { AdminError, type AdminRequest, readQuery } from './http.ts';
+
+/** What is asked about recent requests. */
+export interface RequestServices extends EntryServices {
+  readonly requests: RecentRequests;
+  storeNamed(name: string): Store | null;
+}
+
+const filterNames = ['pipeline', 'outcome', 'reason', 'model', 'consumer', 'key'] as const;
+const defaultLimit = 50;
+
+/** `GET /llm-cache/requests`: the newest that match, of this gateway. */
+export async function listRequests(req: AdminRequest, services: RequestServices): Promise<object> {
+  const { limit: asked, ...filter } = readQuery(req, [...filterNames, 'limit']);
+  const { requests } = services;
+  checkOn(requests);
+  const limit = readLimit(asked, { fallback: defaultLimit, most: 2 * requests.places });
+  if (filter.consumer !== undefined) {
+    filter.consumer = await consumerNamed(filter.consumer, services);
+  }
+  const found = requests.all().filter((one) => matches(one, filter));
+  return { requests: await shown(found.slice(0, limit), services), kept: requests.places };
+}
+
+/**
+ * `GET /llm-cache/requests/:id`: what was stored under its key or, of a miss, the stored requests
+ * that are most like it.
+ */
+export async function showRequest(
+  req: AdminRequest,
+  services: RequestServices,
+  now: number,
+): Promise<object> {
+  readQuery(req, []);
+  const { requests } = services;
+  checkOn(requests);
+  const found = requests.all().find((one) => requests.idOf(one) === req.params['id']);
+  if (found === undefined) throw new AdminError(404, 'no recent request has this id');
+  const { key, fingerprint, store } = found;
+  const [request] = await shown([found], services);
+  const entry = key === null ? null : await entryUnder(key, services, now);
+  const held = store === null ? null : services.storeNamed(store);
+  const near =
+    key === null || fingerprint === null || held === null
+      ? []
+      : await nearest({ key, fingerprint }, held, now);
+  return { request, entry, nearest: await services.consumers.named(near) };
+}
+
+function checkOn({ places }: RecentRequests): void {
+  if (places > 0) return;
+  throw new AdminError(404, 'recent requests are not kept: admin.recentRequests is 0');
+}
+
+function matches(
+  request: RecentRequest,
+  filter: Readonly<Partial<Record<(typeof filterNames)[number], string>>>,
+): boolean {
+  const { model, reason, ...rest } = filter;
+  if (model !== undefined && request.model !== model && request.requestedModel !== model) {
+    return false;
+  }
+  if (reason !== undefined && request.reason !== reason && request.notStored !== reason) {
+    return false;
+  }
+  return Object.entries(rest).every(
+    ([name, value]) => value === undefined || request[name as keyof RecentRequest] === value,
+  );
+}
+
+function shown(
+  found: readonly RecentRequest[],
+  { consumers, requests }: RequestServices,
+): Promise<object[]> {
+  return consumers.named(
+    found.map((one) => {
+      const { number: _number, at, fingerprint: _fingerprint, ...request } = one;
+      return { id: requests.idOf(one), time: new Date(at).toISOString(), ...request };
+    }),
+  );
+}
