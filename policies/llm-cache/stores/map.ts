@@ -1,5 +1,6 @@
 import type { CachedResponse } from '../entry.ts';
-import { BoundedStore, type BoundedStoreOptions, type Table } from './bounded/bounded-store.ts';
+import { BoundedStore } from './bounded/bounded-store.ts';
+import type { BoundedStoreOptions, Table } from './bounded/options.ts';
 
 export type MapStoreOptions = BoundedStoreOptions;
 

@@ -1,6 +1,7 @@
 import NodeCache from 'node-cache';
 import { gzipCodec } from './gzip.ts';
-import { BoundedStore, type BoundedStoreOptions, type Table } from './bounded/bounded-store.ts';
+import { BoundedStore } from './bounded/bounded-store.ts';
+import type { BoundedStoreOptions, Table } from './bounded/options.ts';
 
 export interface MemoryStoreOptions extends BoundedStoreOptions {
   /** Whether bodies are kept compressed; default: true. */

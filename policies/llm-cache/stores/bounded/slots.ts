@@ -1,14 +1,11 @@
 import type { CachedResponse } from '../../entry.ts';
 import type { EntryFilter, ListedEntry } from '../store.ts';
+import { AtHand } from './at-hand.ts';
 import { type Form, formOf } from './form.ts';
 import { freshUntilIn, packEntry, storedAtIn, unpackEntry, withBody } from './packed-entry.ts';
 import { PagedItems, PagedNumbers } from './paged.ts';
 import { type Held, SharedItems } from './shared-items.ts';
 import type { Codec } from './squeezer.ts';
-
-/** For so many bytes of memory one entry is at hand as it was read last, which takes about a thousand. */
-const bytesForOneAtHand = 2 ** 16;
-const mostAtHand = 4096;
 
 /** What the columns of a slot take, those of the order and the expiry included. A free one keeps them. */
 const bytesOfSlot = 90;
@@ -28,13 +25,6 @@ export interface Prepared {
   readonly sharedBytes: number;
 }
 
-interface AtHand {
-  readonly slot: number;
-  readonly entry: CachedResponse;
-  /** What its body takes beside the one that is kept. */
-  readonly expanded: number;
-}
-
 /**
  * The entries, each in a slot: a number, by which all that is known of it is found. What is the
  * entry's own is one run of bytes; what it has in common with others they share.
@@ -49,23 +39,17 @@ export class Slots {
   readonly #consumerOf = new PagedItems<Held<string>>();
   readonly #forms = new SharedItems<Form>(formBytes);
   readonly #consumers = new SharedItems<string>(0);
-  /** By the last bits of their slots, of which one has the place. */
-  readonly #atHand: (AtHand | undefined)[];
+  readonly #atHand: AtHand;
   /** 1 where the body is compressed. */
   readonly #isSqueezed = new PagedNumbers(Uint8Array);
   readonly #free = new PagedNumbers(Uint32Array);
   readonly #codec: Codec | null;
-  /** What may be taken by bodies that are at hand and were compressed, and is. */
-  readonly #maxExpanded: number;
-  #expanded = 0;
   #freeCount = 0;
   #end = 0;
 
   constructor(maxBytes: number, codec: Codec | null) {
     this.#codec = codec;
-    this.#maxExpanded = maxBytes / 8;
-    const length = Math.min(mostAtHand, Math.ceil(maxBytes / bytesForOneAtHand));
-    this.#atHand = Array.from({ length });
+    this.#atHand = new AtHand(maxBytes);
   }
 
   get entries(): number {
@@ -80,7 +64,7 @@ export class Slots {
   /** What is held beside what the entries count for, in bytes: what they have in common, and slots that are free. */
   get otherBytes(): number {
     const free = Math.max(0, this.#freeCount - fewSlots);
-    return this.#forms.bytes + this.#consumers.bytes + free * bytesOfSlot + this.#expanded;
+    return this.#forms.bytes + this.#consumers.bytes + free * bytesOfSlot + this.#atHand.bytes;
   }
 
   /** What is to be kept of an entry. */
@@ -124,7 +108,7 @@ export class Slots {
     this.#formOf.set(slot, undefined);
     this.#keys.set(slot, undefined);
     this.#packed.set(slot, undefined);
-    if (this.#atHand[this.#placeOf(slot)]?.slot === slot) this.#putAway(slot);
+    this.#atHand.drop(slot);
     this.#free.set(this.#freeCount++, slot);
   }
 
@@ -138,8 +122,7 @@ export class Slots {
   }
 
   entry(slot: number): CachedResponse | undefined {
-    const atHand = this.#atHand[this.#placeOf(slot)];
-    return atHand?.slot === slot ? atHand.entry : this.#read(slot);
+    return this.#atHand.find(slot) ?? this.#read(slot);
   }
 
   /** The bytes of the entry's body as it is kept. */
@@ -154,7 +137,7 @@ export class Slots {
     const { length } = this.body(slot);
     this.#packed.set(slot, withBody(new Uint8Array(packed), length, squeezed).buffer);
     this.#isSqueezed.set(slot, 1);
-    if (this.#atHand[this.#placeOf(slot)]?.slot === slot) this.#putAway(slot);
+    this.#atHand.drop(slot);
   }
 
   /** Until when the entry is fresh, in milliseconds since the epoch. */
@@ -193,10 +176,6 @@ export class Slots {
     if (isSame) this.#hits.set(slot, this.#hits.get(slot) + 1);
   }
 
-  #placeOf(slot: number): number {
-    return slot % this.#atHand.length;
-  }
-
   #consumer(slot: number): string | null {
     return this.#consumerOf.get(slot)?.item ?? null;
   }
@@ -210,31 +189,21 @@ export class Slots {
   }
 
   #read(slot: number): CachedResponse | undefined {
-    const entry = this.#unpacked(slot);
-    if (entry === undefined) return undefined;
-    if (this.#codec === null || this.#isSqueezed.get(slot) === 0)
-      return this.#keepAtHand(slot, entry, 0);
-    let body: Uint8Array;
-    try {
-      body = this.#codec.expand(entry.body);
-    } catch {
-      return undefined;
-    }
-    return this.#keepAtHand(slot, Object.freeze({ ...entry, body }), body.length);
-  }
-
-  #keepAtHand(slot: number, entry: CachedResponse, expanded: number): CachedResponse {
-    const place = this.#placeOf(slot);
-    const before = this.#atHand[place]?.expanded ?? 0;
-    if (this.#expanded - before + expanded > this.#maxExpanded) return entry;
-    this.#expanded += expanded - before;
-    this.#atHand[place] = { slot, entry, expanded };
+    const stored = this.#unpacked(slot);
+    if (stored === undefined) return undefined;
+    const isSqueezed = this.#isSqueezed.get(slot) === 1;
+    const entry = isSqueezed ? this.#expand(stored) : stored;
+    if (entry !== undefined) this.#atHand.keep(slot, entry, isSqueezed ? entry.body.length : 0);
     return entry;
   }
 
-  #putAway(slot: number): void {
-    const place = this.#placeOf(slot);
-    this.#expanded -= this.#atHand[place]?.expanded ?? 0;
-    this.#atHand[place] = undefined;
+  /** Undefined where its body cannot be had any more. */
+  #expand(stored: CachedResponse): CachedResponse | undefined {
+    try {
+      const body = this.#codec?.expand(stored.body);
+      return body && Object.freeze({ ...stored, body });
+    } catch {
+      return undefined;
+    }
   }
 }
