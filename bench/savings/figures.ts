@@ -40,15 +40,18 @@ export interface Asked {
   readonly ttlMs: number;
   /** Whether twice the memory is tried as well. */
   readonly twice: boolean;
+  /** Whether the store compresses bodies; the models do not. */
+  readonly compress: boolean;
 }
 
 export async function savingsOf(
   trace: Trace,
-  { mebibytes, ttlMs, twice }: Asked,
+  { mebibytes, ttlMs, twice, compress }: Asked,
 ): Promise<Savings> {
   const maxBytes = mebibytes * 2 ** 20;
   const all = possible(trace.asks);
-  const real = (eviction: EvictionKind, room: number) => replay(trace, eviction, room, ttlMs);
+  const real = (eviction: EvictionKind, room: number) =>
+    replay(trace, { eviction, maxBytes: room, ttlMs, compress });
   const worth = await real('worth', maxBytes);
   const lru = await real('lru', maxBytes);
   const doubled = twice ? await real('worth', 2 * maxBytes) : null;

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { EntryHead } from '../../policies/llm-cache/entry.ts';
 import type { BoundedStore } from '../../policies/llm-cache/stores/bounded/bounded-store.ts';
 import type { EvictionKind } from '../../policies/llm-cache/stores/bounded/eviction.ts';
@@ -15,7 +16,9 @@ export interface Replayed {
 
 const startAt = Date.UTC(2026, 0, 1);
 const longest = 16 * 2 ** 20;
-const zeros = new Uint8Array(longest);
+/** As random as a text is that cannot be made smaller. */
+const noise = randomBytes(longest);
+const body = new Uint8Array(longest);
 
 /** What the entries of a trace have in common. */
 const head: Omit<EntryHead, 'responseId' | 'storedAt' | 'freshUntil' | 'expiresAt'> = {
@@ -30,12 +33,17 @@ const head: Omit<EntryHead, 'responseId' | 'storedAt' | 'freshUntil' | 'expiresA
   headers: { 'content-type': 'application/json' },
 };
 
+export interface Replaying {
+  readonly eviction: EvictionKind;
+  readonly maxBytes: number;
+  readonly ttlMs: number;
+  readonly compress: boolean;
+}
+
 /** The trace through a memory store as the gateway has it. */
 export async function replay(
   { asks }: Trace,
-  eviction: EvictionKind,
-  maxBytes: number,
-  ttlMs: number,
+  { eviction, maxBytes, ttlMs, compress }: Replaying,
 ): Promise<Replayed> {
   const clock = { at: startAt };
   const cost = { of: 0 };
@@ -44,6 +52,7 @@ export async function replay(
     eviction,
     costOf: () => cost.of,
     now: () => clock.at,
+    compress,
   });
   let [saved, hits] = [0, 0];
   for (const ask of asks) {
@@ -57,6 +66,8 @@ export async function replay(
     }
     cost.of = ask.cost;
     await put(store, ask, clock.at, ttlMs);
+    // Requests are not so close upon each other that the thread pool is left behind.
+    if (compress) await store.settled();
   }
   const stats = store.stats();
   await store.close();
@@ -65,7 +76,7 @@ export async function replay(
 
 /** What an answer takes of the memory, as the store counts it. */
 export async function entryBytes(): Promise<(ask: Ask) => number> {
-  const store = new MemoryStore({ maxBytes: 2 ** 20 });
+  const store = new MemoryStore({ maxBytes: 2 ** 20, compress: false });
   const empty: Ask = { at: 0, key: 'u100000', bytes: 0, cost: 0 };
   await put(store, empty, startAt, 1);
   const { bytes } = store.stats();
@@ -80,6 +91,9 @@ function keyOf({ key }: Ask): string {
 
 async function put(store: BoundedStore, ask: Ask, at: number, ttlMs: number): Promise<void> {
   const times = { storedAt: at, freshUntil: at + ttlMs, expiresAt: at + ttlMs + 60_000 };
-  const body = zeros.subarray(0, Math.min(longest, Math.round(ask.bytes)));
-  await store.set(keyOf(ask), { ...head, ...times, responseId: `chatcmpl-${ask.key}`, body });
+  const length = Math.min(longest, Math.round(ask.bytes));
+  body.fill(0, 0, length);
+  body.set(noise.subarray(0, Math.floor(length / (length > 6000 ? 10 : 2.3))));
+  const entry = { ...head, ...times, responseId: `chatcmpl-${ask.key}` };
+  await store.set(keyOf(ask), { ...entry, body: body.subarray(0, length) });
 }

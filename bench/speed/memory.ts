@@ -38,7 +38,7 @@ export async function memory(): Promise<Table> {
   }
   return {
     title: 'Memory',
-    note: 'A memory store filled past its bound, in a process of its own, after collecting garbage. An entry’s own bytes are its answer; the rest is its key, what the books know of it, and the store’s keeping. What the store counts is what `maxBytes` bounds.',
+    note: 'A memory store filled past its bound, in a process of its own, after collecting garbage. An entry’s own bytes are its answer; the rest is its key, what the books know of it, and the store’s keeping, the memory of what it has thrown out included. What the store counts is what `maxBytes` bounds.',
     columns: ['', 'over its own bytes, heap and buffers', 'resident', 'held for each counted byte'],
     rows,
   };

@@ -2,15 +2,17 @@ import { Eviction } from '../../policies/llm-cache/stores/bounded/eviction.ts';
 import { MemoryStore } from '../../policies/llm-cache/stores/memory.ts';
 import { makeEntry } from './entry.ts';
 
-// What a store filled to its bound really holds, against what it counts. Run with --expose-gc and
+// What a store filled to its bound really holds, against what it counts, bodies as they came. Run with --expose-gc and
 // --import=tsx; arguments: how many entries, and how many bytes each body has.
 
 const [count = 0, size = 0] = process.argv.slice(2).map(Number);
 const collect = (globalThis as { gc?: () => void }).gc ?? (() => {});
 
+const body = new Uint8Array(size).fill(65);
+
 const key = (index: number) => `openai:u${'x'.repeat(22)}:${String(index).padStart(43, 'k')}`;
 const put = (store: MemoryStore, index: number) =>
-  store.set(key(index), makeEntry(Date.now(), { body: new Uint8Array(size).fill(65) }));
+  store.set(key(index), makeEntry(Date.now(), { body }));
 
 const held = async () => {
   for (let times = 0; times < 5; times++) {
@@ -23,7 +25,7 @@ const held = async () => {
 
 /** Has the engine compile what stores and throws out, so that its code is no part of what is measured. */
 async function warmUp(): Promise<void> {
-  const store = new MemoryStore({ maxBytes: 2 ** 21 });
+  const store = new MemoryStore({ maxBytes: 2 ** 21, compress: false });
   for (let index = 0; index < 20_000; index++) await put(store, index);
   await store.close();
 }
@@ -41,7 +43,7 @@ async function roomFor(entries: number): Promise<number> {
 
 /** What an entry counts for. */
 async function countedPerEntry(): Promise<number> {
-  const store = new MemoryStore({ maxBytes: 2 ** 28 });
+  const store = new MemoryStore({ maxBytes: 2 ** 28, compress: false });
   for (let index = 0; index < 1000; index++) await put(store, index);
   const { bytes, entries } = store.stats();
   await store.close();
@@ -52,7 +54,7 @@ async function measure(): Promise<void> {
   await warmUp();
   const maxBytes = await roomFor(count);
   const before = await held();
-  const store = new MemoryStore({ maxBytes });
+  const store = new MemoryStore({ maxBytes, compress: false });
   // More than it has room for: entries thrown out leave nothing behind.
   for (let index = 0; index < count * 1.2; index++) await put(store, index);
   const after = await held();

@@ -1,5 +1,6 @@
 import type { CachedResponse } from '../entry.ts';
-import { BoundedStore, type BoundedStoreOptions, type Table } from './bounded/bounded-store.ts';
+import { BoundedStore } from './bounded/bounded-store.ts';
+import type { BoundedStoreOptions, Table } from './bounded/options.ts';
 
 export type MapStoreOptions = BoundedStoreOptions;
 
@@ -15,7 +16,7 @@ const sweepStep = 4;
  */
 export class MapStore extends BoundedStore {
   constructor(options: MapStoreOptions) {
-    super({ ...options, table: new MapTable(), overheadBytes });
+    super({ ...options, table: new MapTable(), overheadBytes, codec: null });
   }
 
   override set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean> {

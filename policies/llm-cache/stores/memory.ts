@@ -1,7 +1,12 @@
 import NodeCache from 'node-cache';
-import { BoundedStore, type BoundedStoreOptions, type Table } from './bounded/bounded-store.ts';
+import { gzipCodec } from './gzip.ts';
+import { BoundedStore } from './bounded/bounded-store.ts';
+import type { BoundedStoreOptions, Table } from './bounded/options.ts';
 
-export type MemoryStoreOptions = BoundedStoreOptions;
+export interface MemoryStoreOptions extends BoundedStoreOptions {
+  /** Whether bodies are kept compressed; default: true. */
+  readonly compress?: boolean;
+}
 
 /** What an entry takes beside its bytes and its key's, node-cache's record and place included. */
 const overheadBytes = 285;
@@ -20,7 +25,9 @@ export class MemoryStore extends BoundedStore {
 
   constructor(options: MemoryStoreOptions) {
     const shards = Math.min(Math.ceil(options.maxBytes / bytesPerShard), maxShards);
-    super({ ...options, table: new NodeCacheTable(shards), overheadBytes });
+    const { compress = true, ...rest } = options;
+    const codec = compress ? gzipCodec : null;
+    super({ ...rest, table: new NodeCacheTable(shards), overheadBytes, codec });
   }
 
   /** One step of letting go of what has expired; the timer takes ten a second. */

@@ -9,40 +9,18 @@ import {
   type StoredEntry,
   type StoreStats,
 } from '../store.ts';
-import { Appraiser, type CostOf } from './appraiser.ts';
-import { Eviction, type EvictionKind } from './eviction.ts';
+import { Appraiser } from './appraiser.ts';
+import { Eviction } from './eviction.ts';
 import { Expiry } from './expiry.ts';
 import { keyHash } from './key-hash.ts';
-import { Slots } from './slots.ts';
+import type { Table, TableOptions } from './options.ts';
+import { fewSlots, Slots } from './slots.ts';
 import { type Contents, everyEntry, list, purge } from './listing.ts';
+import { type Codec, Squeezer, type Waiting } from './squeezer.ts';
 import { packWorth, type Worth } from './worth.ts';
 
-/** Where a store finds the number of an entry by its key. */
-export interface Table {
-  find(key: string): number | undefined;
-  /** There is to be none of that key. */
-  add(key: string, entry: number): void;
-  remove(key: string): void;
-  clear(): void;
-}
-
-export interface BoundedStoreOptions {
-  /** What all entries together may take, in bytes. */
-  readonly maxBytes: number;
-  /** What goes when there is no room; default: `worth`. */
-  readonly eviction?: EvictionKind;
-  /** What an answer costs at list price, in USD; null where that is not known. */
-  readonly costOf?: CostOf;
-  /** Milliseconds since the epoch. */
-  readonly now?: () => number;
-}
-
-/** What a kind of store adds to the options. */
-export interface TableOptions extends BoundedStoreOptions {
-  readonly table: Table;
-  /** What an entry takes beside its bytes and its key's. */
-  readonly overheadBytes: number;
-}
+/** What may wait to be compressed, of all memory. */
+const waitingShare = 1 / 16;
 
 /** Entries in this process's memory, within a bound in bytes: all but the table of keys. */
 export class BoundedStore implements Store {
@@ -56,6 +34,7 @@ export class BoundedStore implements Store {
     isLive: (slot) => this.#isLive(slot),
     drop: (slot) => this.#drop(slot),
   };
+  #squeezer: Squeezer | null;
   #eviction: Eviction;
   #expiry = new Expiry();
   #slots: Slots;
@@ -69,7 +48,8 @@ export class BoundedStore implements Store {
     this.#now = now;
     this.#appraiser = new Appraiser(costOf);
     this.#eviction = new Eviction(eviction, rest.maxBytes);
-    this.#slots = new Slots(rest.maxBytes);
+    this.#slots = new Slots(rest.maxBytes, rest.codec);
+    this.#squeezer = rest.codec && this.#makeSqueezer(rest.codec);
   }
 
   async get(key: string): Promise<CachedResponse | undefined> {
@@ -88,8 +68,14 @@ export class BoundedStore implements Store {
       this.#drop(slot);
       return undefined;
     }
-    const freshUntil = Math.min(entry.freshUntil, this.#expiry.of(slot));
-    this.#eviction.hit(slot, this.#factsOf(slot, freshUntil), now);
+    const waiting = this.#squeezer?.find(slot);
+    if (waiting !== undefined) waiting.asked++;
+    else {
+      const freshUntil = Math.min(entry.freshUntil, this.#expiry.of(slot));
+      this.#eviction.hit(slot, this.#factsOf(slot, freshUntil), now);
+    }
+    // A body that is at hand as well takes more.
+    this.#makeRoom();
     return entry;
   }
 
@@ -115,7 +101,7 @@ export class BoundedStore implements Store {
       return false;
     }
     const before = this.#table.find(key);
-    const asked = before === undefined ? 0 : this.#eviction.askedFor(before);
+    const asked = before === undefined ? 0 : this.#askedFor(before);
     // The next slot is that of the one that goes, so that no listing misses the key.
     if (before !== undefined) this.#drop(before);
     const slot = this.#slots.take(key, prepared);
@@ -124,7 +110,8 @@ export class BoundedStore implements Store {
     this.#bytes += bytes;
     const freshUntil = Math.min(entry.freshUntil, expiresAt);
     const facts = { hash: keyHash(key), bytes, worth: packWorth(worth), freshUntil };
-    this.#eviction.add(slot, facts, asked);
+    const waiting = { body: this.#slots.body(slot), facts, asked };
+    if (!this.#squeezer?.add(slot, waiting)) this.#eviction.add(slot, facts, asked);
     this.#makeRoom();
     if (this.#slots.entries > 0) this.filled();
     return true;
@@ -169,7 +156,7 @@ export class BoundedStore implements Store {
     return {
       type: 'memory',
       entries,
-      bytes: entries === 0 ? 0 : this.#bytes + this.#slots.sharedBytes + this.#eviction.bytes,
+      bytes: entries === 0 ? 0 : this.#bytes + this.#slots.otherBytes + this.#eviction.bytes,
       maxBytes: this.#options.maxBytes,
       evictions: this.#evictions,
       errors: 0,
@@ -180,13 +167,20 @@ export class BoundedStore implements Store {
   }
 
   async close(): Promise<void> {
-    const { eviction, maxBytes } = this.#options;
+    const { eviction, maxBytes, codec } = this.#options;
     this.#table.clear();
-    this.#slots = new Slots(maxBytes);
+    this.#squeezer?.stop();
+    this.#slots = new Slots(maxBytes, codec);
+    this.#squeezer = codec && this.#makeSqueezer(codec);
     this.#expiry = new Expiry();
     this.#eviction = new Eviction(eviction, maxBytes);
     this.#bytes = 0;
     this.emptied();
+  }
+
+  /** Resolves when no entry waits to be compressed. */
+  async settled(): Promise<void> {
+    await this.#squeezer?.settled();
   }
 
   /** There is an entry. */
@@ -211,13 +205,21 @@ export class BoundedStore implements Store {
 
   /** What has expired goes first, then what is worth least: which may be the entry that has just come. */
   #makeRoom(): void {
-    while (this.#bytes + this.#slots.sharedBytes > this.#room) {
+    while (this.#bytes + this.#slots.otherBytes > this.#room) {
       const expired = this.#expiry.expired(this.#now());
       if (expired !== -1) {
         this.#drop(expired);
         continue;
       }
       const slot = this.#eviction.next();
+      if (slot === -1) {
+        // All that is there waits to be compressed.
+        const waiting = this.#squeezer?.oldest() ?? -1;
+        if (waiting === -1) return;
+        this.#drop(waiting);
+        this.#evictions++;
+        continue;
+      }
       const hash = keyHash(this.#slots.keyOf(slot));
       const freshUntil = Math.min(this.#slots.freshUntil(slot), this.#expiry.of(slot));
       this.#eviction.evict(slot, { hash, freshUntil }, this.#slots.entries);
@@ -227,7 +229,8 @@ export class BoundedStore implements Store {
   }
 
   #drop(slot: number): void {
-    this.#eviction.remove(slot, keyHash(this.#slots.keyOf(slot)));
+    if (this.#squeezer?.find(slot) !== undefined) this.#squeezer.drop(slot);
+    else this.#eviction.remove(slot, keyHash(this.#slots.keyOf(slot)));
     this.#letGo(slot);
   }
 
@@ -236,11 +239,43 @@ export class BoundedStore implements Store {
     this.#expiry.remove(slot);
     this.#bytes -= this.#bytesOf(slot);
     this.#slots.free(slot);
-    if (this.#slots.entries === 0) this.emptied();
+    if (this.#slots.entries === 0) this.#restart();
   }
 
   #bytesOf(slot: number): number {
     return this.#slots.bytesOf(slot) + this.#options.overheadBytes;
+  }
+
+  #makeSqueezer(codec: Codec): Squeezer {
+    return new Squeezer({
+      codec,
+      maxBytes: this.#options.maxBytes * waitingShare,
+      done: (slot, waiting, squeezed) => this.#settle(slot, waiting, squeezed),
+    });
+  }
+
+  /** An entry that waited takes its place in the order, as small as it is now. */
+  #settle(slot: number, { facts, asked }: Waiting, squeezed: Uint8Array | null): void {
+    const before = this.#bytesOf(slot);
+    if (squeezed !== null) this.#slots.squeeze(slot, squeezed);
+    const bytes = this.#bytesOf(slot);
+    this.#bytes += bytes - before;
+    this.#eviction.add(slot, { ...facts, bytes }, asked);
+    this.#makeRoom();
+  }
+
+  #askedFor(slot: number): number {
+    const waiting = this.#squeezer?.find(slot);
+    return waiting === undefined ? this.#eviction.askedFor(slot) : Math.max(1, waiting.asked);
+  }
+
+  /** Gives back what the slots took, where that was much. */
+  #restart(): void {
+    this.emptied();
+    if (this.#slots.end < fewSlots) return;
+    this.#slots = new Slots(this.#options.maxBytes, this.#options.codec);
+    this.#expiry = new Expiry();
+    this.#eviction.restart();
   }
 
   #isLive(slot: number): boolean {

@@ -16,6 +16,7 @@ const share = 1 / 64;
 /** Less memory than that is not worth any trial. */
 const leastForTrials = 2 ** 20;
 const [fewestRemembered, mostRemembered] = [64, 2 ** 18];
+const ghostFactor = 4;
 const mostPlaces = 4096;
 
 const candidatesOf = { worth: ['worth', 'blend'], lru: ['lru'] } as const;
@@ -23,9 +24,9 @@ const candidatesOf = { worth: ['worth', 'blend'], lru: ['lru'] } as const;
 /** Chooses which entries go when there is no room. An entry is known here by its number. */
 export class Eviction {
   readonly #rankings = new Rankings();
-  readonly #order = new Order();
-  readonly #asked = new PagedNumbers(Uint8Array);
-  readonly #worths = new PagedNumbers(Uint16Array);
+  #order = new Order();
+  #asked = new PagedNumbers(Uint8Array);
+  #worths = new PagedNumbers(Uint16Array);
   readonly #kind: EvictionKind;
   /** How many entries the ghost remembers at most. */
   readonly #mostRemembered: number;
@@ -118,6 +119,13 @@ export class Eviction {
     this.#trials?.remove(hash);
   }
 
+  /** There is no entry any more, and they are numbered anew. */
+  restart(): void {
+    this.#order = new Order();
+    this.#asked = new PagedNumbers(Uint8Array);
+    this.#worths = new PagedNumbers(Uint16Array);
+  }
+
   stats(): EvictionStats {
     const { hits: missedHits, usd: missedUsd } = this.#ghost?.missed ?? { hits: 0, usd: 0 };
     return {
@@ -128,10 +136,10 @@ export class Eviction {
     };
   }
 
-  /** For half as many as there are where the store is full: to remember more saves next to nothing. */
+  /** For so many times as many as there are where the store is full: to remember more saves next to nothing. */
   #makeGhost(entries: number): Ghost {
-    const half = Math.ceil(entries / 2);
-    const capacity = Math.max(fewestRemembered, Math.min(this.#mostRemembered, half));
+    const wanted = ghostFactor * entries;
+    const capacity = Math.max(fewestRemembered, Math.min(this.#mostRemembered, wanted));
     if (this.#ghostBytes > 0) this.#ghostBytes = Ghost.bytesFor(capacity);
     return new Ghost(capacity);
   }

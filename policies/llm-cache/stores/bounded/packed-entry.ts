@@ -58,6 +58,26 @@ export function freshUntilIn(bytes: Uint8Array): number {
   return new Reader(bytes).number() ?? 0;
 }
 
+/** When the entry was stored. */
+export function storedAtIn(bytes: Uint8Array): number {
+  const reader = new Reader(bytes);
+  reader.number();
+  return reader.number() ?? 0;
+}
+
+/** The same with another body, of which `bodyLength` bytes were there. */
+export function withBody(
+  bytes: Uint8Array,
+  bodyLength: number,
+  body: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const own = bytes.length - bodyLength;
+  const packed = new Uint8Array(own + body.length);
+  packed.set(bytes.subarray(0, own));
+  packed.set(body, own);
+  return packed;
+}
+
 function usageIn(reader: Reader, { usage }: Form): CachedResponse['usage'] {
   if (usage === null) return null;
   const inputTokens = reader.number();

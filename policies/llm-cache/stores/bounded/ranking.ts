@@ -7,8 +7,8 @@ import { logOfWorth, RunningMean } from './worth.ts';
  */
 export type Ranking = 'worth' | 'blend' | 'lru';
 
-/** What is asked once is seldom asked again, so a first request counts for less than half of two. */
-const onceLogarithm = -2;
+/** What was asked once is seldom asked again, so a first request counts for a tenth. */
+const onceLogarithm = Math.log2(1 / 10);
 
 /** Compares entries; of one store and the shadows of it, so that all go by one mean. */
 export class Rankings {

@@ -1,13 +1,16 @@
 import type { CachedResponse } from '../../entry.ts';
 import type { EntryFilter, ListedEntry } from '../store.ts';
+import { AtHand } from './at-hand.ts';
 import { type Form, formOf } from './form.ts';
-import { freshUntilIn, packEntry, unpackEntry } from './packed-entry.ts';
+import { freshUntilIn, packEntry, storedAtIn, unpackEntry, withBody } from './packed-entry.ts';
 import { PagedItems, PagedNumbers } from './paged.ts';
 import { type Held, SharedItems } from './shared-items.ts';
+import type { Codec } from './squeezer.ts';
 
-/** For so many bytes of memory one entry is at hand as it was read last, which takes about a thousand. */
-const bytesForOneAtHand = 2 ** 16;
-const mostAtHand = 4096;
+/** What the columns of a slot take, those of the order and the expiry included. A free one keeps them. */
+const bytesOfSlot = 90;
+/** So many free ones are no matter. */
+export const fewSlots = 1000;
 
 /** What a form takes beside its text, roughly. */
 const formBytes = 400;
@@ -20,11 +23,6 @@ export interface Prepared {
   readonly consumer: string | null;
   /** What it has in common with others takes so much, if there are no others. */
   readonly sharedBytes: number;
-}
-
-interface AtHand {
-  readonly slot: number;
-  readonly entry: CachedResponse;
 }
 
 /**
@@ -41,15 +39,17 @@ export class Slots {
   readonly #consumerOf = new PagedItems<Held<string>>();
   readonly #forms = new SharedItems<Form>(formBytes);
   readonly #consumers = new SharedItems<string>(0);
-  /** By the last bits of their slots, of which one has the place. */
-  readonly #atHand: (AtHand | undefined)[];
+  readonly #atHand: AtHand;
+  /** 1 where the body is compressed. */
+  readonly #isSqueezed = new PagedNumbers(Uint8Array);
   readonly #free = new PagedNumbers(Uint32Array);
+  readonly #codec: Codec | null;
   #freeCount = 0;
   #end = 0;
 
-  constructor(maxBytes: number) {
-    const length = Math.min(mostAtHand, Math.ceil(maxBytes / bytesForOneAtHand));
-    this.#atHand = Array.from({ length });
+  constructor(maxBytes: number, codec: Codec | null) {
+    this.#codec = codec;
+    this.#atHand = new AtHand(maxBytes);
   }
 
   get entries(): number {
@@ -61,9 +61,10 @@ export class Slots {
     return this.#end;
   }
 
-  /** What entries have in common, in bytes. */
-  get sharedBytes(): number {
-    return this.#forms.bytes + this.#consumers.bytes;
+  /** What is held beside what the entries count for, in bytes: what they have in common, and slots that are free. */
+  get otherBytes(): number {
+    const free = Math.max(0, this.#freeCount - fewSlots);
+    return this.#forms.bytes + this.#consumers.bytes + free * bytesOfSlot + this.#atHand.bytes;
   }
 
   /** What is to be kept of an entry. */
@@ -93,6 +94,7 @@ export class Slots {
     }
     this.putAt.set(slot, performance.now());
     this.#hits.set(slot, 0);
+    if (this.#isSqueezed.get(slot) === 1) this.#isSqueezed.set(slot, 0);
     return slot;
   }
 
@@ -106,9 +108,7 @@ export class Slots {
     this.#formOf.set(slot, undefined);
     this.#keys.set(slot, undefined);
     this.#packed.set(slot, undefined);
-    if (this.#atHand[this.#placeOf(slot)]?.slot === slot) {
-      this.#atHand[this.#placeOf(slot)] = undefined;
-    }
+    this.#atHand.drop(slot);
     this.#free.set(this.#freeCount++, slot);
   }
 
@@ -122,8 +122,22 @@ export class Slots {
   }
 
   entry(slot: number): CachedResponse | undefined {
-    const atHand = this.#atHand[this.#placeOf(slot)];
-    return atHand?.slot === slot ? atHand.entry : this.#read(slot);
+    return this.#atHand.find(slot) ?? this.#read(slot);
+  }
+
+  /** The bytes of the entry's body as it is kept. */
+  body(slot: number): Uint8Array {
+    return this.#unpacked(slot)?.body ?? new Uint8Array();
+  }
+
+  /** Keeps the body compressed. */
+  squeeze(slot: number, squeezed: Uint8Array): void {
+    const packed = this.#packed.get(slot);
+    if (packed === undefined) return;
+    const { length } = this.body(slot);
+    this.#packed.set(slot, withBody(new Uint8Array(packed), length, squeezed).buffer);
+    this.#isSqueezed.set(slot, 1);
+    this.#atHand.drop(slot);
   }
 
   /** Until when the entry is fresh, in milliseconds since the epoch. */
@@ -133,12 +147,12 @@ export class Slots {
   }
 
   listed(slot: number): ListedEntry | undefined {
-    const packed = this.#packed.get(slot);
-    const form = this.#formOf.get(slot)?.item;
-    if (packed === undefined || form === undefined) return undefined;
-    const entry = unpackEntry(new Uint8Array(packed), form, this.#consumer(slot));
+    const entry = this.#unpacked(slot);
+    if (entry === undefined) return undefined;
     const { body, ...head } = entry;
-    return { key: this.keyOf(slot), head, bytes: body.length, hits: this.#hits.get(slot) };
+    const isSqueezed = this.#isSqueezed.get(slot) === 1;
+    const bytes = (isSqueezed && this.#codec?.lengthOf(body)) || body.length;
+    return { key: this.keyOf(slot), head, bytes, hits: this.#hits.get(slot) };
   }
 
   /** Whether the entry has all that the filter asks for. */
@@ -150,26 +164,46 @@ export class Slots {
     return model === undefined || form.model === model || form.requestedModel === model;
   }
 
-  /** The entry has answered a request, unless another has taken its place: its body is a view of the bytes that are kept. */
-  used(slot: number, { body }: CachedResponse): void {
-    if (this.#packed.get(slot) !== body.buffer) return;
-    this.#hits.set(slot, this.#hits.get(slot) + 1);
-  }
-
-  #placeOf(slot: number): number {
-    return slot % this.#atHand.length;
+  /** The entry has answered a request, unless another has taken its place. */
+  used(slot: number, { body, storedAt }: CachedResponse): void {
+    const packed = this.#packed.get(slot);
+    if (packed === undefined) return;
+    // What was never compressed is a view of the bytes that are kept.
+    const isSame =
+      this.#isSqueezed.get(slot) === 1
+        ? storedAtIn(new Uint8Array(packed)) === storedAt
+        : packed === body.buffer;
+    if (isSame) this.#hits.set(slot, this.#hits.get(slot) + 1);
   }
 
   #consumer(slot: number): string | null {
     return this.#consumerOf.get(slot)?.item ?? null;
   }
 
-  #read(slot: number): CachedResponse | undefined {
+  /** The entry, its body as it is kept. */
+  #unpacked(slot: number): CachedResponse | undefined {
     const packed = this.#packed.get(slot);
     const form = this.#formOf.get(slot)?.item;
     if (packed === undefined || form === undefined) return undefined;
-    const entry = unpackEntry(new Uint8Array(packed), form, this.#consumer(slot));
-    this.#atHand[this.#placeOf(slot)] = { slot, entry };
+    return unpackEntry(new Uint8Array(packed), form, this.#consumer(slot));
+  }
+
+  #read(slot: number): CachedResponse | undefined {
+    const stored = this.#unpacked(slot);
+    if (stored === undefined) return undefined;
+    const isSqueezed = this.#isSqueezed.get(slot) === 1;
+    const entry = isSqueezed ? this.#expand(stored) : stored;
+    if (entry !== undefined) this.#atHand.keep(slot, entry, isSqueezed ? entry.body.length : 0);
     return entry;
+  }
+
+  /** Undefined where its body cannot be had any more. */
+  #expand(stored: CachedResponse): CachedResponse | undefined {
+    try {
+      const body = this.#codec?.expand(stored.body);
+      return body && Object.freeze({ ...stored, body });
+    } catch {
+      return undefined;
+    }
   }
 }

@@ -15,8 +15,10 @@ for (const [name, Kind] of [
 ] as const) {
   describe(`the ${name} that throws out by worth`, () => {
     let now = 1_700_000_000_000;
-    const open = (maxBytes: number, eviction: 'worth' | 'lru' = 'worth') =>
-      new Kind({ maxBytes, eviction, costOf, now: () => now });
+    const open = (maxBytes: number, eviction: 'worth' | 'lru' = 'worth') => {
+      const options = { maxBytes, eviction, costOf, now: () => now, compress: false };
+      return new Kind(options);
+    };
     type Opened = ReturnType<typeof open>;
     const put = (store: Opened, key: string, usd: number, size = 1000, lifeMs = 3_600_000) =>
       store.set(
@@ -159,6 +161,22 @@ for (const [name, Kind] of [
         if ((await store.get(key)) === undefined) await put(store, key, usd, 4000);
       }
       expect(store.stats().eviction?.ranking).to.equal('blend');
+      await store.close();
+    });
+
+    it('counts what entries that have gone leave behind, until there is none any more', async () => {
+      const store = open(10_000_000);
+      for (let at = 0; at < 100; at++) await put(store, `k:${at}`, 0.01, 10);
+      const { bytes: ofHundred } = store.stats();
+      for (let at = 0; at < 6000; at++) await put(store, `k:${at}`, 0.01, 10);
+      for (let at = 100; at < 6000; at++) await store.delete(`k:${at}`);
+      expect(store.stats().entries).to.equal(100);
+      expect(store.stats().bytes - ofHundred).to.be.within(400_000, 500_000);
+      await store.purge({});
+      expect(store.stats()).to.include({ entries: 0, bytes: 0 });
+      for (let at = 0; at < 100; at++) await put(store, `k:${at}`, 0.01, 10);
+      expect(store.stats().bytes).to.equal(ofHundred);
+      expect((await store.list({}, { limit: 200, cursor: null })).entries.length).to.equal(100);
       await store.close();
     });
 
