@@ -59,26 +59,8 @@ export class Admission {
       tally.countNotStored('expired');
       return { entry: null, outcome: unstored(answer) };
     }
-    return this.#admitEntry(lookup, entry, answer, call.startedAt);
-  }
-
-  async #admitEntry(
-    { key, tally }: Lookup,
-    entry: CachedResponse,
-    answer: Answer,
-    askedAt: number,
-  ): Promise<Admitted> {
-    const { faults } = this.#parts;
-    try {
-      if (await this.#store(key, entry, askedAt)) {
-        return { entry, outcome: { kind: 'stored', storedAt: entry.storedAt } };
-      }
-      tally.countNotStored('too-large');
-    } catch (error) {
-      tally.countNotStored('store-error');
-      faults.report('llm-cache: an answer could not be stored', error);
-    }
-    return { entry, outcome: unstored(answer) };
+    const isStored = await this.#store(lookup, entry, call.startedAt);
+    return { entry, outcome: isStored ? storedAs(entry) : unstored(answer) };
   }
 
   /**
@@ -96,27 +78,27 @@ export class Admission {
     }
     for (const [at, one] of entries.entries()) {
       if (at % storedATurn === storedATurn - 1) await nextTurn();
-      const { entry: stored } = await this.#admitEntry(
-        { ...lookup, key: one.key },
-        one.entry,
-        answer,
-        askedAt,
-      );
-      if (stored === null) break;
+      await this.#store({ ...lookup, key: one.key }, one.entry, askedAt);
     }
     const isLookedFor = this.#parts.store.relay !== undefined && !items.isPart;
-    if (!isLookedFor) return { entry, outcome: unstored(answer) };
-    return this.#admitEntry(lookup, entry, answer, askedAt);
+    const isStored = isLookedFor && (await this.#store(lookup, entry, askedAt));
+    return { entry, outcome: isStored ? storedAs(entry) : unstored(answer) };
   }
 
-  async #store(key: string, entry: CachedResponse, askedAt: number): Promise<boolean> {
-    const { store, settings, timings } = this.#parts;
+  /** Whether the store has taken it. Never rejects. */
+  async #store({ key, tally }: Lookup, entry: CachedResponse, askedAt: number): Promise<boolean> {
+    const { store, settings, timings, faults } = this.#parts;
     const startedAt = performance.now();
     try {
-      return await store.set(key, entry, askedAt);
+      if (await store.set(key, entry, askedAt)) return true;
+      tally.countNotStored('too-large');
+    } catch (error) {
+      tally.countNotStored('store-error');
+      faults.report('llm-cache: an answer could not be stored', error);
     } finally {
       timings.store(settings.store, (performance.now() - startedAt) / 1000);
     }
+    return false;
   }
 
   async #entry(
@@ -147,6 +129,10 @@ export class Admission {
       body,
     };
   }
+}
+
+function storedAs({ storedAt }: CachedResponse): CallOutcome {
+  return { kind: 'stored', storedAt };
 }
 
 /** Of a stream that came to its end, whatever it said, who reads along has all. */
