@@ -1,12 +1,12 @@
-import { type CachedResponse, encodeHead, type EntryHead, entryOf, parseHead } from '../entry.ts';
+import { type CachedResponse, encodeHead, type EntryHead, parseHead } from '../entry.ts';
 import { proofBytes, type Seal } from './seal.ts';
+import { asItIs, isCoding, type StoredBody } from './stored-body.ts';
 
-// Layout: "LLMC", version (1 byte), coding of the body (1; 0: as it is), lengths of head and body
-// (4 each, big endian), proof of the body (32), proof of the head (32), head (JSON), body.
+// Layout: "LLMC", version (1 byte), coding of the body (1), lengths of head and body (4 each, big
+// endian), proof of the body (32), proof of the head (32), head (JSON), body.
 // The head's proof is of all that comes before it as well, so that a head is trusted without its body.
 const magic = Buffer.from('LLMC');
 const version = 3;
-const asItIs = 0;
 const codingAt = 5;
 const lengthsAt = 6;
 const bodyProofAt = 14;
@@ -22,9 +22,10 @@ export const maxHeadEnd = headAt + maxHeadBytes;
 export interface Opened {
   readonly head: EntryHead;
   readonly bodyStart: number;
+  /** Of the body as it is stored. */
   readonly bodyLength: number;
-  /** The entry with the body that stands behind the head; undefined where it is another. */
-  withBody(body: Uint8Array): CachedResponse | undefined;
+  /** The body that stands behind the head; undefined where it is another's. */
+  body(bytes: Uint8Array): StoredBody | undefined;
 }
 
 /** Entries as one run of bytes that another process keeps: bounded, versioned and sealed under their names. */
@@ -35,14 +36,14 @@ export class Envelope {
     this.#seal = seal;
   }
 
-  /** Of an entry whose head has `maxHeadBytes` at most. */
-  wrap(name: string, entry: CachedResponse): Buffer {
+  /** Of an entry whose head has `maxHeadBytes` at most, its body as `stored` has it. */
+  wrap(name: string, entry: CachedResponse, stored: StoredBody = asItIs(entry.body)): Buffer {
     const headBytes = encodeHead(entry);
-    const body = this.#seal.seal(['body', name], entry.body);
+    const body = this.#seal.seal(['body', name], stored.bytes);
     const prefix = Buffer.alloc(headProofAt);
     prefix.set(magic);
     prefix[magic.length] = version;
-    prefix[codingAt] = asItIs;
+    prefix[codingAt] = stored.coding;
     prefix.writeUInt32BE(headBytes.length, lengthsAt);
     prefix.writeUInt32BE(body.bytes.length, lengthsAt + 4);
     prefix.set(body.proof, bodyProofAt);
@@ -62,13 +63,15 @@ export class Envelope {
     const head = headBytes && parseHead(headBytes);
     if (head === undefined) return undefined;
     const proof = Buffer.from(begin.subarray(bodyProofAt, headProofAt));
+    const coding = begin[codingAt];
+    if (!isCoding(coding)) return undefined;
     return {
       head,
       bodyStart,
       bodyLength: begin.readUInt32BE(lengthsAt + 4),
-      withBody: (bytes) => {
-        const body = this.#seal.open(['body', name], { proof, bytes });
-        return body && entryOf(head, body);
+      body: (bytes) => {
+        const opened = this.#seal.open(['body', name], { proof, bytes });
+        return opened && { coding, bytes: opened };
       },
     };
   }
@@ -76,16 +79,18 @@ export class Envelope {
 
 /** Where the head ends, as the bytes say themselves; undefined where they are no entry of this version. */
 export function headEnd(begin: Buffer): number | undefined {
-  if (!isEnvelope(begin) || begin[magic.length] !== version || begin[codingAt] !== asItIs) {
-    return undefined;
-  }
+  if (!isEnvelope(begin) || !isThisVersion(begin)) return undefined;
   const length = begin.readUInt32BE(lengthsAt);
   return length > maxHeadBytes ? undefined : headAt + length;
 }
 
 /** Whether the bytes are an entry of another version, as another release of this gateway writes them. */
 export function isOtherVersion(begin: Buffer): boolean {
-  return isEnvelope(begin) && (begin[magic.length] !== version || begin[codingAt] !== asItIs);
+  return isEnvelope(begin) && !isThisVersion(begin);
+}
+
+function isThisVersion(begin: Buffer): boolean {
+  return begin[magic.length] === version && isCoding(begin[codingAt]);
 }
 
 /** What tells two entries under one name apart: no two have the same. Empty where there is none. */

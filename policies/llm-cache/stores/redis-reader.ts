@@ -1,10 +1,11 @@
 import type { SharedBodies } from '../../shared/bytes/shared-bodies.ts';
 import { isWrongType, type RedisConnection } from '../../shared/redis/connection.ts';
 import { Recent } from '../../shared/recent.ts';
-import type { CachedResponse, EntryHead } from '../entry.ts';
+import { type CachedResponse, type EntryHead, entryOf } from '../entry.ts';
 import { type Envelope, headEnd, isOtherVersion, markOf, maxHeadEnd } from './envelope.ts';
 import { SingleFlight } from './single-flight.ts';
 import { NoRoom } from './store.ts';
+import { bodyOf, lengthOf, type StoredBody } from './stored-body.ts';
 
 /** Bytes that most entries are shorter than, and that have every head whole. */
 const beginBytes = 64 * 1024;
@@ -23,7 +24,7 @@ export interface RedisReaderOptions {
 
 export interface FoundHead {
   readonly head: EntryHead;
-  /** Of the body. */
+  /** Of the body as it is stored. */
   readonly bytes: number;
 }
 
@@ -104,10 +105,24 @@ export class RedisReader {
         ? begin.subarray(bodyStart)
         : await bodies.during(bodyLength, () => this.#range(name, bodyStart, bodyLength + 1));
     if (body === null) throw new NoRoom();
-    const entry = body.length === bodyLength ? opened.withBody(ownMemory(body)) : undefined;
+    const stored = body.length === bodyLength ? opened.body(ownMemory(body)) : undefined;
+    const entry = stored && (await this.#entry(opened.head, stored));
     if (entry === undefined) return null;
     this.#known.set(name, { mark, entry: new WeakRef(entry) });
     return this.#lent(entry);
+  }
+
+  /** Undefined where the body cannot be had; rejects with NoRoom where it cannot be held. */
+  async #entry(head: EntryHead, stored: StoredBody): Promise<CachedResponse | undefined> {
+    const { bodies } = this.#options;
+    let body: Uint8Array | null;
+    try {
+      body = await bodies.during(lengthOf(stored), () => bodyOf(stored));
+    } catch {
+      return undefined;
+    }
+    if (body === null) throw new NoRoom();
+    return entryOf(head, body);
   }
 
   /** Charged until its readers have had a turn to hold it themselves. */

@@ -10,6 +10,7 @@ import { RedisRelay } from './redis-relay.ts';
 import { RedisScan } from './redis-scan.ts';
 import type { Relay } from './relay.ts';
 import type { Seal } from './seal.ts';
+import { storedBody } from './stored-body.ts';
 import {
   type EntryFilter,
   type ListedEntry,
@@ -175,7 +176,7 @@ export class RedisStore implements Store {
     const lifeMs = Math.ceil(expiresAt - this.#now());
     if (entry === undefined || lifeMs <= 0 || (await this.#isOutdated(name, entry, askedAt)))
       return;
-    const sealed = this.#envelope.wrap(name, entry);
+    const sealed = this.#envelope.wrap(name, entry, await storedBody(entry.body));
     try {
       await this.#connection.run((client) => client.set(name, sealed, 'PX', lifeMs));
     } finally {

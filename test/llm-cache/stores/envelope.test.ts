@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { encodeHead } from '../../../policies/llm-cache/entry.ts';
+import { encodeHead, entryOf } from '../../../policies/llm-cache/entry.ts';
 import { Encryption } from '../../../policies/llm-cache/stores/encryption.ts';
 import {
   Envelope,
@@ -8,6 +8,7 @@ import {
   maxHeadEnd,
 } from '../../../policies/llm-cache/stores/envelope.ts';
 import { Signature } from '../../../policies/llm-cache/stores/signature.ts';
+import { asItIs, lengthOf, storedBody } from '../../../policies/llm-cache/stores/stored-body.ts';
 import { makeEntry } from '../../support/entry.ts';
 
 const key = Buffer.alloc(32, 7).toString('base64');
@@ -25,7 +26,8 @@ for (const [what, seal] of [
       const opened = envelope.open(name, stored);
       if (opened?.bodyStart === undefined) return undefined;
       const isWhole = stored.length === opened.bodyStart + opened.bodyLength;
-      return isWhole ? opened.withBody(stored.subarray(opened.bodyStart)) : undefined;
+      const body = isWhole ? opened.body(stored.subarray(opened.bodyStart)) : undefined;
+      return body && entryOf(opened.head, body.bytes);
     };
 
     it(`an entry that was ${what} opens to what it was made of, body and all`, () => {
@@ -39,7 +41,7 @@ for (const [what, seal] of [
       const opened = envelope.open('name', bytes.subarray(0, bytes.length - entry.body.length));
       expect(opened).to.deep.include({ bodyLength: entry.body.length });
       expect(opened?.head.consumer).to.equal('ada ü');
-      expect(opened?.withBody(new Uint8Array(entry.body.length))).to.equal(undefined);
+      expect(opened?.body(new Uint8Array(entry.body.length))).to.equal(undefined);
     });
 
     it(`an entry that was ${what} is none when any bit of it was changed`, () => {
@@ -102,6 +104,24 @@ describe('an entry for Redis', () => {
       false,
       false,
     ]);
+  });
+
+  it('an entry says how its body is compressed, and a coding of a newer gateway is none of its own', async () => {
+    const envelope = new Envelope(new Signature('secret'));
+    const body = Buffer.from('{"id":"chatcmpl-1"}'.repeat(200));
+    const stored = await storedBody(body);
+    const wrapped = envelope.wrap('name', { ...entry, body }, stored);
+    const opened = envelope.open('name', wrapped);
+    const found = opened?.body(wrapped.subarray(opened.bodyStart));
+    expect([found?.coding, found && lengthOf(found)]).to.deep.equal([1, body.length]);
+    expect(wrapped.length).to.be.below(body.length / 2);
+    const newer = Buffer.from(wrapped);
+    newer[5] = 2;
+    expect([envelope.open('name', newer), isOtherVersion(newer)]).to.deep.equal([undefined, true]);
+    const plain = envelope.wrap('name', { ...entry, body }, asItIs(body));
+    // The proof of the head is of the coding as well.
+    plain[5] = 1;
+    expect(envelope.open('name', plain)).to.equal(undefined);
   });
 
   it('an entry whose head claims to be longer than any is no entry, though it is signed', () => {

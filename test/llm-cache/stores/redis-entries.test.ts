@@ -6,6 +6,7 @@ import type { RedisStore } from '../../../policies/llm-cache/stores/redis.ts';
 import { Signature } from '../../../policies/llm-cache/stores/signature.ts';
 import { NoRoom } from '../../../policies/llm-cache/stores/store.ts';
 import { ByteBudget } from '../../../policies/shared/bytes/budget.ts';
+import { answers } from '../../support/answers.ts';
 import { makeEntry } from '../../support/entry.ts';
 import { eventually } from '../../support/eventually.ts';
 import { hasRedis, RedisServer } from '../../support/redis-server.ts';
@@ -62,6 +63,15 @@ describe('a value in Redis that no gateway wrote there', () => {
     ['signs', new Signature('secret')],
     ['encrypts', new Encryption([key])],
   ] as const) {
+    it(`a store that ${what} keeps a body compressed in Redis, and gives it back byte for byte`, async () => {
+      const store = stores.redis({ seal });
+      const body = Buffer.from(answers.chat.sse.repeat(200));
+      await stored(store, entry({ body }));
+      expect(await client.strlen(name)).to.be.below(body.length / 4);
+      const got = await stores.redis({ seal }).get('a');
+      expect(Buffer.compare(got?.body ?? Buffer.alloc(0), body)).to.equal(0);
+    });
+
     for (const [how, change] of Object.entries(changes)) {
       it(`a value that ${how} is a miss for a store that ${what}, and is written over`, async () => {
         const store = stores.redis({ seal });
