@@ -1,7 +1,9 @@
 import { nextTurn } from '../../shared/turns.ts';
+import { entryOf } from '../entry.ts';
 import { Envelope, headEnd, isOtherVersion } from './envelope.ts';
 import { proofBytes, type Seal } from './seal.ts';
 import type { StoredEntry } from './store.ts';
+import { bodyOf, lengthOf } from './stored-body.ts';
 
 // Layout: "LLMCSNAP", version (1 byte), proof of the beginning (32); for each entry the lengths of
 // its key and of its envelope (4 bytes each, big endian), the key (UTF-8), the envelope; at the end
@@ -92,14 +94,21 @@ async function* entriesIn(bytes: ByteReader, seal: Seal): AsyncGenerator<StoredE
     const name = await bytes.take(keyLength);
     const wrapped = await bytes.take(wrappedLength);
     if (name === null || wrapped === null) throw damaged(count);
-    yield entryIn(name.toString(), wrapped, envelope, count);
+    yield await entryIn(name.toString(), wrapped, envelope, count);
   }
 }
 
-function entryIn(key: string, wrapped: Buffer, envelope: Envelope, count: number): StoredEntry {
+async function entryIn(
+  key: string,
+  wrapped: Buffer,
+  envelope: Envelope,
+  count: number,
+): Promise<StoredEntry> {
   const opened = envelope.open(key, wrapped);
-  const entry = opened?.withBody(wrapped.subarray(headEnd(wrapped) ?? 0));
-  if (entry !== undefined) return { key, entry };
+  const stored = opened?.body(wrapped.subarray(opened.bodyStart));
+  if (opened !== undefined && stored !== undefined && lengthOf(stored) <= maxEnvelopeBytes) {
+    return { key, entry: entryOf(opened.head, await bodyOf(stored)) };
+  }
   throw isOtherVersion(wrapped) ? otherVersion() : damaged(count);
 }
 
