@@ -1,15 +1,24 @@
 import { closed } from './schema.ts';
 import type { SettingsOf } from './settings.ts';
 
+const protocols = [
+  'chat',
+  'completions',
+  'responses',
+  'embeddings',
+  'messages',
+  'gemini',
+  'gemini-embeddings',
+  'rerank',
+  'moderations',
+] as const;
+
 const requestProperties = {
   protocols: {
     type: 'array',
     minItems: 1,
-    items: {
-      type: 'string',
-      enum: ['chat', 'completions', 'responses', 'embeddings', 'messages'],
-    },
-    default: ['chat', 'completions', 'responses', 'embeddings', 'messages'],
+    items: { type: 'string', enum: protocols },
+    default: protocols,
     description: 'the APIs to match',
   },
   paths: {

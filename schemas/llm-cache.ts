@@ -123,6 +123,12 @@ const properties = {
     default: 15000,
     description: 'a joiner that has seen no byte for so long goes by itself, in milliseconds',
   },
+  perItem: {
+    type: 'boolean',
+    default: false,
+    description:
+      'embeddings of a list of inputs are stored one by one, and only those that are not stored are asked for',
+  },
   staleIfError: {
     type: 'integer',
     minimum: 0,

@@ -7,7 +7,7 @@ const properties = {
     minLength: 1,
     maxLength: 256,
     description:
-      "the provider's name in the records; default: by protocol, `openai` or `anthropic`",
+      "the provider's name in the records; default: by protocol, `openai`, `anthropic`, `google` or `cohere`",
   },
   maxRequestBytes: {
     type: 'integer',

@@ -10,6 +10,30 @@ const limitProperties = {
   },
 } as const;
 
+const encryptionKeys = {
+  type: 'array',
+  items: {
+    type: 'string',
+    pattern: '^[A-Za-z0-9+/]{43}=$',
+    description: 'a key of 32 bytes in base64, as `openssl rand -base64 32` makes one',
+  },
+} as const;
+
+const persistProperties = {
+  path: {
+    type: 'string',
+    minLength: 1,
+    description:
+      "the file that keeps the entries over a restart; a relative path starts at the gateway's working directory",
+  },
+  everySeconds: {
+    type: 'integer',
+    minimum: 1,
+    default: 300,
+    description: 'seconds between two times that it is written, beside the end of the process',
+  },
+} as const;
+
 /** Of the stores in a process's own memory. */
 export const eviction = {
   type: 'string',
@@ -27,6 +51,12 @@ const memoryProperties = {
     description: 'what all entries together may take, in bytes',
   },
   eviction,
+  persist: closed(persistProperties, { required: ['path'] }),
+  encryptionKeys: {
+    ...encryptionKeys,
+    description:
+      'keys of 32 bytes in base64: the first encrypts what is written to `persist.path` and exported, all decrypt; without any it is as it is, and signed with `scopeSecret`',
+  },
 } as const;
 
 const redisProperties = {
@@ -48,12 +78,7 @@ const redisProperties = {
     description: 'how long a command may take, in milliseconds; past it the cache goes on without',
   },
   encryptionKeys: {
-    type: 'array',
-    items: {
-      type: 'string',
-      pattern: '^[A-Za-z0-9+/]{43}=$',
-      description: 'a key of 32 bytes in base64, as `openssl rand -base64 32` makes one',
-    },
+    ...encryptionKeys,
     default: [],
     description:
       'keys of 32 bytes in base64: the first encrypts what is stored, all decrypt; without any, entries are stored as they are',
@@ -219,6 +244,7 @@ const rateProperties = {
   outputAudio: rate('output tokens that are audio'),
   outputImage: rate('output tokens that are images'),
   citation: rate('tokens of citations'),
+  search: rate('searches of a reranker (`search_units`): USD per thousand of them'),
   webSearch: rate('web searches that the provider makes: USD per thousand of them'),
   fileSearch: rate('searches in files that the provider holds: USD per thousand of them'),
   codeExecution: rate('runs of code in its sandbox: USD per thousand of them'),
@@ -337,7 +363,11 @@ export const pluginSchema = {
   ...closed(properties, { allowed: ['package'] }),
 } as const;
 
-export type MemorySettings = { readonly type: 'memory' } & SettingsOf<typeof memoryProperties>;
+export type MemorySettings = {
+  readonly type: 'memory';
+  readonly persist?: SettingsOf<typeof persistProperties, 'path'>;
+  readonly encryptionKeys?: readonly string[];
+} & SettingsOf<Pick<typeof memoryProperties, 'maxBytes' | 'eviction'>>;
 export type RedisSettings = { readonly type: 'redis' } & SettingsOf<typeof redisProperties>;
 export type TieredSettings = { readonly type: 'tiered' } & SettingsOf<
   typeof tieredProperties,

@@ -19,7 +19,7 @@ export interface EntryServices extends ConsumerServices {
   readonly prices: PriceList;
 }
 
-const filterNames = ['namespace', 'model', 'consumer'] as const;
+export const filterNames = ['namespace', 'model', 'consumer'] as const;
 /** What the first of all entries have most of. */
 const scores: Readonly<Record<string, (entry: ListedEntry, prices: PriceList) => number>> = {
   bytes: ({ bytes }) => bytes,
@@ -144,7 +144,7 @@ export function readLimit(
   return limit;
 }
 
-function chosen(holders: Holders, name: string | undefined): Holders {
+export function chosen(holders: Holders, name: string | undefined): Holders {
   if (name === undefined) return holders;
   const found = holders.filter(([one]) => one === name);
   if (found.length > 0) return found;
@@ -152,7 +152,7 @@ function chosen(holders: Holders, name: string | undefined): Holders {
   throw new AdminError(400, `"store" must be one of ${names}`);
 }
 
-async function readFilter(
+export async function readFilter(
   query: Readonly<Record<string, string | undefined>>,
   services: EntryServices,
 ): Promise<EntryFilter> {

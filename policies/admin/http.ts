@@ -58,12 +58,22 @@ export function send(
   body: string | Uint8Array,
   more: Readonly<Record<string, string>> = {},
 ): void {
+  sendHead(res, status, contentType, more);
+  res.end(body);
+}
+
+/** Of an answer whose body comes bit by bit. */
+export function sendHead(
+  res: ServerResponse,
+  status: number,
+  contentType: string,
+  more: Readonly<Record<string, string>> = {},
+): void {
   res.statusCode = status;
   res.setHeader('Content-Type', contentType);
   for (const [name, value] of Object.entries({ ...protection, ...more })) {
     res.setHeader(name, value);
   }
-  res.end(body);
 }
 
 /** The query's parameters, each at most once and each one of `allowed`. Throws an AdminError. */
@@ -111,17 +121,20 @@ const bodies = new ByteBudget(4 * maxBodyBytes);
 /** What a form of any site can send, and no program needs to. */
 const formTypes = /^(application\/x-www-form-urlencoded|multipart\/form-data)\b/i;
 
+/** Throws an AdminError that says what was `expected`. */
+export function refuseForms(req: AdminRequest, expected: string): void {
+  if (formTypes.test(req.headers['content-type'] ?? '')) throw new AdminError(415, expected);
+}
+
 /** The bytes of the body, for `use` of them. Throws an AdminError. */
 export async function withBody<T>(
   req: AdminRequest,
   use: (bytes: Uint8Array) => Promise<T>,
 ): Promise<T> {
-  if (formTypes.test(req.headers['content-type'] ?? '')) {
-    throw new AdminError(
-      415,
-      'the body must be JSON: send it as application/json, or as text/plain where it is larger than 100 KB',
-    );
-  }
+  refuseForms(
+    req,
+    'the body must be JSON: send it as application/json, or as text/plain where it is larger than 100 KB',
+  );
   const slabs = new Slabs(bodies);
   try {
     for await (const chunk of req as AsyncIterable<Buffer>) {

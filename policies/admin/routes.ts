@@ -18,6 +18,7 @@ import { listRequests, showRequest } from './requests.ts';
 import { sendPage } from './page.ts';
 import type { AdminOptions, AdminServices } from './services.ts';
 import { readQuestion } from './simulated-body.ts';
+import { exportEntries, importEntries } from './transfer.ts';
 import { type CsvFile, showUsage } from './usage.ts';
 
 type Answer = (req: AdminRequest, services: AdminServices) => Promise<object> | object;
@@ -97,6 +98,14 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
     app.get(
       `${root}/requests/:id`,
       json((req, services) => showRequest(req, services, Date.now())),
+    );
+    app.get(
+      `${root}/export`,
+      guarded((req, res) => exportEntries(req, res, current())),
+    );
+    app.post(
+      `${root}/import`,
+      json((req, services) => importEntries(req, services, Date.now())),
     );
     app.post(
       `${root}/explain`,

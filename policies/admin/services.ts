@@ -1,5 +1,6 @@
 import type { RecentRequests } from '../hosts/node/recent-requests.ts';
 import type { CacheStats } from '../llm-cache/stats.ts';
+import type { Seal } from '../llm-cache/stores/seal.ts';
 import type { Store, StoreStats } from '../llm-cache/stores/store.ts';
 import type { BudgetState } from '../llm-usage/budgets.ts';
 import type { Ledger } from '../llm-usage/ledger.ts';
@@ -24,6 +25,8 @@ export interface AdminServices {
   readonly stats: CacheStats;
   readonly stores: Readonly<Record<string, StoreStats>>;
   readonly holders: Holders;
+  /** What the entries of a store are exported and imported under. */
+  sealOf(store: string): Seal;
   readonly sinks: Readonly<Record<string, SinkStats>>;
   /** Requests that read along with another at the moment. */
   readonly joiners: number;

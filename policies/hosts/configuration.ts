@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import process from 'node:process';
 import { llmNoCacheSchema, llmRequestSchema } from '../../schemas/conditions.ts';
 import { contradictionIn, llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { llmUsageSchema } from '../../schemas/llm-usage.ts';
 import {
+  type MemorySettings,
   pluginSchema,
   type PluginSettings,
   type RedisSettings,
@@ -70,7 +72,7 @@ export function gatewayConfiguration(
     unset: UnsetVariables.in(gatewayConfigPath),
     hasOtherPlugins: Object.keys(pluginsIn(systemConfig)).length > 1,
   });
-  prepareUsageFiles(settings);
+  prepareFiles(settings);
   const adminHosts = {
     names: hostNames([...settings.admin.hosts, ...adminHostsOfGateway(gatewayConfig)]),
     setting: 'admin.hosts (system.config.yml, plugins.llm-cache)',
@@ -99,7 +101,15 @@ export function hostConfiguration(
   const settings = validate<PluginSettings>(pluginSchema, given, where);
   checkStores(settings, null, where);
   checkUsage(settings, where);
-  prepareUsageFiles(settings, where);
+  prepareFiles(settings, where);
+  const persistent = Object.entries(settings.stores).find(
+    ([, store]) => store.type === 'memory' && store.persist !== undefined,
+  );
+  if (settings.scopeSecret === undefined && persistent !== undefined) {
+    throw new ConfigurationError(
+      `${where}: "scopeSecret" is missing: with "persist" ("${persistent[0]}") it must be the same after a restart; ${howToMakeOne}`,
+    );
+  }
   const [shared] = redisStores(settings.stores);
   if (settings.scopeSecret === undefined && shared !== undefined) {
     throw new ConfigurationError(
@@ -219,6 +229,7 @@ export function checkStores(
   for (const [name, store] of Object.entries(stores)) {
     const where = `${begin}: "stores.${name}`;
     if (store.type === 'redis') checkRedis(store, systemConfig, where);
+    if (store.type === 'memory') checkPersist(store, stores, where);
     if (store.type !== 'tiered') continue;
     for (const [part, type] of [
       ['near', 'memory'],
@@ -280,16 +291,44 @@ function checkBudgets({ budgets, ledger }: PluginSettings['usage'], where: strin
 const daysOfMonth = 31;
 
 /**
- * Makes the folders of the files that usage records go to. Throws a ConfigurationError for the first
+ * Makes the folders of the files that entries and usage records go to. Throws a ConfigurationError for the first
  * file that cannot be written.
  */
-export function prepareUsageFiles({ usage }: PluginSettings, begin = gatewaysWhere): void {
+export function prepareFiles({ usage, stores }: PluginSettings, begin = gatewaysWhere): void {
+  for (const [name, store] of Object.entries(stores)) {
+    if (store.type !== 'memory' || store.persist === undefined) continue;
+    const why = whyNotWritable(store.persist.path);
+    if (why === null) continue;
+    throw new ConfigurationError(`${begin}: "stores.${name}.persist.path": ${why}`);
+  }
   for (const [index, sink] of usage.sinks.entries()) {
     if (sink.type !== 'jsonl' || sink.path === undefined) continue;
     const why = whyNotWritable(sink.path);
     if (why === null) continue;
     throw new ConfigurationError(`${begin}: "usage.sinks.${index}.path": ${why}`);
   }
+}
+
+/** Throws a ConfigurationError where the file of a store is another's as well. */
+function checkPersist(
+  { persist }: MemorySettings,
+  stores: Readonly<Record<string, StoreSettings>>,
+  where: string,
+): void {
+  if (persist === undefined) return;
+  const path = resolve(persist.path);
+  const sharing = Object.keys(stores).filter((name) => {
+    const other = stores[name];
+    return (
+      other?.type === 'memory' &&
+      other.persist !== undefined &&
+      resolve(other.persist.path) === path
+    );
+  });
+  if (sharing.length < 2) return;
+  throw new ConfigurationError(
+    `${where}.persist.path" is the file of several stores (${sharing.join(', ')}), expected one of its own for each`,
+  );
 }
 
 /** None of the messages shows a value: any of them may be a secret, or have one in it. */

@@ -51,6 +51,9 @@ interface Parts {
 
 /** How long records that wait for the end of an answer may keep the process from its own. */
 const patienceMs = 1000;
+/** How long the books, and the files of entries, may keep it from its end. */
+const booksPatienceMs = 3000;
+const filesPatienceMs = 10_000;
 
 /** What outlives every reload of the configuration in this process. */
 export class Runtime {
@@ -138,6 +141,7 @@ export class Runtime {
       stats: this.#stats,
       stores: this.#stores.stats(),
       holders: this.#stores.holders(),
+      sealOf: (store) => this.#stores.sealOf(store),
       sinks: this.#sinks.stats(),
       joiners: this.#joiners(),
       bufferedBytes: this.#bufferedBytes,
@@ -155,9 +159,16 @@ export class Runtime {
 
   /** The same, and first lets the answers whose clients have all of them be read to their end. */
   async finish(): Promise<void> {
-    const patience = new Promise<void>((resolve) => setTimeout(resolve, patienceMs).unref());
-    await Promise.race([Promise.all(this.#pending), patience]);
+    await within(Promise.all(this.#pending), patienceMs);
     await this.flush();
+  }
+
+  /** What the end of the process waits for, as long as there is patience. */
+  async end(): Promise<void> {
+    await Promise.all([
+      within(this.finish(), booksPatienceMs),
+      within(this.#stores.save(), filesPatienceMs),
+    ]);
   }
 
   /** Resolves when all that the books have taken so far is out, or was given up with a word in the log. */
@@ -177,6 +188,7 @@ export class Runtime {
   async close(): Promise<void> {
     this.#budgets.close();
     await this.finish();
+    await this.#stores.save();
     await Promise.all([this.#sinks.close(), this.#ledgers.close()]);
     // The books may use the connections of stores.
     await this.#stores.close();
@@ -239,6 +251,11 @@ export class Runtime {
   #joiners(): number {
     return [...this.#flights.values()].reduce((sum, { joiners }) => sum + joiners, 0);
   }
+}
+
+async function within(work: Promise<unknown>, ms: number): Promise<void> {
+  const patience = new Promise<void>((resolve) => setTimeout(resolve, ms).unref());
+  await Promise.race([work, patience]);
 }
 
 function explainServices({ services, pipelines, identify }: Configured): ExplainServices {

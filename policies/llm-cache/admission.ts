@@ -1,9 +1,13 @@
 import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import type { Answer } from '../shared/answer.ts';
+import type { Digest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import { formatOf } from '../shared/format.ts';
+import { nextTurn } from '../shared/turns.ts';
 import type { CachedResponse } from './entry.ts';
 import type { Flight } from './flight.ts';
+import { itemEntries } from './items/item-entries.ts';
+import type { Items } from './items/items.ts';
 import type { Lookup } from './lookup.ts';
 import { refusalOf } from './response-rules.ts';
 import type { CallOutcome } from './stores/relay.ts';
@@ -12,10 +16,13 @@ import type { Timings } from './timings.ts';
 
 /** Grace period: an expired entry is kept for so long at least, to distinguish expired from never stored. */
 const graceMs = 60_000;
+/** Entries that are stored in one turn of the event loop. */
+const storedATurn = 100;
 
 export interface AdmissionParts {
   readonly store: EntryStore;
   readonly settings: LlmCacheSettings;
+  readonly digest: Digest;
   readonly timings: Timings;
   readonly faults: FaultLog;
   readonly now: () => number;
@@ -40,38 +47,58 @@ export class Admission {
 
   /** Stores the answer to a call where it may be stored. Never rejects. */
   async admit(lookup: Lookup, answer: Answer, call: Call): Promise<Admitted> {
-    const { faults } = this.#parts;
     const { request, tally } = lookup;
     const reason = refusalOf(answer, request.protocol, lookup.facts);
     if (reason !== null || answer.body === null) {
       tally.countNotStored(reason ?? 'no-body');
       return { entry: null, outcome: unstored(answer) };
     }
+    if (lookup.items !== null) return this.#admitItems(lookup, lookup.items, answer, call);
     const entry = await this.#entry(lookup, call, answer, answer.body);
     if (entry.freshUntil <= entry.storedAt) {
       tally.countNotStored('expired');
       return { entry: null, outcome: unstored(answer) };
     }
+    const isStored = await this.#store(lookup, entry, call.startedAt);
+    return { entry, outcome: isStored ? storedAs(entry) : unstored(answer) };
+  }
+
+  /**
+   * Stores the answer input by input. Requests that have joined get the whole, which is stored only
+   * where other gateways look for it.
+   */
+  async #admitItems(lookup: Lookup, items: Items, answer: Answer, call: Call): Promise<Admitted> {
+    const askedAt = call.startedAt;
+    const body = answer.body ?? new Uint8Array();
+    const entry = await this.#entry(lookup, call, answer, body);
+    const entries = await itemEntries(items, entry, this.#parts.digest);
+    if (entries === null) {
+      lookup.tally.countNotStored('incomplete');
+      return { entry: null, outcome: unstored(answer) };
+    }
+    for (const [at, one] of entries.entries()) {
+      if (at % storedATurn === storedATurn - 1) await nextTurn();
+      await this.#store({ ...lookup, key: one.key }, one.entry, askedAt);
+    }
+    const isLookedFor = this.#parts.store.relay !== undefined && !items.isPart;
+    const isStored = isLookedFor && (await this.#store(lookup, entry, askedAt));
+    return { entry, outcome: isStored ? storedAs(entry) : unstored(answer) };
+  }
+
+  /** Whether the store has taken it. Never rejects. */
+  async #store({ key, tally }: Lookup, entry: CachedResponse, askedAt: number): Promise<boolean> {
+    const { store, settings, timings, faults } = this.#parts;
+    const startedAt = performance.now();
     try {
-      if (await this.#store(lookup.key, entry, call.startedAt)) {
-        return { entry, outcome: { kind: 'stored', storedAt: entry.storedAt } };
-      }
+      if (await store.set(key, entry, askedAt)) return true;
       tally.countNotStored('too-large');
     } catch (error) {
       tally.countNotStored('store-error');
       faults.report('llm-cache: an answer could not be stored', error);
-    }
-    return { entry, outcome: unstored(answer) };
-  }
-
-  async #store(key: string, entry: CachedResponse, askedAt: number): Promise<boolean> {
-    const { store, settings, timings } = this.#parts;
-    const startedAt = performance.now();
-    try {
-      return await store.set(key, entry, askedAt);
     } finally {
       timings.store(settings.store, (performance.now() - startedAt) / 1000);
     }
+    return false;
   }
 
   async #entry(
@@ -102,6 +129,10 @@ export class Admission {
       body,
     };
   }
+}
+
+function storedAs({ storedAt }: CachedResponse): CallOutcome {
+  return { kind: 'stored', storedAt };
 }
 
 /** Of a stream that came to its end, whatever it said, who reads along has all. */

@@ -20,8 +20,11 @@ export function cacheStatus(decision: Exclude<Decision, { kind: 'gone' }>): stri
     case 'unavailable':
       return member([['detail', new Token('only-if-cached')]]);
     default: {
-      const forward: [string, Token][] = [['fwd', new Token(decision.kind)]];
-      if (decision.reason !== null) forward.push(['detail', new Token(decision.reason)]);
+      // RFC 9211, section 2.2: partial, where only a part of the answer was to be had.
+      const why = decision.part === null ? decision.kind : 'partial';
+      const forward: [string, Token][] = [['fwd', new Token(why)]];
+      if (decision.reason !== null && decision.part === null)
+        forward.push(['detail', new Token(decision.reason)]);
       return member(forward);
     }
   }

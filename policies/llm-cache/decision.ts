@@ -2,6 +2,7 @@ import type { AsideReason } from '../shared/reasons.ts';
 import type { CachedResponse } from './entry.ts';
 import type { Flight } from './flight.ts';
 import type { Follower } from './follower.ts';
+import type { PartialCall } from './items/partial-call.ts';
 import type { Counts } from './stats.ts';
 
 /** What is to be done with a request. */
@@ -40,6 +41,8 @@ export interface Forward {
   readonly flight: Flight | null;
   /** The expired entry that answers when the upstream fails. */
   readonly fallback: CachedResponse | null;
+  /** Asks for a part of the request, where the rest is stored; null where it goes on as it came. */
+  readonly part: PartialCall | null;
   /** Resolves when the answer has ended and is stored, or is not to be. Never rejects. */
   readonly settled: Promise<void>;
 }

@@ -15,6 +15,8 @@ import { fingerprintOf } from './fingerprint.ts';
 import { Flight, mayBeBehind } from './flight.ts';
 import type { Flights } from './flights.ts';
 import type { Lookup } from './lookup.ts';
+import { ItemCache } from './items/item-cache.ts';
+import type { PartialCall } from './items/partial-call.ts';
 import { readAlong } from './read-along.ts';
 import { recognise, type Recognising, type Recognition } from './identify.ts';
 import { freshAlways, isClientsWish, isOfTheFuture, standingOf } from './request-rules.ts';
@@ -50,10 +52,12 @@ export class Engine {
   readonly #parts: EngineParts;
   readonly #admission: Admission;
   readonly #recognising: Recognising;
+  readonly #items: ItemCache;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
     this.#recognising = { ...parts, remembered: new Recent<string>(maxRemembered) };
+    this.#items = new ItemCache({ ...parts, ...this.#recognising });
     this.#admission = new Admission(parts);
   }
 
@@ -122,7 +126,32 @@ export class Engine {
     if ('aside' in known) return aside(known.aside);
     const { request, tally, controls, way } = asked;
     const { facts, key, material } = known;
-    const lookup: Lookup = { request, tally, controls, facts, key, material };
+    const whole = { request, tally, controls, facts, key, material, items: null };
+    return this.#items.serves(whole) ? this.#byItems(whole, way) : this.#goOn(whole, way);
+  }
+
+  /** A request of several inputs: what is stored of them, put together with what the upstream has. */
+  async #byItems(whole: Lookup, way: Way | null): Promise<Decision> {
+    const { flights } = this.#parts;
+    const items = await this.#items.read(whole);
+    const lookup = { ...whole, items };
+    const goesWhole =
+      way !== null || freshAlways(lookup.controls) !== null || flights.isHitForMiss(lookup.key);
+    const found = items === null || goesWhole ? null : await this.#items.find(lookup, items);
+    switch (found?.kind) {
+      case 'whole':
+        return this.#hitOf(lookup, found.entry);
+      case 'part':
+        return this.#partly(lookup, found.call);
+      case 'no-room':
+        return aside('buffer-limit');
+      default:
+        return this.#goOn(lookup, way);
+    }
+  }
+
+  #goOn(lookup: Lookup, way: Way | null): Decision | Promise<Decision> {
+    const { key, controls } = lookup;
     if (way !== null) return this.#alone(lookup, way);
     const always = freshAlways(controls);
     if (always !== null) return this.#alone(lookup, clientsWay(always));
@@ -215,10 +244,13 @@ export class Engine {
   }
 
   #hit(lookup: Lookup, entry: CachedResponse): Decision {
-    const { key } = lookup;
     if (!this.#hold(lookup, entry)) return aside('buffer-limit');
+    this.#parts.store.used(lookup.key, entry);
+    return this.#hitOf(lookup, entry);
+  }
+
+  #hitOf({ key }: Lookup, entry: CachedResponse): Decision {
     const age = Math.max(0, Math.floor((this.#parts.now() - entry.storedAt) / 1000));
-    this.#parts.store.used(key, entry);
     const ttl = Math.round((entry.freshUntil - entry.storedAt) / 1000) - age;
     return { kind: 'hit', key, entry, age, ttl };
   }
@@ -284,7 +316,27 @@ export class Engine {
       if (entry === null && flight.attempt >= maxAttempts) flights.markHitForMiss(key);
       return flight.settle(entry, outcome);
     });
-    return { kind, reason, fallback, key, flight, settled };
+    return { kind, reason, fallback, part: null, key, flight, settled };
+  }
+
+  /** A call for the inputs that are not stored, which nobody joins. */
+  #partly(lookup: Lookup, part: PartialCall): Forward {
+    const { flights } = this.#parts;
+    const { key, facts } = lookup;
+    const asked = {
+      ...lookup,
+      items: part.items,
+      facts: { ...facts, parts: part.items.asked.length },
+    };
+    const flight = this.#flight(asked, maxAttempts);
+    flight.reader.whenRead((answer) => {
+      const isAnswer =
+        answer.status === 200 && answer.cut !== 'aborted' && answer.cut !== 'client-left';
+      // What does not fit is asked for as a whole the next time.
+      if (isAnswer && part.whole(answer) === null) flights.markHitForMiss(key);
+    });
+    const settled = this.#admitted(asked, flight).then(() => {});
+    return { kind: 'miss', reason: 'partial', fallback: null, part, key, flight, settled };
   }
 
   /** A call that no other request joins. */
@@ -294,7 +346,7 @@ export class Engine {
     const settled = this.#admitted(lookup, flight).then(({ entry }) => {
       if (entry !== null) flights.clearHitForMiss(lookup.key);
     });
-    return { ...way, key: lookup.key, flight, settled };
+    return { ...way, part: null, key: lookup.key, flight, settled };
   }
 
   #admitted(lookup: Lookup, flight: Flight): Promise<Admitted> {
@@ -371,5 +423,6 @@ function isForward(decision: Decision): decision is Forward {
 
 function aside(reason: AsideReason): Forward {
   const kind = isClientsWish(reason) ? 'request' : 'bypass';
-  return { kind, reason, key: null, flight: null, fallback: null, settled: Promise.resolve() };
+  const settled = Promise.resolve();
+  return { kind, reason, key: null, flight: null, fallback: null, part: null, settled };
 }

@@ -9,6 +9,7 @@ import type { Flights } from './flights.ts';
 import type { KeyMaterial } from './key.ts';
 import { type Near, nearest } from './nearest.ts';
 import { recognise } from './identify.ts';
+import { readItems } from './items/items.ts';
 import { freshAlways, isClientsWish, standingOf } from './request-rules.ts';
 import { credentialNames, scopeKind, type ScopeKind } from './scope.ts';
 import type { OutcomeName } from './stats.ts';
@@ -70,7 +71,9 @@ export async function explain(request: LlmRequest, parts: ExplainParts): Promise
   if ('aside' in known) return standsAside(known.aside, controls);
 
   const { key, material } = known;
-  const verdict = await decide(key, controls, parts);
+  const decided = await decide(key, controls, parts);
+  const isByItem = parts.settings.perItem && decided.outcome === 'miss' && decided.reason === null;
+  const verdict = (isByItem ? await byItem(request, material, controls, parts) : null) ?? decided;
   const isMiss = verdict.outcome === 'miss';
   return {
     ...verdict,
@@ -137,6 +140,29 @@ async function decide(
     return { outcome: 'request', reason: 'max-age', rule: asideReasons['max-age'] };
   }
   return { outcome: 'miss', reason: null, rule: missing(entry, parts) };
+}
+
+/** Of a request for several embeddings, by what is stored of its inputs; null where nothing is. */
+async function byItem(
+  request: LlmRequest,
+  material: KeyMaterial,
+  controls: ClientControls,
+  { store, settings, now, ...making }: ExplainParts,
+): Promise<Verdict | null> {
+  const read = { request, material };
+  const items = await readItems(read, settings.maxRequestBytes, { ...making, settings });
+  if (items === null) return null;
+  const inputs = new Set(items.asked);
+  let stored = 0;
+  for (const { key } of inputs) {
+    const head = (await store.look(key))?.head;
+    if (standingOf(head, controls, now) === 'fresh') stored++;
+  }
+  const rule = `${stored} of ${inputs.size} inputs are stored, each under a key of its own`;
+  if (stored === 0) return null;
+  if (stored === inputs.size) return { outcome: 'hit', reason: null, rule };
+  if (controls.onlyIfCached) return unavailable();
+  return { outcome: 'miss', reason: 'partial', rule };
 }
 
 function missing(entry: EntryHead | undefined, { now, settings }: ExplainParts): string {

@@ -4,12 +4,19 @@ import { type Forward, outcomeOf } from './decision.ts';
 import type { Delivery } from './delivery.ts';
 import { factsOf } from './entry.ts';
 import type { Flight } from './flight.ts';
-import { forwardedMark, type Reply, staleReply } from './replies.ts';
+import type { WholeAnswer } from './items/partial-call.ts';
+import { forwardedMark, type Reply, staleReply, unreadableReply } from './replies.ts';
 import { isFailing } from './response-rules.ts';
 import type { OutcomeName } from './stats.ts';
 
 /** Headers in which a cache further up tells of itself, and which would be taken for ours. */
 export const otherCachesHeaders = ['X-Cache', 'Age'] as const;
+
+const unreadable: ReadonlySet<RefusalReason | null> = new Set<RefusalReason>([
+  'too-large',
+  'buffer-limit',
+  'encoding',
+]);
 
 /** A request on its way to the upstream, and what the cache makes of the answer. */
 export class ForwardedCall {
@@ -19,6 +26,8 @@ export class ForwardedCall {
   readonly #delivery: Delivery;
   readonly #debugKey: string | null;
   #outcome: OutcomeName;
+  #whole: WholeAnswer | null = null;
+  #isUnreadable = false;
 
   constructor(decision: Forward, delivery: Delivery, debugKey: string | null) {
     const { flight, fallback, reason } = decision;
@@ -30,8 +39,31 @@ export class ForwardedCall {
     if (flight === null) return;
     // The flight reads the answer for the books as well.
     delivery.exchange.answer = flight.reader;
+    const { part } = decision;
+    if (part !== null) {
+      flight.reader.whenRead((answer) => {
+        this.#whole = part.whole(answer);
+        this.#isUnreadable = answer.status === 200 && unreadable.has(answer.fault);
+        delivery.exchange.saved = this.#whole?.saved ?? null;
+      });
+    }
     if (fallback === null) return;
     flight.reader.whenRead(() => delivery.tally.count(this.#outcome, reason));
+  }
+
+  /** What the upstream is asked in place of what the client sent; null where it goes on as it came. */
+  get asked(): Uint8Array | null {
+    return this.#decision.part?.body ?? null;
+  }
+
+  /** The answer to all that the client has asked, once the upstream's has been read; null where that is it. */
+  get whole(): Uint8Array | null {
+    return this.#whole?.body ?? null;
+  }
+
+  /** What answers where the upstream's answer to a part could not be read: it would pass for all. */
+  get unreadable(): Reply | null {
+    return this.#isUnreadable ? unreadableReply(this.#delivery.exchange.request.protocol) : null;
   }
 
   /** Whether an expired entry may answer in place of an upstream that fails. */

@@ -47,6 +47,11 @@ export class HeaderRules {
     return role;
   }
 
+  /** Whether a parameter of that name in the query tells who asks, as `key` does. */
+  tellsInQuery(name: string): boolean {
+    return this.#namesCount && namesIdentity(name.toLowerCase());
+  }
+
   #roleOf(name: string): HeaderRole {
     if (this.#isIgnored(name)) return { name, identity: null, varies: false, isSecret: false };
     const isSecret = namesIdentity(name);

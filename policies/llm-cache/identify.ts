@@ -29,7 +29,7 @@ export function recognise(
   return whenKnown(request.body(recognising.settings.maxRequestBytes), (body) => {
     if (body === 'gone') return 'gone';
     if (typeof body === 'string') return { aside: body };
-    return whenKnown(body.facts(request.protocol), (facts) =>
+    return whenKnown(body.facts(request), (facts) =>
       byFacts({ request, controls }, body, facts, recognising),
     );
   });

@@ -55,7 +55,29 @@ export function keyMaterial(
   scope: string,
   making: KeyMaking,
 ): KeyMaterial {
-  return new Material(request, asked, scope, making);
+  const { isStream, namespace: added } = asked;
+  const vary = varyingHeaders(request, isStream, making);
+  const named = {
+    namespace: making.settings.namespace ?? request.apiEndpoint ?? 'default',
+    scope,
+    protocol: request.protocol.name,
+    path: request.path,
+    query: request.query,
+    forwardedUrl: request.forwardedUrl,
+    vary:
+      added === null ? vary : [...vary, ['x-cache-namespace', making.digest.hmac(added)] as const],
+    isStream,
+  };
+  return new Material(named, asked.body, making);
+}
+
+/** The same request with another body. */
+export function withBody(
+  material: KeyMaterial,
+  body: AskedBody['body'],
+  making: KeyMaking,
+): KeyMaterial {
+  return new Material(material, body, making);
 }
 
 /** A body, and what is known of it. */
@@ -81,21 +103,18 @@ class Material implements KeyMaterial {
   #counting: Later<Counting> | null = null;
 
   constructor(
-    request: LlmRequest,
-    { body, isStream, namespace: added }: AskedBody,
-    scope: string,
+    named: Omit<KeyMaterial, 'counting' | 'bodyDigest'>,
+    body: AskedBody['body'],
     making: KeyMaking,
   ) {
-    const { namespace } = making.settings;
-    this.namespace = namespace ?? request.apiEndpoint ?? 'default';
-    this.scope = scope;
-    this.protocol = request.protocol.name;
-    this.path = request.path;
-    this.query = request.query;
-    this.forwardedUrl = request.forwardedUrl;
-    this.isStream = isStream;
-    const vary = varyingHeaders(request, isStream, making);
-    this.vary = added === null ? vary : [...vary, ['x-cache-namespace', making.digest.hmac(added)]];
+    this.namespace = named.namespace;
+    this.scope = named.scope;
+    this.protocol = named.protocol;
+    this.path = named.path;
+    this.query = named.query;
+    this.forwardedUrl = named.forwardedUrl;
+    this.vary = named.vary;
+    this.isStream = named.isStream;
     this.#body = body;
     this.#making = making;
   }

@@ -1,6 +1,7 @@
 import type { LlmRequest } from '../shared/exchange.ts';
 import type { BodyFacts } from '../shared/request-body.ts';
 import type { ClientControls } from './client-controls.ts';
+import type { Items } from './items/items.ts';
 import type { KeyMaterial } from './key.ts';
 import type { Counts } from './stats.ts';
 
@@ -13,4 +14,6 @@ export interface Lookup {
   readonly key: string;
   /** What the key was made of. */
   readonly material: KeyMaterial;
+  /** The inputs that the upstream is asked for, where each is stored by itself; else null. */
+  readonly items: Items | null;
 }

@@ -47,6 +47,16 @@ export function followingHead(following: Following): ReplyHead {
   return { status: 200, headers };
 }
 
+/**
+ * In place of an answer to a part of a request that could not be read, and so not be put together
+ * with the rest. The official clients ask again, and are then asked for as a whole.
+ */
+export function unreadableReply(protocol: Protocol): Reply {
+  const message = 'The answer to a part of this request could not be read; please ask again.';
+  const body = errorBody(protocol.provider, message, 'bad_gateway', 'unreadable_part');
+  return { status: 502, headers: { 'Content-Type': 'application/json' }, body: encoded(body) };
+}
+
 /** `X-Cache` of an answer that the cache has not given: whether it has looked for one. */
 export function forwardedMark({ kind }: Pick<Forward, 'kind'>): 'MISS' | 'BYPASS' {
   return kind === 'miss' || kind === 'stale' ? 'MISS' : 'BYPASS';
@@ -54,12 +64,8 @@ export function forwardedMark({ kind }: Pick<Forward, 'kind'>): 'MISS' | 'BYPASS
 
 /** 504 in the protocol's own shape of an error. */
 export function unavailableReply(decision: Unavailable, protocol: Protocol): Reply {
-  const error = {
-    message: 'Nothing stored answers this request, and it asks for a stored answer only.',
-    type: 'gateway_timeout',
-    code: 'only_if_cached',
-  };
-  const body = protocol.name === 'messages' ? { type: 'error', error } : { error };
+  const message = 'Nothing stored answers this request, and it asks for a stored answer only.';
+  const body = errorBody(protocol.provider, message, 'gateway_timeout', 'only_if_cached');
   return {
     status: 504,
     headers: {
@@ -68,8 +74,19 @@ export function unavailableReply(decision: Unavailable, protocol: Protocol): Rep
       // The official clients take any 5xx for a passing failure, and would ask three times.
       'X-Should-Retry': 'false',
     },
-    body: new TextEncoder().encode(JSON.stringify(body)),
+    body: encoded(body),
   };
+}
+
+function encoded(body: object): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(body));
+}
+
+function errorBody(provider: string, message: string, type: string, code: string): object {
+  if (provider === 'google') return { error: { code: 504, message, status: 'DEADLINE_EXCEEDED' } };
+  if (provider === 'cohere') return { message };
+  const error = { message, type, code };
+  return provider === 'anthropic' ? { type: 'error', error } : { error };
 }
 
 function marked(headers: Headers, cache: string, status: string): Record<string, string> {

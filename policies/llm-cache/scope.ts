@@ -24,11 +24,15 @@ export function scopeOf(
   return scope === 'auto' ? 'anonymous' : null;
 }
 
-type Credential = readonly [name: string, value: string, from: 'client' | 'policy' | 'token'];
+type Credential = readonly [
+  name: string,
+  value: string,
+  from: 'client' | 'policy' | 'token' | 'query',
+];
 
 /** What the request carries, and the claims of a token without a subject, wherever that came from. */
 function credentialsOf(request: LlmRequest, settings: HeaderSettings): readonly Credential[] {
-  const found = headersThatTell(request, settings);
+  const found = [...headersThatTell(request, settings), ...parametersThatTell(request, settings)];
   if (settings.scope === 'credential') return found;
   const { identity } = request;
   const isNameless = typeof identity === 'object' && 'claims' in identity;
@@ -59,6 +63,17 @@ function headersThatTell(request: LlmRequest, settings: HeaderSettings): readonl
   return inOrder(found);
 }
 
+/** Parameters of the query, as `?key=` of Gemini's API. */
+function parametersThatTell({ query }: LlmRequest, settings: HeaderSettings): Credential[] {
+  if (query === '') return [];
+  const rules = headerRules(settings);
+  const found: Credential[] = [];
+  for (const [name, value] of new URLSearchParams(query)) {
+    if (value !== '' && rules.tellsInQuery(name)) found.push([name, value, 'query']);
+  }
+  return inOrder(found);
+}
+
 export type ScopeKind = 'consumer' | 'credential' | 'anonymous' | 'shared';
 
 /** What a scope is one of. */
@@ -67,7 +82,9 @@ export function scopeKind(scope: string): ScopeKind {
   return scope.startsWith('u') ? 'consumer' : 'credential';
 }
 
-/** The names of the credential headers that the request has, and goes by where its scope is of that kind. */
+/** The names of the credentials that the request has, and goes by where its scope is of that kind; `?key` is one of its query. */
 export function credentialNames(request: LlmRequest, settings: HeaderSettings): readonly string[] {
-  return [...new Set(headersThatTell(request, settings).map(([name]) => name))];
+  const headers = headersThatTell(request, settings).map(([name]) => name);
+  const parameters = parametersThatTell(request, settings).map(([name]) => `?${name}`);
+  return [...new Set([...headers, ...parameters])];
 }

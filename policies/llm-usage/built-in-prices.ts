@@ -20,6 +20,7 @@ const builtInNames: Readonly<Partial<Record<RateName, string>>> = {
   outputAudio: 'output_audio_mtok',
   outputImage: 'output_image_mtok',
   citation: 'output_citation_mtok',
+  search: 'rerank_searches_kcount',
   webSearch: 'web_searches_kcount',
   fileSearch: 'storage_searches_kcount',
   codeExecution: 'code_executions_kcount',

@@ -1,6 +1,6 @@
 import type { Usage } from '../shared/usage.ts';
 import type { Price, RateName, Rates } from './rates.ts';
-import { type Counting, type Part, readTokens } from './token-parts.ts';
+import { type Counting, type Part, readTokens, type Tokens } from './token-parts.ts';
 
 export interface Costs {
   /** USD; null where it is not known. */
@@ -22,6 +22,7 @@ interface Fee {
 /** What is paid beside input and output; without a rate it is in no cost. */
 const fees: readonly Fee[] = [
   { unit: 'citation_tokens', rate: 'citation', per: 1e6 },
+  { unit: 'search_units', rate: 'search', per: 1000 },
   { unit: 'web_search_requests', rate: 'webSearch', per: 1000 },
   { unit: 'file_search_calls', rate: 'fileSearch', per: 1000 },
   { unit: 'code_execution_calls', rate: 'codeExecution', per: 1000 },
@@ -32,6 +33,9 @@ const fees: readonly Fee[] = [
   { unit: 'server_tool_calls', rate: null, per: 1 },
 ];
 
+/** There is nothing to pay. */
+export const noCosts: Costs = { input: 0, output: 0, total: 0, caveat: null };
+
 /** Nothing is known, for the reason given. */
 export function unknownCosts(caveat: string): Costs {
   return { input: null, output: null, total: null, caveat };
@@ -41,7 +45,7 @@ export function unknownCosts(caveat: string): Costs {
 export function costsOf(usage: Usage, price: Price, counting: Counting): Costs {
   const caveats: string[] = [];
   const [own, compaction] = divide(usage);
-  const tokens = readTokens(own, counting);
+  const tokens = readTokens(own, counting) ?? noTokens(usage);
   if (tokens === null) return unknownCosts('the answer tells no usage');
   const factor = factorOf(usage.terms ?? [], price, caveats);
   const micro = { input: 0 as number | null, output: 0 as number | null };
@@ -62,6 +66,12 @@ export function costsOf(usage: Usage, price: Price, counting: Counting): Costs {
     total: inDollars(plus(plus(input, output), tools)),
     caveat: caveats.length > 0 ? [...new Set(caveats)].join('; ') : null,
   };
+}
+
+/** Of an answer that counts searches and no tokens. */
+function noTokens({ details }: Usage): Tokens | null {
+  if (details['search_units'] === undefined) return null;
+  return { input: { all: 0, parts: [] }, output: [], caveats: [] };
 }
 
 /** What the answer itself took, and what the provider's summaries of the conversation took beside it. */

@@ -3,7 +3,7 @@ import { type CacheType, clientClosedRequest } from '../shared/exchange.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
 import { soundUsage } from '../shared/usage.ts';
 import type { Priced } from './price-list.ts';
-import { type Costs, costsOf, unknownCosts } from './pricing.ts';
+import { type Costs, costsOf, noCosts, unknownCosts } from './pricing.ts';
 import type { Price } from './rates.ts';
 import type { UsageRecord } from './usage-record.ts';
 
@@ -31,6 +31,8 @@ export interface RecordParts {
   readonly facts: AnswerFacts | null;
   /** How the provider counts cached tokens. */
   readonly cacheApart: boolean;
+  /** An answer that tells no usage costs nothing. */
+  readonly isFreeUncounted?: boolean;
 }
 
 /** `priceOf` knows what a model costs; null where it does not. */
@@ -96,7 +98,10 @@ function costsIn(
 ): Costs {
   const { facts, provider, requestedModel } = parts;
   if (!billed && parts.cacheType === null) return unknownCosts(whyUnbilled(parts));
-  if (!facts?.usage) return unknownCosts(whyUnknown(facts));
+  if (!facts?.usage) {
+    const isFree = parts.isFreeUncounted === true && facts?.fault === null && facts.cut === null;
+    return isFree ? noCosts : unknownCosts(whyUnknown(facts));
+  }
   const { model, cut } = facts;
   const price = priceOf({ provider, model, requestedModel });
   const name = model ?? requestedModel;

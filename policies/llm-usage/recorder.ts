@@ -5,7 +5,7 @@ import type { Digest, Exchange, LlmRequest } from '../shared/exchange.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import type { BodyFacts } from '../shared/request-body.ts';
 import type { PriceList } from './price-list.ts';
-import { usageRecord } from './record.ts';
+import { type RecordParts, usageRecord } from './record.ts';
 import { Telemetry } from './telemetry.ts';
 import type { UsageRecord } from './usage-record.ts';
 
@@ -33,7 +33,10 @@ export interface Arrival {
   readonly parent: Context;
 }
 
-/** Makes one record per request, including cache hits: the one place where records are made. */
+/**
+ * Makes one record per request, including cache hits, and two where the provider answered a part of
+ * it: the one place where records are made.
+ */
 export class Recorder {
   readonly #parts: RecorderParts;
   readonly #telemetry = new Telemetry();
@@ -87,9 +90,15 @@ export class Recorder {
     let record: UsageRecord | null = null;
     let taken: void | Promise<void> = undefined;
     try {
-      record = this.#recordOf(exchange, over, facts);
+      const { cacheType, saved } = exchange;
+      record = this.#recordOf(exchange, over, { facts, cacheType });
       this.#trace(record, exchange, over);
       taken = this.#parts.record(record);
+      if (saved !== null) {
+        // What the provider was not asked for, since it was stored.
+        const rest = this.#recordOf(exchange, over, { facts: saved, cacheType: 'exact' });
+        taken = Promise.all([taken, this.#parts.record(rest)]).then(() => {});
+      }
     } catch (error) {
       this.#failed(error);
     }
@@ -113,9 +122,9 @@ export class Recorder {
   }
 
   #recordOf(
-    { request, cacheType, cacheKey, providerStatus }: Exchange,
+    { request, cacheKey, providerStatus }: Exchange,
     { read, startedAt, endedAt, status }: Over,
-    facts: AnswerFacts | null,
+    { facts, cacheType }: Pick<RecordParts, 'facts' | 'cacheType'>,
   ): UsageRecord {
     const { provider, prices } = this.#parts;
     const { protocol } = request;
@@ -137,6 +146,7 @@ export class Recorder {
         providerStatus,
         facts,
         cacheApart: protocol.cacheApart,
+        isFreeUncounted: protocol.isFreeUncounted ?? false,
       },
       (priced) => prices.find(priced),
     );

@@ -26,6 +26,10 @@ const operations: Readonly<Record<ProtocolName, string>> = {
   responses: 'chat',
   embeddings: 'embeddings',
   messages: 'chat',
+  gemini: 'generate_content',
+  'gemini-embeddings': 'embeddings',
+  rerank: 'rerank',
+  moderations: 'moderation',
 };
 
 /** Bucket boundaries that the conventions advise. */

@@ -22,7 +22,7 @@ export interface Tokens {
   readonly caveats: readonly string[];
 }
 
-/** The tokens by kind, none of them twice; null where neither input nor output is known. */
+/** The tokens by kind, none of them twice; null where none are told. */
 export function readTokens(usage: Usage, { cacheApart }: Counting): Tokens | null {
   const { inputTokens, outputTokens, totalTokens, details } = usage;
   if (inputTokens === null && outputTokens === null && totalTokens === null) return null;

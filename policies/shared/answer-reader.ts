@@ -213,5 +213,7 @@ function readJson(body: Uint8Array, protocol: Protocol): Reading {
     return { ...nothing, fault: 'malformed' };
   }
   if (isObject(json)) return protocol.readAnswer(json);
-  return { ...nothing, fault: isErrorList(json) ? 'error-in-body' : 'incomplete' };
+  if (isErrorList(json)) return { ...nothing, fault: 'error-in-body' };
+  const list = Array.isArray(json) ? protocol.readList?.(json) : undefined;
+  return list ?? { ...nothing, fault: 'incomplete' };
 }

@@ -6,7 +6,8 @@ export interface BodyContent {
   readonly length: number;
   /**
    * Its members: null, true, false, numbers and short strings as they are, a long string empty, an
-   * object without its members, an array with its length and something of the kind of its first item.
+   * object with the short of its own members, an array with its length and something of the kind of
+   * its first item.
    */
   readonly outline: Readonly<Record<string, unknown>>;
   /**

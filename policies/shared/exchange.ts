@@ -61,6 +61,8 @@ export interface Exchange {
    * when the one policy that reads the answer has read it. Null where none does.
    */
   answer: AnswerFacts | PendingAnswer | null;
+  /** What the cache added to the provider's answer; null where all of it is the provider's. */
+  saved: AnswerFacts | null;
   /** Calls `then` once, when the client has all that it will get, or its connection is gone. */
   whenOver(then: () => void): void;
 }

@@ -23,6 +23,8 @@ export const asideReasons = {
     'a replay would lose an effect at the provider (`background: true`, `conversation`, `container`, a method override)',
   'not-asked': 'with `mode: opt-in`, the client did not send `X-Cache-Control: cache`',
   'layer-off': 'the client sent `X-Cache-Type: semantic`, and there is no semantic layer',
+  partial:
+    '`perItem`: some of the inputs are stored, and the provider was asked for the others alone',
   'only-if-cached':
     'the client sent `Cache-Control: only-if-cached` and nothing stored serves: 504',
   'store-error': 'the store failed, or what it gave cannot be delivered; the log says how',
@@ -45,14 +47,14 @@ export const refusalReasons = {
   malformed:
     'not JSON in UTF-8, a stream with a payload that is not, or with lines that no event stream has',
   incomplete:
-    'not what the protocol calls a whole answer, fewer choices or vectors than the request asked for, or a stream without its ending',
+    'not what the protocol calls a whole answer, fewer choices, vectors or results than the request asked for, or a stream without its ending',
   'error-in-body':
     'the body carries an error, in whatever part of it: a choice, an output item, a tool, a filter',
   'after-ending': 'the stream goes on after its ending',
   'no-finish-reason': 'a choice has no finish reason',
   'finish-reason':
-    'the finish reason is not one of a complete answer (`content_filter`, `pause_turn`, …)',
-  refusal: 'the model refused, or a filter took part of the answer',
+    'the finish reason is not one of a complete answer (`content_filter`, `pause_turn`, `SAFETY`, …)',
+  refusal: 'the model refused, a filter took part of the answer, or the prompt was blocked',
   limit: 'cut at a length limit that the request did not set',
   expired: 'what the answer names at the provider (a voice, a container) is gone there',
   'store-error': 'the store failed; the log says how',

@@ -3,7 +3,7 @@ import type { BodyContent, ContentProblem } from './body-content.ts';
 import type { Hashing } from './bytes/hashing.ts';
 import { nameOrNull } from './json/json.ts';
 import { JsonScan } from './json/json-scan.ts';
-import type { Protocol } from './protocols/protocol.ts';
+import type { Protocol, Target } from './protocols/protocol.ts';
 import { Recent } from './recent.ts';
 import { inTurns } from './turns.ts';
 import type { Decode } from './bytes/undo-codings.ts';
@@ -22,6 +22,11 @@ export interface BodyFacts {
   readonly setsLimit: boolean;
   /** How many choices or vectors it asks for. */
   readonly parts: number;
+}
+
+/** What a body is read for: the API, and where the request goes. */
+export interface Asked extends Target {
+  readonly protocol: Protocol;
 }
 
 /** What is there already, or comes when it is found out: of a large body, bit by bit. */
@@ -97,13 +102,27 @@ export class RequestBody {
     return new RequestBody(this.chunks, this.#reading, { ...coded, maxBytes });
   }
 
+  /** Another body, without a content coding, that is read by the same means and not remembered. */
+  like(bytes: Uint8Array): RequestBody {
+    return new RequestBody([bytes], { ...this.#reading, memory: null });
+  }
+
   /** The same for the same bytes in the same coding; null where nothing is remembered. */
   get id(): Later<string> | null {
     if (this.#reading.memory === null) return null;
     return (this.#id ??= this.#track(this.#identify(), (id) => (this.#id = id)));
   }
 
-  facts(protocol: Protocol): Later<BodyFacts> {
+  facts(asked: Asked): Later<BodyFacts> {
+    const { protocol } = asked;
+    const facts = this.#factsIn(protocol);
+    if (protocol.readTarget === undefined) return facts;
+    const told = protocol.readTarget(asked);
+    return whenKnown(facts, (known) => ({ ...known, ...told }));
+  }
+
+  /** What the body itself tells. */
+  #factsIn(protocol: Protocol): Later<BodyFacts> {
     if (this.#facts === null || this.#protocol !== protocol) {
       this.#protocol = protocol;
       const facts = whenKnown(this.id ?? '', (id) =>

@@ -10,6 +10,7 @@ export const detailNames = {
   input_text_tokens: 'input tokens that are text',
   input_audio_tokens: 'input tokens that are audio',
   input_image_tokens: 'input tokens that are images',
+  tool_use_tokens: 'input tokens that tools of the provider gave the model',
   output_text_tokens: 'output tokens that are text',
   output_audio_tokens: 'output tokens that are audio',
   output_image_tokens: 'output tokens that are images',
@@ -25,6 +26,7 @@ export const detailNames = {
   compaction_output_tokens: 'output tokens of these summaries',
   other_model_tokens:
     'tokens of other models that took part (an advisor, one that declined), beside the counts',
+  search_units: 'searches of a reranker (Cohere counts one a query and 100 documents)',
   web_search_requests: 'web searches that the provider made',
   web_fetch_requests: 'pages that the provider fetched',
   file_search_calls: 'searches in files that the provider holds',
@@ -46,6 +48,7 @@ export type DetailName = keyof typeof detailNames;
  * `num_sources_used`, `…server_side_tool…`: https://docs.x.ai/docs/api-reference
  * `citation_tokens`, `num_search_queries`: https://docs.perplexity.ai/api-reference/chat-completions-post
  * `prompt_audio_seconds`: https://docs.mistral.ai/api
+ * `search_units`: https://docs.cohere.com/reference/rerank
  */
 const detailPaths = pathsOf({
   cached_tokens: [
@@ -70,6 +73,8 @@ const detailPaths = pathsOf({
   input_text_tokens: ['prompt_tokens_details.text_tokens', 'input_tokens_details.text_tokens'],
   input_audio_tokens: ['prompt_tokens_details.audio_tokens', 'input_tokens_details.audio_tokens'],
   input_image_tokens: ['prompt_tokens_details.image_tokens', 'input_tokens_details.image_tokens'],
+  // Of `geminiUsage`.
+  tool_use_tokens: ['prompt_tokens_details.tool_use_tokens'],
   output_text_tokens: [
     'completion_tokens_details.text_tokens',
     'output_tokens_details.text_tokens',
@@ -86,6 +91,7 @@ const detailPaths = pathsOf({
   rejected_prediction_tokens: ['completion_tokens_details.rejected_prediction_tokens'],
   citation_tokens: ['citation_tokens'],
   input_audio_seconds: ['prompt_audio_seconds'],
+  search_units: ['search_units'],
   web_search_requests: [
     'server_tool_use.web_search_requests',
     'server_side_tool_usage_details.web_search_calls',

@@ -37,7 +37,7 @@ export function soundUsage(usage: Usage | null): Usage | null {
   return sound.length === entries.length ? usage : { ...usage, details: Object.fromEntries(sound) };
 }
 
-/** The usage object of an answer, whichever provider's; null where it tells no count. */
+/** The usage object of an answer, whichever provider's; null where it tells neither tokens nor searches. */
 export function readUsage(raw: unknown): Usage | null {
   const parts = new UsageParts();
   parts.add(raw);
@@ -53,6 +53,7 @@ const standardTerms: ReadonlySet<string> = new Set([
   'on_demand',
   'global',
   'not_available',
+  'unspecified',
 ]);
 
 const maxTermLength = 64;
@@ -108,10 +109,11 @@ export class UsageParts {
     this.#calls = counts;
   }
 
-  /** What was told until now; null where no count was. */
+  /** What was told until now; null where neither tokens nor searches were. */
   read(): Usage | null {
     if (this.#isSpoiled) return null;
-    if (this.#input === null && this.#output === null && this.#total === null) return null;
+    const isCounted = this.#input !== null || this.#output !== null || this.#total !== null;
+    if (!isCounted && this.#details['search_units'] === undefined) return null;
     const beside = this.#iterations;
     const input = plus(this.#input, beside?.input);
     const output = plus(this.#output, beside?.output);

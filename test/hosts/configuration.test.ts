@@ -1,5 +1,7 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { llmNoCache } from '../../conditions/llm-no-cache.ts';
 import { llmRequest } from '../../conditions/llm-request.ts';
@@ -49,6 +51,38 @@ describe('the settings in system.config.yml', () => {
     admin: { hosts: [], recentRequests: 250 },
   };
 
+  it('give each store a file of its own, that can be written, and a secret that lasts', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'llm-cache-settings-'));
+    const path = join(dir, 'new', 'entries');
+    const memory = (file: string) => ({ type: 'memory', persist: { path: file } });
+    const configured = (stores: object, more: object = { scopeSecret: 's' }) =>
+      hostConfiguration({ stores, ...more }, [], 'createLlmCache');
+    try {
+      const { stores } = configured({ memory: memory(path) }).settings;
+      expect(stores['memory']).to.deep.include({ persist: { path, everySeconds: 300 } });
+      expect(
+        refusal(() => configured({ one: memory(path), two: memory(`${dir}/./new/entries`) })),
+      ).to.equal(
+        'createLlmCache: "stores.one.persist.path" is the file of several stores (one, two), expected one of its own for each',
+      );
+      expect(refusal(() => configured({ memory: memory(dir) }))).to.equal(
+        `createLlmCache: "stores.memory.persist.path": ${dir} is a folder, expected a file`,
+      );
+      writeFileSync(join(dir, 'file'), '');
+      expect(
+        refusal(() => configured({ memory: memory(join(dir, 'file', 'entries')) })),
+      ).to.contain('createLlmCache: "stores.memory.persist.path": ');
+      expect(refusal(() => configured({ memory: memory(path) }, {}))).to.match(
+        /^createLlmCache: "scopeSecret" is missing: with "persist" \("memory"\)/,
+      );
+      expect(refusal(() => configured({ memory: { type: 'memory', persist: {} } }))).to.contain(
+        '"stores.memory.persist.path" is missing',
+      );
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+
   it('have a default for everything', () => {
     expect(read({})).to.deep.equal(plain);
     expect(read({ limits: {}, usage: {}, stores: {} })).to.deep.equal(plain);
@@ -97,7 +131,7 @@ describe('the settings in system.config.yml', () => {
     ],
     [
       { stores: { a: { type: 'memory', size: 1 } } },
-      'unknown parameter "stores.a.size", expected one of type, maxBytes, eviction',
+      'unknown parameter "stores.a.size", expected one of type, maxBytes, eviction, persist, encryptionKeys',
     ],
     [{ usage: { sinks: {} } }, '"usage.sinks" must be array, got {}'],
     [
@@ -132,7 +166,7 @@ describe('the settings in system.config.yml', () => {
     ],
     [
       { usage: { prices: { 'gpt-4o': { input: 1, cached: 1 } } } },
-      'unknown parameter "usage.prices.gpt-4o.cached", expected one of input, cachedInput, cacheWrite, cacheWrite1h, inputAudio, inputImage, output, reasoning, outputAudio, outputImage, citation, webSearch, fileSearch, codeExecution, imageGeneration',
+      'unknown parameter "usage.prices.gpt-4o.cached", expected one of input, cachedInput, cacheWrite, cacheWrite1h, inputAudio, inputImage, output, reasoning, outputAudio, outputImage, citation, search, webSearch, fileSearch, codeExecution, imageGeneration',
     ],
   ];
   for (const [settings, message] of wrong) {
@@ -322,7 +356,7 @@ describe('a step of ours in gateway.config.yml', () => {
   const conditions: readonly (readonly [object, string])[] = [
     [
       { name: 'llm-request', protocols: ['chats'] },
-      '"protocols.0" must be one of chat, completions, responses, embeddings, messages, got "chats"; did you mean "chat"?',
+      '"protocols.0" must be one of chat, completions, responses, embeddings, messages, gemini, gemini-embeddings, rerank, moderations, got "chats"; did you mean "chat"?',
     ],
     [
       { name: 'llm-request', protocols: [] },

@@ -9,7 +9,7 @@ import type { Following, Forward, Hit, Joined } from '../../policies/llm-cache/d
 import { asideReasons, type AsideReason } from '../../policies/shared/reasons.ts';
 
 function forward(kind: Forward['kind'], reason: AsideReason | null = null): Forward {
-  const nothing = { key: null, flight: null, fallback: null };
+  const nothing = { key: null, flight: null, fallback: null, part: null };
   return { kind, reason, ...nothing, settled: Promise.resolve() };
 }
 

@@ -41,6 +41,28 @@ describe('the scope of an entry', () => {
       expect(scope('auto', { headers: { 'x-other': '1' } })).to.equal('anonymous');
     });
 
+    it('is the credential that the query has, whatever else is in it', () => {
+      const own = scope('auto', { query: '?key=AIza-1' });
+      expect(own).to.match(/^c[\w-]{22}$/);
+      expect(scope('credential', { query: '?key=AIza-1' })).to.equal(own);
+      expect(scope('auto', { query: '?alt=sse&key=AIza-1&api-version=1' })).to.equal(own);
+      expect(scope('auto', { query: '?alt=sse&%6Bey=AIza-1' })).to.equal(own);
+      const others = ['?key=AIza-2', '?access_token=AIza-1', '?subscription-key=AIza-1'].map(
+        (query) => scope('auto', { query }),
+      );
+      others.push(scope('auto', { ...key1, query: '?key=AIza-1' }), scope('auto', key1));
+      expect(new Set([own, ...others])).to.have.length(6);
+      for (const query of ['?alt=sse', '?key=', '?api-version=2024-06-01', '?monkey=1', '']) {
+        expect(scope('auto', { query }), query).to.equal('anonymous');
+        expect(scope('credential', { query }), query).to.equal(null);
+      }
+    });
+
+    it('does not go by the query where the operator has said which headers are credentials', () => {
+      const listed = { credentialHeaders: ['x-mine'] };
+      expect(scope('credential', { query: '?key=AIza-1' }, listed)).to.equal(null);
+    });
+
     it('goes by the credential, and by the claims, where a token has no subject', () => {
       const one = asked({ role: 'user', tenant: 'a', exp: 1 });
       const other = asked({ role: 'user', tenant: 'b', exp: 1 });

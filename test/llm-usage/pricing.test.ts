@@ -110,6 +110,25 @@ describe('the price of an answer', () => {
     expect(cited.total).to.equal(2);
   });
 
+  it('is that of the searches of a reranker, which counts no tokens', () => {
+    const usage = {
+      inputTokens: null,
+      outputTokens: null,
+      totalTokens: null,
+      details: { search_units: 3 },
+    };
+    expect(costsOf(usage, at({ input: 0, search: 2 }), within)).to.deep.equal({
+      input: 0,
+      output: 0,
+      total: 0.006,
+      caveat: 'the total has search_units at the list price',
+    });
+    expect(costsOf(usage, at({ input: 0 }), within)).to.include({
+      total: 0,
+      caveat: 'without search_units',
+    });
+  });
+
   it('names a fee of which the price list has the highest only', () => {
     const price = { ...at({ input: 1, output: 1 }), without: 'the fee of the request' };
     expect(costsOf(counts(1, 1), price, within).caveat).to.equal('without the fee of the request');

@@ -32,6 +32,18 @@ function recordOf(parts: Partial<RecordParts>): UsageRecord {
 }
 
 describe('A usage record', () => {
+  it('costs nothing where the provider takes nothing for answers without usage', () => {
+    const free = { isFreeUncounted: true, facts: { ...facts, usage: null } };
+    const nothing = { total_cost: 0, input_cost: 0, costs_calculation_caveat: null };
+    expect(recordOf(free)).to.include({ ...nothing, billed: true, input_tokens: null });
+    expect(recordOf({ ...free, cacheType: 'exact' })).to.include(nothing);
+    const broken = { ...free, facts: { ...facts, usage: null, fault: 'error-in-body' as const } };
+    for (const parts of [broken, { ...free, status: 429, providerStatus: 429 }]) {
+      expect(recordOf(parts).total_cost).to.equal(null);
+    }
+    expect(recordOf({ isFreeUncounted: true }).total_cost).to.equal(20e-6);
+  });
+
   it('has no caveat where the answer was read whole', () => {
     expect(recordOf({})).to.include({ total_cost: 20e-6, costs_calculation_caveat: null });
   });

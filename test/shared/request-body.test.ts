@@ -39,7 +39,8 @@ describe('a request body that was seen before', () => {
   });
   const seenBytes = (bytes: Uint8Array) => new RequestBody([bytes], { ...nodeReading, memory });
   const seen = (text: string) => seenBytes(bytesOf(text));
-  const factsOf = (body: RequestBody, protocol = chat) => now(body.facts(protocol));
+  const factsOf = (body: RequestBody, protocol = chat) =>
+    now(body.facts({ protocol, path: '/v1/chat/completions', query: '' }));
   function keyOf(body: RequestBody, path = '/v1/chat/completions'): string {
     const making = { settings, digest, remembered, forwardsHost: () => false };
     return keyOfBody(makeRequest({ path }), body, 'anonymous', making).key;

@@ -64,6 +64,19 @@ const response = (id: string, status: string) => ({
       : null,
 });
 
+const geminiPart = (id: string, text: string, more: object, counts: object) => ({
+  candidates: [{ content: { parts: [{ text }], role: 'model' }, index: 0, ...more }],
+  usageMetadata: {
+    promptTokenCount: 11,
+    cachedContentTokenCount: 4,
+    ...counts,
+    promptTokensDetails: [{ modality: 'TEXT', tokenCount: 11 }],
+    serviceTier: 'standard',
+  },
+  modelVersion: 'gemini-2.5-flash',
+  responseId: id,
+});
+
 export const answers = {
   chat: {
     json: JSON.stringify({
@@ -194,6 +207,58 @@ export const answers = {
       { type: 'message_stop' },
     ),
   },
+  gemini: {
+    json: JSON.stringify(
+      geminiPart(
+        'gemini-json',
+        'Hello there!',
+        { finishReason: 'STOP' },
+        { candidatesTokenCount: 3, totalTokenCount: 16, thoughtsTokenCount: 2 },
+      ),
+    ),
+    sse: events(
+      geminiPart('gemini-stream', 'Hello', {}, { totalTokenCount: 13, thoughtsTokenCount: 2 }),
+      geminiPart(
+        'gemini-stream',
+        ' there!',
+        { finishReason: 'STOP' },
+        { candidatesTokenCount: 3, totalTokenCount: 16, thoughtsTokenCount: 2 },
+      ),
+    ),
+  },
+  'gemini-embeddings': {
+    json: JSON.stringify({
+      embedding: { values: [0.5138951, -0.857853] },
+      usageMetadata: {
+        promptTokenCount: 11,
+        promptTokenDetails: [{ modality: 'TEXT', tokenCount: 11 }],
+      },
+    }),
+  },
+  rerank: {
+    json: JSON.stringify({
+      id: 'b44fe75b-e3d3-489a-b61e-1a1aede3ef72',
+      results: [
+        { index: 1, relevance_score: 0.10183054 },
+        { index: 0, relevance_score: 0.03762639 },
+      ],
+      meta: { api_version: { version: '2' }, billed_units: { search_units: 1 } },
+    }),
+  },
+  moderations: {
+    json: JSON.stringify({
+      id: 'modr-json',
+      model: 'omni-moderation-latest',
+      results: [
+        {
+          flagged: false,
+          categories: { harassment: false, violence: false },
+          category_scores: { harassment: 0.0000064, violence: 0.0000072 },
+          category_applied_input_types: { harassment: ['text'], violence: ['text'] },
+        },
+      ],
+    }),
+  },
 } as const;
 
 const question = [{ role: 'user', content: 'Hi!' }];
@@ -210,5 +275,21 @@ export const requests = {
   messages: {
     path: '/v1/messages',
     body: { model: 'claude-sonnet-4-5', max_tokens: 100, messages: question },
+  },
+  gemini: {
+    path: '/v1beta/models/gemini-2.5-flash:generateContent',
+    body: { contents: [{ role: 'user', parts: [{ text: 'Hi!' }] }] },
+  },
+  'gemini-embeddings': {
+    path: '/v1beta/models/gemini-embedding-001:embedContent',
+    body: { content: { parts: [{ text: 'Hi!' }] } },
+  },
+  rerank: {
+    path: '/v2/rerank',
+    body: { model: 'rerank-v3.5', query: 'Hi!', documents: ['Hello', 'Bye'] },
+  },
+  moderations: {
+    path: '/v1/moderations',
+    body: { model: 'omni-moderation-latest', input: 'Hi!' },
   },
 } as const;

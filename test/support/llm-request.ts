@@ -82,7 +82,7 @@ export function keyOfBody(
   scope: string,
   making: KeyMaking,
 ): { readonly key: string; readonly material: KeyMaterial } {
-  const facts = now(body.facts(request.protocol));
+  const facts = now(body.facts(request));
   const material = keyMaterial(request, { body, namespace: null, ...facts }, scope, making);
   return { key: now(cacheKey(material, making.digest)), material };
 }

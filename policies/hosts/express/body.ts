@@ -79,6 +79,25 @@ function putBack(req: AppRequest, chunks: readonly Uint8Array[]): void {
   if (bytes.length > 0) req.unshift(bytes.toString(encoding), encoding);
 }
 
+/**
+ * Puts another body, of JSON, in the place of the one that was read and put back, or of what a
+ * parser has made of it.
+ */
+export function replaceBody(req: AppRequest, chunks: readonly Uint8Array[]): void {
+  if (req.readableEnded) {
+    const text = Buffer.concat(chunks).toString();
+    const isParsed = typeof req.body === 'object' && !(req.body instanceof Uint8Array);
+    req.body = isParsed
+      ? JSON.parse(text)
+      : req.body instanceof Uint8Array
+        ? Buffer.from(text)
+        : text;
+    return;
+  }
+  while (req.readableLength > 0) req.read();
+  putBack(req, chunks);
+}
+
 function encodingOf(req: AppRequest): BufferEncoding {
   return req.readableEncoding ?? 'utf8';
 }

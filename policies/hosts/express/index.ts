@@ -70,13 +70,18 @@ export type LlmUsageOptions = Partial<LlmUsageSettings> & RequestOptions;
 type Loose<T extends { readonly type: string }, R extends keyof T = 'type'> = Pick<T, R | 'type'> &
   Partial<T>;
 
+type LooseMemory = Loose<Omit<MemorySettings, 'persist'>> & {
+  /** The file that keeps the entries over a restart. */
+  readonly persist?: { readonly path: string; readonly everySeconds?: number };
+};
+
 /** What stands under `plugins: llm-cache:` in the gateway's `system.config.yml`; all have their defaults. */
 export interface LlmCacheConfig {
   /** Default: random, for this process; a redis store needs one. */
   readonly scopeSecret?: string;
   readonly limits?: { readonly bufferedBytes?: number };
   readonly stores?: Readonly<
-    Record<string, Loose<MemorySettings> | Loose<RedisSettings> | Loose<TieredSettings, 'far'>>
+    Record<string, LooseMemory | Loose<RedisSettings> | Loose<TieredSettings, 'far'>>
   >;
   readonly usage?: {
     readonly ledger?: Partial<LedgerSettings>;
@@ -97,7 +102,7 @@ export interface LlmCache {
   readonly adminRoutes: ExpressMiddleware;
   /** Resolves when every usage record so far is out. Call it before the process ends. */
   flush(): Promise<void>;
-  /** Flushes, and lets go of connections, files and entries. */
+  /** Flushes, writes what is kept in files, and lets go of connections, files and entries. */
   close(): Promise<void>;
 }
 

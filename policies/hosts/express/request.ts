@@ -1,12 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import type { BodyReason } from '../../shared/exchange.ts';
+import type { Later, RequestBody } from '../../shared/request-body.ts';
 import { applicationIdentity, type Identity } from '../../shared/identity/identity.ts';
 import type { AppRequest } from '../node/app-request.ts';
 import type { Bounds, HeldBody } from '../node/body.ts';
 import { type ExchangeMaker, NodeExchange } from '../node/exchange.ts';
 import type { RequestState } from '../node/request-state.ts';
-import { rereadBody } from './body.ts';
-import type { Later } from '../../shared/request-body.ts';
+import { replaceBody, rereadBody } from './body.ts';
 
 export interface ExpressRequestOptions {
   readonly apiEndpoint: string | null;
@@ -65,6 +65,10 @@ class ExpressExchange extends NodeExchange {
 
   /** It was put back as soon as it was read. */
   offer(): void {}
+
+  replace({ chunks }: RequestBody): void {
+    replaceBody(this.#req, chunks);
+  }
 
   isFailure(status: number): boolean {
     return status === 500 || (status >= 502 && status <= 504);

@@ -8,6 +8,8 @@ import { decoding, isText } from './decode.ts';
 import { goneResponse, wholeResponse } from './responses.ts';
 
 const switchingProtocols = 101;
+/** Headers of an answer that say nothing of one that was put together. */
+const ofItsBytes = ['content-encoding', 'transfer-encoding', 'etag', 'content-md5', 'digest'];
 
 /** A request that goes on to its handler, and the answer on its way back. */
 export class HandlerCall implements LeaderCall {
@@ -27,6 +29,10 @@ export class HandlerCall implements LeaderCall {
     this.#observer = flight ?? parts.unshared;
     if (flight === null) parts.exchange.answer = parts.unshared;
     else flight.leadBy(this);
+    flight?.reader.whenRead(() => {
+      const { unreadable } = forwarded;
+      if (unreadable !== null) parts.exchange.status = unreadable.status;
+    });
   }
 
   /** Rejects with what the handler throws, where no expired entry stands in for it. */
@@ -38,7 +44,9 @@ export class HandlerCall implements LeaderCall {
     if (this.#isOver) return goneResponse(exchange);
     try {
       const ended = this.#forwarded.flight === null ? null : this.#ended.signal;
-      return await this.#answer(await handle(exchange.request.forwarded(ended)));
+      const { asked } = this.#forwarded;
+      const answer = await this.#answer(await handle(exchange.request.forwarded(ended, asked)));
+      return asked === null ? answer : await this.#completed(answer);
     } catch (error) {
       return this.#failed(error);
     }
@@ -95,6 +103,21 @@ export class HandlerCall implements LeaderCall {
     this.#head(response);
     pump.open((observer) => decoding(isDecoded ? '' : coding, observer));
     return marked;
+  }
+
+  /** The answer to all of a request of which the handler was asked a part. */
+  async #completed(answer: Response): Promise<Response> {
+    if (answer.status !== 200 || answer.body === null) return answer;
+    const came = await read(answer.body, this.#parts.maxBehind);
+    const { whole, unreadable } = this.#forwarded;
+    const headers = new Headers(answer.headers);
+    for (const name of ofItsBytes) headers.delete(name);
+    const status = unreadable?.status ?? 200;
+    for (const [name, value] of Object.entries(unreadable?.headers ?? {})) headers.set(name, value);
+    const body = unreadable?.body ?? whole;
+    if (body === null) return new Response(came, answer);
+    headers.set('Content-Length', String(body.length));
+    return new Response(new Uint8Array(body), { status, headers });
   }
 
   #withoutBody(response: Response): Response {
@@ -193,4 +216,22 @@ function lengthIn(headers: Headers): number | null {
 function emptyBody(status: number, declared: number | null): ReadableStream<Uint8Array> | null {
   const mayHaveBody = status !== 204 && status !== 205 && status !== 304;
   return mayHaveBody && declared !== null && declared > 0 ? new Response('').body : null;
+}
+
+/** All of a body, of which no more than `maxBytes` are kept. */
+async function read(
+  body: ReadableStream<Uint8Array>,
+  maxBytes: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const reader = body.getReader();
+  for (;;) {
+    const { value } = await reader.read();
+    if (value === undefined) break;
+    size += value.length;
+    if (size <= maxBytes) chunks.push(value);
+    else chunks.length = 0;
+  }
+  return new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
 }

@@ -26,6 +26,7 @@ export class WebExchange implements Exchange {
   cacheType: Exchange['cacheType'] = null;
   cacheKey: Exchange['cacheKey'] = null;
   answer: Exchange['answer'] = null;
+  saved: Exchange['saved'] = null;
   #isOver = false;
   readonly #then: (() => void)[] = [];
 
@@ -120,17 +121,19 @@ export class WebRequest implements LlmRequest {
   }
 
   /**
-   * The request for the handler, with a body that has not been read. With `ended` that is what tells
-   * the handler that no client wants the answer, and not that this client has left.
+   * The request for the handler, with a body that has not been read: `asked`, where that takes the
+   * place of the client's. With `ended` that is what tells the handler that no client wants the
+   * answer, and not that this client has left.
    */
-  forwarded(ended: AbortSignal | null): Request {
-    const again = this.#read?.again ?? null;
+  forwarded(ended: AbortSignal | null, asked: Uint8Array | null = null): Request {
+    const again = asked === null ? (this.#read?.again ?? null) : new Uint8Array(asked);
     if (again === null && ended === null) return this.#request;
     // The type of the platforms that have no `duplex` yet.
     const init: RequestInit & { readonly duplex: 'half' } = {
       duplex: 'half',
       ...(again === null ? {} : { body: again }),
       ...(ended === null ? {} : { signal: ended }),
+      ...(asked === null ? {} : { headers: headersFor(asked, this.#request.headers) }),
     };
     return new Request(this.#request, init);
   }
@@ -140,4 +143,12 @@ export class WebRequest implements LlmRequest {
     this.#read?.release();
     this.#read = null;
   }
+}
+
+/** Those of the client, for another body without a coding. */
+function headersFor(body: Uint8Array, clients: Headers): Headers {
+  const headers = new Headers(clients);
+  headers.delete('content-encoding');
+  if (headers.has('content-length')) headers.set('content-length', String(body.length));
+  return headers;
 }

@@ -160,7 +160,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
   async #read({ request }: WebExchange): Promise<BodyFacts | null> {
     if (this.#recorder === null) return null;
     const body = await request.body(this.#settings.maxRequestBytes);
-    return body instanceof RequestBody ? body.facts(request.protocol) : null;
+    return body instanceof RequestBody ? body.facts(request) : null;
   }
 
   /** Reads an answer that no flight reads, where there are books to write it down. */

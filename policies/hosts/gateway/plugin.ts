@@ -68,7 +68,7 @@ export function init(context: PluginContext, root: string): void {
 function begin(log: Log): Runtime {
   const begun = new Runtime(log);
   flushAtExit(
-    () => begun.finish(),
+    () => begun.end(),
     () => begun.flushSync(),
   );
   return begun;

@@ -49,6 +49,10 @@ class GatewayExchange extends NodeExchange {
     else offerBody(this.#req, body);
   }
 
+  replace(body: RequestBody): void {
+    offerBody(this.#req, body);
+  }
+
   /** What the proxy policy says; another policy's failure is not the upstream's. */
   isFailure(status: number, text: unknown): boolean {
     return status === 502 && String(text) === 'Bad gateway.';

@@ -1,17 +1,14 @@
 import process from 'node:process';
 
-const patienceMs = 3000;
-
 /**
- * Flushes when the process is told to end, and then lets it end as it would have: by the signal,
- * unless another listener handles that signal too and so owns the exit.
+ * Flushes, which is not to take long, when the process is told to end, and then lets it end as it
+ * would have: by the signal, unless another listener handles that signal too and so owns the exit.
  */
 export function flushAtExit(flush: () => Promise<void>, flushSync: () => void): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const onSignal = () => {
       const alone = process.listenerCount(signal) === 1;
-      const patience = new Promise<void>((resolve) => setTimeout(resolve, patienceMs).unref());
-      void Promise.race([flush(), patience]).finally(() => {
+      void flush().finally(() => {
         process.off(signal, onSignal);
         // The signal ends the process without an `exit` event.
         flushSync();

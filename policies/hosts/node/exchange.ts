@@ -3,9 +3,9 @@ import type { ByteAccount } from '../../shared/bytes/budget.ts';
 import type { BodyReason, Exchange, LlmRequest } from '../../shared/exchange.ts';
 import type { Identity } from '../../shared/identity/identity.ts';
 import type { Protocol } from '../../shared/protocols/protocol.ts';
-import type { Later, RequestBody } from '../../shared/request-body.ts';
+import { type Later, RequestBody } from '../../shared/request-body.ts';
 import type { AppRequest } from './app-request.ts';
-import type { Bounds, HeldBody } from './body.ts';
+import { type Bounds, type HeldBody, nodeReading } from './body.ts';
 import { certificateLine } from './client-certificate.ts';
 import { type ExchangeServices, type HostRequest, RequestState } from './request-state.ts';
 import type { RecentRequest } from './recent-request.ts';
@@ -36,6 +36,8 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
   abstract get offered(): unknown;
   abstract read(bounds: Bounds): Later<HeldBody | BodyReason>;
   abstract offer(body: RequestBody, isProxyNext: boolean): void;
+  /** Gives another body to the next reader, in the place of the one that was read. */
+  abstract replace(body: RequestBody): void;
   /** Whether an answer that comes from no upstream tells that the upstream cannot be reached. */
   abstract isFailure(status: number, text: unknown): boolean;
 
@@ -77,6 +79,14 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
 
   set answer(answer: Exchange['answer']) {
     this.#state.answer = answer;
+  }
+
+  get saved(): Exchange['saved'] {
+    return this.#state.saved;
+  }
+
+  set saved(saved: Exchange['saved']) {
+    this.#state.saved = saved;
   }
 
   /** What is remembered of the request, where that is wanted. */
@@ -122,6 +132,17 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
 
   body(maxBytes: number): RequestBody | BodyReason | Promise<RequestBody | BodyReason> {
     return this.#state.body(maxBytes, this);
+  }
+
+  /** Lets the upstream get these bytes, of JSON, in place of what the client sent. */
+  replaceBody(bytes: Uint8Array): void {
+    const { headers } = this.#state.req;
+    headers['content-length'] = String(bytes.length);
+    delete headers['transfer-encoding'];
+    delete headers['content-encoding'];
+    // The answer is read here, and no other coding is known everywhere.
+    headers['accept-encoding'] = 'gzip';
+    this.replace(new RequestBody([bytes], nodeReading));
   }
 
   /** The call that is made for the request when it goes on. */

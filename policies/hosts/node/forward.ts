@@ -5,6 +5,7 @@ import type { NodeClientParts } from './client-parts.ts';
 import { breakOff } from './response-end.ts';
 import { type Below, HeadLayer } from './response-layer.ts';
 import { type CallOwner, headerText, tap } from './tap.ts';
+import { completeAnswer } from './whole-answer.ts';
 import { writeWhole } from './write-reply.ts';
 
 /** Lets a request go on to the upstream, and the cache see the answer. */
@@ -18,6 +19,13 @@ export function forward(forwarded: ForwardedCall, parts: NodeClientParts): void 
   }
   const { call } = exchange;
   flight.leadBy(call);
+  const { asked } = forwarded;
+  if (asked !== null) {
+    exchange.replaceBody(asked);
+    markOnly(forwarded, res);
+    completeAnswer(forwarded, { res, call, flight, faults, maxBytes: parts.maxBehind });
+    return;
+  }
   const owner = new Leader(forwarded, flight, parts);
   const below = tap({ res, call, observer: flight, faults, owner });
   if (forwarded.hasStandIn) staleIfError(forwarded, parts, below);

@@ -24,7 +24,7 @@ export interface ExchangeServices {
 }
 
 /** The request as the host of one policy sees it. */
-export interface HostRequest extends Pick<LlmRequest, 'identity' | 'ownHeaders'> {
+export interface HostRequest extends Pick<LlmRequest, 'identity' | 'ownHeaders' | 'query'> {
   /** Another value than the last time when another policy has put another body there since. */
   readonly offered: unknown;
   /** The body that will be forwarded. */
@@ -41,6 +41,7 @@ export class RequestState {
   cacheType: Exchange['cacheType'] = null;
   cacheKey: Exchange['cacheKey'] = null;
   answer: Exchange['answer'] = null;
+  saved: Exchange['saved'] = null;
   note: RecentRequest | null = null;
   readonly #res: ServerResponse;
   readonly #services: ExchangeServices;

@@ -97,12 +97,18 @@ export abstract class HeadLayer extends ResponseLayer {
     this.#isSeen = true;
     const { res } = this;
     const [status, message] = args;
-    if (typeof status === 'number') res.statusCode = status;
-    setHeaders(res, args.at(-1));
+    takeHead(res, args);
     this.headPasses();
     const isSame = res.statusCode === status;
     super.writeHead(isSame && typeof message === 'string' ? [status, message] : [res.statusCode]);
   }
+}
+
+/** Puts what `writeHead` was called with into the response's own status and headers. */
+export function takeHead(res: ServerResponse, args: readonly unknown[]): void {
+  const [status] = args;
+  if (typeof status === 'number') res.statusCode = status;
+  setHeaders(res, args.at(-1));
 }
 
 /** Sets the headers that `writeHead` was called with: an object, a list of pairs, or names and values by turns. */

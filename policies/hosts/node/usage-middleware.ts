@@ -103,7 +103,7 @@ function factsOf({ request }: NodeExchange, maxBytes: number): Later<BodyFacts |
   return whenKnown(request.body(maxBytes), (body) => {
     if (!(body instanceof RequestBody)) return body === 'gone' ? body : null;
     // Now, as long as its bytes are accounted for.
-    return body.facts(request.protocol);
+    return body.facts(request);
   });
 }
 

@@ -94,6 +94,10 @@ export class RedisStore implements Store {
     return true;
   }
 
+  flushed(): Promise<void> {
+    return this.#writes.flushed();
+  }
+
   async delete(key: string): Promise<boolean> {
     const name = this.#nameOf(key);
     const wasOnItsWay = await this.#writes.withdraw(name);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { RedisSettings, StoreSettings } from '../../../schemas/plugin.ts';
+import type { MemorySettings, RedisSettings, StoreSettings } from '../../../schemas/plugin.ts';
 import { suggestion } from '../../../schemas/suggestion.ts';
 import { ConfigurationError } from '../../../schemas/validate.ts';
 import { ByteBudget } from '../../shared/bytes/budget.ts';
@@ -9,11 +9,15 @@ import { SharedBodies } from '../../shared/bytes/shared-bodies.ts';
 import { joinMembers } from '../key.ts';
 import type { CostOf } from './bounded/appraiser.ts';
 import { Encryption } from './encryption.ts';
+import { entriesOf } from './entries-of.ts';
 import { MemoryStore } from './memory.ts';
 import { RedisConnection } from '../../shared/redis/connection.ts';
+import { PersistentStore } from './persistent.ts';
 import { RedisStore } from './redis.ts';
+import type { Seal } from './seal.ts';
 import { Signature } from './signature.ts';
-import type { Store, StoreStats } from './store.ts';
+import { SnapshotFile } from './snapshot-file.ts';
+import type { EntryFilter, Store, StoreStats } from './store.ts';
 import { TieredStore } from './tiered.ts';
 
 interface Kept {
@@ -21,6 +25,8 @@ interface Kept {
   /** The stores that it is made of. */
   readonly parts: readonly Kept[];
   readonly connection?: RedisConnection;
+  /** Of a memory store. */
+  readonly memory?: MemoryStore;
   wanted: boolean;
   usedAt: number;
 }
@@ -59,6 +65,8 @@ export class StoreRegistry {
   readonly #now: () => number;
   readonly #sweeping: NodeJS.Timeout;
   #settings: Readonly<Record<string, StoreSettings>> = {};
+  /** When files of stores that are wanted no more may be read by others. */
+  #handedOver: Promise<unknown> = Promise.resolve();
   #context: StoreContext = {
     gatewayRedis: {},
     secret: randomBytes(32).toString('base64'),
@@ -80,7 +88,19 @@ export class StoreRegistry {
     this.#context = { ...this.#context, ...context };
     this.#settings = storeSettings(settings);
     const wanted = new Set(Object.keys(this.#settings).map((name) => this.#keyOf(name)));
-    for (const [key, kept] of this.#kept) kept.wanted = wanted.has(key);
+    const handed: Promise<void>[] = [];
+    for (const [key, kept] of this.#kept) {
+      const { store } = kept;
+      const isWanted = wanted.has(key);
+      if (store instanceof PersistentStore && isWanted !== kept.wanted)
+        handed.push(store.owns(isWanted));
+      kept.wanted = isWanted;
+    }
+    this.#handedOver = Promise.all(handed);
+    // What is in a file is read before the first request asks for it.
+    for (const [name, store] of Object.entries(this.#settings)) {
+      if (store.type === 'memory' && store.persist !== undefined) this.#keep(name);
+    }
   }
 
   /** The store of that name, as it is configured now. Throws a ConfigurationError where there is none. */
@@ -142,17 +162,16 @@ export class StoreRegistry {
   }
 
   /** The only place that knows every kind of store. */
-  #make(name: string, settings: StoreSettings): Pick<Kept, 'store' | 'parts' | 'connection'> {
+  #make(
+    name: string,
+    settings: StoreSettings,
+  ): Pick<Kept, 'store' | 'parts' | 'connection' | 'memory'> {
     switch (settings.type) {
-      case 'memory': {
-        const { maxBytes, eviction } = settings;
-        // The prices of the day: a store outlives a configuration.
-        const costOf: CostOf = (head) => this.#context.costOf(head);
-        return { store: new MemoryStore({ maxBytes, eviction, costOf }), parts: [] };
-      }
+      case 'memory':
+        return this.#memory(name, settings);
       case 'redis': {
-        const { keyPrefix, timeoutMs, encryptionKeys, coalesceAcross } = settings;
-        const { gatewayRedis, secret, bodies, log } = this.#context;
+        const { keyPrefix, timeoutMs, coalesceAcross } = settings;
+        const { gatewayRedis, bodies, log } = this.#context;
         const { url, options } = isPlaced(settings)
           ? settings
           : { url: undefined, options: { ...gatewayRedis, ...settings.options } };
@@ -163,20 +182,54 @@ export class StoreRegistry {
           timeoutMs,
           log,
         });
-        const isEncrypted = encryptionKeys.length > 0;
-        const seal = isEncrypted ? new Encryption(encryptionKeys) : new Signature(secret);
+        const seal = this.#sealOf(settings);
         const store = new RedisStore({ connection, keyPrefix, seal, bodies, coalesceAcross });
         return { store, parts: [], connection };
       }
       case 'tiered': {
         const parts = [this.#keep(settings.near), this.#keep(settings.far)] as const;
-        const [{ store: near }, { store: far }] = parts;
+        const [{ memory: near }, { store: far }] = parts;
         const { nearTtl } = settings;
-        if (!(near instanceof MemoryStore)) throw unknownStore(settings.near, this.#settings, name);
+        if (near === undefined) throw unknownStore(settings.near, this.#settings, name);
         if (!(far instanceof RedisStore)) throw unknownStore(settings.far, this.#settings, name);
         return { store: new TieredStore({ name, near, far, nearTtl }), parts };
       }
     }
+  }
+
+  #memory(name: string, settings: MemorySettings): Pick<Kept, 'store' | 'parts' | 'memory'> {
+    const { maxBytes, eviction, persist } = settings;
+    // The prices of the day: a store outlives a configuration.
+    const costOf: CostOf = (head) => this.#context.costOf(head);
+    const memory = new MemoryStore({ maxBytes, eviction, costOf });
+    if (persist === undefined) return { store: memory, parts: [], memory };
+    const { log } = this.#context;
+    const seal = this.#sealOf(settings);
+    const after = this.#handedOver;
+    const file = new SnapshotFile({ name, store: memory, ...persist, seal, log, after });
+    return { store: new PersistentStore(memory, file), parts: [], memory };
+  }
+
+  /** Who may have written an entry that comes from elsewhere. */
+  #sealOf({ encryptionKeys = [] }: Pick<MemorySettings, 'encryptionKeys'>): Seal {
+    const isEncrypted = encryptionKeys.length > 0;
+    return isEncrypted ? new Encryption(encryptionKeys) : new Signature(this.#context.secret);
+  }
+
+  /** What the entries of the store of that name are exported and imported under. */
+  sealOf(name: string): Seal {
+    const settings = Object.hasOwn(this.#settings, name) ? this.#settings[name] : undefined;
+    if (settings === undefined) throw unknownStore(name, this.#settings, 'llm-cache');
+    return settings.type === 'tiered' ? this.sealOf(settings.far) : this.#sealOf(settings);
+  }
+
+  /** Writes what is kept in files, where it has changed. */
+  async save(): Promise<void> {
+    const wanted = [...this.#kept.values()].filter(({ wanted: isWanted }) => isWanted);
+    const stores = wanted.map(({ store }) => store);
+    await Promise.all(
+      stores.filter((store) => store instanceof PersistentStore).map((store) => store.save()),
+    );
   }
 
   /** Closes what no configuration names and no request uses. */
@@ -201,7 +254,9 @@ export class StoreRegistry {
     const parts =
       settings?.type === 'tiered' ? [this.#keyOf(settings.near), this.#keyOf(settings.far)] : [];
     const written = canonicalMembers(JSON.stringify(settings ?? {})) ?? new Map<string, string>();
-    const secret = settings?.type === 'redis' ? [this.#context.secret] : [];
+    const isSealed =
+      settings?.type === 'redis' || (settings?.type === 'memory' && settings.persist);
+    const secret = isSealed ? [this.#context.secret] : [];
     return JSON.stringify([name, joinMembers(written), ...secret, ...parts]);
   }
 
@@ -225,6 +280,10 @@ export class StoreRegistry {
       delete: (key) => used().delete(key),
       purge: (filter, dryRun) => used().purge(filter, dryRun),
       list: (filter, page) => used().list(filter, page),
+      ...(store.entries !== undefined && {
+        entries: (filter: EntryFilter) => entriesOf(used(), filter),
+      }),
+      ...(store.flushed !== undefined && { flushed: async () => store.flushed?.() }),
       look: (key) => used().look(key),
       used: (key, entry) => used().used(key, entry),
       relay: relay && {

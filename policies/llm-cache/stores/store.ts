@@ -49,6 +49,12 @@ export interface ListedEntry {
   readonly hits: number;
 }
 
+/** An entry and what it is stored under. */
+export interface StoredEntry {
+  readonly key: string;
+  readonly entry: CachedResponse;
+}
+
 /** A part of a listing. */
 export interface Page {
   /** May be fewer than were asked for, even none, though more follow. */
@@ -87,6 +93,13 @@ export interface Store {
    * Throws on a failure.
    */
   getNow?(key: string): CachedResponse | undefined | null;
+  /**
+   * The entries that match, with their bodies, in no order; none of them counts as used. Without it
+   * they are listed and got.
+   */
+  entries?(filter: EntryFilter): AsyncIterable<StoredEntry>;
+  /** Resolves when what was set has arrived, of a store that does not wait for it. */
+  flushed?(): Promise<void>;
   /**
    * Keeps the entry until its `expiresAt`, unless it has been thrown out, or replaced by one that is
    * newer, since it was asked for: `askedAt`, by `performance.now()`, which no clock that is set

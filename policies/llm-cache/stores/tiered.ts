@@ -1,11 +1,20 @@
 import type { CachedResponse } from '../entry.ts';
+import { entriesOf } from './entries-of.ts';
 import type { MemoryStore } from './memory.ts';
 import type { PurgeListening } from './purge-channel.ts';
 import { type Purge, PurgeLog } from './purge-log.ts';
 import type { RedisStore } from './redis.ts';
 import type { Relay } from './relay.ts';
 import { SingleFlight } from './single-flight.ts';
-import type { EntryFilter, ListedEntry, Page, PageRequest, Store, StoreStats } from './store.ts';
+import type {
+  EntryFilter,
+  ListedEntry,
+  Page,
+  PageRequest,
+  Store,
+  StoredEntry,
+  StoreStats,
+} from './store.ts';
 
 export interface TieredStoreOptions {
   /** Of this store; others may share the memory store with it. */
@@ -67,6 +76,15 @@ export class TieredStore implements Store {
       if (entry !== undefined) await this.#keepNear(key, entry, purges);
       return entry;
     });
+  }
+
+  /** Nothing comes near for that. */
+  entries(filter: EntryFilter): AsyncIterable<StoredEntry> {
+    return entriesOf(this.#options.far, filter);
+  }
+
+  flushed(): Promise<void> {
+    return this.#options.far.flushed();
   }
 
   async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {

@@ -5,6 +5,8 @@ interface Asking {
   readonly identity: Identity;
   /** Every header line as the client itself sent it: a name in any case, its value, and so on. */
   readonly ownHeaders: readonly string[];
+  /** The query that the client sent, with its question mark; empty without one. */
+  readonly query: string;
 }
 
 /**
@@ -26,10 +28,12 @@ function consumerOf(request: Asking): string | null {
 
 const credentials = /^(?:authorization|x-api-key|api-key|x-goog-api-key)$/i;
 
-function credentialOf({ ownHeaders }: Asking): string | null {
+function credentialOf({ ownHeaders, query }: Asking): string | null {
   for (let at = 0; at + 1 < ownHeaders.length; at += 2) {
     const name = ownHeaders[at] ?? '';
     if (credentials.test(name)) return `${name.toLowerCase()} ${ownHeaders[at + 1]}`;
   }
-  return null;
+  // Gemini's, where it is no header.
+  const key = query === '' ? null : new URLSearchParams(query).get('key');
+  return key ? `?key ${key}` : null;
 }

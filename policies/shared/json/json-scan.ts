@@ -192,7 +192,7 @@ export class JsonScan {
 
   #value(byte: number): number {
     if (this.#depth === 1) this.#members.value(this.#at);
-    else if (this.#depth === 2) this.#members.item(byte);
+    else if (this.#depth === 2) this.#members.item(byte, this.#at);
     switch (byte) {
       case openBrace:
       case openBracket:
@@ -287,6 +287,7 @@ export class JsonScan {
     if (!isName) this.#valueEnds();
     else {
       if (this.#depth === 1) this.#members.name(this.#begin, this.#at);
+      else if (this.#depth === 2) this.#members.innerName(this.#begin, this.#at);
       this.#state = 'colon';
     }
     return 0;
@@ -318,6 +319,7 @@ export class JsonScan {
 
   #valueEnds(): void {
     if (this.#depth > 1) {
+      if (this.#depth === 2 && this.#kinds[2] === 1) this.#members.innerEnd(this.#at);
       this.#state = 'comma or end';
       return;
     }

@@ -11,6 +11,9 @@ const maxShownBytes = 64;
 const maxAtOnceBytes = 64 * 1024;
 /** Strings and numbers up to so many bytes are in the outline. */
 const maxOutlinedBytes = 2048;
+/** Of a member that is an object: so many of its members are in the outline, each up to so many bytes. */
+const maxInner = 64;
+const maxInnerBytes = 64;
 /** As long as an array in an outline can be. */
 const maxItems = 1_000_000;
 
@@ -31,6 +34,10 @@ export class MemberList {
   #valueAt = 0;
   #items = 0;
   #firstItem = 0;
+  /** The short members of the value, where it is an object. */
+  #inner: Record<string, unknown> | null = null;
+  #innerName = '';
+  #innerAt = 0;
   #hash: { readonly running: RunningHash; readonly bytes: Uint8Array; done: number } | null = null;
 
   readonly #onMember: OnMember | null;
@@ -57,11 +64,30 @@ export class MemberList {
   value(from: number): void {
     this.#valueAt = from;
     this.#items = 0;
+    this.#inner = null;
   }
 
-  /** An item, or member, of the value begins with `byte`. */
-  item(byte: number): void {
+  /** An item, or member, of the value begins with `byte`, at `from`. */
+  item(byte: number, from: number): void {
+    this.#innerAt = from;
     if (this.#items++ === 0) this.#firstItem = byte;
+  }
+
+  /** The string literal of a name within the value, with its quotes. */
+  innerName(from: number, to: number): void {
+    const isKept = this.#items < maxInner && to - from <= maxInnerBytes;
+    this.#innerName = isKept ? textOf(this.#bytes, from, to) : '';
+  }
+
+  /** A member of the value ends at `to`. */
+  innerEnd(to: number): void {
+    const from = this.#innerAt;
+    const byte = this.#bytes[from];
+    const isShort = byte !== 0x7b && byte !== 0x5b && to - from <= maxInnerBytes;
+    if (!isShort || this.#innerName === '') return;
+    const name = JSON.parse(this.#innerName) as string;
+    this.#inner ??= Object.create(null) as Record<string, unknown>;
+    this.#inner[name] = JSON.parse(textOf(this.#bytes, from, to)) as unknown;
   }
 
   /** The value ends at `to`, and is written. True where that is all, false where `digest` is next. */
@@ -101,7 +127,7 @@ export class MemberList {
     const from = this.#valueAt;
     switch (this.#bytes[from]) {
       case 0x7b: // {
-        return {};
+        return this.#inner ?? {};
       case 0x5b: {
         // [
         const array: unknown[] = this.#items > 0 ? [exampleOf(this.#firstItem)] : [];

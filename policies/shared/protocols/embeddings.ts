@@ -1,7 +1,9 @@
 import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { UsageParts } from '../usage.ts';
+import { embeddingItems } from './embedding-items.ts';
 import { carriesError, isError } from './error.ts';
-import type { Protocol, Reading, StreamReader } from './protocol.ts';
+import { NoStream, nothingRead } from './no-stream.ts';
+import type { Protocol, Reading } from './protocol.ts';
 
 /** Embeddings: https://platform.openai.com/docs/api-reference/embeddings */
 export const embeddings: Protocol = {
@@ -15,6 +17,7 @@ export const embeddings: Protocol = {
   complete: [],
   limited: [],
   cacheApart: false,
+  items: embeddingItems,
   readAnswer,
   streamReader: () => new NoStream(),
 };
@@ -24,17 +27,6 @@ function inputs({ input }: JsonObject): number {
   return Array.isArray(input) && typeof input[0] !== 'number' ? Math.max(1, input.length) : 1;
 }
 
-const nothing: Reading = {
-  id: null,
-  model: null,
-  usage: null,
-  fault: 'incomplete',
-  finishReasons: [],
-  refused: false,
-  parts: 0,
-  expiresAt: null,
-};
-
 function readAnswer(json: JsonObject): Reading {
   const data: unknown[] = Array.isArray(json['data']) ? json['data'] : [];
   const usage = new UsageParts();
@@ -42,7 +34,7 @@ function readAnswer(json: JsonObject): Reading {
   const fails = carriesError(json) || data.some(isError);
   const whole = data.length > 0 && data.every(hasEmbedding) && areAlike(data) && areNumbered(data);
   return {
-    ...nothing,
+    ...nothingRead,
     id: nameOrNull(json['id']),
     model: nameOrNull(json['model']),
     usage: usage.read(),
@@ -82,22 +74,4 @@ function areNumbered(data: readonly unknown[]): boolean {
   const told = new Set<unknown>(data.map((item) => (isObject(item) ? item['index'] : null)));
   if (told.size === 1 && (told.has(undefined) || told.has(null))) return true;
   return data.every((_, index) => told.has(index));
-}
-
-/** Embeddings have no stream: none is ever whole. */
-class NoStream implements StreamReader {
-  readonly ended = false;
-  readonly fault = 'incomplete';
-
-  event(): boolean {
-    return true;
-  }
-
-  done(): boolean {
-    return true;
-  }
-
-  reading(): Reading {
-    return nothing;
-  }
 }

@@ -78,7 +78,17 @@ export function isErrorList(json: unknown): boolean {
 }
 
 /** At least one of them is in every answer, and in every part of a stream that has words of its own. */
-const answerMembers = ['choices', 'data', 'output', 'content', 'response'];
+const answerMembers = [
+  'choices',
+  'data',
+  'output',
+  'content',
+  'response',
+  'candidates',
+  'embedding',
+  'embeddings',
+  'results',
+];
 
 const errorWords = ['message', 'Message', 'msg', 'error_message', 'errorMessage', 'error_msg'];
 

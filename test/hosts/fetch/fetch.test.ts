@@ -78,7 +78,9 @@ describe('withLlmCache', () => {
     it(`answers ${name} from the cache as a stream, byte for byte`, async () => {
       const { script, ask } = setUp();
       script.answer(() => sseResponse(new Source(whole.sse.split(/(?<=,)/)).body));
-      const asStream = { path, body: { ...body, stream: true } };
+      // Gemini has the stream mode in its path.
+      const streamPath = path.replace(':generateContent', ':streamGenerateContent?alt=sse');
+      const asStream = { path: streamPath, body: { ...body, stream: true } };
       expect((await ask(asStream)).text).to.equal(whole.sse);
       await settled();
       const hit = await ask(asStream);

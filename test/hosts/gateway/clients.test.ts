@@ -1,6 +1,8 @@
 import Anthropic from '@anthropic-ai/sdk';
+import { GoogleGenAI } from '@google/genai';
 import { expect } from 'chai';
 import OpenAI from 'openai';
+import { batch } from '../../fixtures/gemini.ts';
 import { answers } from '../../support/answers.ts';
 import { Gateway } from '../../support/gateway.ts';
 import { both, gatewayConfig } from '../../support/pipelines.ts';
@@ -13,17 +15,24 @@ describe('The official clients get from the cache what they got from the provide
   let gateway: Gateway;
   let openai: OpenAI;
   let anthropic: Anthropic;
+  let google: GoogleGenAI;
 
   before(async () => {
     upstream = await Upstream.start();
     gateway = await Gateway.start({ gateway: gatewayConfig(upstream.url, { api: both() }) });
     openai = new OpenAI({ apiKey: 'sk-test', baseURL: `${gateway.url}/api/v1`, maxRetries: 0 });
     anthropic = new Anthropic({ apiKey: 'sk-test', baseURL: `${gateway.url}/api`, maxRetries: 0 });
+    const httpOptions = { baseUrl: `${gateway.url}/api` };
+    google = new GoogleGenAI({ apiKey: 'AIza-test', httpOptions });
   });
   after(async () => {
     await gateway.stop();
     await upstream.close();
   });
+
+  /** Google's client puts the head of the response, which tells of the cache, into the answer. */
+  const withoutHead = (name: string, value: unknown) =>
+    name === 'sdkHttpResponse' ? undefined : value;
 
   async function all<T>(stream: AsyncIterable<T>): Promise<T[]> {
     const items: T[] = [];
@@ -109,12 +118,30 @@ describe('The official clients get from the cache what they got from the provide
           .stream({ model: 'claude-haiku-5', max_tokens: 100, messages })
           .finalMessage(),
     ],
+    'google models.generateContent': [
+      json(answers.gemini.json),
+      () => google.models.generateContent({ model: 'gemini-2.5-flash', contents: 'Hi!' }),
+    ],
+    'google models.generateContentStream': [
+      sse(answers.gemini.sse),
+      async () =>
+        all(
+          await google.models.generateContentStream({
+            model: 'gemini-2.5-flash',
+            contents: 'Hi!',
+          }),
+        ),
+    ],
+    'google models.embedContent': [
+      json(JSON.stringify(batch)),
+      () => google.models.embedContent({ model: 'gemini-embedding-001', contents: ['a', 'b'] }),
+    ],
   };
   for (const [name, [answer, call]] of Object.entries(calls)) {
     it(name, async () => {
       upstream.answer(answer);
       const before = upstream.requests.length;
-      const plain = (value: unknown) => JSON.parse(JSON.stringify(value)) as unknown;
+      const plain = (value: unknown) => JSON.parse(JSON.stringify(value, withoutHead)) as unknown;
       const miss = plain(await call());
       const hit = plain(await call());
       expect(hit).to.deep.equal(miss);

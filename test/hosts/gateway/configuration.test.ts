@@ -80,7 +80,7 @@ describe('A wrong configuration stops the start and says what is wrong', () => {
       'a wrong condition',
       {},
       [{ 'llm-cache': { condition: { name: 'llm-request', protocols: ['chats'] } } }],
-      'condition llm-request: "protocols.0" must be one of chat, completions, responses, embeddings, messages, got "chats"',
+      'condition llm-request: "protocols.0" must be one of chat, completions, responses, embeddings, messages, gemini, gemini-embeddings, rerank, moderations, got "chats"',
     ],
     [
       'a wrong condition of another policy, deep inside',

@@ -1,8 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import type { CachedResponse } from '../../../policies/llm-cache/entry.ts';
 import { StoreRegistry, storeSettings } from '../../../policies/llm-cache/stores/registry.ts';
 import type { StoreSettings } from '../../../schemas/plugin.ts';
 import { ConfigurationError } from '../../../schemas/validate.ts';
+import { makeEntry } from '../../support/entry.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const minute = 60_000;
 const entry: CachedResponse = {
@@ -171,5 +176,50 @@ describe('the registry of stores', () => {
       expect(await store.get('key')).to.deep.equal(entry);
       await store.close();
     });
+  });
+});
+
+describe('a memory store whose entries are in a file', () => {
+  it('leaves them to the one that a reload puts in its place, and takes the file back', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'llm-cache-registry-'));
+    const path = join(dir, 'entries.snapshot');
+    const settings = (maxBytes: number) => ({
+      memory: {
+        type: 'memory',
+        eviction: 'worth',
+        maxBytes,
+        persist: { path, everySeconds: 3600 },
+      } as const,
+    });
+    const lines: string[] = [];
+    const say = (line: string) => void lines.push(line);
+    const log = { info: say, warn: say, error: say };
+    const registry = new StoreRegistry();
+    try {
+      registry.configure(settings(1_000_000), { secret: 's', log });
+      const before = registry.open('memory');
+      await before.set('a', makeEntry(Date.now()));
+      registry.configure(settings(2_000_000));
+      const after = registry.open('memory');
+      await eventually(() => lines.length > 0, 'the file has been read');
+      expect(await after.get('a')).to.not.equal(undefined);
+      // An old pipeline goes on with the old store, which leaves the file alone.
+      await before.set('b', makeEntry(Date.now()));
+      await after.set('c', makeEntry(Date.now()));
+      await registry.save();
+
+      registry.configure(settings(1_000_000));
+      await registry.save();
+      await registry.close();
+      const next = new StoreRegistry();
+      next.configure(settings(1_000_000), { secret: 's', log });
+      await eventually(() => lines.length > 1, 'the file has been read again');
+      const kept = next.open('memory');
+      expect(await kept.get('b')).to.not.equal(undefined);
+      await next.close();
+    } finally {
+      await registry.close();
+      rmSync(dir, { recursive: true });
+    }
   });
 });

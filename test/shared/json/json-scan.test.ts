@@ -118,7 +118,7 @@ describe('the scan of a request body', () => {
       input: ['', , ,], // oxlint-disable-line no-sparse-arrays
       tokens: [0, ,], // oxlint-disable-line no-sparse-arrays
       empty: [],
-      tool: {},
+      tool: { name: 'x' },
       prompt: '',
     });
     expect(contentOf('{"a":1,"a":2}').outline['a']).to.equal(2);

@@ -25,7 +25,11 @@ function verdict(name: ProtocolName, body: Body | Uint8Array, request: object = 
   const bytes = isStream || body instanceof Uint8Array ? body : encode(JSON.stringify(body));
   const answer = validate(name, bytes, isStream ? {} : asJson);
   const asked = now(
-    makeBody(encode(JSON.stringify({ stream: isStream, ...request }))).facts(protocolOf(name)),
+    makeBody(encode(JSON.stringify({ stream: isStream, ...request }))).facts({
+      protocol: protocolOf(name),
+      path: '',
+      query: '',
+    }),
   );
   return refusalOf(answer, protocolOf(name), asked);
 }

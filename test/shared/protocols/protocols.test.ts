@@ -9,6 +9,7 @@ import {
 import type { ProtocolName, Reading } from '../../../policies/shared/protocols/protocol.ts';
 import { readUsage } from '../../../policies/shared/usage.ts';
 import { detailNames } from '../../../policies/shared/usage-details.ts';
+import { llmRequestSchema } from '../../../schemas/conditions.ts';
 import { protocolOf } from '../../fixtures/validate.ts';
 import {
   chatChunk,
@@ -50,6 +51,20 @@ describe('findProtocol', () => {
     ['/v1/Chat/Completions', null],
     ['/v1/mycompletions', null],
     ['/v1/models', null],
+    ['/v1beta/models/gemini-2.5-flash:generateContent', 'gemini'],
+    ['/v1beta/models/gemini-2.5-flash:streamGenerateContent', 'gemini'],
+    ['/v1/projects/p/locations/l/publishers/google/models/m:generateContent', 'gemini'],
+    ['/v1beta/models/gemini-2.5-flash:countTokens', null],
+    ['/v1beta/models/gemini-2.5-flash:batchGenerateContent', null],
+    ['/v1beta/models/gemini-2.5-flash/generateContent', null],
+    ['/v1beta/models/gemini-embedding-001:embedContent', 'gemini-embeddings'],
+    ['/v1beta/models/gemini-embedding-001:batchEmbedContents', 'gemini-embeddings'],
+    ['/v1beta/models/gemini-embedding-001:asyncBatchEmbedContent', null],
+    ['/rerank', 'rerank'],
+    ['/v1/rerank', 'rerank'],
+    ['/v2/rerank', 'rerank'],
+    ['/v1/moderations', 'moderations'],
+    ['/v1/chat/moderations', 'moderations'],
     ['/', null],
     ['', null],
   ] as const) {
@@ -65,14 +80,17 @@ describe('findProtocol', () => {
   });
 
   it('knows the protocols by name', () => {
-    expect(protocolNames).to.have.members([...streaming, 'embeddings']);
+    const others = ['embeddings', 'gemini', 'gemini-embeddings', 'rerank', 'moderations'];
+    expect(protocolNames).to.have.members([...streaming, ...others]);
+    expect(llmRequestSchema.properties.protocols.default).to.deep.equal(protocolNames);
   });
 });
 
 describe('a request', () => {
-  it('streams where `stream` is true, and embeddings never do', () => {
+  it('streams where `stream` is true, of an API that has that member', () => {
+    const names: readonly ProtocolName[] = streaming;
     for (const protocol of protocols) {
-      expect(protocol.isStream({ stream: true })).to.equal(protocol.name !== 'embeddings');
+      expect(protocol.isStream({ stream: true })).to.equal(names.includes(protocol.name));
       for (const stream of [undefined, null, false, 1, 'true']) {
         expect(protocol.isStream({ stream })).to.equal(false);
       }
@@ -104,16 +122,15 @@ describe('a request', () => {
   });
 
   it('sets a limit by the numbers that its protocol has for that', () => {
-    const limits: Record<ProtocolName, string[]> = {
+    const limits: Partial<Record<ProtocolName, string[]>> = {
       chat: ['max_tokens', 'max_completion_tokens'],
       completions: ['max_tokens'],
       messages: ['max_tokens'],
       responses: ['max_output_tokens'],
-      embeddings: [],
     };
     for (const { name, setsLimit } of protocols) {
       for (const member of ['max_tokens', 'max_completion_tokens', 'max_output_tokens']) {
-        expect(setsLimit({ [member]: 5 })).to.equal(limits[name].includes(member));
+        expect(setsLimit({ [member]: 5 })).to.equal(limits[name]?.includes(member) ?? false);
         expect(setsLimit({ [member]: null })).to.equal(false);
         expect(setsLimit({ [member]: '5' })).to.equal(false);
       }
@@ -123,6 +140,11 @@ describe('a request', () => {
 
 describe('a JSON answer', () => {
   const message = { message: { content: 'Hello' }, finish_reason: 'stop' };
+  const candidate = (more: object = {}) => ({
+    content: { parts: [{ text: 'Hello' }], role: 'model' },
+    finishReason: 'STOP',
+    ...more,
+  });
   const answers: Record<ProtocolName, { whole: JsonObject[]; incomplete: JsonObject[] }> = {
     chat: {
       whole: [
@@ -169,6 +191,58 @@ describe('a JSON answer', () => {
       whole: [{ type: 'message', content: [] }],
       incomplete: [{ type: 'message' }, { content: [] }, { type: 'completion', content: [] }],
     },
+    gemini: {
+      whole: [
+        { candidates: [candidate()] },
+        { candidates: [candidate({ index: 1 }), candidate({ index: 0 })] },
+        { candidates: [candidate({ content: { parts: [{ functionCall: { name: 'f' } }] } })] },
+        { candidates: [{ finishReason: 'SAFETY' }] },
+        { promptFeedback: { blockReason: 'SAFETY' } },
+      ],
+      incomplete: [
+        {},
+        { candidates: [] },
+        { candidates: {} },
+        { candidates: [null] },
+        { candidates: [candidate({ index: 1 })] },
+        { candidates: [candidate(), candidate()].map((one) => ({ ...one, index: 0 })) },
+        { candidates: [candidate({ finishReason: undefined })] },
+        { candidates: [candidate({ content: { role: 'model' } })] },
+        { candidates: [candidate({ content: { parts: [{ text: '' }] } })] },
+        { candidates: [candidate({ content: { parts: [{ text: 'hm', thought: true }] } })] },
+        { promptFeedback: {} },
+      ],
+    },
+    'gemini-embeddings': {
+      whole: [{ embedding: { values: [0.1] } }, { embeddings: [{ values: [0.1] }] }],
+      incomplete: [
+        {},
+        { embedding: {} },
+        { embedding: { values: [] } },
+        { embedding: { values: [null] } },
+        { embeddings: [] },
+        { embeddings: [{ values: [0.1] }, {}] },
+      ],
+    },
+    rerank: {
+      whole: [
+        { results: [{ index: 1, relevance_score: 0.5 }] },
+        { data: [{ index: 0, relevance_score: 1 }] },
+        { results: [{ index: 0, score: 0 }] },
+      ],
+      incomplete: [
+        {},
+        { results: [] },
+        { results: [{ index: 0 }] },
+        { results: [{ relevance_score: 1 }] },
+        { results: [{ index: -1, relevance_score: 1 }] },
+        { results: [0, 0].map((index) => ({ index, relevance_score: 1 })) },
+      ],
+    },
+    moderations: {
+      whole: [{ results: [{ flagged: false, categories: {} }] }],
+      incomplete: [{}, { results: [] }, { results: [{ flagged: false }] }, { results: [null] }],
+    },
   };
 
   for (const { name, readAnswer } of protocols) {
@@ -188,6 +262,9 @@ describe('a JSON answer', () => {
       expect(readAnswer({ object: 'error', message: 'no' }).fault).to.equal('error-in-body');
       expect(readAnswer({ type: 'error' }).fault).to.equal('error-in-body');
     });
+
+    // Gemini has other names for them, and its embeddings none.
+    if (name.startsWith('gemini')) continue;
 
     it(`a JSON answer of ${name} tells its id and model where they are names, and no more of them than fits`, () => {
       expect(readAnswer({ id: 'i', model: 'm' })).to.include({ id: 'i', model: 'm' });
@@ -778,6 +855,16 @@ describe('readUsage', () => {
       },
       [20, 10, 30],
       { other_model_tokens: 23 },
+    ],
+    'Cohere’s reranker, that tells searches alone': [
+      { search_units: 2 },
+      [null, null, null],
+      { search_units: 2 },
+    ],
+    'Gemini, as `geminiUsage` tells it': [
+      { total_tokens: 3, prompt_tokens_details: { tool_use_tokens: 2 } },
+      [null, null, 3],
+      { tool_use_tokens: 2 },
     ],
     'an image model': [
       {

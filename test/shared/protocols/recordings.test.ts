@@ -28,7 +28,8 @@ interface Recording {
 }
 
 function recordings(extension: string): Recording[] {
-  return protocolNames.flatMap((protocol) =>
+  const recorded = protocolNames.filter((protocol) => existsSync(resolve(folder, protocol)));
+  return recorded.flatMap((protocol) =>
     readdirSync(resolve(folder, protocol))
       .filter((name) => name.endsWith(extension))
       .map((name) => ({
@@ -180,7 +181,7 @@ const settingsOf = (file: string) => (file.endsWith('.json') ? asJson : {});
 function verdict({ protocol, file, bytes }: Recording, request = {}): RefusalReason | null {
   const answer = validate(protocol, bytes, settingsOf(file));
   const asked = encode(JSON.stringify({ stream: file.endsWith('.sse'), ...request }));
-  const known = now(makeBody(asked).facts(protocolOf(protocol)));
+  const known = now(makeBody(asked).facts({ protocol: protocolOf(protocol), path: '', query: '' }));
   return refusalOf(answer, protocolOf(protocol), known);
 }
 
@@ -191,14 +192,13 @@ function withoutBody({ body: _, ...rest }: Answer): Omit<Answer, 'body'> {
 /** The data line of the ending, by eye: where it starts and where it ends, in bytes. */
 function endingOf({ protocol, bytes }: Recording): { start: number; end: number } {
   const text = decode(bytes);
-  const mark = {
+  const marks: Partial<Record<ProtocolName, string>> = {
     chat: '[DONE]',
     completions: '[DONE]',
     responses: '{"type":"response.completed"',
     messages: '{"type":"message_stop"',
-    embeddings: '',
-  }[protocol];
-  const at = text.indexOf(`data: ${mark}`);
+  };
+  const at = text.indexOf(`data: ${marks[protocol]}`);
   const end = text.indexOf('\n', at);
   return { start: encode(text.slice(0, at)).length, end: encode(text.slice(0, end)).length };
 }

@@ -6,6 +6,7 @@ import {
   type Page,
   type PageRequest,
   type Store,
+  type StoredEntry,
   type StoreStats,
 } from '../store.ts';
 import { Appraiser } from './appraiser.ts';
@@ -14,7 +15,7 @@ import { Expiry } from './expiry.ts';
 import { keyHash } from './key-hash.ts';
 import type { Table, TableOptions } from './options.ts';
 import { fewSlots, Slots } from './slots.ts';
-import { type Contents, list, purge } from './listing.ts';
+import { type Contents, everyEntry, list, purge } from './listing.ts';
 import { type Codec, Squeezer, type Waiting } from './squeezer.ts';
 import { packWorth, type Worth } from './worth.ts';
 
@@ -134,6 +135,10 @@ export class BoundedStore implements Store {
 
   async list(filter: EntryFilter, page: PageRequest): Promise<Page> {
     return list(this.#contents, filter, page);
+  }
+
+  entries(filter: EntryFilter): AsyncIterable<StoredEntry> {
+    return everyEntry(this.#contents, filter);
   }
 
   async look(key: string): Promise<ListedEntry | undefined> {

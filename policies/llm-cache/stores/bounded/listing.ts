@@ -4,6 +4,7 @@ import {
   type ListedEntry,
   type Page,
   type PageRequest,
+  type StoredEntry,
   UnknownCursor,
 } from '../store.ts';
 import type { Slots } from './slots.ts';
@@ -66,6 +67,21 @@ export async function list(
     if (listed !== undefined) entries.push(listed);
   }
   return { entries, cursor: null };
+}
+
+/** All that match, with their bodies, in the order of their slots. */
+export async function* everyEntry(
+  contents: Contents,
+  filter: EntryFilter,
+): AsyncGenerator<StoredEntry, void> {
+  for (let slot = 0; slot < contents.slots().end; slot++) {
+    if (slot % lookStep === lookStep - 1) await nextTurn();
+    const slots = contents.slots();
+    if (!slots.matches(slot, filter) || !contents.isLive(slot)) continue;
+    const key = slots.keyOf(slot);
+    const entry = isUnder(key, '') ? slots.entry(slot) : undefined;
+    if (entry !== undefined) yield { key, entry };
+  }
 }
 
 function isUnder(key: string, begin: string): boolean {

@@ -1,0 +1,114 @@
+import type { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { entriesOf } from '../llm-cache/stores/entries-of.ts';
+import type { Seal } from '../llm-cache/stores/seal.ts';
+import { readSnapshot, SnapshotFault, writeSnapshot } from '../llm-cache/stores/snapshot.ts';
+import type { Store, StoredEntry } from '../llm-cache/stores/store.ts';
+import { chosen, type EntryServices, filterNames, readFilter } from './entries.ts';
+import { AdminError, type AdminRequest, readQuery, refuseForms, sendHead } from './http.ts';
+
+export interface TransferServices extends EntryServices {
+  sealOf(store: string): Seal;
+}
+
+const mediaType = 'application/octet-stream';
+
+/** `GET /llm-cache/export`: the entries of one store that match, as a snapshot. */
+export async function exportEntries(
+  req: AdminRequest,
+  res: ServerResponse,
+  services: TransferServices,
+): Promise<void> {
+  const query = readQuery(req, [...filterNames, 'store']);
+  const filter = await readFilter(query, services);
+  const [name, store] = oneOf(services, query.store);
+  const pieces = writeSnapshot(entriesOf(store, filter), services.sealOf(name));
+  // A store that does not answer is told of before the head has gone out.
+  const first = await pieces.next();
+  sendHead(res, 200, mediaType, {
+    'Content-Disposition': `attachment; filename="llm-cache-${new Date().toISOString().slice(0, 10)}.snapshot"`,
+  });
+  await pipeline(Readable.from(resumed(first, pieces)), res);
+}
+
+async function* resumed(
+  first: IteratorResult<Buffer, void>,
+  rest: AsyncGenerator<Buffer, void>,
+): AsyncGenerator<Buffer, void> {
+  if (first.done === true) return;
+  yield first.value;
+  yield* rest;
+}
+
+/** Bytes that a store may have on their way before it is waited for. */
+const flushBytes = 8 * 1024 * 1024;
+
+let isImporting = false;
+
+/** `POST /llm-cache/import`: puts the entries of a snapshot into a store. */
+export async function importEntries(
+  req: AdminRequest,
+  services: TransferServices,
+  now: number,
+): Promise<object> {
+  const query = readQuery(req, ['store']);
+  refuseForms(req, `the body must be an export: send it as ${mediaType}`);
+  const [name, store] = oneOf(services, query.store);
+  // The app's parser has read it, and taken it for JSON.
+  if (req.readableEnded) throw new AdminError(415, `the body must be sent as ${mediaType}`);
+  if (isImporting) throw new AdminError(503, 'another import is under way; try again');
+  isImporting = true;
+  const counts = { imported: 0, skipped: 0, refused: 0 };
+  try {
+    // The answer goes out by the same connection.
+    const chunks = req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+    await importInto(store, readSnapshot(chunks, services.sealOf(name)), counts, now);
+  } catch (error) {
+    if (req.destroyed && !req.complete) throw new AdminError(400, 'the export broke off');
+    if (!(error instanceof SnapshotFault)) throw error;
+    throw new AdminError(
+      400,
+      `the export is not read to its end: ${error.message}; ${counts.imported} entries were imported`,
+    );
+  } finally {
+    isImporting = false;
+    req.resume();
+  }
+  return counts;
+}
+
+async function importInto(
+  store: Store,
+  entries: AsyncIterable<StoredEntry>,
+  counts: { imported: number; skipped: number; refused: number },
+  now: number,
+): Promise<void> {
+  const askedAt = performance.now();
+  let onTheirWay = 0;
+  for await (const { key, entry } of entries) {
+    const known = entry.expiresAt > now ? (await store.look(key))?.head : null;
+    if (known === null || (known !== undefined && known.storedAt >= entry.storedAt)) {
+      counts.skipped++;
+      continue;
+    }
+    if (await store.set(key, entry, askedAt)) counts.imported++;
+    else counts.refused++;
+    onTheirWay += entry.body.length;
+    if (onTheirWay < flushBytes) continue;
+    await store.flushed?.();
+    onTheirWay = 0;
+  }
+  await store.flushed?.();
+}
+
+/** The store that is named, or the only one. Throws an AdminError. */
+function oneOf(
+  { holders }: TransferServices,
+  asked: string | undefined,
+): readonly [name: string, store: Store] {
+  const [only, another] = chosen(holders, asked);
+  if (only !== undefined && another === undefined) return only;
+  const names = holders.map(([name]) => name).join(', ');
+  throw new AdminError(400, `say which store: "store" must be one of ${names}`);
+}

@@ -1,0 +1,84 @@
+import type { CachedResponse } from '../entry.ts';
+import { entriesOf } from './entries-of.ts';
+import type { SnapshotFile } from './snapshot-file.ts';
+import type {
+  EntryFilter,
+  ListedEntry,
+  Page,
+  PageRequest,
+  Store,
+  StoredEntry,
+  StoreStats,
+} from './store.ts';
+
+/** A store in this process, whose entries are also in a file. */
+export class PersistentStore implements Store {
+  readonly #store: Store;
+  readonly #file: SnapshotFile;
+
+  constructor(store: Store, file: SnapshotFile) {
+    this.#store = store;
+    this.#file = file;
+  }
+
+  get(key: string): Promise<CachedResponse | undefined> {
+    return this.#store.get(key);
+  }
+
+  getNow(key: string): CachedResponse | undefined | null {
+    return this.#store.getNow?.(key) ?? null;
+  }
+
+  entries(filter: EntryFilter): AsyncIterable<StoredEntry> {
+    return entriesOf(this.#store, filter);
+  }
+
+  set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean> {
+    return this.#store.set(key, entry, askedAt);
+  }
+
+  async delete(key: string): Promise<boolean> {
+    const wasThere = await this.#store.delete(key);
+    this.#file.saveSoon();
+    return wasThere;
+  }
+
+  async purge(filter: EntryFilter, dryRun?: boolean): Promise<number> {
+    const purged = await this.#store.purge(filter, dryRun);
+    if (dryRun !== true) this.#file.saveSoon();
+    return purged;
+  }
+
+  list(filter: EntryFilter, page: PageRequest): Promise<Page> {
+    return this.#store.list(filter, page);
+  }
+
+  look(key: string): Promise<ListedEntry | undefined> {
+    return this.#store.look(key);
+  }
+
+  used(key: string, entry: CachedResponse): void {
+    this.#store.used(key, entry);
+  }
+
+  stats(): StoreStats {
+    return this.#store.stats();
+  }
+
+  /** Writes what has changed. */
+  save(): Promise<void> {
+    return this.#file.save();
+  }
+
+  /** Whether this store is the one that the file is of. */
+  owns(isOwner: boolean): Promise<void> {
+    if (!isOwner) return this.#file.handOver();
+    this.#file.takeBack();
+    return Promise.resolve();
+  }
+
+  async close(): Promise<void> {
+    this.#file.stop();
+    await this.#store.close();
+  }
+}

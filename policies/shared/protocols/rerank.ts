@@ -1,0 +1,72 @@
+import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
+import { UsageParts } from '../usage.ts';
+import { carriesError, isError } from './error.ts';
+import { NoStream, nothingRead } from './no-stream.ts';
+import type { Protocol, Reading } from './protocol.ts';
+
+/**
+ * Documents in the order of their relevance to a query: https://docs.cohere.com/reference/rerank,
+ * https://api.jina.ai/redoc (vLLM and many others have its shape),
+ * https://docs.voyageai.com/reference/reranker-api
+ */
+export const rerank: Protocol = {
+  name: 'rerank',
+  provider: 'cohere',
+  matches: (path) => path.endsWith('/rerank'),
+  isStream: () => false,
+  isStateful: () => false,
+  setsLimit: () => false,
+  parts: resultsAsked,
+  complete: [],
+  limited: [],
+  cacheApart: false,
+  readAnswer,
+  // text-embeddings-inference: the results alone.
+  readList: (items) => readResults(items, {}),
+  streamReader: () => new NoStream(),
+};
+
+/** One a document, or so many as the request asks for at most. */
+function resultsAsked(body: JsonObject): number {
+  const { documents, texts, top_n: topN, top_k: topK } = body;
+  const all = [documents, texts].find(Array.isArray)?.length ?? 1;
+  const most = [topN, topK].find((count) => Number.isSafeInteger(count) && (count as number) > 0);
+  return Math.max(1, Math.min(all, (most as number | undefined) ?? all));
+}
+
+function readAnswer(json: JsonObject): Reading {
+  const { results, data } = json;
+  // Voyage calls them `data`.
+  const all: unknown[] = Array.isArray(results) ? results : Array.isArray(data) ? data : [];
+  return readResults(all, json);
+}
+
+function readResults(results: readonly unknown[], json: JsonObject): Reading {
+  const usage = new UsageParts();
+  usage.add(json['usage']);
+  const { meta } = json;
+  if (isObject(meta)) usage.add(meta['billed_units']);
+  const fails = carriesError(json) || results.some(isError);
+  const whole = results.length > 0 && results.every(hasScore) && areDistinct(results);
+  return {
+    ...nothingRead,
+    id: nameOrNull(json['id']),
+    model: nameOrNull(json['model']),
+    usage: usage.read(),
+    fault: fails ? 'error-in-body' : whole ? null : 'incomplete',
+    parts: results.length,
+  };
+}
+
+function hasScore(result: unknown): boolean {
+  if (!isObject(result)) return false;
+  const score = result['relevance_score'] ?? result['score'];
+  const { index } = result;
+  return typeof score === 'number' && Number.isSafeInteger(index) && (index as number) >= 0;
+}
+
+/** No document stands twice. */
+function areDistinct(results: readonly unknown[]): boolean {
+  const told = new Set(results.map((result) => (isObject(result) ? result['index'] : null)));
+  return told.size === results.length;
+}

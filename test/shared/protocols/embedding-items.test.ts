@@ -1,0 +1,129 @@
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import { embeddingItems } from '../../../policies/shared/protocols/embedding-items.ts';
+import { dividedUsage, totalTokens } from '../../../policies/llm-cache/items/item-usage.ts';
+
+const { readInputs, readItems, joinItems } = embeddingItems;
+const encode = (value: unknown) =>
+  new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value));
+const decode = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
+
+describe('The inputs of a request for embeddings', () => {
+  it('are a list of texts or of lists of tokens, and nothing else', () => {
+    for (const input of [['a'], ['a', 'b'], [[1], [2, 3]], ['', 'a'], ['a', [1]]]) {
+      expect(readInputs(encode({ input }))?.weights, JSON.stringify(input)).to.have.length(
+        input.length,
+      );
+    }
+    for (const input of ['a', [1, 2], [], [[]], ['a', null], [['a']], [[1.5]], {}, null, 7]) {
+      expect(readInputs(encode({ input })), JSON.stringify(input)).to.equal(null);
+    }
+    expect(readInputs(encode({}))).to.equal(null);
+    expect(readInputs(encode('{"input":["a"],"input":["b"]}'))).to.equal(null);
+    const many = Array.from({ length: 4097 }, () => 'a');
+    expect(readInputs(encode({ input: many }))).to.equal(null);
+    expect(readInputs(encode({ input: many.slice(1) }))).to.not.equal(null);
+  });
+
+  it('are put into the body in place of all, which stays as it was to the byte', () => {
+    const body =
+      '{ "seed" : 12345678901234567890.50,\n "input" : [ "a\\u00e9" , [1, 2] ], "x":"é" }';
+    const list = readInputs(encode(body));
+    const withInput = (value: string) => body.replace(/\[ "a.*?\] \]/, value);
+    expect(decode(list?.one(0))).to.equal(withInput('"aé"'));
+    expect(decode(list?.one(1))).to.equal(withInput('[1,2]'));
+    expect(decode(list?.some([1, 0]))).to.equal(withInput('[[1,2],"aé"]'));
+  });
+
+  it('are the same when they are read again, whatever they say', () => {
+    const input = fc.array(
+      fc.oneof(fc.string({ unit: 'binary' }), fc.array(fc.nat(), { minLength: 1 })),
+      {
+        minLength: 1,
+      },
+    );
+    fc.assert(
+      fc.property(input, (inputs) => {
+        const list = readInputs(encode({ input: inputs, model: 'm' }));
+        for (const at of inputs.keys()) {
+          expect(JSON.parse(decode(list?.one(at)))).to.deep.equal({
+            input: JSON.parse(JSON.stringify(inputs[at])) as unknown,
+            model: 'm',
+          });
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe('The items of an answer with embeddings', () => {
+  const item = (index: number | undefined, embedding: unknown) => ({ index, embedding });
+  const read = (data: unknown, count: number) => readItems(encode({ model: 'm', data }), count);
+
+  it('are in the order of the inputs, by their indexes where they have some', () => {
+    const answer = read([item(1, [2]), item(0, [1])], 2);
+    expect(answer?.items.map(({ embedding }) => embedding)).to.deep.equal([[1], [2]]);
+    const plain = read([item(undefined, [2]), item(undefined, [1])], 2);
+    expect(plain?.items.map(({ embedding }) => embedding)).to.deep.equal([[2], [1]]);
+  });
+
+  it('are none where one is missing, too many, or of another kind or length', () => {
+    const two = [item(0, [1]), item(1, [2])];
+    expect(read(two, 1)).to.equal(null);
+    expect(read(two, 3)).to.equal(null);
+    for (const data of [
+      [item(0, [1]), item(0, [2])],
+      [item(0, [1]), item(2, [2])],
+      [item(0, [1]), item(1, [2, 3])],
+      [item(0, [1]), item(1, 'AAAA')],
+      [item(0, ''), item(1, '')],
+      [item(0, [1]), null],
+      'AAAA',
+      undefined,
+    ]) {
+      expect(read(data, 2), JSON.stringify(data)).to.equal(null);
+    }
+    expect(readItems(encode('{"data":'), 1)).to.equal(null);
+  });
+
+  it('are numbered anew, with the usage that they have together', () => {
+    const answer = read([item(0, [1]), item(1, [2])], 2);
+    if (answer === null) throw new Error('no answer');
+    const joined = (usage: { total: number; saved: number } | null) =>
+      JSON.parse(
+        decode(joinItems({ ...answer, items: answer.items.toReversed() }, usage)),
+      ) as object;
+    expect(joined(null)).to.deep.equal({ model: 'm', data: [item(0, [2]), item(1, [1])] });
+    expect(joined({ total: 7, saved: 0 })).to.deep.include({
+      usage: { prompt_tokens: 7, total_tokens: 7 },
+    });
+  });
+});
+
+describe('The usage of one item', () => {
+  const usage = (tokens: number) => ({
+    inputTokens: tokens,
+    outputTokens: null,
+    totalTokens: tokens,
+    details: {},
+  });
+
+  it('is its part of the whole by its length, and all parts add up to it', () => {
+    const weights = fc.array(fc.integer({ min: 1, max: 10_000 }), { minLength: 1 });
+    fc.assert(
+      fc.property(fc.nat(1_000_000), weights, (tokens, lengths) => {
+        const parts = dividedUsage(usage(tokens), lengths);
+        expect(totalTokens(parts)).to.equal(tokens);
+        for (const part of parts) expect(part?.inputTokens).to.be.at.least(0);
+      }),
+    );
+    const parts = dividedUsage(usage(10), [1, 4]).map((part) => part?.inputTokens);
+    expect(parts).to.deep.equal([2, 8]);
+  });
+
+  it('is not known where the whole tells none', () => {
+    expect(dividedUsage(null, [1, 2])).to.deep.equal([null, null]);
+    expect(totalTokens([usage(1), null])).to.equal(null);
+  });
+});

@@ -1,0 +1,322 @@
+import { gzipSync } from 'node:zlib';
+import { expect } from 'chai';
+import type { UsageRecord } from '../../policies/llm-usage/usage-record.ts';
+import { type Answer, dies, json, type Recorded, type Upstream } from './upstream.ts';
+
+/** One of the doors, with `perItem: true`, in front of a provider of embeddings. */
+export interface ItemDoor {
+  readonly upstream: Upstream;
+  ask(
+    body: object,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<{ status: number; text: string; headers: Readonly<Record<string, unknown>> }>;
+  records(model: string, count: number): Promise<readonly UsageRecord[]>;
+  close(): Promise<void>;
+}
+
+interface Question {
+  readonly model: string;
+  readonly input: string | readonly unknown[];
+  readonly encoding_format?: string;
+  readonly dimensions?: number;
+}
+
+interface Embeddings {
+  readonly object: string;
+  readonly model: string;
+  readonly data: readonly { readonly index: number; readonly embedding: unknown }[];
+  readonly usage: {
+    readonly prompt_tokens: number;
+    readonly total_tokens: number;
+    readonly prompt_tokens_details?: { readonly cached_tokens: number };
+  };
+}
+
+/** A vector that tells which input it is of. */
+export function vectorOf(
+  input: unknown,
+  { encoding_format: format, dimensions = 3 }: Partial<Question> = {},
+) {
+  const seed = JSON.stringify(input);
+  const vector = Array.from(
+    { length: dimensions },
+    (_, at) => seed.charCodeAt(at % seed.length) / 7,
+  );
+  if (format !== 'base64') return vector;
+  return Buffer.from(new Float32Array(vector).buffer).toString('base64');
+}
+
+const lengthOf = (input: unknown) => (input as string | readonly unknown[]).length;
+
+export function questionIn({ body }: Recorded): Question {
+  return JSON.parse(body.toString()) as Question;
+}
+
+/** Answers as a provider does: a token a character, or a token of the list. */
+export function embeddingsFor(question: Question, more: object = {}): string {
+  const { input, model } = question;
+  const isOne = typeof input === 'string' || typeof input[0] === 'number';
+  const inputs: readonly unknown[] = isOne ? [input] : input;
+  const tokens = inputs.reduce<number>((sum, one) => sum + lengthOf(one), 0);
+  return JSON.stringify({
+    object: 'list',
+    data: inputs.map((one, index) => ({
+      object: 'embedding',
+      index,
+      embedding: vectorOf(one, question),
+    })),
+    model: `${model}-answered`,
+    usage: { prompt_tokens: tokens, total_tokens: tokens },
+    ...more,
+  });
+}
+
+const embedder: Answer = (request, res) =>
+  json(embeddingsFor(questionIn(request)), { etag: '"whole"', 'x-request-id': 'r' })(request, res);
+
+/** What every door does with requests for several embeddings. */
+export function describePerItem(name: string, open: () => Promise<ItemDoor>): void {
+  describe(`Embeddings by item ${name}`, () => {
+    let door: ItemDoor;
+    let count = 0;
+    let model = '';
+    before(async () => {
+      door = await open();
+    });
+    after(() => door.close());
+    beforeEach(() => {
+      model = `embed-${++count}`;
+      door.upstream.answer(embedder);
+    });
+
+    async function ask(input: Question['input'], more: object = {}, headers = {}) {
+      const before = door.upstream.requests.length;
+      const reply = await door.ask({ model, input, ...more }, headers);
+      const asked = door.upstream.requests.slice(before).map((one) => questionIn(one).input);
+      return { ...reply, asked, json: JSON.parse(reply.text) as Embeddings };
+    }
+    const vectors = ({ json: { data } }: { json: Embeddings }) =>
+      data.map(({ index, embedding }) => [index, embedding]);
+    const expected = (inputs: readonly unknown[], more: Partial<Question> = {}) =>
+      inputs.map((input, index) => [index, vectorOf(input, more)]);
+
+    it('ask the provider for what is not stored, and answer in the order of the request', async () => {
+      const first = await ask(['one', 'three']);
+      expect(first.asked).to.deep.equal([['one', 'three']]);
+      const mixed = await ask(['zero', 'one', 'two', 'three', 'four']);
+      expect(mixed.asked).to.deep.equal([['zero', 'two', 'four']]);
+      expect(vectors(mixed)).to.deep.equal(expected(['zero', 'one', 'two', 'three', 'four']));
+      expect(mixed.json).to.include({ object: 'list', model: `${model}-answered` });
+      expect(mixed.headers).to.include({
+        'cache-status': 'llm-cache; fwd=partial',
+        'content-length': String(Buffer.byteLength(mixed.text)),
+      });
+      expect(mixed.headers).to.not.have.any.keys('etag', 'x-cache');
+      const all = await ask(['four', 'three', 'zero']);
+      expect(all.asked).to.deep.equal([]);
+      expect(vectors(all)).to.deep.equal(expected(['four', 'three', 'zero']));
+      expect(all.headers).to.include({ 'x-cache': 'HIT (exact)' });
+      expect(all.headers['cache-status']).to.match(/^llm-cache; hit; ttl=3(600|599)$/);
+    });
+
+    it('tell what was billed and what was saved, in the answer and in the books', async () => {
+      await ask(['ab', 'abcd']);
+      const { usage } = (await ask(['ab', 'abcdef', 'abcd'])).json;
+      expect(usage).to.deep.equal({
+        prompt_tokens: 12,
+        total_tokens: 12,
+        prompt_tokens_details: { cached_tokens: 6 },
+      });
+      const all = await ask(['abcd', 'ab']);
+      expect(all.json.usage.prompt_tokens_details).to.deep.equal({ cached_tokens: 6 });
+      const records = await door.records(model, 4);
+      expect(
+        records.map((one) => [one.cache_type, one.billed, one.input_tokens, one.total_tokens]),
+      ).to.deep.equal([
+        [null, true, 6, 6],
+        [null, true, 6, 6],
+        ['exact', false, 6, 6],
+        ['exact', false, 6, 6],
+      ]);
+      expect(records[1]?.id).to.not.equal(records[2]?.id);
+      expect(records[1]?.request_id).to.equal(records[2]?.request_id);
+    });
+
+    it('ask once for an input that stands twice', async () => {
+      const twice = await ask(['a', 'b', 'a', 'b', 'a']);
+      expect(twice.asked).to.deep.equal([['a', 'b']]);
+      expect(vectors(twice)).to.deep.equal(expected(['a', 'b', 'a', 'b', 'a']));
+      expect(twice.json.usage).to.deep.equal({
+        prompt_tokens: 5,
+        total_tokens: 5,
+        prompt_tokens_details: { cached_tokens: 3 },
+      });
+      expect((await ask(['b', 'b'])).asked).to.deep.equal([]);
+    });
+
+    it('keep formats, dimensions and other members apart', async () => {
+      const ways: object[] = [
+        {},
+        { encoding_format: 'base64' },
+        { dimensions: 5 },
+        { dimensions: 5, encoding_format: 'base64' },
+        { user: 'ada' },
+      ];
+      for (const way of ways) {
+        expect((await ask(['x', 'y'], way)).asked, JSON.stringify(way)).to.have.length(1);
+        const again = await ask(['y', 'z', 'x'], way);
+        expect(again.asked).to.deep.equal([['z']]);
+        expect(vectors(again)).to.deep.equal(expected(['y', 'z', 'x'], way));
+        expect(questionIn(door.upstream.last)).to.deep.equal({ model, input: ['z'], ...way });
+      }
+    });
+
+    it('take lists of tokens for inputs, and one list of tokens for one', async () => {
+      await ask([[1, 2], [3]]);
+      const again = await ask([[3], [4, 5, 6], [1, 2]]);
+      expect(again.asked).to.deep.equal([[[4, 5, 6]]]);
+      expect(vectors(again)).to.deep.equal(expected([[3], [4, 5, 6], [1, 2]]));
+      expect((await ask([4, 5, 6])).asked).to.deep.equal([]);
+      expect((await ask(['3'])).asked).to.deep.equal([['3']]);
+    });
+
+    it('share an input with a request that asks for it alone, either way', async () => {
+      await ask('alone');
+      expect((await ask(['alone'])).asked).to.deep.equal([]);
+      expect((await ask(['alone', 'other'])).asked).to.deep.equal([['other']]);
+      const single = await ask('other');
+      expect(single.asked).to.deep.equal([]);
+      expect(vectors(single)).to.deep.equal(expected(['other']));
+      expect(single.json.usage).to.deep.equal({ prompt_tokens: 5, total_tokens: 5 });
+    });
+
+    it('store nothing of an answer of the wrong length, and hand it on as it came', async () => {
+      for (const inputs of [
+        ['a', 'b', 'c'],
+        ['a', 'b'],
+      ]) {
+        const wrong = embeddingsFor({ model, input: 'a' });
+        door.upstream.answer(json(wrong));
+        expect((await ask(inputs)).text).to.equal(wrong);
+        door.upstream.answer(embedder);
+        expect((await ask(inputs)).asked).to.deep.equal([inputs]);
+        model = `embed-${++count}`;
+      }
+      await ask(['a']);
+      const long = embeddingsFor({ model, input: ['b', 'c', 'd'] });
+      door.upstream.answer(json(long));
+      const partly = await ask(['a', 'b', 'c']);
+      expect([partly.asked, partly.text]).to.deep.equal([[['b', 'c']], long]);
+      door.upstream.answer(embedder);
+      // Not by the part again.
+      expect((await ask(['a', 'b', 'c'])).asked).to.deep.equal([['a', 'b', 'c']]);
+      expect((await ask(['c', 'b', 'a'])).asked).to.deep.equal([]);
+    });
+
+    it('put nothing together of two models, or of vectors of two kinds', async () => {
+      for (const other of [
+        { model: 'another' },
+        { dimensions: 7 },
+        { encoding_format: 'base64' },
+      ]) {
+        await ask(['a']);
+        const question = { model, input: ['b'], ...other };
+        const odd = embeddingsFor(question, { model: `${question.model}-answered` });
+        door.upstream.answer(json(odd));
+        const mixed = await ask(['a', 'b']);
+        expect([mixed.asked, mixed.text]).to.deep.equal([[['b']], odd]);
+        door.upstream.answer(embedder);
+        expect((await ask(['a', 'b'])).asked).to.deep.equal([['a', 'b']]);
+        model = `embed-${++count}`;
+      }
+    });
+
+    it('answer 502 in place of a part that cannot be read, and ask for all of it the next time', async () => {
+      await ask(['a']);
+      const part = embeddingsFor({ model, input: ['b'] });
+      door.upstream.answer(json(' '.repeat(9 * 1024 * 1024) + part));
+      const failed = await ask(['a', 'b']);
+      expect([failed.status, failed.asked]).to.deep.equal([502, [['b']]]);
+      expect(failed.json).to.have.nested.property('error.type', 'bad_gateway');
+      expect((await door.records(model, 2))[1]).to.include({ status: 502, total_tokens: null });
+      door.upstream.answer(embedder);
+      expect((await ask(['a', 'b'])).asked).to.deep.equal([['a', 'b']]);
+    });
+
+    it('hand an error on as it came, and store what comes after it', async () => {
+      await ask(['a']);
+      const error = JSON.stringify({ error: { message: 'slow down' } });
+      door.upstream.answer(json(error, { 'retry-after': '1' }, 429));
+      const failed = await ask(['a', 'b']);
+      expect([failed.status, failed.text, failed.headers['retry-after']]).to.deep.equal([
+        429,
+        error,
+        '1',
+      ]);
+      door.upstream.answer(embedder);
+      expect((await ask(['a', 'b'])).asked).to.deep.equal([['b']]);
+      const records = await door.records(model, 4);
+      expect(records.filter(({ cache_type: type }) => type === 'exact')).to.have.length(1);
+    });
+
+    it('give no half of an answer that broke off, and store none of it', async () => {
+      await ask(['a']);
+      const body = embeddingsFor({ model, input: ['b'] });
+      door.upstream.answer(dies(body.slice(0, 60), { 'content-length': body.length }));
+      const failed = await door.ask({ model, input: ['a', 'b'] }).catch(() => null);
+      expect(failed?.status).to.not.equal(200);
+      door.upstream.answer(embedder);
+      expect((await ask(['b', 'a'])).asked).to.deep.equal([['b']]);
+    });
+
+    it('share one call where identical requests come at once, and nothing is stored', async () => {
+      const body = { model, input: ['a', 'b'] };
+      const replies = await Promise.all([door.ask(body), door.ask(body), door.ask(body)]);
+      for (const { text } of replies) {
+        expect(vectors({ json: JSON.parse(text) as Embeddings })).to.deep.equal(
+          expected(['a', 'b']),
+        );
+      }
+      expect(
+        door.upstream.requests.filter((one) => questionIn(one).model === model),
+      ).to.have.length(1);
+    });
+
+    it('read an answer in a content coding, and put it together without one', async () => {
+      await ask(['a']);
+      door.upstream.answer((request, res) =>
+        json(gzipSync(embeddingsFor(questionIn(request))), { 'content-encoding': 'gzip' })(
+          request,
+          res,
+        ),
+      );
+      const mixed = await ask(['b', 'a'], {}, { 'accept-encoding': 'gzip, br' });
+      expect(vectors(mixed)).to.deep.equal(expected(['b', 'a']));
+      expect(mixed.headers).to.not.have.property('content-encoding');
+    });
+
+    it('go by what a client asks of the cache', async () => {
+      await ask(['a', 'b']);
+      expect((await ask(['a'], {}, { 'cache-control': 'no-store' })).asked).to.have.length(1);
+      const fresh = await ask(['a', 'b'], {}, { 'x-cache-control': 'refresh' });
+      expect(fresh.asked).to.deep.equal([['a', 'b']]);
+      const only = { 'cache-control': 'only-if-cached' };
+      expect((await ask(['a', 'c'], {}, only)).status).to.equal(504);
+      expect((await ask(['b', 'a'], {}, only)).status).to.equal(200);
+    });
+
+    it('keep the answers of one tenant from another', async () => {
+      await ask(['a', 'b'], {}, { authorization: 'Bearer sk-1' });
+      const other = await ask(['a', 'b', 'c'], {}, { authorization: 'Bearer sk-2' });
+      expect(other.asked).to.deep.equal([['a', 'b', 'c']]);
+      const own = await ask(['a', 'b', 'c'], {}, { authorization: 'Bearer sk-1' });
+      expect(own.asked).to.deep.equal([['c']]);
+    });
+
+    it('answer a request with what is no list of inputs as ever', async () => {
+      const odd = { model, input: ['a', 7] };
+      await door.ask(odd);
+      expect(questionIn(door.upstream.last)).to.deep.equal(odd);
+    });
+  });
+}
