@@ -4,12 +4,12 @@ import { answerCost } from '../llm-usage/answer-cost.ts';
 import type { Ledger } from '../llm-usage/ledger.ts';
 import type { PriceList } from '../llm-usage/price-list.ts';
 import type { ConsumerNames } from './consumers.ts';
-import { hasAny, type Held, type Holders, pageOf, topOf } from './entry-listing.ts';
+import { hasAny, type Held, type EntryStores, pageOf, topOf } from './entry-listing.ts';
 import { AdminError, type AdminRequest, readFlag, readQuery } from './http.ts';
 
 /** What tells which consumers there are. */
 export interface ConsumerServices {
-  readonly holders: Holders;
+  readonly entryStores: EntryStores;
   readonly consumers: ConsumerNames;
   readonly ledger: Ledger;
 }
@@ -37,12 +37,12 @@ export async function listEntries(
   now: number,
 ): Promise<object> {
   const query = readQuery(req, [...filterNames, 'store', 'limit', 'cursor', 'sort']);
-  const holders = chosen(services.holders, query.store);
+  const entryStores = chosen(services.entryStores, query.store);
   const filter = await readFilter(query, services);
   const limit = readLimit(query.limit, { fallback: defaultLimit, most: maxLimit });
   const { sort, cursor } = query;
   if (sort === undefined) {
-    const { found, cursor: next } = await pageOf(holders, filter, limit, cursor ?? null);
+    const { found, cursor: next } = await pageOf(entryStores, filter, limit, cursor ?? null);
     return { entries: await shown(found, services, now), cursor: next };
   }
   if (cursor !== undefined) throw new AdminError(400, '"cursor" cannot stand beside "sort"');
@@ -50,7 +50,7 @@ export async function listEntries(
   if (score === undefined) {
     throw new AdminError(400, `"sort" must be one of ${Object.keys(scores).join(', ')}`);
   }
-  const { found, complete } = await topOf(holders, filter, limit, (entry) =>
+  const { found, complete } = await topOf(entryStores, filter, limit, (entry) =>
     score(entry, services.prices),
   );
   return { entries: await shown(found, services, now), cursor: null, complete };
@@ -76,7 +76,7 @@ export async function entryUnder(
   services: EntryServices,
   now: number,
 ): Promise<object | null> {
-  for (const [name, store] of services.holders) {
+  for (const [name, store] of services.entryStores) {
     const found = await store.look(key);
     if (found === undefined) continue;
     const { headers, usage, responseId, freshUntil } = found.head;
@@ -88,11 +88,14 @@ export async function entryUnder(
 }
 
 /** `DELETE /llm-cache/entries/:key`. */
-export async function deleteEntry(req: AdminRequest, { holders }: EntryServices): Promise<object> {
+export async function deleteEntry(
+  req: AdminRequest,
+  { entryStores }: EntryServices,
+): Promise<object> {
   const isDry = readFlag('dry_run', readQuery(req, ['dry_run']).dry_run);
   for (const key of keysIn(req)) {
     let matched = 0;
-    for (const [, store] of holders) {
+    for (const [, store] of entryStores) {
       const isThere = isDry ? (await store.look(key)) !== undefined : await store.delete(key);
       if (isThere) matched++;
     }
@@ -105,7 +108,7 @@ export async function deleteEntry(req: AdminRequest, { holders }: EntryServices)
 export async function purgeEntries(req: AdminRequest, services: EntryServices): Promise<object> {
   const query = readQuery(req, [...filterNames, 'store', 'all', 'dry_run']);
   const isDry = readFlag('dry_run', query.dry_run);
-  const holders = chosen(services.holders, query.store);
+  const entryStores = chosen(services.entryStores, query.store);
   const isForAll = readFlag('all', query.all);
   if (filterNames.every((name) => query[name] === undefined) && !isForAll) {
     throw new AdminError(
@@ -115,19 +118,19 @@ export async function purgeEntries(req: AdminRequest, services: EntryServices): 
   }
   const filter = await readFilter(query, services);
   let matched = 0;
-  for (const [, store] of holders) matched += await store.purge(filter, isDry);
+  for (const [, store] of entryStores) matched += await store.purge(filter, isDry);
   return { matched, deleted: isDry ? 0 : matched };
 }
 
 /** The id of the consumer that `text` names. Throws an AdminError where there is none. */
 export function consumerNamed(
   text: string,
-  { consumers, ledger, holders }: ConsumerServices,
+  { consumers, ledger, entryStores }: ConsumerServices,
 ): Promise<string> {
   return consumers.idOf(text, async () => {
     const { rows } = await ledger.query({ groupBy: ['consumer_id'] });
     if (rows.some((row) => row.consumer_id === text)) return true;
-    return hasAny(holders, { consumer: text });
+    return hasAny(entryStores, { consumer: text });
   });
 }
 
@@ -144,11 +147,11 @@ export function readLimit(
   return limit;
 }
 
-export function chosen(holders: Holders, name: string | undefined): Holders {
-  if (name === undefined) return holders;
-  const found = holders.filter(([one]) => one === name);
+export function chosen(entryStores: EntryStores, name: string | undefined): EntryStores {
+  if (name === undefined) return entryStores;
+  const found = entryStores.filter(([one]) => one === name);
   if (found.length > 0) return found;
-  const names = holders.map(([one]) => one).join(', ');
+  const names = entryStores.map(([one]) => one).join(', ');
   throw new AdminError(400, `"store" must be one of ${names}`);
 }
 

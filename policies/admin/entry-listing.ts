@@ -8,7 +8,7 @@ import {
 import { AdminError } from './http.ts';
 
 /** Every store that has entries of its own, by name. */
-export type Holders = readonly (readonly [name: string, store: Store])[];
+export type EntryStores = readonly (readonly [name: string, store: Store])[];
 
 /** An entry, and the name of the store that has it. */
 export type Held = readonly [store: string, entry: ListedEntry];
@@ -24,15 +24,15 @@ const maxSearchMs = 2000;
 
 /** The stores one after the other; a page may be short at the end of each. */
 export async function pageOf(
-  holders: Holders,
+  entryStores: EntryStores,
   filter: EntryFilter,
   limit: number,
   cursor: string | null,
 ): Promise<Listing> {
   let { index, inner } = cursor === null ? { index: 0, inner: null } : readCursor(cursor);
   const found: Held[] = [];
-  for (; index < holders.length; index++, inner = null) {
-    const [name, store] = holders[index] ?? [];
+  for (; index < entryStores.length; index++, inner = null) {
+    const [name, store] = entryStores[index] ?? [];
     if (name === undefined || store === undefined) break;
     if (found.length === limit) {
       // A page that is full is the last one where the stores that follow have nothing.
@@ -52,13 +52,13 @@ export async function pageOf(
 
 /** Those of all entries with the highest `score`; not `complete` where the search took too long. */
 export async function topOf(
-  holders: Holders,
+  entryStores: EntryStores,
   filter: EntryFilter,
   limit: number,
   score: (entry: ListedEntry) => number,
 ): Promise<{ readonly found: readonly Held[]; readonly complete: boolean }> {
   let best: { readonly held: Held; readonly score: number }[] = [];
-  const complete = await eachPage(holders, filter, (name, page) => {
+  const complete = await eachPage(entryStores, filter, (name, page) => {
     const scored = page.entries.map((entry) => ({
       held: [name, entry] as const,
       score: score(entry),
@@ -70,20 +70,20 @@ export async function topOf(
 }
 
 /** Whether a store has an entry that matches, as far as a short search finds. */
-export async function hasAny(holders: Holders, filter: EntryFilter): Promise<boolean> {
+export async function hasAny(entryStores: EntryStores, filter: EntryFilter): Promise<boolean> {
   let found = false;
-  await eachPage(holders, filter, (_name, { entries }) => (found = entries.length > 0));
+  await eachPage(entryStores, filter, (_name, { entries }) => (found = entries.length > 0));
   return found;
 }
 
 /** Goes through all pages until `look` says that it is enough; false where the time was up. */
 async function eachPage(
-  holders: Holders,
+  entryStores: EntryStores,
   filter: EntryFilter,
   look: (store: string, page: Page) => boolean,
 ): Promise<boolean> {
   const until = performance.now() + maxSearchMs;
-  for (const [name, store] of holders) {
+  for (const [name, store] of entryStores) {
     for (let cursor: string | null = null, isFirst = true; isFirst || cursor !== null;) {
       if (performance.now() > until) return false;
       const page: Page = await store.list(filter, { limit: pageSize, cursor });

@@ -8,7 +8,7 @@ import type { PriceList } from '../llm-usage/price-list.ts';
 import type { SinkStats } from '../llm-usage/sinks/sink.ts';
 import type { FaultLog } from '../shared/faults.ts';
 import type { ConsumerNames } from './consumers.ts';
-import type { Holders } from './entry-listing.ts';
+import type { EntryStores } from './entry-listing.ts';
 import type { ExplainServices } from './explain.ts';
 import type { AdminHosts } from './guard.ts';
 
@@ -24,7 +24,7 @@ export interface Tryout {
 export interface AdminServices {
   readonly stats: CacheStats;
   readonly stores: Readonly<Record<string, StoreStats>>;
-  readonly holders: Holders;
+  readonly entryStores: EntryStores;
   /** What the entries of a store are exported and imported under. */
   sealOf(store: string): Seal;
   readonly sinks: Readonly<Record<string, SinkStats>>;

@@ -104,11 +104,11 @@ async function importInto(
 
 /** The store that is named, or the only one. Throws an AdminError. */
 function oneOf(
-  { holders }: TransferServices,
+  { entryStores }: TransferServices,
   asked: string | undefined,
 ): readonly [name: string, store: Store] {
-  const [only, another] = chosen(holders, asked);
+  const [only, another] = chosen(entryStores, asked);
   if (only !== undefined && another === undefined) return only;
-  const names = holders.map(([name]) => name).join(', ');
+  const names = entryStores.map(([name]) => name).join(', ');
   throw new AdminError(400, `say which store: "store" must be one of ${names}`);
 }

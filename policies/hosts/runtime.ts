@@ -140,7 +140,7 @@ export class Runtime {
     return {
       stats: this.#stats,
       stores: this.#stores.stats(),
-      holders: this.#stores.holders(),
+      entryStores: this.#stores.entryStores(),
       sealOf: (store) => this.#stores.sealOf(store),
       sinks: this.#sinks.stats(),
       joiners: this.#joiners(),

@@ -135,7 +135,7 @@ export class StoreRegistry {
   }
 
   /** Every store that has entries of its own, once: a redis store through the tiered one that stands before it. */
-  holders(): readonly (readonly [name: string, store: Store])[] {
+  entryStores(): readonly (readonly [name: string, store: Store])[] {
     const throughOf = new Map<string, string>();
     for (const [name, settings] of Object.entries(this.#settings)) {
       if (settings.type === 'tiered') throughOf.set(settings.far, name);
