@@ -33,8 +33,10 @@ export function unpackEntry(
   const expiresAt = reader.number() ?? 0;
   const responseId = reader.text();
   const usage = usageIn(reader, form);
-  const fingerprint: Record<string, string> = {};
-  for (const [name, value] of form.parts) fingerprint[name] = value ?? reader.digest();
+  // Members of their own, whatever their names are (`__proto__`).
+  const fingerprint = Object.fromEntries(
+    form.parts.map(([name, value]) => [name, value ?? reader.digest()]),
+  );
   return Object.freeze({
     namespace,
     protocol,
@@ -83,8 +85,7 @@ function usageIn(reader: Reader, { usage }: Form): CachedResponse['usage'] {
   const inputTokens = reader.number();
   const outputTokens = reader.number();
   const totalTokens = reader.number();
-  const details: Record<string, number> = {};
-  for (const name of usage.details) details[name] = reader.number() ?? 0;
+  const details = Object.fromEntries(usage.details.map((name) => [name, reader.number() ?? 0]));
   Object.freeze(details);
   const { terms } = usage;
   return Object.freeze({

@@ -37,7 +37,7 @@ describe('an entry that is kept in memory', () => {
         ),
       ),
       fingerprint: fc.dictionary(
-        fc.string({ maxLength: 70 }),
+        fc.oneof(fc.string({ maxLength: 70 }), fc.constant('__proto__')),
         fc.oneof(fc.stringMatching(/^[A-Za-z0-9_-]{8}$/), fc.string()),
       ),
       storedAt: time,
