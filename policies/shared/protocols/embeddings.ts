@@ -1,25 +1,18 @@
 import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { UsageParts } from '../usage.ts';
 import { embeddingItems } from './embedding-items.ts';
-import { carriesError, isError } from './error.ts';
-import { NoStream, nothingRead } from './no-stream.ts';
+import { readResults, resultsAtOnce } from './results-at-once.ts';
 import type { Protocol, Reading } from './protocol.ts';
 
 /** Embeddings: https://platform.openai.com/docs/api-reference/embeddings */
 export const embeddings: Protocol = {
+  ...resultsAtOnce,
   name: 'embeddings',
   provider: 'openai',
   matches: (path) => path.endsWith('/embeddings'),
-  isStream: () => false,
-  isStateful: () => false,
-  setsLimit: () => false,
   parts: inputs,
-  complete: [],
-  limited: [],
-  cacheApart: false,
   items: embeddingItems,
   readAnswer,
-  streamReader: () => new NoStream(),
 };
 
 /** An input is a string or a list of tokens; a list of either has several. */
@@ -31,15 +24,12 @@ function readAnswer(json: JsonObject): Reading {
   const data: unknown[] = Array.isArray(json['data']) ? json['data'] : [];
   const usage = new UsageParts();
   usage.add(json['usage']);
-  const fails = carriesError(json) || data.some(isError);
-  const whole = data.length > 0 && data.every(hasEmbedding) && areAlike(data) && areNumbered(data);
+  const areSound = data.every(hasEmbedding) && areAlike(data) && areNumbered(data);
   return {
-    ...nothingRead,
+    ...readResults(json, data, areSound),
     id: nameOrNull(json['id']),
     model: nameOrNull(json['model']),
     usage: usage.read(),
-    fault: fails ? 'error-in-body' : whole ? null : 'incomplete',
-    parts: data.length,
   };
 }
 

@@ -1,7 +1,6 @@
 import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { UsageParts } from '../usage.ts';
-import { carriesError, isError } from './error.ts';
-import { NoStream, nothingRead } from './no-stream.ts';
+import { readResults, resultsAtOnce } from './results-at-once.ts';
 import type { Protocol, Reading } from './protocol.ts';
 
 /**
@@ -9,19 +8,13 @@ import type { Protocol, Reading } from './protocol.ts';
  * free and tells no usage; https://docs.mistral.ai/api/ has the same shape, and tells it.
  */
 export const moderations: Protocol = {
+  ...resultsAtOnce,
   name: 'moderations',
   provider: 'openai',
   matches: (path) => path.endsWith('/moderations'),
-  isStream: () => false,
-  isStateful: () => false,
-  setsLimit: () => false,
   parts: inputs,
-  complete: [],
-  limited: [],
-  cacheApart: false,
   isFreeUncounted: true,
   readAnswer,
-  streamReader: () => new NoStream(),
 };
 
 /** Texts and conversations have a verdict each; parts of one message have one together. */
@@ -34,15 +27,11 @@ function readAnswer(json: JsonObject): Reading {
   const results: unknown[] = Array.isArray(json['results']) ? json['results'] : [];
   const usage = new UsageParts();
   usage.add(json['usage']);
-  const fails = carriesError(json) || results.some(isError);
-  const whole = results.length > 0 && results.every(isVerdict);
   return {
-    ...nothingRead,
+    ...readResults(json, results, results.every(isVerdict)),
     id: nameOrNull(json['id']),
     model: nameOrNull(json['model']),
     usage: usage.read(),
-    fault: fails ? 'error-in-body' : whole ? null : 'incomplete',
-    parts: results.length,
   };
 }
 

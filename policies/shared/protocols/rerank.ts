@@ -1,7 +1,6 @@
 import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { UsageParts } from '../usage.ts';
-import { carriesError, isError } from './error.ts';
-import { NoStream, nothingRead } from './no-stream.ts';
+import { readResults, resultsAtOnce } from './results-at-once.ts';
 import type { Protocol, Reading } from './protocol.ts';
 
 /**
@@ -10,20 +9,14 @@ import type { Protocol, Reading } from './protocol.ts';
  * https://docs.voyageai.com/reference/reranker-api
  */
 export const rerank: Protocol = {
+  ...resultsAtOnce,
   name: 'rerank',
   provider: 'cohere',
   matches: (path) => path.endsWith('/rerank'),
-  isStream: () => false,
-  isStateful: () => false,
-  setsLimit: () => false,
   parts: resultsAsked,
-  complete: [],
-  limited: [],
-  cacheApart: false,
   readAnswer,
   // text-embeddings-inference: the results alone.
-  readList: (items) => readResults(items, {}),
-  streamReader: () => new NoStream(),
+  readList: (items) => readRanking(items, {}),
 };
 
 /** One a document, or so many as the request asks for at most. */
@@ -38,23 +31,20 @@ function readAnswer(json: JsonObject): Reading {
   const { results, data } = json;
   // Voyage calls them `data`.
   const all: unknown[] = Array.isArray(results) ? results : Array.isArray(data) ? data : [];
-  return readResults(all, json);
+  return readRanking(all, json);
 }
 
-function readResults(results: readonly unknown[], json: JsonObject): Reading {
+function readRanking(results: readonly unknown[], json: JsonObject): Reading {
   const usage = new UsageParts();
   usage.add(json['usage']);
   const { meta } = json;
   if (isObject(meta)) usage.add(meta['billed_units']);
-  const fails = carriesError(json) || results.some(isError);
-  const whole = results.length > 0 && results.every(hasScore) && areDistinct(results);
+  const areSound = results.every(hasScore) && areDistinct(results);
   return {
-    ...nothingRead,
+    ...readResults(json, results, areSound),
     id: nameOrNull(json['id']),
     model: nameOrNull(json['model']),
     usage: usage.read(),
-    fault: fails ? 'error-in-body' : whole ? null : 'incomplete',
-    parts: results.length,
   };
 }
 
