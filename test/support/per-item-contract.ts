@@ -243,6 +243,40 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect((await ask(['a', 'b'])).asked).to.deep.equal([['a', 'b']]);
     });
 
+    it('put an answer together that comes byte by byte, with trailers', async () => {
+      await ask(['a']);
+      door.upstream.answer((request, res) => {
+        res.writeHead(200, { 'content-type': 'application/json', trailer: 'x-sum' });
+        const body = embeddingsFor(questionIn(request)) + ' '.repeat(5000);
+        for (const byte of Buffer.from(body)) res.write(Buffer.of(byte));
+        res.addTrailers({ 'x-sum': '1' });
+        res.end();
+      });
+      const mixed = await ask(['b', 'a']);
+      expect(vectors(mixed)).to.deep.equal(expected(['b', 'a']));
+      expect(mixed.headers).to.not.have.property('trailer');
+    });
+
+    it('answer 502 in place of a part in more codings than any provider applies', async () => {
+      await ask(['a']);
+      const codings = Array.from({ length: 4 }, () => 'gzip');
+      const part = Buffer.from(embeddingsFor({ model, input: ['b'] }));
+      const coded = codings.reduce((bytes) => gzipSync(bytes), part);
+      door.upstream.answer(json(coded, { 'content-encoding': codings.join() }));
+      // The handler's own fetch() may undo them.
+      const { status, json: body } = await ask(['a', 'b']);
+      if (status === 200) expect(vectors({ json: body })).to.deep.equal(expected(['a', 'b']));
+      else expect(status).to.equal(502);
+    });
+
+    it('hand an error on that is larger than what can be held', async () => {
+      await ask(['a']);
+      const error = ' '.repeat(33 * 1024 * 1024) + JSON.stringify({ error: { message: 'no' } });
+      door.upstream.answer(json(error, {}, 500));
+      const failed = await ask(['a', 'b']);
+      expect([failed.status, failed.text === error]).to.deep.equal([500, true]);
+    });
+
     it('hand an error on as it came, and store what comes after it', async () => {
       await ask(['a']);
       const error = JSON.stringify({ error: { message: 'slow down' } });

@@ -2,7 +2,7 @@ import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import type { ResponseObserver } from '../../shared/exchange.ts';
 import { Expansion } from '../../shared/bytes/expansion.ts';
-import { contentCodings } from '../../shared/format.ts';
+import { contentCodings, maxCodings } from '../../shared/format.ts';
 
 const maxQueuedBytes = 16 * 1024 * 1024;
 
@@ -87,8 +87,10 @@ export function decodeNow(
   maxBytes: number,
 ): Uint8Array | null {
   const bound = { maxOutputLength: maxBytes };
+  const codings = contentCodings(contentEncoding);
+  if (codings.length > maxCodings) return null;
   try {
-    return contentCodings(contentEncoding)
+    return codings
       .toReversed()
       .reduce((coded, coding) => {
         switch (coding) {

@@ -44,14 +44,17 @@ export class ItemCache {
 
   /** Null where nothing is stored that would make the call smaller. */
   async find(lookup: Lookup, items: Items): Promise<FoundItems | null> {
-    const { store, now } = this.#parts;
-    const stored = await findItems(items, store, lookup.controls, now());
+    const { store, now, settings } = this.#parts;
+    const { controls } = lookup;
+    // What is larger could not be read whole, to be put together.
+    const maxBytes = settings.maxResponseBytes;
+    const stored = await findItems(items, { store, controls, now: now(), maxBytes });
+    if (stored === null) return null;
     const isWhole = items.asked.every(({ key }) => stored.has(key));
     const isShorter = stored.size > 0 || new Set(items.asked).size < items.asked.length;
     if (!isShorter) return null;
     const bytes = this.#bytesOf(items, stored);
-    // What is larger could not be read whole, to be put together.
-    if (bytes > this.#parts.settings.maxResponseBytes) return null;
+    if (bytes > maxBytes) return null;
     if (!this.#hold(lookup, bytes)) return stored.size === 0 ? null : { kind: 'no-room' };
     for (const item of new Set(items.asked)) {
       const found = stored.get(item.key);

@@ -25,6 +25,20 @@ describe('The inputs of a request for embeddings', () => {
     expect(readInputs(encode({ input: many.slice(1) }))).to.not.equal(null);
   });
 
+  it('are none where a number is larger than a double can tell from the next', () => {
+    expect(readInputs(encode('{"input":[[9007199254740991]]}'))).to.not.equal(null);
+    expect(readInputs(encode('{"input":[[9007199254740993]]}'))).to.equal(null);
+    expect(readInputs(encode('{"input":[["a"],[1e21]]}'))).to.equal(null);
+  });
+
+  it('are none where all that stands beside them would be copied too often', () => {
+    const many = Array.from({ length: 4096 }, (_, at) => `${at}`);
+    const user = (length: number) => ({ input: many, user: 'u'.repeat(length) });
+    expect(readInputs(encode(user(2000)))).to.not.equal(null);
+    expect(readInputs(encode(user(3000)))).to.equal(null);
+    expect(readInputs(encode({ ...user(1_000_000), input: ['a', 'b'] }))).to.not.equal(null);
+  });
+
   it('are put into the body in place of all, which stays as it was to the byte', () => {
     const body =
       '{ "seed" : 12345678901234567890.50,\n "input" : [ "a\\u00e9" , [1, 2] ], "x":"é" }';
