@@ -65,6 +65,11 @@ describe('the settings in system.config.yml', () => {
       ).to.equal(
         'createLlmCache: "stores.one.persist.path" is the file of several stores (one, two), expected one of its own for each',
       );
+      const sinks = [{ type: 'log' }, { type: 'jsonl', path: `${dir}/./new/entries` }];
+      const more = { scopeSecret: 's', usage: { sinks } };
+      expect(refusal(() => configured({ one: memory(path) }, more))).to.equal(
+        'createLlmCache: "stores.one.persist.path" is the file of "usage.sinks.1", expected one of its own',
+      );
       expect(refusal(() => configured({ memory: memory(dir) }))).to.equal(
         `createLlmCache: "stores.memory.persist.path": ${dir} is a folder, expected a file`,
       );
