@@ -191,6 +191,17 @@ describe('An answer of Gemini', () => {
     expect(verdict(fetched('URL_RETRIEVAL_STATUS_PAYWALL'))).to.equal(null);
   });
 
+  it('is refused where a filter says that it has taken something, or has once stopped it', () => {
+    const rated = (blocked: boolean) => ({
+      candidates: [
+        { ...thinking.candidates[0], safetyRatings: [{ category: 'HARM', blocked }, null] },
+      ],
+    });
+    expect(verdict(rated(false))).to.equal(null);
+    expect(verdict(rated(true))).to.equal('refusal');
+    expect(verdict(framed([ended('SAFETY'), ...events]))).to.equal('finish-reason');
+  });
+
   it('counts the searches that the provider made', () => {
     const grounded = {
       ...thinking,
