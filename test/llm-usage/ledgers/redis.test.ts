@@ -136,7 +136,9 @@ describe('the redis ledger, which gateways share,', () => {
 
   it('sends more groups than one call takes', async () => {
     const ledger = open({ maxGroups: 2000 });
-    for (let n = 0; n < 1200; n++) add(ledger, 1, `model ${n}`);
+    for (let n = 0; n < 1200; n++) {
+      ledger.record(usage({ model: `model ${n}`, consumer_id: `consumer ${n % 20}` }));
+    }
     await ledger.flush();
     const report = await open().query({ groupBy: ['model'] });
     expect(report.rows).to.have.length(1200);
