@@ -72,8 +72,8 @@ export class Admission {
     const body = answer.body ?? new Uint8Array();
     const entry = await this.#entry(lookup, call, answer, body);
     const entries = await itemEntries(items, entry, this.#parts.digest);
-    if (entries === null) {
-      lookup.tally.countNotStored('incomplete');
+    if (typeof entries === 'string') {
+      lookup.tally.countNotStored(entries);
       return { entry: null, outcome: unstored(answer) };
     }
     for (const [at, one] of entries.entries()) {

@@ -269,6 +269,19 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       else expect(status).to.equal(502);
     });
 
+    it('store nothing of an answer that says much beside its items', async () => {
+      const inputs = Array.from({ length: 20 }, (_, at) => `input ${at}`);
+      const junk = { junk: 'x'.repeat(500_000) };
+      door.upstream.answer((request, res) =>
+        json(embeddingsFor(questionIn(request), junk))(request, res),
+      );
+      expect((await ask(inputs)).json).to.include(junk);
+      expect((await ask(inputs)).asked).to.deep.equal([inputs]);
+      // One alone is as large as it is.
+      await ask(['input 0']);
+      expect((await ask(['input 0'])).asked).to.deep.equal([]);
+    });
+
     it('hand an error on that is larger than what can be held', async () => {
       await ask(['a']);
       const error = ' '.repeat(33 * 1024 * 1024) + JSON.stringify({ error: { message: 'no' } });
