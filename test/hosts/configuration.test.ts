@@ -77,6 +77,10 @@ describe('the settings in system.config.yml', () => {
       expect(
         refusal(() => configured({ memory: memory(join(dir, 'file', 'entries')) })),
       ).to.contain('createLlmCache: "stores.memory.persist.path": ');
+      const seldom = { type: 'memory', persist: { path, everySeconds: 2_592_000 } };
+      expect(refusal(() => configured({ memory: seldom }))).to.contain(
+        '"stores.memory.persist.everySeconds" must be <= 86400, got 2592000',
+      );
       expect(refusal(() => configured({ memory: memory(path) }, {}))).to.match(
         /^createLlmCache: "scopeSecret" is missing: with "persist" \("memory"\)/,
       );
