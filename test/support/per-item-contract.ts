@@ -352,6 +352,15 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect((await ask(['b', 'a'], {}, only)).status).to.equal(200);
     });
 
+    it('leave a request as it is that says what the bytes of its body are', async () => {
+      await ask(['a']);
+      for (const header of ['content-digest', 'x-amz-content-sha256']) {
+        const signed = await ask(['a', header], {}, { [header]: 'of the body' });
+        expect(signed.asked).to.deep.equal([['a', header]]);
+        expect(vectors(signed)).to.deep.equal(expected(['a', header]));
+      }
+    });
+
     it('keep the answers of one tenant from another', async () => {
       await ask(['a', 'b'], {}, { authorization: 'Bearer sk-1' });
       const other = await ask(['a', 'b', 'c'], {}, { authorization: 'Bearer sk-2' });

@@ -121,7 +121,8 @@ export class HandlerCall implements LeaderCall {
     for (const [name, value] of Object.entries(unreadable?.headers ?? {})) headers.set(name, value);
     const body = unreadable?.body ?? whole;
     // Unread, and yet none that is known not to be: a coding that makes it larger.
-    if (body === null && came === null) throw new Error('an answer to a part of a request is too large');
+    if (body === null && came === null)
+      throw new Error('an answer to a part of a request is too large');
     if (body === null) return new Response(came, answer);
     headers.set('Content-Length', String(body.length));
     return new Response(new Uint8Array(body), { status, headers });

@@ -90,21 +90,19 @@ export function decodeNow(
   const codings = contentCodings(contentEncoding);
   if (codings.length > maxCodings) return null;
   try {
-    return codings
-      .toReversed()
-      .reduce((coded, coding) => {
-        switch (coding) {
-          case 'gzip':
-          case 'x-gzip':
-            return zlib.gunzipSync(coded, bound);
-          case 'deflate':
-            return zlib.inflateSync(coded, bound);
-          case 'br':
-            return zlib.brotliDecompressSync(coded, bound);
-          default:
-            throw new Error('unknown');
-        }
-      }, bytes);
+    return codings.toReversed().reduce((coded, coding) => {
+      switch (coding) {
+        case 'gzip':
+        case 'x-gzip':
+          return zlib.gunzipSync(coded, bound);
+        case 'deflate':
+          return zlib.inflateSync(coded, bound);
+        case 'br':
+          return zlib.brotliDecompressSync(coded, bound);
+        default:
+          throw new Error('unknown');
+      }
+    }, bytes);
   } catch {
     return null;
   }

@@ -20,6 +20,16 @@ export type FoundItems =
   /** There is no room for what is stored. */
   | { readonly kind: 'no-room' };
 
+/** Request headers that are wrong beside another body: RFC 9530, RFC 9421, RFC 1864, AWS. */
+const sealing = [
+  'content-digest',
+  'repr-digest',
+  'digest',
+  'content-md5',
+  'signature',
+  'x-amz-content-sha256',
+];
+
 /** An answer is as large as those that are stored, or by so much larger. */
 const margin = 1.5;
 /** What a vector takes of which nothing is known: 3,072 numbers. */
@@ -33,9 +43,10 @@ export class ItemCache {
     this.#parts = parts;
   }
 
-  /** Whether the request may be answered so. */
+  /** Whether the request may be answered so: not one that says what the bytes of its body are. */
   serves({ request }: Lookup): boolean {
-    return this.#parts.settings.perItem && request.protocol.items !== undefined;
+    if (!this.#parts.settings.perItem || request.protocol.items === undefined) return false;
+    return !sealing.some((name) => request.header(name) !== undefined);
   }
 
   read(lookup: Lookup): Promise<Items | null> {

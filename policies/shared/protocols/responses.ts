@@ -49,8 +49,8 @@ function readResponse(json: JsonObject, output: Output): Reading {
 /** Azure has a list of what its filter says, with the prompt and each part of the output in it. */
 function filteredIn(filters: unknown): boolean | 'error' {
   const all = Array.isArray(filters) ? filters.filter(isObject) : [];
-  const found = all.map((one) => (one['blocked'] === true ? true : isFiltered(one)));
-  return found.includes('error') ? 'error' : found.includes(true);
+  const found = new Set(all.map((one) => one['blocked'] === true || isFiltered(one)));
+  return found.has('error') ? 'error' : found.has(true);
 }
 
 function usageOf(json: JsonObject, output: Output): Usage | null {

@@ -192,9 +192,12 @@ describe('An answer of Gemini', () => {
   });
 
   it('is refused where a filter says that it has taken something, or has once stopped it', () => {
-    const rated = (blocked: boolean) => ({
+    const rated = (isBlocked: boolean) => ({
       candidates: [
-        { ...thinking.candidates[0], safetyRatings: [{ category: 'HARM', blocked }, null] },
+        {
+          ...thinking.candidates[0],
+          safetyRatings: [{ category: 'HARM', blocked: isBlocked }, null],
+        },
       ],
     });
     expect(verdict(rated(false))).to.equal(null);
