@@ -16,8 +16,10 @@ export interface StoredItem {
 /** Which inputs of a request are stored, by key; all fit into one answer. */
 export type StoredItems = ReadonlyMap<string, StoredItem>;
 
-/** Answers that are asked for at once, and read in one turn of the event loop. */
-const atOnce = 50;
+/** Answers that are asked for at once: what a store has read of them is held by it alone. */
+const atOnce = 200;
+/** Answers that are read in one turn of the event loop. */
+const readATurn = 50;
 
 /** How stored answers are looked for. */
 export interface Finding {
@@ -37,10 +39,10 @@ export async function findItems(
   const found = new Map<string, StoredItem>();
   let bytes = 0;
   for (let from = 0; from < items.length; from += atOnce) {
-    if (from > 0) await nextTurn();
     const some = items.slice(from, from + atOnce);
     const entries = await Promise.all(some.map(({ key }) => store.get(key).catch(() => undefined)));
     for (const [at, entry] of entries.entries()) {
+      if (at % readATurn === readATurn - 1) await nextTurn();
       if (entry === undefined || standingOf(entry, controls, now) !== 'fresh') continue;
       bytes += entry.body.length;
       if (bytes > maxBytes) return null;
