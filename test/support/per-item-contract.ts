@@ -257,18 +257,6 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect(mixed.headers).to.not.have.property('trailer');
     });
 
-    it('answer 502 in place of a part in more codings than any provider applies', async () => {
-      await ask(['a']);
-      const codings = Array.from({ length: 4 }, () => 'gzip');
-      const part = Buffer.from(embeddingsFor({ model, input: ['b'] }));
-      const coded = codings.reduce((bytes) => gzipSync(bytes), part);
-      door.upstream.answer(json(coded, { 'content-encoding': codings.join() }));
-      // The handler's own fetch() may undo them.
-      const { status, json: body } = await ask(['a', 'b']);
-      if (status === 200) expect(vectors({ json: body })).to.deep.equal(expected(['a', 'b']));
-      else expect(status).to.equal(502);
-    });
-
     it('store nothing of an answer that says much beside its items', async () => {
       const inputs = Array.from({ length: 20 }, (_, at) => `input ${at}`);
       const junk = { junk: 'x'.repeat(500_000) };
