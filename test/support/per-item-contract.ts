@@ -257,6 +257,22 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect(mixed.headers).to.not.have.property('trailer');
     });
 
+    it('go on where an answer names its model by an object that is no text, or is nested without end', async () => {
+      const deep = '['.repeat(20_000) + ']'.repeat(20_000);
+      for (const odd of ['"model":{"toString":1,"valueOf":1}', `"model":"m","deep":${deep}`]) {
+        const wrong = (question: Question) => `${embeddingsFor(question).slice(0, -1)},${odd}}`;
+        door.upstream.answer((request, res) => json(wrong(questionIn(request)))(request, res));
+        await door.ask({ model, input: ['a', 'b'] });
+        const before = door.upstream.requests.length;
+        const reply = await door.ask({ model, input: ['a', 'b', 'c'] });
+        expect(reply.status).to.equal(200);
+        expect(door.upstream.requests.length).to.equal(before + 1);
+        door.upstream.answer(embedder);
+        expect((await ask(['x', 'y'])).status).to.equal(200);
+        model = `embed-${++count}`;
+      }
+    });
+
     it('store nothing of an answer that says much beside its items', async () => {
       const inputs = Array.from({ length: 20 }, (_, at) => `input ${at}`);
       const junk = { junk: 'x'.repeat(500_000) };

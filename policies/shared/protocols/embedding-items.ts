@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from '../json/json.ts';
+import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { JsonScan } from '../json/json-scan.ts';
 import type { InputList, ItemAnswer, ItemRules } from './protocol.ts';
 
@@ -79,7 +79,8 @@ function readItems(body: Uint8Array, count: number): ItemAnswer | null {
   const [shape] = items.map(shapeOf);
   if (shape === null || items.some((item) => shapeOf(item) !== shape)) return null;
   const { data: _data, usage: _usage, ...rest } = json;
-  return { rest, items, shape: `${String(json['model'])} ${shape}` };
+  // It may be anything: an object may have a `toString` that is no function.
+  return { rest, items, shape: `${nameOrNull(json['model']) ?? ''} ${shape}` };
 }
 
 /** By their indexes, where they have some. */
