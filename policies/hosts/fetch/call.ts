@@ -239,10 +239,16 @@ async function read(
     for (;;) {
       const { value } = await reader.read();
       if (value === undefined) break;
-      isHeld &&= slabs.size + value.length <= maxBytes && slabs.add(value);
+      const bytes = bytesOf(value);
+      isHeld &&= slabs.size + bytes.length <= maxBytes && slabs.add(bytes);
     }
     return isHeld ? slabs.join() : null;
   } finally {
     slabs.release();
   }
+}
+
+/** A handler's stream may have text in it, too. */
+function bytesOf(value: unknown): Uint8Array {
+  return value instanceof Uint8Array ? value : new TextEncoder().encode(String(value));
 }
