@@ -487,6 +487,27 @@ describe('the redis ledger, which gateways share,', () => {
     }
   });
 
+  it('keeps what waits while Redis tells a time that no clock shows', async () => {
+    let reply: unknown = null;
+    class OddConnection extends ClockedConnection {
+      override async run<T>(
+        command: (client: Parameters<Command>[0]) => Promise<T>,
+        timeoutMs?: number,
+      ): Promise<T> {
+        return reply === null ? super.run(command, timeoutMs) : (reply as T);
+      }
+    }
+    const ledger = open({}, new OddConnection(connectionOptions({}), noonClock));
+    for (const time of ['soon', null, NaN, -1, 1e300, {}]) {
+      reply = [0, time];
+      add(ledger, 1);
+      await ledger.flush();
+    }
+    expect(ledger.stats().failures).to.equal(6);
+    reply = null;
+    expect(await requests(ledger)).to.equal(6);
+  });
+
   describe('past the groups of all gateways together', () => {
     it('sums in the other group what opens one too many', async () => {
       const [here, there] = [open({ maxGroups: 3 }), open({ maxGroups: 3 })];
