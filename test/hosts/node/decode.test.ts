@@ -347,13 +347,13 @@ describe('A whole body in content codings', () => {
 
   it('is decoded at once, from as many as clients apply', () => {
     const both = zlib.brotliCompressSync(zlib.deflateSync(plain));
-    for (const [codings, bytes] of [
+    for (const [applied, bytes] of [
       ['', plain],
       ['gzip', packed(1)],
       [gzips(3), packed(3)],
       ['deflate, br', both],
     ] as const) {
-      expect(decodeNow(codings, bytes, plain.length), codings).to.deep.equal(plain);
+      expect(decodeNow(applied, bytes, plain.length), applied).to.deep.equal(plain);
     }
   });
 
