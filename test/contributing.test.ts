@@ -8,7 +8,7 @@ const scripts = Object.keys(
 );
 
 describe('CONTRIBUTING.md', () => {
-  it('names files that there are', () => {
+  it('CONTRIBUTING.md names files that exist', () => {
     const named = [...text.matchAll(/`((?:policies|test|schemas|\.ci)\/[\w./-]*)`/g)];
     const linked = [...text.matchAll(/\]\(([\w./-]+)\)/g)];
     const paths = [...named, ...linked].map(([, path = '']) => path);
@@ -16,7 +16,7 @@ describe('CONTRIBUTING.md', () => {
     expect(paths.filter((path) => !existsSync(path))).to.deep.equal([]);
   });
 
-  it('names commands that there are', () => {
+  it('CONTRIBUTING.md names commands that exist', () => {
     const named = [...text.matchAll(/npm run ([\w:]+)/g)].map(([, name = '']) => name);
     expect(named).to.include('dev');
     for (const name of named) expect(scripts).to.include(name);
@@ -24,7 +24,7 @@ describe('CONTRIBUTING.md', () => {
 });
 
 describe('docs/architecture.md', () => {
-  it('has every folder of the sources on its map', () => {
+  it('The architecture map shows every folder of the sources', () => {
     const map = /```\nmanifest[\s\S]*?```/.exec(architecture)?.[0] ?? '';
     const folders = readdirSync('policies', { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isDirectory())

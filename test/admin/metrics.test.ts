@@ -122,7 +122,7 @@ async function exported(): Promise<Map<string, ReadonlySet<string>>> {
 }
 
 describe('The metrics', () => {
-  it('keep to the Prometheus conventions', async () => {
+  it('The metrics keep to the Prometheus conventions', async () => {
     for (const [name] of await exported()) {
       expect(name).to.match(/^llm_(cache|usage)_[a-z_]+$/);
       const isHistogram = /_(bucket|sum|count)$/.test(name);
@@ -132,7 +132,7 @@ describe('The metrics', () => {
     }
   });
 
-  it('count what the sources count, at every scrape anew', async () => {
+  it('The metrics show the current counts at every scrape', async () => {
     const stats = new CacheStats();
     const metrics = new Metrics({
       stats,
@@ -153,7 +153,7 @@ describe('The metrics', () => {
     expect(await shown()).to.equal(3);
   });
 
-  it('divide tokens and costs only by what was asked for, and no further than a bound', async () => {
+  it('The metrics divide costs only by the labels asked for, and only up to a bound', async () => {
     const metrics = new Metrics({
       stats: new CacheStats(),
       stores: () => ({}),
@@ -181,13 +181,13 @@ describe('The metrics', () => {
 });
 
 describe('The example alerts and the Grafana dashboard', () => {
-  it('are there', () => {
+  it('The example alerts and dashboard have rules and panels', () => {
     expect(alerts.groups.flatMap(({ rules }) => rules).length).to.be.above(5);
     expect(dashboard.panels.length).to.be.above(10);
   });
 
   for (const [title, expression] of expressions) {
-    it(`ask for what is exported: ${title}`, async () => {
+    it(`The example expression "${title}" uses only exported metrics and labels`, async () => {
       const found = await exported();
       const { metrics, labels, wrong } = namesIn(expression);
       expect(wrong).to.deep.equal([]);
