@@ -10,8 +10,8 @@ const perItem = { 'llm-cache': { action: { perItem: true } } };
 /** Between the two, so that the body has been offered before the cache replaces it. */
 const limit = { 'rate-limit': { action: { max: 10_000, windowMs: 60_000, delayMs: 0 } } };
 
-describe('A list of inputs that is asked about', () => {
-  it('is explained by what is stored of it', async () => {
+describe('The explanation of a list of inputs', () => {
+  it('The explain route tells how many inputs of a list are stored', async () => {
     const upstream = await Upstream.start();
     const gateway = await Gateway.start({
       gateway: gatewayConfig(upstream.url, { api: [perItem] }),
