@@ -10,7 +10,7 @@ import { Gate, gated, json, sse, Upstream } from '../../support/upstream.ts';
 const events = answers.chat.sse.split(/(?<=\n\n)/);
 const joined = { 'x-cache': 'HIT (coalesced)', 'cache-status': 'llm-cache; fwd=miss; collapsed' };
 
-describe('Several gateways with one Redis', () => {
+describe('Gateways that share one Redis', () => {
   let redis: RedisServer;
   let upstream: Upstream;
   let gateways: Gateway[] = [];
@@ -53,7 +53,7 @@ describe('Several gateways with one Redis', () => {
     upstream.requests.filter(({ body: bytes }) => bytes.includes(`"${body.model}"`));
 
   for (const pipeline of ['redis', 'tiered']) {
-    it(`${pipeline}: one answers what another has stored, JSON and streams`, async () => {
+    it(`Gateways that share a ${pipeline} store answer what another has stored, JSON and streams`, async () => {
       for (const [more, answer, text] of [
         [{}, json(answers.chat.json), answers.chat.json],
         [{ stream: true }, sse(answers.chat.sse), answers.chat.sse],
@@ -75,7 +75,7 @@ describe('Several gateways with one Redis', () => {
       }
     });
 
-    it(`${pipeline}: a JSON answer on its way to one is waited for by the other`, async () => {
+    it(`Gateways that share a ${pipeline} store wait for a JSON answer that another is fetching`, async () => {
       const gate = new Gate();
       upstream.answer(async (request, res) => {
         await gate.wait();
@@ -99,7 +99,7 @@ describe('Several gateways with one Redis', () => {
       }
     });
 
-    it(`${pipeline}: a stream on its way to one is followed live by the other, early and late`, async () => {
+    it(`Gateways that share a ${pipeline} store follow a stream live that another is fetching, early and late`, async () => {
       const gate = new Gate();
       upstream.answer(gated(events, gate));
       const body = ask({ stream: true });
@@ -130,7 +130,7 @@ describe('Several gateways with one Redis', () => {
     });
   }
 
-  it('a failure on one is not shared with the other, which calls itself', async () => {
+  it('Gateways that share one Redis share no failure: each calls for itself', async () => {
     const gate = new Gate();
     let calls = 0;
     upstream.answer(async (request, res) => {
@@ -150,7 +150,7 @@ describe('Several gateways with one Redis', () => {
     expect(calls).to.equal(2);
   });
 
-  it('waits no longer than coalesceWaitMs for another', async () => {
+  it('Gateways that share one Redis wait for each other no longer than coalesceWaitMs', async () => {
     const gate = new Gate();
     let calls = 0;
     upstream.answer(async (request, res) => {
@@ -166,7 +166,7 @@ describe('Several gateways with one Redis', () => {
     await first;
   });
 
-  it('call each for itself where the operator says so', async () => {
+  it('Gateways that share one Redis each call for themselves with coalesceAcross off', async () => {
     const gate = new Gate();
     let calls = 0;
     upstream.answer(async (request, res) => {
@@ -183,7 +183,7 @@ describe('Several gateways with one Redis', () => {
     await first;
   });
 
-  it('when the one that makes the call dies, those that read along end broken, and those that wait call', async () => {
+  it('The death of the calling gateway breaks answers that others follow, and lets waiting requests call', async () => {
     const dying = await Gateway.start({
       settings: { stores: { shared: { type: 'redis', url: redis.url } } },
       gateway: gatewayConfig(upstream.url, { redis: both({ store: 'shared' }) }),
@@ -208,7 +208,7 @@ describe('Several gateways with one Redis', () => {
   });
 });
 
-describe('A gateway whose Redis', () => {
+describe('A gateway whose Redis fails', () => {
   let upstream: Upstream;
   before(async function () {
     if (!hasRedis()) return this.skip();
@@ -225,7 +225,7 @@ describe('A gateway whose Redis', () => {
   const ask = (gateway: Gateway, user: string) =>
     post(`${gateway.url}/api/v1/chat/completions`, { model: 'gpt-4o', messages: [], user });
 
-  it('is down: the gateway starts, serves, and uses it when it comes', async () => {
+  it('The gateway starts and serves while Redis is down, and uses it once it is up', async () => {
     const redis = await RedisServer.down();
     const gateway = await start(redis.url);
     for (let count = 0; count < 20; count++) {
@@ -240,7 +240,7 @@ describe('A gateway whose Redis', () => {
     await redis.close();
   });
 
-  it('freezes loses no request, and hardly any time', async () => {
+  it('The gateway loses no request while Redis is frozen, and uses it again afterwards', async () => {
     const redis = await RedisServer.start();
     const gateway = await start(redis.url);
     await ask(gateway, 'a');
@@ -271,7 +271,7 @@ describe('A gateway whose Redis', () => {
     await redis.close();
   });
 
-  it('is killed under load loses no request', async () => {
+  it('The gateway loses no request when Redis is killed under load', async () => {
     const redis = await RedisServer.start();
     const gateway = await start(redis.url);
     const replies: Promise<Reply>[] = [];
@@ -320,7 +320,7 @@ describe('The configuration of stores', () => {
     ],
   ];
   for (const [what, stores, message] of wrong) {
-    it(`says what is wrong with ${what}`, async () => {
+    it(`The gateway does not start with ${what}, and says what is wrong`, async () => {
       const { code, log } = await Gateway.failToStart({
         settings: { stores },
         gateway: gatewayConfig('http://127.0.0.1:1', { api: both() }),

@@ -9,7 +9,7 @@ import { open, post } from '../../support/http.ts';
 import { both, gatewayConfig } from '../../support/pipelines.ts';
 import { json, Upstream } from '../../support/upstream.ts';
 
-describe('At the end of the process', () => {
+describe('The end of the process', () => {
   let upstream: Upstream;
   let dir: string;
   before(async () => {
@@ -23,7 +23,7 @@ describe('At the end of the process', () => {
   });
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`${signal} loses no record, and ends the process as it would have without the plugin`, async () => {
+    it(`The gateway loses no record at ${signal}, and ends as it would without the plugin`, async () => {
       const path = join(dir, `${signal}.jsonl`);
       const gateway = await Gateway.start({
         settings: { usage: { sinks: [{ type: 'jsonl', path }] } },
@@ -41,7 +41,7 @@ describe('At the end of the process', () => {
     });
   }
 
-  it('a request under way does not hold the process up', async () => {
+  it('The gateway ends at SIGTERM though a request is under way', async () => {
     const gateway = await Gateway.start({
       gateway: gatewayConfig(upstream.url, { api: both() }),
     });
@@ -55,7 +55,7 @@ describe('At the end of the process', () => {
     upstream.answer(json(answers.chat.json));
   });
 
-  it('relative paths of sinks start at the gateway’s working directory', async () => {
+  it('The gateway resolves relative paths of sinks from its working directory', async () => {
     const gateway = await Gateway.start({
       settings: { usage: { sinks: [{ type: 'jsonl', path: './books.jsonl' }, { type: 'log' }] } },
       gateway: gatewayConfig(upstream.url, { api: both() }),

@@ -35,8 +35,8 @@ function written(
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-describe('The call for an answer that no upstream message carries', () => {
-  it('is cut at once when no other client wants the answer', () => {
+describe('The call of a handler without an upstream message', () => {
+  it('An upstream call is cut at once when its client leaves and no other wants the answer', () => {
     const { req, res, cuts } = written({});
     let told = 0;
     req.on('aborted', () => told++);
@@ -44,7 +44,7 @@ describe('The call for an answer that no upstream message carries', () => {
     expect([cuts, told]).to.deep.equal([['client-left'], 1]);
   });
 
-  it('is cut when the answer falls silent after its head', async () => {
+  it('An upstream call is cut when the answer falls silent after its head', async () => {
     const { res, call, cuts } = written({ silentMs: 60 }, { outlives: true });
     res.headersSent = true;
     res.emit('close');
@@ -56,7 +56,7 @@ describe('The call for an answer that no upstream message carries', () => {
     await eventually(() => cuts.length === 1, 'it is cut');
   });
 
-  it('waits longer for a head', async () => {
+  it('An upstream call waits longer for a head than for the next byte', async () => {
     const { res, cuts } = written({ thinkingMs: 80, silentMs: 1 }, { outlives: true });
     res.emit('close');
     await wait(20);
@@ -64,7 +64,7 @@ describe('The call for an answer that no upstream message carries', () => {
     await eventually(() => cuts.length === 1, 'it is cut');
   });
 
-  it('is not cut after its end', async () => {
+  it('An upstream call is not cut after its end', async () => {
     const { res, call, cuts } = written({ silentMs: 10, thinkingMs: 10 }, { outlives: true });
     res.emit('close');
     call.complete();
@@ -72,7 +72,7 @@ describe('The call for an answer that no upstream message carries', () => {
     expect(cuts).to.deep.equal([]);
   });
 
-  it('is cut when the request itself breaks, though others want the answer', () => {
+  it('An upstream call is cut when its request breaks, though others want the answer', () => {
     for (const order of [
       ['aborted', 'close'],
       ['close', 'aborted'],

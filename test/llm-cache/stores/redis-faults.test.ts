@@ -11,7 +11,7 @@ import { SilentProxy } from '../../support/silent-proxy.ts';
 
 const unexpected = () => expect.fail('it succeeded');
 
-describe('the redis store', () => {
+describe('The redis store', () => {
   let server: RedisServer;
   let stores: RedisStores;
 
@@ -58,8 +58,8 @@ describe('the redis store', () => {
   const states = () =>
     stores.said.map((text) => /does not answer|answers again|refuses/.exec(text)?.[0] ?? text);
 
-  describe('with a frozen Redis', () => {
-    it('costs the first three requests their deadline, and the rest nothing', async () => {
+  describe('a frozen Redis', () => {
+    it('The redis store costs three requests their deadline when Redis freezes, and the rest nothing', async () => {
       const store = await stored();
       server.freeze();
       const times = await untilOpen(store);
@@ -75,7 +75,7 @@ describe('the redis store', () => {
       const clock = useFakeClock({ toFake: ['setInterval', 'clearInterval'] });
 
       for (const seconds of [0, 1, 6]) {
-        it(`uses it again within a second of its return after ${seconds} s, and says both once`, async () => {
+        it(`The redis store uses Redis again within a second after ${seconds} s frozen, and logs both once`, async () => {
           const store = await stored();
           server.freeze();
           await untilOpen(store);
@@ -94,7 +94,7 @@ describe('the redis store', () => {
       }
     });
 
-    it('drops and counts what is to be written, and holds nothing of it', async () => {
+    it('The redis store drops and counts writes to a frozen Redis, and holds none of them', async () => {
       const store = await stored();
       server.freeze();
       for (let count = 0; count < 200; count++) {
@@ -104,7 +104,7 @@ describe('the redis store', () => {
       await eventually(() => store.stats().droppedWrites === 200, 'all are dropped', 2000);
     });
 
-    it('rejects what the operator asks', async () => {
+    it('The redis store rejects deletions and purges while Redis is frozen', async () => {
       const store = await stored();
       server.freeze();
       for (const ask of [() => store.delete('a'), () => store.purge({})]) {
@@ -114,7 +114,7 @@ describe('the redis store', () => {
       }
     });
 
-    it('closes a store whose Redis is frozen', async () => {
+    it('The redis store closes though its Redis is frozen', async () => {
       const store = await stored();
       server.freeze();
       await store.set('b', entry());
@@ -124,7 +124,7 @@ describe('the redis store', () => {
     });
   });
 
-  it('connects anew where the other end is gone without a word', async () => {
+  it('The redis store connects anew when the other end vanishes without a word', async () => {
     const proxy = await SilentProxy.start(server.port);
     const store = await stored({ url: proxy.url });
     proxy.lose();
@@ -135,7 +135,7 @@ describe('the redis store', () => {
     await proxy.close();
   });
 
-  it('refuses at once while Redis is down, and uses it within three seconds of its start', async () => {
+  it('The redis store refuses at once while Redis is down, and uses it within three seconds of its start', async () => {
     const later = await RedisServer.down();
     const store = stores.redis({ url: later.url });
     await eventually(() => stores.said.length > 0, 'it is said');
@@ -180,7 +180,7 @@ describe('the redis store', () => {
     ['nonsense', 'HTTP/1.1 400 Bad Request\r\n\r\n'],
     ['nothing', ''],
   ] as const) {
-    it(`takes what talks ${what} for one that does not answer`, async () => {
+    it(`The redis store takes a server that says ${what} for a Redis that does not answer`, async () => {
       const sockets = new Set<Socket>();
       const other = createServer((socket) => {
         sockets.add(socket);
@@ -200,7 +200,7 @@ describe('the redis store', () => {
     });
   }
 
-  it('keeps using a full one, drops and counts what it does not take, and says so once', async () => {
+  it('The redis store goes on using a full Redis, counts refused writes, and logs it once', async () => {
     const full = await RedisServer.start([
       '--maxmemory',
       '3mb',
@@ -220,7 +220,7 @@ describe('the redis store', () => {
     await full.close();
   });
 
-  it('says what is wrong with its password, and not the password', async () => {
+  it('The redis store logs that its password is wrong, without the password', async () => {
     await stores.client().config('SET', 'requirepass', 'right');
     const store = stores.redis({ options: { password: 'hunter2' } });
     await eventually(() => stores.said.length > 0, 'it is said');
@@ -230,7 +230,7 @@ describe('the redis store', () => {
       .and.not.match(/hunter2/);
   });
 
-  it('writes much at once without keeping reads waiting', async () => {
+  it('The redis store writes much at once without keeping reads waiting', async () => {
     const store = await stored({ timeoutMs: 500 });
     const body = randomBytes(1_000_000);
     for (let count = 0; count < 25; count++) await store.set(`b${count}`, entry({ body }));
@@ -242,7 +242,7 @@ describe('the redis store', () => {
     expect(waited).to.be.below(1000);
   });
 
-  it('holds no more than so many bytes that wait, and counts the rest as dropped', async () => {
+  it('The redis store holds a bounded number of waiting bytes, and counts the rest as dropped', async () => {
     const store = await stored({ timeoutMs: 2000 });
     const body = randomBytes(8_000_000);
     for (let count = 0; count < 4; count++) await store.set(`b${count}`, entry({ body }));
@@ -255,7 +255,7 @@ describe('the redis store', () => {
     await eventually(async () => (await stores.client().dbsize()) === 5, 'the others are written');
   });
 
-  it('sends nothing more once it is too late', async () => {
+  it('The redis store sends no write after its deadline', async () => {
     const proxy = await SilentProxy.start(server.port);
     proxy.lose();
     const store = stores.redis({ url: proxy.url });
