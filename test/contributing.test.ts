@@ -23,7 +23,7 @@ describe('CONTRIBUTING.md', () => {
   });
 });
 
-describe('docs/architecture.md', () => {
+describe('Docs/architecture.md', () => {
   it('The architecture map shows every folder of the sources', () => {
     const map = /```\nmanifest[\s\S]*?```/.exec(architecture)?.[0] ?? '';
     const folders = readdirSync('policies', { recursive: true, withFileTypes: true })
@@ -33,5 +33,18 @@ describe('docs/architecture.md', () => {
     for (const file of readdirSync('policies/hosts').filter((name) => name.endsWith('.ts'))) {
       expect(map).to.contain(file);
     }
+  });
+});
+
+describe('The titles of the tests', () => {
+  it('Test titles begin with their actor, and no two are the same', function () {
+    let root = this.test?.parent;
+    while (root?.parent) root = root.parent;
+    // Of all files that this run has loaded, what tables generate included.
+    const titles: string[] = [];
+    root?.eachTest(({ title }) => void titles.push(title));
+    // A verb in front, as in "is refused", needs its `describe` to be understood.
+    expect(titles.filter((title) => !/^[A-Z]/.test(title))).to.deep.equal([]);
+    expect(titles.filter((title, at) => titles.indexOf(title) < at)).to.deep.equal([]);
   });
 });

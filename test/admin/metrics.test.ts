@@ -27,12 +27,13 @@ const folder = 'examples/observability';
 const dashboard = JSON.parse(readFileSync(`${folder}/grafana-dashboard.json`, 'utf8')) as Dashboard;
 const alerts = parse(readFileSync(`${folder}/alerts.yml`, 'utf8')) as Alerts;
 
-/** Every expression, with what it is called. Grafana's own variables stand for a duration. */
+/** Every expression, with its panel or alert. Grafana's own variables stand for a duration. */
 const expressions: readonly (readonly [string, string])[] = [
   ...dashboard.panels.flatMap(({ title, targets }) =>
-    targets.map(
-      ({ expr }) => [title, expr.replaceAll(/\$__(rate_interval|range)/g, '5m')] as const,
-    ),
+    targets.map(({ expr }, at) => {
+      const name = targets.length === 1 ? title : `${title} (${at + 1})`;
+      return [name, expr.replaceAll(/\$__(rate_interval|range)/g, '5m')] as const;
+    }),
   ),
   ...alerts.groups.flatMap(({ rules }) => rules.map(({ alert, expr }) => [alert, expr] as const)),
 ];
@@ -187,7 +188,7 @@ describe('The example alerts and the Grafana dashboard', () => {
   });
 
   for (const [title, expression] of expressions) {
-    it(`The example expression "${title}" uses only exported metrics and labels`, async () => {
+    it(`The expression of "${title}" uses only exported metrics and labels`, async () => {
       const found = await exported();
       const { metrics, labels, wrong } = namesIn(expression);
       expect(wrong).to.deep.equal([]);

@@ -129,7 +129,7 @@ describe('The controls that a client sends', () => {
     expect(performance.now() - started).to.be.below(1000);
   });
 
-  describe('a fresh answer', () => {
+  describe('A fresh answer', () => {
     it('A fresh answer is asked for by no-cache, no-store, refresh and max-age=0', () => {
       for (const value of ['no-cache', 'no-store', 'max-age=0']) {
         expect(asksForFresh(cacheControl(value)), value).to.equal(true);

@@ -168,7 +168,7 @@ describe('The engine', () => {
     expect(budget.held).to.equal(0);
   });
 
-  describe('a clock that is set back or forth', () => {
+  describe('A clock that is set back or forth', () => {
     const hour = 3_600_000;
     let time: number;
     let engine: Engine;

@@ -33,7 +33,7 @@ function expectApart(...keys: string[]): void {
 }
 
 describe('The cache key', () => {
-  describe('the body', () => {
+  describe('The body', () => {
     it('The cache key ignores the order of members, at any depth, and white space', () => {
       expectSame(
         keyOf('{"model":"m","messages":[{"role":"user","content":"a"}],"n":1}'),
@@ -84,7 +84,7 @@ describe('The cache key', () => {
     });
   });
 
-  describe('the stream mode', () => {
+  describe('The stream mode', () => {
     it('The cache key is the same for stream absent, false and null', () => {
       expectSame(keyOf({ n: 1 }), keyOf({ n: 1, stream: false }), keyOf({ n: 1, stream: null }));
     });
@@ -158,7 +158,7 @@ describe('The cache key', () => {
     });
   });
 
-  describe('the rest of the request', () => {
+  describe('The rest of the request', () => {
     it('The cache key depends on the path, and with it the protocol', () => {
       const paths = [chat, '/v2/chat/completions', '/v1/completions', '/v1/responses'];
       expectApart(...paths.map((path) => keyOf({}, { path, forwardedUrl: '/same' })));
@@ -383,7 +383,7 @@ describe('The cache key', () => {
     });
   });
 
-  describe('the text of a key', () => {
+  describe('The text of a key', () => {
     it('The cache key reads as namespace, scope and digest, in that order', () => {
       expect(keyOf({}, { scope: 'uA', apiEndpoint: 'openai' })).to.match(/^openai:uA:[\w-]{43}$/);
     });
@@ -422,7 +422,7 @@ describe('The cache key', () => {
     });
   });
 
-  describe('any body', () => {
+  describe('Any body', () => {
     // Two members have rules of their own, which are told above.
     const names = fc
       .string({ minLength: 1 })

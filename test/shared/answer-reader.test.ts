@@ -16,7 +16,7 @@ const chatJson = JSON.stringify({
 const usage = { inputTokens: 7, outputTokens: 3, totalTokens: 10, details: {} };
 
 describe('The answer reader', () => {
-  describe('the Content-Type', () => {
+  describe('The Content-Type', () => {
     for (const contentType of [
       'text/event-stream',
       'Text/Event-Stream;charset=UTF-8',
@@ -56,7 +56,7 @@ describe('The answer reader', () => {
     }
   });
 
-  describe('a JSON body', () => {
+  describe('A JSON body', () => {
     it('The answer reader returns a JSON body byte for byte, with its id, model and usage', () => {
       const pieces = cutAt(encode(chatJson), [1, 5, 5, 60, 120]);
       const { body, ...rest } = validate('chat', pieces, asJson);
@@ -117,7 +117,7 @@ describe('The answer reader', () => {
     });
   });
 
-  describe('a stream', () => {
+  describe('A stream', () => {
     for (const protocol of streaming) {
       const stream = smallStreams[protocol];
       const bytes = encode(stream);
@@ -216,7 +216,7 @@ describe('The answer reader', () => {
     });
   });
 
-  describe('a body that broke off', () => {
+  describe('A body that broke off', () => {
     it('The answer reader tells what it knew of a body when it broke off', () => {
       const reader = readerOf('messages');
       reader.chunk(encode(smallStreams.messages.slice(0, 200)));
@@ -306,7 +306,7 @@ describe('The answer reader', () => {
     expect(finished(reader, 'aborted')).to.equal(answer);
   });
 
-  describe('held bytes', () => {
+  describe('Held bytes', () => {
     const half = Math.floor(smallStreams.chat.length / 2);
     const [first, second] = [smallStreams.chat.slice(0, half), smallStreams.chat.slice(half)].map(
       encode,

@@ -112,7 +112,7 @@ for (const [version, express] of Object.entries(expresses)) {
     };
 
     for (const [way, makeWay] of Object.entries(ways)) {
-      it(`The cache in ${version} breaks the answer of an upstream that dies behind ${way}, and stores nothing`, async () => {
+      it(`An answer that breaks off behind ${way} stays broken and unstored in ${version}`, async () => {
         for (const [name, steps] of Object.entries({
           usage: [cache.llmUsage()],
           cache: [cache.llmCache()],

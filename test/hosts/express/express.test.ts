@@ -110,7 +110,7 @@ for (const [version, express] of Object.entries(expresses)) {
           target: upstream.url,
           on: { proxyReq: proxyMiddleware.fixRequestBody },
         }),
-      'a handler that reads the request as a stream': () => async (req, res) => {
+      'a streaming handler': () => async (req, res) => {
         const chunks: Buffer[] = [];
         for await (const chunk of req as AsyncIterable<Buffer>) chunks.push(chunk);
         const answer = await fetch(`${upstream.url}${req.url}`, {
@@ -124,9 +124,9 @@ for (const [version, express] of Object.entries(expresses)) {
     };
 
     for (const [way, makeWay] of Object.entries(ways)) {
-      describe(`${way}`, () => {
+      describe(way, () => {
         for (const coding of ['identity', 'chunked'] as const) {
-          it(`The cache before ${way} in ${version} repeats the first answer to an identical ${coding} request`, async () => {
+          it(`The cache before ${way} in ${version} replays the first answer to a second request (${coding})`, async () => {
             const url = `${await start(cache.llmUsage(), cache.llmCache(), makeWay())}${chat}`;
             for (const [answer, text, more] of [
               [json(answers.chat.json), answers.chat.json, {}],
@@ -261,7 +261,7 @@ for (const [version, express] of Object.entries(expresses)) {
       expect(ports.size).to.equal(1);
     });
 
-    describe('body parsers', () => {
+    describe('Body parsers', () => {
       const echo: Handler = (req, res) => {
         res.setHeader('content-type', 'application/json');
         const { body } = req;
@@ -292,7 +292,7 @@ for (const [version, express] of Object.entries(expresses)) {
           cache.llmCache(),
         ],
       })) {
-        it(`The cache in ${version} with ${order} gives the handler its body, and the second request a hit`, async () => {
+        it(`The cache in ${version} (${order}) gives the handler its body, and the second request a hit`, async () => {
           const url = `${await start(...stepsOf(), echo)}${chat}`;
           const body = ask();
           const miss = await post(url, body);
@@ -369,7 +369,7 @@ for (const [version, express] of Object.entries(expresses)) {
       });
     });
 
-    describe('a handler that calls the OpenAI client', () => {
+    describe('A handler that calls the OpenAI client', () => {
       const call: Handler = async (req, res) => {
         const openai = new OpenAI({ apiKey: 'k', baseURL: `${upstream.url}/v1`, maxRetries: 0 });
         const body = req.body as OpenAI.ChatCompletionCreateParamsStreaming;
@@ -409,7 +409,7 @@ for (const [version, express] of Object.entries(expresses)) {
       });
     });
 
-    describe('identical requests at the same time', () => {
+    describe('Identical requests at the same time', () => {
       it(`The cache in ${version} makes one call for identical requests, and a late one reads along live`, async () => {
         for (const makeWay of [proxy, ways['http-proxy-middleware'] ?? proxy]) {
           const gate = new Gate();
@@ -448,7 +448,7 @@ for (const [version, express] of Object.entries(expresses)) {
       });
     });
 
-    describe('a dying client or upstream', () => {
+    describe('A dying client or upstream', () => {
       it(`The cache in ${version} lets waiting requests call when the first client left before its call`, async () => {
         upstream.answer(json(answers.chat.json));
         const gate = new Gate();
@@ -538,7 +538,7 @@ for (const [version, express] of Object.entries(expresses)) {
       });
     });
 
-    describe('the owner of an answer', () => {
+    describe('The owner of an answer', () => {
       const login =
         (user: unknown): Handler =>
         (req, _res, next) => {
@@ -766,7 +766,7 @@ for (const [version, express] of Object.entries(expresses)) {
       await other.close();
     });
 
-    describe('the admin routes', () => {
+    describe('The admin routes', () => {
       it(`The admin routes in ${version} work wherever they are mounted, and let other paths pass`, async () => {
         upstream.answer(json(answers.chat.json));
         const own = createLlmCache({}, { log: memoryLog() });

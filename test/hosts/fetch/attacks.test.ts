@@ -60,7 +60,7 @@ function bodyOf(chunks: readonly unknown[]): ReadableStream<Uint8Array> {
 }
 
 describe('withLlmCache under attack', () => {
-  describe('tenants', () => {
+  describe('Tenants', () => {
     it('The fetch wrapper keeps host names apart, because the handler may depend on them', async () => {
       const { script, wrapped } = setUp();
       script.answer((asked) =>
@@ -195,7 +195,7 @@ describe('withLlmCache under attack', () => {
     });
   });
 
-  describe('a handler', () => {
+  describe('A handler', () => {
     it('The fetch wrapper passes a gzip body on compressed though its first chunk is empty', async () => {
       const packed = new Blob([answers.chat.json])
         .stream()
@@ -286,7 +286,7 @@ describe('withLlmCache under attack', () => {
     });
   });
 
-  describe('a request', () => {
+  describe('A request', () => {
     it('The fetch wrapper gives the handler a request body that is not bytes as it is', async () => {
       const { ask } = setUp({ bufferedBytes: 4096 });
       const text = JSON.stringify(requestBody());
@@ -304,7 +304,7 @@ describe('withLlmCache under attack', () => {
     });
   });
 
-  describe('a client', () => {
+  describe('A client', () => {
     it('The fetch wrapper breaks the answer of a joined client that aborts', async () => {
       const { script, wrapped, records } = setUp();
       const source = new Source();
@@ -362,7 +362,7 @@ describe('withLlmCache under attack', () => {
     });
   });
 
-  describe('the platform', () => {
+  describe('The platform', () => {
     const waits: Record<string, (promise: Promise<unknown>) => unknown> = {
       throws: () => {
         throw new Error('no');
@@ -470,7 +470,7 @@ describe('withLlmCache under attack', () => {
       expect(headers['cache-status']).to.equal('llm-cache; fwd=miss');
   }).timeout(60_000);
 
-  describe('a store', () => {
+  describe('A store', () => {
     it('The fetch wrapper takes garbage from a store for a fault, not for an answer', async () => {
       for (const garbage of [{}, 'text', 5, []]) {
         const store = new MapStore({ maxBytes: 100_000 });

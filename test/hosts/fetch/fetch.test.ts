@@ -130,7 +130,7 @@ describe('withLlmCache', () => {
     });
   });
 
-  describe('answers that are not stored', () => {
+  describe('Answers that are not stored', () => {
     const refused: Record<string, () => Response> = {
       'an error status': () => jsonResponse('{"error":{}}', {}, 500),
       'an error with status 200': () => jsonResponse('{"error":{}}'),
@@ -281,7 +281,7 @@ describe('withLlmCache', () => {
     expect(records.map((one) => one.consumer_id === null)).to.deep.equal([true, false, true]);
   });
 
-  describe('identical requests at the same time', () => {
+  describe('Identical requests at the same time', () => {
     it('The fetch wrapper makes one call for identical requests, and a joined one gets each byte as it comes', async () => {
       const { script, wrapped, records } = setUp();
       const source = new Source();
@@ -434,7 +434,7 @@ describe('withLlmCache', () => {
     });
   });
 
-  describe('back pressure', () => {
+  describe('Back pressure', () => {
     const chunks = Array.from({ length: 100 }, () => events[1] ?? '');
 
     it('The fetch wrapper reads no faster than its client', async () => {
@@ -651,7 +651,7 @@ describe('withLlmCache', () => {
     expect(script.bodies).to.deep.equal(['no json']);
   });
 
-  describe('a compressed answer', () => {
+  describe('A compressed answer', () => {
     const gzip = async (text: string) => {
       const packed = new Blob([text]).stream().pipeThrough(new CompressionStream('gzip'));
       return new Uint8Array(await new Response(packed).arrayBuffer());
@@ -869,7 +869,7 @@ describe('withLlmCache', () => {
     expect(states).to.deep.equal([undefined, 'HIT (exact)', undefined, undefined]);
   });
 
-  describe('wrong options', () => {
+  describe('Wrong options', () => {
     const rows: [object, string][] = [
       [{ ttl: 0 }, 'withLlmCache: "ttl" must be >= 1, got 0'],
       [{ tll: 5 }, 'withLlmCache: unknown parameter "tll", expected one of ttl, '],

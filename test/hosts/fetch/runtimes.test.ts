@@ -78,7 +78,7 @@ describe('The official clients before a cached handler', () => {
     ],
   };
   for (const [name, [answer, call]] of Object.entries(calls)) {
-    it(`The client's ${name} gets the same from a cached handler as from the provider`, async () => {
+    it(`The client call "${name}" gets the same from a cached handler as from the provider`, async () => {
       script.answer(answer);
       const before = script.requests.length;
       const miss = plain(await call());

@@ -88,7 +88,7 @@ describe('The admin API', () => {
     };
   const entryPath = (key: string) => `/entries/${encodeURIComponent(key)}`;
 
-  describe('stats', () => {
+  describe('Stats', () => {
     it('The stats count requests by pipeline, outcome and reason, and show every store and sink', async () => {
       const before = (await admin(gateway, '/stats')).json as { pipelines: Record<string, any> };
       expect(before.pipelines['openai']).to.deep.equal({
@@ -136,7 +136,7 @@ describe('The admin API', () => {
     });
   });
 
-  describe('usage', () => {
+  describe('Usage', () => {
     const usage = async (query: string) =>
       (await admin(gateway, `/usage${query}`)).json as { rows: Row[]; total: Row };
 
@@ -215,7 +215,7 @@ describe('The admin API', () => {
     });
   });
 
-  describe('entries', () => {
+  describe('Entries', () => {
     it('The entries list shows what is stored, and how often each entry has answered', async () => {
       const body = question('entries', { model: 'listed' });
       const first = await ask('openai', body);
@@ -318,7 +318,7 @@ describe('The admin API', () => {
     });
   });
 
-  describe('explain', () => {
+  describe('Explain', () => {
     const explain = (asked: unknown, contentType = 'application/json') =>
       admin(gateway, '/explain', {
         method: 'POST',
@@ -457,7 +457,7 @@ describe('The admin API', () => {
     });
   });
 
-  describe('metrics', () => {
+  describe('Metrics', () => {
     it('The metrics route gives Prometheus text, and counts what the stats count', async () => {
       const { headers, text } = await admin(gateway, '/metrics');
       expect(headers.get('content-type')).to.match(/^text\/plain; version=0\.0\.4/);
@@ -474,7 +474,7 @@ describe('The admin API', () => {
     });
   });
 
-  describe('the admin API as a whole', () => {
+  describe('The admin API as a whole', () => {
     it('The admin API answers an unknown route or parameter with a JSON error', async () => {
       expectError(await admin(gateway, '/nothing'), 404, 'GET');
       expectError(await admin(gateway, '/stats', { method: 'POST' }), 404, 'POST');

@@ -71,7 +71,7 @@ describe('The reader of a request body', () => {
     return outcome;
   };
 
-  describe('a body that can be held', () => {
+  describe('A body that can be held', () => {
     it('The body reader reads a body whole, and offers it again as it came', async () => {
       const req = whole(bytes);
       const outcome = held(await read(req));
@@ -115,7 +115,7 @@ describe('The reader of a request body', () => {
     });
   });
 
-  describe('a body that an earlier policy has rewritten', () => {
+  describe('A body that an earlier policy has rewritten', () => {
     /** As request-transformer leaves it: the stream never ends. */
     function rewritten(): Incoming {
       const req = incoming({ 'content-length': String(bytes.length) });
@@ -149,7 +149,7 @@ describe('The reader of a request body', () => {
     });
   });
 
-  describe('a body that is too large', () => {
+  describe('A body that is too large', () => {
     it('The body reader does not touch a body that is declared too large', async () => {
       const req = whole(bytes);
       expect(await read(req, bytes.length - 1)).to.equal('request-too-large');
@@ -201,7 +201,7 @@ describe('The reader of a request body', () => {
     });
   });
 
-  describe('the bytes held at once', () => {
+  describe('The bytes held at once', () => {
     it('The body reader accounts for a body until it is released', async () => {
       for (const length of [bytes.length, null]) {
         const { release } = held(await read(whole(bytes, length)));
@@ -322,7 +322,7 @@ describe('The reader of a request body', () => {
     });
   });
 
-  describe('a client that leaves', () => {
+  describe('A client that leaves', () => {
     for (const [name, headers] of [
       ['declared', { 'content-length': '100' }],
       ['chunked', {}],
@@ -368,7 +368,7 @@ describe('The reader of a request body', () => {
     });
   });
 
-  describe('a body with a content coding', () => {
+  describe('A body with a content coding', () => {
     const packed = gzipSync(bytes);
     const coded = (coding: string, body: Uint8Array) => {
       const req = whole(body);
@@ -450,7 +450,7 @@ describe('The reader of a request body', () => {
     expect(await soon(read(req))).to.not.be.oneOf(['pending', 'gone']);
   });
 
-  describe('a body parsed for later policies', () => {
+  describe('A body parsed for later policies', () => {
     const parsed = JSON.parse(text) as object;
 
     it('The body reader offers req.body, marked so that a body parser lets it be', async () => {
@@ -489,7 +489,7 @@ describe('The reader of a request body', () => {
     });
   });
 
-  describe('a body from the network', () => {
+  describe('A body from the network', () => {
     let server: Server;
     let port: number;
     let outcome: Promise<HeldBody | string>;

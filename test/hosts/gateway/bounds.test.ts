@@ -146,7 +146,7 @@ describe('Large, slow, fragmented and compressed requests', () => {
     expect(await statusOf(` ${body}`)).to.equal(miss);
   });
 
-  describe('requests with a content coding', () => {
+  describe('Requests with a content coding', () => {
     const coders = {
       gzip: zlib.gzipSync,
       br: zlib.brotliCompressSync,

@@ -218,7 +218,7 @@ describe('A broken upstream behind the gateway', () => {
 
   const excess: Record<string, (socket: net.Socket, text: string) => void> = {
     'at once': (socket, text) => void socket.end(`${text}excess`),
-    'at once, on a connection that stays': (socket, text) =>
+    'at once on a kept connection': (socket, text) =>
       void socket.write(`${text.replace('close', 'keep-alive')}excess`),
     'behind its last chunk': (socket) =>
       void socket.end(

@@ -138,7 +138,7 @@ describe('The official clients behind the gateway', () => {
     ],
   };
   for (const [name, [answer, call]] of Object.entries(calls)) {
-    it(`The client's ${name} gets the same through the gateway as from the provider`, async () => {
+    it(`The client call "${name}" gets the same through the gateway as from the provider`, async () => {
       upstream.answer(answer);
       const before = upstream.requests.length;
       const plain = (value: unknown) => JSON.parse(JSON.stringify(value, withoutHead)) as unknown;

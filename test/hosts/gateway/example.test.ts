@@ -120,7 +120,7 @@ describe('The demo of npm start', () => {
   });
   after(() => rmSync(directory, { recursive: true, force: true }));
 
-  describe('the running demo', () => {
+  describe('The running demo', () => {
     let demo: Demo;
     let url: string;
 

@@ -47,8 +47,8 @@ describe('The explanation of a list of inputs', () => {
 });
 
 for (const [where, steps] of Object.entries({
-  'through the gateway': [{ 'llm-usage': {} }, perItem],
-  'through the gateway, with a policy between the two': [{ 'llm-usage': {} }, limit, perItem],
+  'The gateway': [{ 'llm-usage': {} }, perItem],
+  'The gateway with a policy in between': [{ 'llm-usage': {} }, limit, perItem],
 })) {
   describePerItem(where, async () => {
     const upstream = await Upstream.start();
@@ -66,7 +66,7 @@ for (const [where, steps] of Object.entries({
 }
 
 if (hasRedis()) {
-  describePerItem('through the gateway, in Redis', async () => {
+  describePerItem('The gateway with a redis store', async () => {
     const redis = await RedisServer.start();
     const upstream = await Upstream.start();
     const steps = [

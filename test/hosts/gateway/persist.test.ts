@@ -101,7 +101,7 @@ describe('A memory store with persist', () => {
     expect(readFileSync(`${other}.unread`, 'utf8')).to.equal('what somebody else keeps');
   });
 
-  describe('the export and import routes', () => {
+  describe('The export and import routes', () => {
     const exportFrom = ({ adminUrl }: Gateway, query = '') =>
       fetch(`${adminUrl}/llm-cache/export${query}`);
     const importInto = ({ adminUrl }: Gateway, body: BodyInit, more: RequestInit = {}) =>

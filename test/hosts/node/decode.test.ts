@@ -76,7 +76,7 @@ describe('The decoder of a body', () => {
     // Deno's brotli does not tell that its input broke off; the answer's own ending does.
     const tells = coding !== 'br' || !('Deno' in globalThis);
 
-    describe(`${coding}`, () => {
+    describe(coding, () => {
       it(`The ${coding} decoder gives the bytes back, however they are cut`, async () => {
         for (const size of [1, 7, Infinity]) {
           const sink = await decoded(coding, encode(text), size);

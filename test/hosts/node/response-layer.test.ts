@@ -90,7 +90,7 @@ describe('A layer around a response', () => {
     expect(await response.text()).to.equal('straight');
   });
 
-  describe('a layer that sees the head', () => {
+  describe('A layer that sees the head', () => {
     class Marking extends HeadLayer {
       seen: unknown[] = [];
 

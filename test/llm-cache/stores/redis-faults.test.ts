@@ -58,7 +58,7 @@ describe('The redis store', () => {
   const states = () =>
     stores.said.map((text) => /does not answer|answers again|refuses/.exec(text)?.[0] ?? text);
 
-  describe('a frozen Redis', () => {
+  describe('A frozen Redis', () => {
     it('The redis store costs three requests their deadline when Redis freezes, and the rest nothing', async () => {
       const store = await stored();
       server.freeze();
@@ -71,7 +71,7 @@ describe('The redis store', () => {
       expect(await Promise.race([rest, turn])).to.not.equal('turn');
     });
 
-    describe('for a while', () => {
+    describe('A Redis that is frozen for a while', () => {
       const clock = useFakeClock({ toFake: ['setInterval', 'clearInterval'] });
 
       for (const seconds of [0, 1, 6]) {

@@ -223,7 +223,7 @@ describe('The settings of a redis store', () => {
     return start('--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1');
   }
 
-  describe('refusals', () => {
+  describe('Refusals', () => {
     const wrong: readonly (readonly [object, string])[] = [
       [{}, '.url" is missing, and the gateway\'s own db.redis is emulated'],
       [

@@ -41,7 +41,7 @@ describe('A real Redis', () => {
     return underTest(store);
   });
 
-  describe('the redis store', () => {
+  describe('The redis store', () => {
     const written = async (store: Store) => {
       await store.list({}, { limit: 1, cursor: null });
     };

@@ -80,7 +80,7 @@ describe('The registry of stores', () => {
     expect(registry.open('near').stats().entries).to.equal(1);
   });
 
-  describe('reloads', () => {
+  describe('Reloads', () => {
     it('The store registry keeps a store across reloads where its settings stay', async () => {
       registry.configure({ near: small });
       const before = await filled('near');
@@ -112,7 +112,7 @@ describe('The registry of stores', () => {
     });
   });
 
-  describe('sweeps', () => {
+  describe('Sweeps', () => {
     beforeEach(() => registry.configure({ near: small }));
 
     it('The store registry closes a store that has no name any more after five minutes without use', async () => {

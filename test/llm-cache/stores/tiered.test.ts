@@ -155,7 +155,7 @@ describe('The tiered store', () => {
     expect(await far.get('a')).to.not.equal(undefined);
   });
 
-  describe('a lost connection', () => {
+  describe('A lost connection', () => {
     let own: RedisServer;
     beforeEach(async () => {
       own = await RedisServer.start();

@@ -220,7 +220,7 @@ describe('The redis ledger', () => {
     expect((await ledger.query({ groupBy: [] })).total.billed_cost).to.equal(7_654_322.3);
   });
 
-  describe('gateways with wrong clocks', () => {
+  describe('Gateways with wrong clocks', () => {
     const dayMs = 86_400_000;
     const today = new Date().toISOString().slice(0, 10);
 
@@ -301,7 +301,7 @@ describe('The redis ledger', () => {
     });
   });
 
-  describe('foreign values in Redis', () => {
+  describe('Foreign values in Redis', () => {
     const day = 'test:{ledger}:day:2026-01-31';
 
     it('The redis ledger counts over foreign keys that are not hashes', async () => {
@@ -355,7 +355,7 @@ describe('The redis ledger', () => {
     });
   });
 
-  describe('lost answers', () => {
+  describe('Lost answers', () => {
     it('The redis ledger counts each request once though answers are lost', async () => {
       const connection = new LossyConnection(connectionOptions({}), noonClock);
       const ledger = open({}, connection);
@@ -383,7 +383,7 @@ describe('The redis ledger', () => {
     });
   });
 
-  describe('a frozen Redis', () => {
+  describe('A frozen Redis', () => {
     it('The redis ledger counts each request once after Redis was frozen', async () => {
       const ledger = open();
       add(ledger, 1);
@@ -414,7 +414,7 @@ describe('The redis ledger', () => {
     });
   });
 
-  describe('a killed Redis', () => {
+  describe('A killed Redis', () => {
     it('The redis ledger counts what came while Redis was down once it is up again, empty', async () => {
       const ledger = open();
       add(ledger, 2, 'a');
@@ -457,7 +457,7 @@ describe('The redis ledger', () => {
     });
   });
 
-  describe('a refusing Redis', () => {
+  describe('A refusing Redis', () => {
     const refusals: readonly (readonly [string, readonly string[], readonly string[]])[] = [
       ['memory', ['CONFIG', 'SET', 'maxmemory', '1'], ['CONFIG', 'SET', 'maxmemory', '0']],
       ...['pexpire', 'hset', 'hincrby', 'hget', 'hgetall'].map(
@@ -485,7 +485,7 @@ describe('The redis ledger', () => {
     }
   });
 
-  describe('the limit of groups', () => {
+  describe('The limit of groups', () => {
     it('The redis ledger sums what would open a group too many in the group "other"', async () => {
       const [here, there] = [open({ maxGroups: 3 }), open({ maxGroups: 3 })];
       for (const model of ['a', 'b']) add(here, 1, model);
@@ -508,7 +508,7 @@ describe('The redis ledger', () => {
       expect(await byModel(ledger)).to.deep.equal({ a: 1, b: 1, other: 4 });
     });
 
-    it('The redis ledger leaves half of the groups to billed requests', async () => {
+    it('The redis ledger leaves half of the groups of all gateways to billed requests', async () => {
       const [here, there] = [open({ maxGroups: 4 }), open({ maxGroups: 4 })];
       add(here, 1, 'a');
       await here.flush();

@@ -127,7 +127,7 @@ describe('The jsonl sink', () => {
     for (let n = from; n < to; n++) sink.record(record(n));
   }
 
-  describe('writing', () => {
+  describe('Writing', () => {
     it('The jsonl sink appends one record per line, in order, to what the file has', async () => {
       fs.writeFileSync(path, `${JSON.stringify(record(0))}\n`);
       const sink = open();
@@ -241,7 +241,7 @@ describe('The jsonl sink', () => {
     });
   });
 
-  describe('log rotation', () => {
+  describe('Log rotation', () => {
     it('The jsonl sink opens its file anew after a move', async () => {
       const sink = open();
       add(sink, 0, 1);
@@ -278,7 +278,7 @@ describe('The jsonl sink', () => {
     });
   });
 
-  describe('a file that cannot be written', () => {
+  describe('A file that cannot be written', () => {
     it('The jsonl sink keeps the records while the disk is full, and logs the start and end of that once', async () => {
       fs.symlinkSync('/dev/full', path);
       const sink = open({ retryMs: 5 });
@@ -425,7 +425,7 @@ describe('The jsonl sink', () => {
     });
   });
 
-  describe('at rest', () => {
+  describe('At rest', () => {
     it('The jsonl sink keeps its file open between writes, and closes it when idle', async () => {
       const sink = open();
       add(sink, 0, 1);
@@ -454,7 +454,7 @@ describe('The jsonl sink', () => {
     });
   });
 
-  describe('the last flush', () => {
+  describe('The last flush', () => {
     it('The jsonl sink has written everything when flushSync returns', () => {
       const sink = open({ writer: shortWriter(100) });
       add(sink, 0, 50);
@@ -537,7 +537,7 @@ describe('The jsonl sink', () => {
     });
   });
 
-  describe('the end of the process', () => {
+  describe('The end of the process', () => {
     interface Ended {
       readonly error: Error | null;
       readonly output: string;

@@ -145,7 +145,7 @@ describe('The scan of a request body', () => {
     expect([of(1000), of(1001)]).to.deep.equal([null, 'too-many-members']);
   });
 
-  describe('pauses', () => {
+  describe('Pauses', () => {
     const size = 1 << 20;
     const fill = (item: string) =>
       Array(Math.floor(size / (item.length + 1)))
