@@ -1,5 +1,6 @@
 import http from 'node:http';
 import { expect } from 'chai';
+import { admin } from '../../support/admin.ts';
 import { answers } from '../../support/answers.ts';
 import { eventually } from '../../support/eventually.ts';
 import { Gateway } from '../../support/gateway.ts';
@@ -37,6 +38,12 @@ describe('Identical requests at the same time', () => {
   const url = (pipeline = 'api') => `${gateway.url}/${pipeline}/v1/chat/completions`;
   const passAll = (gate: Gate) => events.forEach(() => gate.pass());
 
+  /** Resolves when so many requests wait for a call or read along. */
+  const joining = (count: number) =>
+    eventually(
+      async () => (await admin(gateway, '/stats')).json['joiners'] === count,
+      `${count} requests have joined`,
+    );
   /** Long enough that requests sent before are waiting, or have been answered. */
   async function settled(): Promise<void> {
     const headers = { 'cache-control': 'only-if-cached' };
@@ -149,7 +156,7 @@ describe('Identical requests at the same time', () => {
     await eventually(() => calls === 1, 'the first call');
     const others = Array.from({ length: 10 }, () => post(url(), body));
     upstream.requests.length = 0;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await joining(10);
     gates[0]?.pass();
     expect((await leader).status).to.equal(500);
     await eventually(() => calls === 2, 'the second call');
@@ -175,10 +182,10 @@ describe('Identical requests at the same time', () => {
     const replies = [post(url(), body)];
     await eventually(() => calls === 1, 'the first call');
     for (let count = 0; count < 100; count++) replies.push(post(url(), body));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await joining(100);
     gates[0]?.pass();
     await eventually(() => calls === 2, 'a second call, alone');
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await joining(99);
     expect(calls).to.equal(2);
     gates[1]?.pass();
     await eventually(() => calls === 101, 'the rest, all at once');

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { admin } from '../../support/admin.ts';
 import { answers } from '../../support/answers.ts';
 import { eventually } from '../../support/eventually.ts';
 import { Gateway } from '../../support/gateway.ts';
@@ -47,6 +48,12 @@ describe('Gateways that share one Redis', () => {
   });
 
   const ask = (more: object = {}) => ({ model: `model ${++question}`, messages: [], ...more });
+  /** Resolves when so many requests of the second gateway wait for the first one, or read along. */
+  const following = (count: number) =>
+    eventually(
+      async () => (await admin(gateways[1]!, '/stats')).json['joiners'] === count,
+      `${count} requests follow`,
+    );
   const url = (gateway: number, pipeline = 'redis') =>
     `${gateways[gateway]?.url}/${pipeline}/v1/chat/completions`;
   const callsOf = (body: { model: string }) =>
@@ -85,7 +92,7 @@ describe('Gateways that share one Redis', () => {
       const first = post(url(0, pipeline), body);
       await eventually(() => callsOf(body).length === 1, 'the call');
       const others = Array.from({ length: 10 }, () => post(url(1, pipeline), body));
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await following(10);
       gate.pass();
       expect((await first).text).to.equal(answers.chat.json);
       for (const reply of await Promise.all(others)) {
@@ -142,7 +149,7 @@ describe('Gateways that share one Redis', () => {
     const first = post(url(0), body);
     await eventually(() => calls === 1, 'the first call');
     const other = post(url(1), body);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await following(1);
     expect(calls).to.equal(1);
     gate.pass();
     expect((await first).status).to.equal(500);
@@ -198,7 +205,7 @@ describe('Gateways that share one Redis', () => {
     void post(`${dying.url}/redis/v1/chat/completions`, waiting).catch(() => {});
     await eventually(() => callsOf(waiting).length === 1, 'the second call');
     const waits = post(url(1), waiting);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await following(2);
     expect(callsOf(waiting).length).to.equal(1);
     upstream.answer(json(answers.chat.json));
     await dying.stop('SIGKILL');

@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { UsageRecord } from '../../../policies/llm-usage/usage-record.ts';
 import { answers } from '../../support/answers.ts';
+import { eventually } from '../../support/eventually.ts';
 import { Gateway } from '../../support/gateway.ts';
 import { open, post } from '../../support/http.ts';
 import { both, gatewayConfig } from '../../support/pipelines.ts';
@@ -62,16 +63,9 @@ describe('The end of the process', () => {
     });
     await post(`${gateway.url}/api/v1/chat/completions`, { model: 'here' });
     await gateway.recorded('here', 1);
-    let text = '';
-    for (let tries = 0; tries < 500 && text === ''; tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-      try {
-        text = readFileSync(join(gateway.dir, 'books.jsonl'), 'utf8');
-      } catch {
-        // not there yet
-      }
-    }
-    expect(JSON.parse(text)).to.include({ requested_model: 'here' });
+    const path = join(gateway.dir, 'books.jsonl');
+    await eventually(() => existsSync(path) && readFileSync(path, 'utf8') !== '', 'a record');
+    expect(JSON.parse(readFileSync(path, 'utf8'))).to.include({ requested_model: 'here' });
     await gateway.stop();
   });
 });
