@@ -47,6 +47,23 @@ function memoryLog() {
   };
 }
 
+/** Counts the requests that have come to an app, and those that are over. */
+class Visits {
+  begun = 0;
+  over = 0;
+  readonly handler: Handler = (_req, res, next) => {
+    this.begun++;
+    res.once('close', () => this.over++);
+    next();
+  };
+}
+
+/** How many requests wait for the call of another, or read along. */
+async function joiners(adminUrl: string): Promise<number> {
+  const reply = await fetch(`${adminUrl}/llm-cache/stats`);
+  return ((await reply.json()) as { joiners: number }).joiners;
+}
+
 for (const [version, express] of Object.entries(expresses)) {
   describe(`The middleware in ${version}`, () => {
     const log = memoryLog();
@@ -435,12 +452,13 @@ for (const [version, express] of Object.entries(expresses)) {
       it(`The cache in ${version} goes on for joined clients when the first client leaves`, async () => {
         const gate = new Gate();
         upstream.answer(gated(events, gate));
-        const url = `${await start(cache.llmCache(), proxy())}${chat}`;
+        const visits = new Visits();
+        const url = `${await start(visits.handler, cache.llmCache(), proxy())}${chat}`;
         const body = ask({ stream: true });
         const leader = await open(url, body);
         const late = read((await open(url, body)).response);
         leader.request.destroy();
-        await new Promise((resolve) => setTimeout(resolve, 30));
+        await eventually(() => visits.over === 1, 'the first client has left');
         expect(upstream.last.aborted).to.equal(false);
         for (const _event of events) gate.pass();
         expect((await late).text).to.equal(answers.chat.sse);
@@ -459,12 +477,14 @@ for (const [version, express] of Object.entries(expresses)) {
         };
         const url = `${await start(cache.llmUsage(), cache.llmCache(), slow, proxy())}${chat}`;
         const body = JSON.stringify(ask());
-        const leader = http.request(url, { method: 'POST', agent: false });
+        const headers = { 'content-type': 'application/json' };
+        const leader = http.request(url, { method: 'POST', agent: false, headers });
         leader.on('error', () => {});
         leader.end(body);
         await eventually(() => passing === 1, 'the first request is on its way');
         const other = post(url, body);
-        await new Promise((resolve) => setTimeout(resolve, 30));
+        const admin = await start(cache.adminRoutes);
+        await eventually(async () => (await joiners(admin)) === 1, 'the second request waits');
         leader.destroy();
         expect((await other).text).to.equal(answers.chat.json);
         gate.pass();
@@ -522,7 +542,10 @@ for (const [version, express] of Object.entries(expresses)) {
       }
 
       it(`The cache in ${version} makes no call for a client that leaves in the middle of its request`, async () => {
-        const url = `${await start(cache.llmUsage(), cache.llmCache(), proxy())}${chat}`;
+        upstream.answer(json(answers.chat.json));
+        const visits = new Visits();
+        const policies = [visits.handler, cache.llmUsage(), cache.llmCache()];
+        const url = `${await start(...policies, proxy())}${chat}`;
         const before = upstream.requests.length;
         const request = http.request(url, {
           method: 'POST',
@@ -531,10 +554,11 @@ for (const [version, express] of Object.entries(expresses)) {
         });
         request.on('error', () => {});
         request.write('{"model":');
-        await new Promise((resolve) => setTimeout(resolve, 30));
+        await eventually(() => visits.begun === 1, 'the request has come');
         request.destroy();
-        await new Promise((resolve) => setTimeout(resolve, 30));
-        expect(upstream.requests.length).to.equal(before);
+        await eventually(() => visits.over === 1, 'the client has left');
+        await post(url, ask());
+        expect(upstream.requests.length).to.equal(before + 1);
       });
     });
 

@@ -487,7 +487,7 @@ describe('withLlmCache under attack', () => {
       }
     });
 
-    it('The fetch wrapper takes an entry that lost its bytes in JSON for a fault, not for an answer', async () => {
+    it('The fetch wrapper serves no entry whose body a store has lost in JSON', async () => {
       const kept = new Map<string, string>();
       const store = new MapStore({ maxBytes: 100_000 });
       store.get = async (key) => {

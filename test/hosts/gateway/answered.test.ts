@@ -80,7 +80,11 @@ describe('A response that another policy has ended', () => {
       const slow = http.request(url, {
         method: 'POST',
         agent: new http.Agent({ keepAlive: true }),
-        headers: { 'content-length': text.length, 'x-late': '1' },
+        headers: {
+          'content-type': 'application/json',
+          'content-length': text.length,
+          'x-late': '1',
+        },
       });
       const answered = new Promise<http.IncomingMessage>((resolve) => slow.on('response', resolve));
       slow.write(text.slice(0, 5));
