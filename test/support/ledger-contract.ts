@@ -262,7 +262,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect(await requests(ledger)).to.deep.equal({ [long]: 3 });
     });
 
-    it(`${title} counts past what a 32-bit integer holds`, async () => {
+    it(`${title} counts on where pico-dollars outgrow 64 bits`, async () => {
       const { ledger } = start();
       for (let n = 0; n < 30; n++) {
         add(ledger, usage({ total_tokens: 1e9, total_cost: 999_999.5 }));
