@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { Encryption } from '../../../policies/llm-cache/stores/encryption.ts';
+import { MemoryStore } from '../../../policies/llm-cache/stores/memory.ts';
 import type { Store } from '../../../policies/llm-cache/stores/store.ts';
 import { makeEntry } from '../../support/entry.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -26,19 +27,43 @@ describe('A real Redis', () => {
   });
   afterEach(() => stores?.close());
 
-  const underTest = (store: Store): StoreUnderTest => ({ store, now: Date.now, advance: sleep });
+  /** On a clock that the test moves, and Redis with it. */
+  function underTest(open: (now: () => number) => Store): StoreUnderTest {
+    let aheadMs = 0;
+    const now = () => Date.now() + aheadMs;
+    const store = open(now);
+    const advance = async (ms: number) => {
+      // What was asked for before a purge is told by a clock that only runs.
+      if (ms < 100) return sleep(ms);
+      // All that was put in has arrived.
+      await store.list({}, { limit: 1, cursor: null });
+      aheadMs += ms;
+      const client = stores.client();
+      for (const name of await client.keys(`${keyPrefix}entry:*`)) {
+        const leftMs = await client.pttl(name);
+        if (leftMs >= 0) await client.pexpire(name, leftMs - ms);
+      }
+    };
+    return { store, now, advance };
+  }
   const entry = (parts = {}) => makeEntry(Date.now(), parts);
   const isWritten = (keys = 1) =>
     eventually(async () => (await stores.client().dbsize()) === keys, 'it is written');
 
-  describeStore('The redis store', async () => underTest(stores.redis()));
+  describeStore('The redis store', async () => underTest((now) => stores.redis({ now })));
   describeStore('The encrypted redis store', async () =>
-    underTest(stores.redis({ seal: new Encryption([newKey()]) })),
+    underTest((now) => stores.redis({ now, seal: new Encryption([newKey()]) })),
   );
   describeStore('The tiered store', async () => {
-    const { store } = stores.tiered();
-    await eventually(() => store.isNearInUse, 'it hears of purges');
-    return underTest(store);
+    let isReady = () => false;
+    const test = underTest((now) => {
+      const near = new MemoryStore({ maxBytes: 1_000_000, now });
+      const { store } = stores.tiered({ now, near });
+      isReady = () => store.isNearInUse;
+      return store;
+    });
+    await eventually(isReady, 'it hears of purges');
+    return test;
   });
 
   describe('The redis store', () => {
