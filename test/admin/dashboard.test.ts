@@ -309,7 +309,7 @@ describe('The live rates of the dashboard', () => {
     expect(rates.line.at(0)?.ago).to.be.at.most(60);
   });
 
-  it('The live rates start anew after a restart of the gateway and after a silence', () => {
+  it('The live rates start over after a restart of the gateway and after a silence', () => {
     const rates = new Rates();
     rates.add(statsOf(1000, 500), 0);
     rates.add(statsOf(3, 0), seconds(2));

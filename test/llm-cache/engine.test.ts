@@ -185,7 +185,7 @@ describe('The engine', () => {
       return decision.kind;
     };
 
-    it('The engine asks anew where an entry is from the future, and keeps the fresh answer instead', async () => {
+    it('The engine makes a new call where an entry is from the future, and keeps the fresh answer instead', async () => {
       await ask();
       time -= hour;
       expect(await ask()).to.equal('stale');

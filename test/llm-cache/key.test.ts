@@ -50,7 +50,7 @@ describe('The cache key', () => {
       expectSame(keyOf('{"n":0}'), keyOf('{"n":-0}'), keyOf('{"n":0e9}'));
     });
 
-    it('The cache key keeps numbers apart that are one double', () => {
+    it('The cache key keeps apart numbers that are one double', () => {
       expectApart(
         keyOf('{"seed":9007199254740992}'),
         keyOf('{"seed":9007199254740993}'),
@@ -93,7 +93,7 @@ describe('The cache key', () => {
       expectApart(keyOf({ stream: true }), keyOf({ stream: false }));
     });
 
-    it('The cache key keeps a stream member apart that is not a boolean', () => {
+    it('The cache key keeps apart stream members that are not booleans', () => {
       const odd = [1, 0, 'true', 'false', '', [], {}];
       expectApart(keyOf({}), keyOf({ stream: true }), ...odd.map((stream) => keyOf({ stream })));
     });

@@ -77,7 +77,7 @@ describe('A budget', () => {
     ]);
   });
 
-  it('A budget per day begins anew with the day, while that of the month goes on', async () => {
+  it('A budget per day starts over with the day, while that of the month goes on', async () => {
     spend(5);
     await clock().tickAsync(24 * 3600 * 1000);
     spend(1);
@@ -162,7 +162,7 @@ describe('A budget', () => {
     expect(refused({ budgets: [budget] })).to.not.throw();
   });
 
-  it('A budget brings a warning at start where it never fills or begins anew with the process', () => {
+  it('A budget brings a warning at start where it never fills or starts over with the process', () => {
     const { usage } = settingsWith({ budgets: [{ per: 'day', usd: 1, apiEndpoint: 'opnai' }] });
     const pipeline = { name: 'p', apiEndpoints: ['openai'], steps: [], forwardsHost: false };
     const [first, second] = budgetWarnings({ stores: {}, usage }, 'settings', [pipeline]);

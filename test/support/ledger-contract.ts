@@ -346,7 +346,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       const days = async (ledger: Ledger) =>
         (await ledger.query({ groupBy: ['day'] })).rows.map((row) => row.day);
 
-      it(`${title} keeps as many days as it is told, including today`, async () => {
+      it(`${title} keeps as many days as configured, including today`, async () => {
         const { ledger, clock } = start({ retentionDays: 3 });
         add(ledger, on('2026-01-29'), on('2026-01-30'), on('2026-01-31'));
         expect(await days(ledger)).to.deep.equal(['2026-01-29', '2026-01-30', '2026-01-31']);
@@ -379,7 +379,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect(await requests(ledger)).to.deep.equal({ d: 1, e: 1 });
       });
 
-      it(`${title} keeps fewer days when it is told so`, async () => {
+      it(`${title} keeps fewer days when configured so`, async () => {
         const { ledger } = start({ retentionDays: 3 });
         add(ledger, on('2026-01-29'), on('2026-01-31'));
         await ledger.flush();

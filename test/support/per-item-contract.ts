@@ -243,7 +243,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect((await ask(['a', 'b'])).asked).to.deep.equal([['a', 'b']]);
     });
 
-    it(`${name} passes an error of an embeddings call on, and stores the next answer`, async () => {
+    it(`${name} passes on an error of an embeddings call, and stores the next answer`, async () => {
       await ask(['a']);
       const error = JSON.stringify({ error: { message: 'slow down' } });
       door.upstream.answer(json(error, { 'retry-after': '1' }, 429));
@@ -313,7 +313,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect(own.asked).to.deep.equal([['c']]);
     });
 
-    it(`${name} passes a request on whose embedding inputs are not a list of inputs`, async () => {
+    it(`${name} passes on a request whose embedding inputs are not a list of inputs`, async () => {
       const odd = { model, input: ['a', 7] };
       await door.ask(odd);
       expect(questionIn(door.upstream.last)).to.deep.equal(odd);

@@ -70,7 +70,7 @@ describe('withLlmCache before a handler that breaks off', () => {
     expect((await ask({ body: stream })).headers['cache-status']).to.equal('llm-cache; fwd=miss');
   });
 
-  it("The fetch wrapper throws the handler's error once, and lets a waiting request call by itself", async () => {
+  it("The fetch wrapper rethrows the handler's error to one client, and lets a waiting request call", async () => {
     const { script, ask } = setUp();
     let refuse: (error: Error) => void = () => {};
     script.answer(() => new Promise((_resolve, reject) => (refuse = reject)));

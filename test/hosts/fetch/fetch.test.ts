@@ -552,7 +552,7 @@ describe('withLlmCache', () => {
     });
   });
 
-  it('The fetch wrapper streams a request past that is too large', async () => {
+  it('The fetch wrapper streams a request that is too large past the cache', async () => {
     const { script, ask, wrapped } = setUp({ maxRequestBytes: 1000 });
     const parts = ['{"model":"gpt-4o","input":"', 'x'.repeat(900), 'y'.repeat(900), '"}'];
     for (const _ of [1, 2]) {
@@ -680,7 +680,7 @@ describe('withLlmCache', () => {
       }
     });
 
-    it('The fetch wrapper passes a compressed answer on as it is, and stores it decoded', async () => {
+    it('The fetch wrapper passes on a compressed answer as it is, and stores it decoded', async () => {
       const { script, wrapped, ask, records } = setUp();
       const packed = await gzip(answers.chat.sse);
       script.answer(() => sseResponse(packed, { 'content-encoding': 'gzip' }));

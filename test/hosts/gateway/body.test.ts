@@ -158,7 +158,7 @@ describe('The reader of a request body', () => {
       expect((await forwarded(req)).equals(bytes)).to.equal(true);
     });
 
-    it('The body reader passes a body on byte for byte that turns out too large on the way', async () => {
+    it('The body reader passes on, byte for byte, a body that turns out too large on the way', async () => {
       const req = incoming();
       const reading = read(req, 1000);
       const pieces = Array.from({ length: 40 }, (_, at) => Buffer.alloc(20_000 + at, at));
@@ -277,7 +277,7 @@ describe('The reader of a request body', () => {
       expect(budget.held).to.equal(0);
     });
 
-    it('The body reader passes a chunked body on byte for byte when the budget is too small', async () => {
+    it('The body reader passes on a chunked body byte for byte when the budget is too small', async () => {
       budget.max = 15;
       const req = incoming();
       const reading = read(req);
@@ -541,7 +541,7 @@ describe('The reader of a request body', () => {
       });
     }
 
-    it('The body reader passes a body from the network on byte for byte that turns out too large', async () => {
+    it('The body reader passes on, byte for byte, a network body that turns out too large', async () => {
       const large = Buffer.alloc(1_000_000, 'x');
       const client = post({ 'transfer-encoding': 'chunked' });
       client.end(large);

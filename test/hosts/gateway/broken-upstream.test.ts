@@ -250,7 +250,7 @@ describe('A broken upstream behind the gateway', () => {
     });
   }
 
-  it('An upstream that sends excess bytes mid-answer gets nothing stored and does not harm the gateway', async () => {
+  it('An upstream that sends excess bytes mid-answer does not harm the gateway, and nothing is stored', async () => {
     const body = newQuestion();
     const { length } = answers.chat.json;
     for (const _ of [1, 2]) {

@@ -51,7 +51,7 @@ describe('Client controls in the gateway', () => {
     ['no-store beside only-if-cached', { 'cache-control': 'only-if-cached, no-store' }, 'no-store'],
   ];
   for (const [what, headers, reason] of bypasses) {
-    it(`The client control "${what}" asks anew, stores nothing and leaves the stored answer alone`, async () => {
+    it(`The client control "${what}" makes a new call, stores nothing and leaves the stored answer alone`, async () => {
       const body = newQuestion();
       const first = await ask(body, headers);
       expect(first.headers['cache-status']).to.equal(`llm-cache; fwd=request; detail=${reason}`);
@@ -70,7 +70,7 @@ describe('Client controls in the gateway', () => {
     [{ 'x-cache-control': 'refresh' }, 'refresh'],
     [{ 'cache-control': 'max-age=0' }, 'max-age'],
   ] as const) {
-    it(`The client control ${reason} asks anew and replaces the stored answer`, async () => {
+    it(`The client control ${reason} makes a new call and replaces the stored answer`, async () => {
       const body = newQuestion();
       const old = await ask(body);
       const fresh = await ask(body, headers);
@@ -89,7 +89,7 @@ describe('Client controls in the gateway', () => {
     expect(idOf(hit)).to.equal(idOf(stored));
   });
 
-  it('The client control max-age asks anew when the stored answer is older', async () => {
+  it('The client control max-age makes a new call when the stored answer is older', async () => {
     const body = newQuestion();
     await ask(body);
     expect((await ask(body, { 'cache-control': 'max-age=1' })).headers['x-cache']).to.equal(

@@ -382,7 +382,7 @@ describe('Identical requests at the same time', () => {
     return [events[0] ?? '', ...Array.from({ length: count }, () => filler), ...events.slice(2)];
   };
 
-  it('The gateway lets no first client that does not read hold up others', async () => {
+  it('The gateway does not let a first client that does not read hold up others', async () => {
     const gate = new Gate();
     const chunks = large(500);
     upstream.answer(gated([chunks[0] ?? '', chunks.slice(1).join('')], gate));
@@ -398,7 +398,7 @@ describe('Identical requests at the same time', () => {
     expect((await read(leader.response)).text).to.equal(chunks.join(''));
   });
 
-  it('The gateway lets no joined client that does not read hold up others, and sends it all in the end', async () => {
+  it('The gateway does not let a joined client that does not read hold up others, and sends it all later', async () => {
     const gate = new Gate();
     const chunks = large(500);
     upstream.answer(gated([chunks[0] ?? '', chunks.slice(1).join('')], gate));

@@ -202,7 +202,7 @@ describe('The demo of npm start', () => {
       expect(status).to.equal(401);
     });
 
-    it('The demo passes a refusal of the provider on, and does not store it', async () => {
+    it('The demo passes on a refusal of the provider, and does not store it', async () => {
       for (const _time of [1, 2]) {
         const { status, headers, body } = await post(`${url}/v1/messages`, { model: 'm' });
         expect(status).to.equal(400);

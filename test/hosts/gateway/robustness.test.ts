@@ -120,7 +120,7 @@ describe('Misbehaving clients and providers', () => {
     expect(upstream.requests.length).to.equal(before + 1);
   });
 
-  it('The gateway passes a stream on event by event, as it comes', async () => {
+  it('The gateway passes on a stream event by event, as it comes', async () => {
     const gate = new Gate();
     upstream.answer(gated(events, gate));
     const { response } = await open(url(), newQuestion({ stream: true }));
@@ -146,7 +146,7 @@ describe('Misbehaving clients and providers', () => {
     'a conversation': [Buffer.from('{"model":"m","conversation":"conv_1"}'), 'stateful'],
   };
   for (const [what, [bytes, reason]] of Object.entries(bodies)) {
-    it(`The gateway passes a request of ${what} on byte for byte`, async () => {
+    it(`The gateway passes on a request of ${what} byte for byte`, async () => {
       const path = reason === 'stateful' ? '/v1/responses' : '/v1/chat/completions';
       for (const coding of ['identity', 'chunked'] as const) {
         const reply = await post(`${gateway.url}/api${path}`, bytes, { coding });

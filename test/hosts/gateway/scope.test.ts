@@ -72,7 +72,7 @@ describe('Scopes in the gateway', () => {
     expect(reply?.headers).to.not.have.property('cache-status');
   });
 
-  it('The gateway tells the subjects of tokens apart that were not looked up', async () => {
+  it('The gateway tells apart the subjects of tokens that were not looked up', async () => {
     const bearer = (payload: object) => ({
       authorization: `Bearer ${signJwt(payload, 'jwt secret')}`,
     });

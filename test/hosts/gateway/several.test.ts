@@ -106,7 +106,7 @@ describe('Gateways that share one Redis', () => {
       }
     });
 
-    it(`Gateways that share a ${pipeline} store follow a stream live that another is fetching, early and late`, async () => {
+    it(`Gateways that share a ${pipeline} store follow live, early and late, a stream that another is fetching`, async () => {
       const gate = new Gate();
       upstream.answer(gated(events, gate));
       const body = ask({ stream: true });

@@ -114,7 +114,7 @@ describe('staleIfError', () => {
   });
 
   for (const status of [400, 401, 403, 404, 413, 422, 501]) {
-    it(`The gateway passes a ${status} on in place of an expired entry, as it is no upstream failure`, async () => {
+    it(`The gateway passes on a ${status} in place of an expired entry, as it is no upstream failure`, async () => {
       const body = await expired();
       upstream.answer(json('{"error":{"message":"no"}}', {}, status));
       const reply = await ask(body);
@@ -130,7 +130,7 @@ describe('staleIfError', () => {
     expect(reply.headers).to.not.have.property('x-cache');
   });
 
-  it('The gateway passes a body on that broke off after its first byte in place of an expired entry', async () => {
+  it('The gateway passes on a body that broke off after its first byte in place of an expired entry', async () => {
     const body = await expired('api', { stream: true });
     upstream.answer(dies('data: {}\n\n', { 'content-type': 'text/event-stream' }));
     expect((await ask(body)).broken).to.equal(true);

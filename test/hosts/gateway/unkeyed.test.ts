@@ -156,7 +156,7 @@ describe('What an upstream reads beside the body', () => {
     });
   }
 
-  it('The gateway keeps credentials in the target or query apart, and shows them nowhere', async () => {
+  it('The gateway keeps apart credentials in the target or query, and shows them nowhere', async () => {
     const model = newQuestion().model;
     const body = JSON.stringify({ model, messages: [] });
     const path = '/plain/v1/chat/completions';

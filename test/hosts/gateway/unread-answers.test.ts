@@ -46,7 +46,7 @@ describe('Answers that are not read to their end', () => {
   };
 
   for (const pipeline of ['api', 'usage-only']) {
-    it(`The gateway passes a decompression bomb on through ${pipeline}, and records that no usage was seen`, async () => {
+    it(`The gateway passes on a decompression bomb through ${pipeline}, and records that no usage was seen`, async () => {
       const body = bomb();
       upstream.answer(json(body, { 'content-encoding': 'gzip, gzip, gzip' }));
       const request = fresh('chat', pipeline);

@@ -128,7 +128,7 @@ describe('The redis store', () => {
     });
   });
 
-  it('The redis store connects anew when the other end vanishes without a word', async () => {
+  it('The redis store reconnects when the other end vanishes without a word', async () => {
     const proxy = await SilentProxy.start(server.port);
     const store = await stored({ url: proxy.url });
     proxy.lose();

@@ -96,7 +96,7 @@ describe('The registry of stores', () => {
       expect(await has('near')).to.equal(true);
     });
 
-    it('The store registry starts a changed store anew, and leaves the old one to its holders', async () => {
+    it('The store registry starts a new store for changed settings, and leaves the old one to its holders', async () => {
       registry.configure({ near: small });
       const before = await filled('near');
       registry.configure({ near: large });

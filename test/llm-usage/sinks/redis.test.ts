@@ -74,7 +74,7 @@ describe('The redis sink', () => {
     await eventually(async () => (await numbers()).length === 3, 'they are there');
   });
 
-  it('The redis sink keeps about as many of the newest records as it is told', async () => {
+  it('The redis sink keeps about maxLength of the newest records', async () => {
     const sink = open({ maxLength: 200 });
     add(sink, 0, 3000);
     await sink.flush();

@@ -197,7 +197,7 @@ describe('The jsonl sink', () => {
       expect(log.lines).to.deep.equal([]);
     });
 
-    it('The jsonl sink writes a line anew when another writer interrupts it', async () => {
+    it('The jsonl sink rewrites a line when another writer interrupts it', async () => {
       let isFirst = true;
       const sink = open({
         writer: {
@@ -242,7 +242,7 @@ describe('The jsonl sink', () => {
   });
 
   describe('Log rotation', () => {
-    it('The jsonl sink opens its file anew after a move', async () => {
+    it('The jsonl sink reopens its file after a move', async () => {
       const sink = open();
       add(sink, 0, 1);
       await sink.flush();
@@ -257,7 +257,7 @@ describe('The jsonl sink', () => {
       expect(isHeld(`${path}.1`)).to.equal(false);
     });
 
-    it('The jsonl sink opens its file anew after a removal', async () => {
+    it('The jsonl sink reopens its file after a removal', async () => {
       const sink = open();
       add(sink, 0, 1);
       await sink.flush();
@@ -397,7 +397,7 @@ describe('The jsonl sink', () => {
       });
     }
 
-    it('The jsonl sink writes a torn line anew when its beginning was moved or cut away', async () => {
+    it('The jsonl sink rewrites a torn line when its beginning was moved or cut away', async () => {
       const disk = new SmallDisk(10);
       const sink = open({ writer: disk });
       add(sink, 0, 1);
@@ -411,7 +411,7 @@ describe('The jsonl sink', () => {
       expect(recordsIn(path)).to.deep.equal([0]);
     });
 
-    it('The jsonl sink writes a torn line anew when another writer wrote after its beginning', async () => {
+    it('The jsonl sink rewrites a torn line when another writer wrote after its beginning', async () => {
       const disk = new SmallDisk(10);
       const sink = open({ writer: disk });
       add(sink, 0, 1);

@@ -37,7 +37,7 @@ describe('Shared bodies', () => {
 });
 
 describe('A single flight', () => {
-  it('A single flight gives concurrent callers one answer, and later ones or those after a change a new one', async () => {
+  it('A single flight gives concurrent callers one answer, and calls again afterwards or after a change', async () => {
     const flight = new SingleFlight<number>();
     let asked = 0;
     const ask = async () => ++asked;

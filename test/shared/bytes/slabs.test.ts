@@ -22,7 +22,7 @@ describe('Slabs', () => {
     expect(budget.held).to.equal(0);
   });
 
-  it('Slabs charge no more than the expected size where it is told', () => {
+  it('Slabs charge no more than the expected size where it is known', () => {
     const slabs = new Slabs(budget, 1000);
     for (let count = 0; count < 1000; count++) slabs.add(bytes(1));
     expect(budget.held).to.equal(1000);

@@ -87,7 +87,7 @@ describe('The items of an embeddings answer', () => {
     expect(readItems(encode('{"data":'), 1)).to.equal(null);
   });
 
-  it('Embedding items are numbered anew when joined, with their usage together', () => {
+  it('Embedding items are renumbered when joined, with their usage together', () => {
     const answer = read([item(0, [1]), item(1, [2])], 2);
     if (answer === null) throw new Error('no answer');
     const joined = (usage: { total: number; saved: number } | null) =>

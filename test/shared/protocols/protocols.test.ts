@@ -350,7 +350,7 @@ describe('A stream', () => {
       choices: [{ index, delta, finish_reason: finish }],
     });
 
-    it('A chat stream has one finish reason per choice, the last that was told', () => {
+    it('A chat stream has one finish reason per choice, the last one sent', () => {
       const reading = read(
         part(0, null),
         part(1, ''),
@@ -450,7 +450,7 @@ describe('A stream', () => {
       expect(read(last(0, 13), above).usage).to.deep.equal(counts(1, 1));
     });
 
-    it('A chat stream tells the last service tier that was told', () => {
+    it('A chat stream tells the last service tier that was sent', () => {
       const counted = { usage: { total_tokens: 1 } };
       const told = (...tiers: unknown[]) =>
         read(counted, ...tiers.map((tier) => ({ service_tier: tier }))).usage?.terms;

@@ -62,7 +62,7 @@ describe('The circuit breaker', () => {
     expect(probes).to.equal(0);
   });
 
-  it('The breaker starts anew when it is closed for good, without a report', () => {
+  it('The breaker starts over when it is closed for good, without a report', () => {
     fail(3);
     breaker.close();
     expect(breaker.isOpen).to.equal(false);

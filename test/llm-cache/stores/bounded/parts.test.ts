@@ -50,7 +50,7 @@ describe('The eviction order', () => {
     expect(drained(order)).to.deep.equal([1, 3, 2, 0]);
   });
 
-  it('The eviction order agrees with a list that is sorted anew at each step', () => {
+  it('The eviction order agrees with a list that is sorted at each step', () => {
     const step = fc.record({
       entry: fc.nat(20),
       value: fc.integer({ min: -8, max: 8 }),
