@@ -25,7 +25,7 @@ describe('The records of one turn of the event loop', () => {
     ['a sink of the gateway', false],
     ["an application's own function", true],
   ] as const) {
-    it(`are all made, with ${whose}, where what one of them is handed on to throws`, async () => {
+    it(`The recorder makes all records of a turn, for ${whose}, where what one of them is handed on to throws`, async () => {
       const log = keptLog();
       const made: UsageRecord[] = [];
       const recorder = new Recorder({

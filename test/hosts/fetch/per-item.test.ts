@@ -6,7 +6,7 @@ import { read, request } from '../../support/fetch.ts';
 import { describePerItem, embeddingsFor } from '../../support/per-item-contract.ts';
 import { Upstream } from '../../support/upstream.ts';
 
-describePerItem('in front of a fetch handler', async () => {
+describePerItem('The fetch wrapper', async () => {
   const provider = await Upstream.start();
   const records: UsageRecord[] = [];
   const handler = async (asked: Request) =>
@@ -38,8 +38,8 @@ describePerItem('in front of a fetch handler', async () => {
   };
 });
 
-describe('An answer to a part of a request, of a handler whose stream has text in it,', () => {
-  it('goes on as it came', async () => {
+describe('Embeddings of a handler whose stream has text in it', () => {
+  it('The fetch wrapper passes on text in the stream of an answer to a part of a request', async () => {
     const stored = embeddingsFor({ model: 'm', input: ['a', 'b'] });
     const bodies: BodyInit[] = [
       stored,

@@ -23,7 +23,7 @@ const nonsense: Readonly<Record<string, string>> = {
   'that the key is elsewhere': '-MOVED 1 127.0.0.1:1\r\n',
 };
 
-describe('Behind the gateway, what is taken for a Redis', () => {
+describe('What is taken for a Redis', () => {
   let redis: OddRedis;
   let upstream: Upstream;
   let gateway: Gateway;
@@ -53,7 +53,7 @@ describe('Behind the gateway, what is taken for a Redis', () => {
   });
 
   for (const [what, answer] of Object.entries(nonsense)) {
-    it(`answers ${what} to everything, and every request gets the provider’s answer`, async () => {
+    it(`The gateway gives every client the provider’s answer while its Redis answers ${what} to everything`, async () => {
       redis.answer = () => answer;
       const asked = redis.commands.length;
       for (const pipeline of ['shared', 'tiered']) {
@@ -69,7 +69,7 @@ describe('Behind the gateway, what is taken for a Redis', () => {
     });
   }
 
-  it('costs no sum of the ledger and no other sink', () => {
+  it('A Redis that answers nonsense costs the ledger no sum, and fails no sink', () => {
     expect(gateway.log).to.not.match(/a sink failed|could not be recorded/);
   });
 });

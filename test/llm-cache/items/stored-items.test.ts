@@ -24,7 +24,7 @@ async function stored(count: number, bytes: number) {
 }
 
 describe('The stored answers to the inputs of a request', () => {
-  it('are all found, however many there are', async () => {
+  it('The stored answers to inputs are all found, however many there are', async () => {
     const { store, items } = await stored(1000, 200);
     const found = await findItems(items, {
       store,
@@ -35,7 +35,7 @@ describe('The stored answers to the inputs of a request', () => {
     expect(found?.size).to.equal(1000);
   });
 
-  it('are looked for no further once they are larger than an answer may be', async () => {
+  it('The stored answers to inputs are looked for no further once they are larger than an answer may be', async () => {
     const { store, items } = await stored(1000, 10_000);
     let asked = 0;
     const counting = Object.create(store, {
@@ -46,7 +46,7 @@ describe('The stored answers to the inputs of a request', () => {
     expect(asked).to.equal(200);
   });
 
-  it('are asked for a few at a time', async () => {
+  it('The stored answers to inputs are asked for a few at a time', async () => {
     const { store, items } = await stored(1000, 200);
     let [waiting, most] = [0, 0];
     const counting = Object.create(store, {

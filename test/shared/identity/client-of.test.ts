@@ -6,14 +6,14 @@ const asked = (ownHeaders: readonly string[], query = '') =>
   clientsOf({ identity: 'none', ownHeaders, query });
 
 describe('The client whose bytes are held', () => {
-  it('is the consumer, where there is one, whatever else it sends', () => {
+  it('A client whose bytes are held is its consumer, whatever else it sends', () => {
     const identity = applicationIdentity('ada');
     const clients = clientsOf({ identity, ownHeaders: ['Cookie', 'a=b'], query: '?key=k' });
     expect(clients).to.have.length(1);
     expect(clients).to.deep.equal(clientsOf({ identity, ownHeaders: [], query: '' }));
   });
 
-  it('is each of its credentials, so that one made up hides nothing', () => {
+  it('A client whose bytes are held is each of its credentials, so that one made up hides nothing', () => {
     for (const name of [
       'Authorization',
       'proxy-authorization',
@@ -32,12 +32,12 @@ describe('The client whose bytes are held', () => {
     expect(asked([], '?key=k')).to.deep.equal(['?key k']);
   });
 
-  it('has one of each kind at most, and is not known without any', () => {
+  it('A client whose bytes are held has one credential of each kind at most, and is not known without any', () => {
     expect(asked(['x-api-key', 'a', 'X-Api-Key', 'b'])).to.deep.equal(['x-api-key a']);
     expect(asked(['accept', '*/*', 'x-request-id', '1'], '?alt=sse')).to.deep.equal([]);
   });
 
-  it('is known by its credentials where the application fails to tell', () => {
+  it('A client whose bytes are held is known by its credentials where the application fails to tell', () => {
     const asking = {
       get identity(): never {
         throw new Error('no');
