@@ -5,7 +5,7 @@ import type { InputList, ItemAnswer, ItemRules } from './protocol.ts';
 /** More than any provider takes in one request. */
 const maxInputs = 4096;
 /** Every input has a body of its own, with all that the request says beside: of all of them together. */
-const maxCopiedBytes = 8 * 1024 * 1024;
+const maxCopiedBytes = 2 * 1024 * 1024;
 
 /** A request for embeddings has as many answers as inputs, each of them an answer of its own. */
 export const embeddingItems: ItemRules = { readInputs, readItems, joinItems };

@@ -34,8 +34,8 @@ describe('The inputs of an embeddings request', () => {
   it('Embedding inputs are none where all that stands beside them would be copied too often', () => {
     const many = Array.from({ length: 4096 }, (_, at) => `${at}`);
     const user = (length: number) => ({ input: many, user: 'u'.repeat(length) });
-    expect(readInputs(encode(user(2000)))).to.not.equal(null);
-    expect(readInputs(encode(user(3000)))).to.equal(null);
+    expect(readInputs(encode(user(480)))).to.not.equal(null);
+    expect(readInputs(encode(user(520)))).to.equal(null);
     expect(readInputs(encode({ ...user(1_000_000), input: ['a', 'b'] }))).to.not.equal(null);
   });
 
