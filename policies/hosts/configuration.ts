@@ -135,7 +135,7 @@ export function hostConfiguration(
   };
 }
 
-const howToMakeOne = 'make one with `openssl rand -base64 32`';
+export const howToMakeOne = 'make one with `openssl rand -base64 32`';
 
 /** Where the gateway's operator writes the settings. */
 export const gatewaysWhere = 'system.config.yml, plugins.llm-cache';
