@@ -1,7 +1,11 @@
 import { expect } from 'chai';
 import { readSettings } from '../../policies/hosts/configuration.ts';
 import { readPipelines } from '../../policies/hosts/pipelines.ts';
-import { secretWarnings, settingsWarnings, stepWarnings } from '../../policies/hosts/settings-warnings.ts';
+import {
+  secretWarnings,
+  settingsWarnings,
+  stepWarnings,
+} from '../../policies/hosts/settings-warnings.ts';
 
 const gibibyte = 2 ** 30;
 
