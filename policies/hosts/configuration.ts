@@ -26,6 +26,7 @@ import {
 import { budgetName } from '../llm-usage/budgets.ts';
 import { whyNotWritable } from '../llm-usage/sinks/writable.ts';
 import { checkConditionName } from './condition-names.ts';
+import { checkPolicyNames } from './policy-names.ts';
 import { conditionsIn, type Pipeline, type Step } from './pipelines.ts';
 import type { PluginContext } from './gateway/types.ts';
 import {
@@ -68,6 +69,7 @@ export function gatewayConfiguration(
   );
   checkStores(settings, systemConfig);
   checkUsage(settings);
+  checkPolicyNames(pipelines, gatewayConfig['policies']);
   checkPipelines(pipelines, settings, {
     unset: UnsetVariables.in(gatewayConfigPath),
     hasOtherPlugins: Object.keys(pluginsIn(systemConfig)).length > 1,
@@ -202,7 +204,12 @@ function checkAction(step: Step, settings: PluginSettings, where: string): void 
   const stray = step.strays?.[0];
   if (stray !== undefined) {
     throw new ConfigurationError(
-      `${where}: "${stray}" stands beside action and condition, where it has no effect; parameters stand in action`,
+      `${where}: "${stray}" stands beside action and condition, where it has no effect; parameters stand in action, as in ${step.policy}: { action: { … } }`,
+    );
+  }
+  if (isObject(step.action) && step.action['condition'] !== undefined) {
+    throw new ConfigurationError(
+      `${where}: "condition" stands in action, where it has no effect; write it beside action`,
     );
   }
   if (step.policy === 'llm-usage') validate(llmUsageSchema, step.action, where);

@@ -2,6 +2,7 @@ import { totalmem } from 'node:os';
 import process from 'node:process';
 import { getHeapStatistics } from 'node:v8';
 import type { PluginSettings } from '../../schemas/plugin.ts';
+import { actionWarnings } from '../llm-cache/action-warnings.ts';
 import { storeSettings } from '../llm-cache/stores/registry.ts';
 import { timeWarnings } from '../llm-cache/time-warnings.ts';
 import type { Pipeline } from './pipelines.ts';
@@ -53,12 +54,37 @@ export function settingsWarnings(
   return warnings;
 }
 
+/** Of `crypto.cipherKey`: what a new gateway has, and what its documents write. */
+const wellKnown = new Set(['sensitiveKey', 'change-me']);
+const shortestSecret = 16;
+
+/** A secret that can be guessed, where others reach what it signs: a sentence, or none. */
+export function secretWarnings(
+  secret: string,
+  { scopeSecret, stores }: Pick<PluginSettings, 'scopeSecret' | 'stores'>,
+  where: string,
+): string[] {
+  const isReached = Object.entries(stores).find(
+    ([, store]) =>
+      store.type === 'redis' || (store.type === 'memory' && store.persist !== undefined),
+  );
+  if (isReached === undefined) return [];
+  if (secret.length >= shortestSecret && !wellKnown.has(secret)) return [];
+  const which =
+    scopeSecret === undefined
+      ? 'the gateway’s "crypto.cipherKey", which stands in for "scopeSecret",'
+      : '"scopeSecret"';
+  return [
+    `${where}: ${which} is easy to guess, and signs what is kept in the store "${isReached[0]}"; set "scopeSecret" to what \`openssl rand -base64 32\` prints`,
+  ];
+}
+
 /** The same of the `llm-cache` steps of a pipeline. */
 export function stepWarnings({ name, steps }: Pipeline): string[] {
   return steps
     .filter(({ policy }) => policy === 'llm-cache')
     .flatMap(({ action }) =>
-      timeWarnings(isObject(action) ? action : {}, `pipeline "${name}", llm-cache`),
+      actionWarnings(isObject(action) ? action : {}, `pipeline "${name}", llm-cache`),
     );
 }
 

@@ -14,6 +14,7 @@ import {
   scopeSecret,
 } from '../../policies/hosts/configuration.ts';
 import { readPipelines } from '../../policies/hosts/pipelines.ts';
+import { checkPolicyNames } from '../../policies/hosts/policy-names.ts';
 import { conditionNames } from '../../schemas/conditions.ts';
 import { llmCacheSchema } from '../../schemas/llm-cache.ts';
 import { llmUsageSchema } from '../../schemas/llm-usage.ts';
@@ -117,13 +118,19 @@ describe('the settings in system.config.yml', () => {
       'unknown parameter "store", expected one of scopeSecret, limits, stores, usage, admin; did you mean "stores"?',
     ],
     [{ limits: { bytes: 1 } }, 'unknown parameter "limits.bytes", expected one of bufferedBytes'],
-    [{ limits: { bufferedBytes: '1' } }, '"limits.bufferedBytes" must be integer, got "1"'],
+    [
+      { limits: { bufferedBytes: '1' } },
+      '"limits.bufferedBytes" must be a whole number, got "1" (all bodies held at once, in bytes)',
+    ],
     [
       { limits: { bufferedBytes: Infinity } },
-      '"limits.bufferedBytes" must be integer, got Infinity',
+      '"limits.bufferedBytes" must be a whole number, got Infinity (all bodies held at once, in bytes)',
     ],
-    [{ limits: { bufferedBytes: 0 } }, '"limits.bufferedBytes" must be >= 1, got 0'],
-    [{ limits: null }, '"limits" must be object, got null'],
+    [
+      { limits: { bufferedBytes: 0 } },
+      '"limits.bufferedBytes" must be at least 1, got 0 (all bodies held at once, in bytes)',
+    ],
+    [{ limits: null }, '"limits" must be an object, got null (bounds for the whole process)'],
     [{ stores: { a: {} } }, '"stores.a.type" is missing, expected one of memory, redis, tiered'],
     [
       { stores: { a: { type: 'mongo' } } },
@@ -133,7 +140,7 @@ describe('the settings in system.config.yml', () => {
       { stores: { a: { type: 'memory', size: 1 } } },
       'unknown parameter "stores.a.size", expected one of type, maxBytes, eviction, persist, encryptionKeys',
     ],
-    [{ usage: { sinks: {} } }, '"usage.sinks" must be array, got {}'],
+    [{ usage: { sinks: {} } }, '"usage.sinks" must be a list, got {} (where usage records go)'],
     [
       { usage: { sinks: [{ type: 'file' }] } },
       '"usage.sinks.0.type" must be one of log, jsonl, prometheus, redis, got "file"',
@@ -157,12 +164,15 @@ describe('the settings in system.config.yml', () => {
     ],
     [
       { usage: { ledger: { retentionDays: 0 } } },
-      '"usage.ledger.retentionDays" must be >= 1, got 0',
+      '"usage.ledger.retentionDays" must be at least 1, got 0 (days that are kept, today included)',
     ],
-    [{ usage: { prices: { 'gpt-4o': {} } } }, '"usage.prices.gpt-4o.input" is missing'],
+    [
+      { usage: { prices: { 'gpt-4o': {} } } },
+      '"usage.prices.gpt-4o.input" is missing (input tokens)',
+    ],
     [
       { usage: { prices: { 'gpt-4o': { input: -1 } } } },
-      '"usage.prices.gpt-4o.input" must be >= 0, got -1',
+      '"usage.prices.gpt-4o.input" must be at least 0, got -1 (input tokens)',
     ],
     [
       { usage: { prices: { 'gpt-4o': { input: 1, cached: 1 } } } },
@@ -299,18 +309,18 @@ describe('a step of ours in gateway.config.yml', () => {
 
   const wrong: readonly (readonly [string, object, string])[] = [
     ['llm-cache', { tll: 5 }, 'unknown parameter "tll", expected one of store, ttl, namespace, '],
-    ['llm-cache', { ttl: 0 }, '"ttl" must be >= 1, got 0'],
-    ['llm-cache', { ttl: '60' }, '"ttl" must be integer, got "60"'],
-    ['llm-cache', { ttl: 1.5 }, '"ttl" must be integer, got 1.5'],
-    ['llm-cache', { ttl: Infinity }, '"ttl" must be integer, got Infinity'],
+    ['llm-cache', { ttl: 0 }, '"ttl" must be at least 1, got 0'],
+    ['llm-cache', { ttl: '60' }, '"ttl" must be a whole number, got "60"'],
+    ['llm-cache', { ttl: 1.5 }, '"ttl" must be a whole number, got 1.5'],
+    ['llm-cache', { ttl: Infinity }, '"ttl" must be a whole number, got Infinity'],
     [
       'llm-cache',
       { scope: 'user' },
       '"scope" must be one of auto, consumer, credential, shared, got "user"',
     ],
-    ['llm-cache', { varyHeaders: 'a' }, '"varyHeaders" must be array, got "a"'],
-    ['llm-cache', { ignoreFields: [1] }, '"ignoreFields.0" must be string, got 1'],
-    ['llm-cache', { clientControls: 'no' }, '"clientControls" must be boolean, got "no"'],
+    ['llm-cache', { varyHeaders: 'a' }, '"varyHeaders" must be a list, got "a"'],
+    ['llm-cache', { ignoreFields: [1] }, '"ignoreFields.0" must be a string, got 1'],
+    ['llm-cache', { clientControls: 'no' }, '"clientControls" must be true or false, got "no"'],
     [
       'llm-cache',
       { allowedControls: ['Cache-Control'] },
@@ -318,7 +328,7 @@ describe('a step of ours in gateway.config.yml', () => {
     ],
     ['llm-cache', { mode: 'opt-in', clientControls: false }, '"mode": opt-in lets no request'],
     ['llm-cache', { mode: 'opt-in', allowedControls: ['x-cache-ttl'] }, '"mode": opt-in lets no'],
-    ['llm-cache', { namespace: '' }, '"namespace" must NOT have fewer than 1 characters, got ""'],
+    ['llm-cache', { namespace: '' }, '"namespace" must not be empty, got ""'],
     [
       'llm-cache',
       { store: 'redis' },
@@ -330,7 +340,8 @@ describe('a step of ours in gateway.config.yml', () => {
       { store: 'memory' },
       'unknown parameter "store", expected one of provider, maxRequestBytes, maxResponseBytes',
     ],
-    ['llm-usage', { provider: 7 }, '"provider" must be string, got 7'],
+    ['llm-usage', { provider: 7 }, '"provider" must be a string, got 7'],
+    ['llm-cache', { condition: {} }, '"condition" stands in action, where it has no effect'],
   ];
   for (const [policy, action, message] of wrong) {
     it(`is refused for ${policy} ${JSON.stringify(action)}, in words that name all three`, () => {
@@ -339,6 +350,31 @@ describe('a step of ours in gateway.config.yml', () => {
       expect(text).to.contain(`${where}, ${policy}: ${message}`);
     });
   }
+
+  it('is refused where a parameter or a word stands in place of action', () => {
+    expect(refusal(() => check('llm-cache', { ttl: 60 }))).to.contain(
+      '"ttl" stands beside action and condition, where it has no effect; parameters stand in action, as in llm-cache: { action: { … } }',
+    );
+    expect(refusal(() => check('llm-cache', 'shared'))).to.contain('"shared" stands beside action');
+  });
+
+  const pipelineOf = (policy: string) =>
+    readPipelines({ pipelines: { openai: { policies: [{ [policy]: {} }] } } });
+
+  it('is refused when the list of policies leaves it out, or its name is misspelt', () => {
+    const listing = (policy: string, policies: unknown) =>
+      refusal(() => checkPolicyNames(pipelineOf(policy), policies));
+    for (const policies of [undefined, null, [], ['proxy']]) {
+      expect(listing('llm-cache', policies)).to.equal(
+        'gateway.config.yml, pipeline "openai": "policies" at the top of the file does not list llm-cache; add it there, as in policies: [llm-usage, llm-cache, proxy]',
+      );
+    }
+    expect(listing('llm_cache', ['llm-cache'])).to.equal(
+      'gateway.config.yml, pipeline "openai": there is no policy "llm_cache" in "policies"; did you mean "llm-cache"?',
+    );
+    checkPolicyNames(pipelineOf('llm-cache'), ['llm-cache']);
+    checkPolicyNames(pipelineOf('proxy'), undefined);
+  });
 
   it('never lists a parameter that only the gateway sets', () => {
     expect(refusal(() => check('llm-cache', { action: { a: 1 } }))).to.not.contain('Callback');
@@ -360,13 +396,16 @@ describe('a step of ours in gateway.config.yml', () => {
     ],
     [
       { name: 'llm-request', protocols: [] },
-      '"protocols" must NOT have fewer than 1 items, got []',
+      '"protocols" must not be empty, got [] (the APIs to match)',
     ],
     [
       { name: 'llm-request', path: 'x' },
       'unknown parameter "path", expected one of protocols, paths, name; did you mean "paths"?',
     ],
-    [{ name: 'llm-request', paths: '/v1/**' }, '"paths" must be array, got "/v1/**"'],
+    [
+      { name: 'llm-request', paths: '/v1/**' },
+      '"paths" must be a list, got "/v1/**" (globs on the path that the client sent)',
+    ],
     [
       { name: 'llm-no-cache', protocols: ['chat'] },
       'unknown parameter "protocols", expected one of name',

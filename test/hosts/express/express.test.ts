@@ -857,7 +857,7 @@ describe('The Express middleware, told what is wrong,', () => {
   it('rejects wrong parameters at once', () => {
     const cache = createLlmCache({}, { log: memoryLog() });
     expect(refusal(() => cache.llmCache({ ttl: 0 }))).to.equal(
-      'llm-cache: "ttl" must be >= 1, got 0',
+      'llm-cache: "ttl" must be at least 1, got 0',
     );
     expect(refusal(() => llmCache(wrong({ scope: 'all' })))).to.equal(
       'llm-cache: "scope" must be one of auto, consumer, credential, shared, got "all"',
@@ -874,18 +874,20 @@ describe('The Express middleware, told what is wrong,', () => {
     expect(refusal(() => llmCache(wrong({ consumer: 'ann' })))).to.equal(
       'llm-cache: "consumer" must be function, got "ann"',
     );
-    expect(refusal(() => llmCache({ apiEndpoint: '' }))).to.contain('"apiEndpoint" must NOT have');
+    expect(refusal(() => llmCache({ apiEndpoint: '' }))).to.contain(
+      '"apiEndpoint" must not be empty',
+    );
     expect(refusal(() => llmCache(wrong('memory')))).to.equal(
-      'llm-cache: the value must be object, got "memory"',
+      'llm-cache: the value must be an object, got "memory"',
     );
     expect(refusal(() => llmUsage(wrong({ provider: () => 'x' })))).to.contain(
-      'llm-usage: "provider" must be string',
+      'llm-usage: "provider" must be a string',
     );
   });
 
   it('rejects wrong settings at once', () => {
     expect(refusal(() => createLlmCache({ limits: { bufferedBytes: 0 } }))).to.equal(
-      'createLlmCache: "limits.bufferedBytes" must be >= 1, got 0',
+      'createLlmCache: "limits.bufferedBytes" must be at least 1, got 0 (all bodies held at once, in bytes)',
     );
     const redis = { type: 'redis', url: 'redis://127.0.0.1:1' } as const;
     expect(refusal(() => createLlmCache({ stores: { shared: redis } }))).to.equal(
@@ -905,7 +907,7 @@ describe('The Express middleware, told what is wrong,', () => {
     createLlmCache({ stores: { huge } }, { log }).llmCache({ ttl: 86_400_000 });
     const warned = log.lines.join('\n');
     expect(warned).to.contain('createLlmCache: "stores.huge.maxBytes" is');
-    expect(warned).to.contain('llm-cache: "ttl" is 86400000 seconds, more than a year');
+    expect(warned).to.contain('llm-cache: "ttl" is in seconds, and 86400000');
     expect(warned).to.not.contain('config.yml');
   });
 
