@@ -83,7 +83,8 @@ describe('A warning about sizes and times in the settings', () => {
   });
 
   it('is given for members and headers that must not be left out of the key', () => {
-    const warningsOf = (action: object) => actionWarnings(action, 'here');
+    const warningsOf = (action: Readonly<Record<string, unknown>>) =>
+      actionWarnings(action, 'here');
     expect(warningsOf({ ignoreFields: ['user', 'messages', 'metadata.user'] })).to.deep.equal([
       'here: "ignoreFields" names "messages", so requests that differ in it get one another’s answers; name only what does not change the answer',
       'here: "ignoreFields" names "metadata.user", but only a top-level member can be left out of the key, and only as a whole; name "metadata", or leave it in',

@@ -857,7 +857,7 @@ describe('The Express middleware, told what is wrong,', () => {
   it('rejects wrong parameters at once', () => {
     const cache = createLlmCache({}, { log: memoryLog() });
     expect(refusal(() => cache.llmCache({ ttl: 0 }))).to.equal(
-      'llm-cache: "ttl" must be at least 1, got 0',
+      'llm-cache: "ttl" must be at least 1, got 0 (seconds an entry is fresh)',
     );
     expect(refusal(() => llmCache(wrong({ scope: 'all' })))).to.equal(
       'llm-cache: "scope" must be one of auto, consumer, credential, shared, got "all"',
