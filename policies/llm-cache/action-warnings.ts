@@ -2,10 +2,12 @@ import { llmCacheSchema } from '../../schemas/llm-cache.ts';
 import { timeWarnings } from './time-warnings.ts';
 
 /** What a request asks for, in every API. */
-const questions = new Set([
-  ...['model', 'messages', 'input', 'prompt', 'system', 'instructions', 'tools', 'contents'],
-  ...['systemInstruction', 'content', 'requests', 'query', 'documents', 'texts'],
-]);
+const questions = new Set(
+  (
+    'model messages input prompt system instructions tools contents systemInstruction content ' +
+    'requests query documents texts'
+  ).split(' '),
+);
 
 /** Parameters of `llm-cache` that are valid and likely a mistake, a sentence each. */
 export function actionWarnings(
