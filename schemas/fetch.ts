@@ -10,7 +10,7 @@ const { store: _store, namespace, ...cacheProperties } = llmCacheSchema.properti
 export const ownProperties = {
   namespace: {
     ...namespace,
-    description: 'the `api_endpoint` of the records; separates handlers that share a store',
+    description: 'separates handlers that share a store; also the `api_endpoint` of the records',
   },
   provider: llmUsageSchema.properties.provider,
   prices: pluginSchema.properties.usage.properties.prices,
@@ -18,20 +18,21 @@ export const ownProperties = {
     type: 'string',
     minLength: 1,
     description:
-      'the key of the digests that stand for consumers and credentials; default: one of this process, so give one where several share a `store`',
+      'the key of the digests that stand for consumers and credentials; default: a random one, so set it when several processes share a `store`',
   },
   maxBytes: {
     type: 'integer',
     minimum: 1024,
     default: 67108864,
-    description: 'what all entries of the default store may take, in bytes',
+    description: 'how many bytes all entries of the default store may take',
   },
   eviction,
   bufferedBytes: {
     type: 'integer',
     minimum: 1,
     default: 67108864,
-    description: 'all bodies held at once, in bytes; past it new requests bypass the cache',
+    description:
+      'how many bytes of bodies may be held at once; beyond that, new requests bypass the cache',
   },
 } as const;
 

@@ -120,15 +120,15 @@ describe('the settings in system.config.yml', () => {
     [{ limits: { bytes: 1 } }, 'unknown parameter "limits.bytes", expected one of bufferedBytes'],
     [
       { limits: { bufferedBytes: '1' } },
-      '"limits.bufferedBytes" must be a whole number, got "1" (all bodies held at once, in bytes)',
+      '"limits.bufferedBytes" must be a whole number, got "1" (how many bytes of bodies may be held at once)',
     ],
     [
       { limits: { bufferedBytes: Infinity } },
-      '"limits.bufferedBytes" must be a whole number, got Infinity (all bodies held at once, in bytes)',
+      '"limits.bufferedBytes" must be a whole number, got Infinity (how many bytes of bodies may be held at once)',
     ],
     [
       { limits: { bufferedBytes: 0 } },
-      '"limits.bufferedBytes" must be at least 1, got 0 (all bodies held at once, in bytes)',
+      '"limits.bufferedBytes" must be at least 1, got 0 (how many bytes of bodies may be held at once)',
     ],
     [{ limits: null }, '"limits" must be an object, got null (bounds for the whole process)'],
     [{ stores: { a: {} } }, '"stores.a.type" is missing, expected one of memory, redis, tiered'],
@@ -164,15 +164,15 @@ describe('the settings in system.config.yml', () => {
     ],
     [
       { usage: { ledger: { retentionDays: 0 } } },
-      '"usage.ledger.retentionDays" must be at least 1, got 0 (days that are kept, today included)',
+      '"usage.ledger.retentionDays" must be at least 1, got 0 (how many days are kept, today included)',
     ],
     [
       { usage: { prices: { 'gpt-4o': {} } } },
-      '"usage.prices.gpt-4o.input" is missing (input tokens)',
+      '"usage.prices.gpt-4o.input" is missing (USD per million input tokens)',
     ],
     [
       { usage: { prices: { 'gpt-4o': { input: -1 } } } },
-      '"usage.prices.gpt-4o.input" must be at least 0, got -1 (input tokens)',
+      '"usage.prices.gpt-4o.input" must be at least 0, got -1 (USD per million input tokens)',
     ],
     [
       { usage: { prices: { 'gpt-4o': { input: 1, cached: 1 } } } },
@@ -404,7 +404,7 @@ describe('a step of ours in gateway.config.yml', () => {
     ],
     [
       { name: 'llm-request', paths: '/v1/**' },
-      '"paths" must be a list, got "/v1/**" (globs on the path that the client sent)',
+      '"paths" must be a list, got "/v1/**" (globs for the path that the client sent)',
     ],
     [
       { name: 'llm-no-cache', protocols: ['chat'] },

@@ -29,8 +29,8 @@ function sentence(): View {
   // A page that has just been opened knows of less than a minute.
   const since = rates.span < 58 ? duration(rates.span) : 'minute';
   if (hitRate === null) return html`${pace} None came in the last ${since}.`;
-  return html`${pace} Of those of the last ${since}
-    <b data-figure="minute-rate">${percent(hitRate)}</b> were answered from the cache, at no cost.`;
+  return html`${pace} In the last ${since} the cache answered
+    <b data-figure="minute-rate">${percent(hitRate)}</b> of them, at no cost.`;
 }
 
 /** The last minute, the newest at the right. */

@@ -887,7 +887,7 @@ describe('The Express middleware, told what is wrong,', () => {
 
   it('rejects wrong settings at once', () => {
     expect(refusal(() => createLlmCache({ limits: { bufferedBytes: 0 } }))).to.equal(
-      'createLlmCache: "limits.bufferedBytes" must be at least 1, got 0 (all bodies held at once, in bytes)',
+      'createLlmCache: "limits.bufferedBytes" must be at least 1, got 0 (how many bytes of bodies may be held at once)',
     );
     const redis = { type: 'redis', url: 'redis://127.0.0.1:1' } as const;
     expect(refusal(() => createLlmCache({ stores: { shared: redis } }))).to.equal(
