@@ -38,13 +38,13 @@ export const ownProperties = {
 
 /** The options that are functions or objects with some, and so not this schema's to judge. */
 export const liveOptions = {
-  store: 'where entries are kept, a `Store`; default: a `MapStore` in this process',
+  store: 'where entries are kept; default: a `MapStore` in this process',
   record:
-    'is given the usage record of every request on a path that the cache serves, cache hits included',
+    'called with the usage record of every request on a path that the cache serves, cache hits included',
   consumer:
-    'is called with what the handler is called with: who asks, an id or an object with one; may be asynchronous',
+    'returns who asks, an id or an object with one; called with the handler’s arguments, and may be asynchronous',
   waitUntil:
-    'keeps the platform from ending before what is stored and recorded is; default: `waitUntil` of the handler’s own arguments',
+    'keeps the platform from ending before answers are stored and records are written; default: `waitUntil` of the handler’s own arguments',
 } as const;
 
 /** The options of `withLlmCache` that are data. */
