@@ -243,7 +243,7 @@ export function checkStores(
       ['far', 'redis'],
     ] as const) {
       if (namesOf(type).includes(store[part])) continue;
-      const allowed = namesOf(type).join(', ') || `none, for there is no ${type} store`;
+      const allowed = namesOf(type).join(', ') || `none, because there is no ${type} store`;
       throw new ConfigurationError(
         `${where}.${part}" must be the name of a ${type} store (${allowed}), got ${JSON.stringify(store[part])}${suggestion(store[part], namesOf(type))}`,
       );
@@ -271,7 +271,7 @@ export function checkUsage({ stores: named, usage }: PluginSettings, begin = gat
     const places = redisStores(stores);
     const isKnown = sink.store === undefined ? places.length === 1 : places.includes(sink.store);
     if (isKnown) continue;
-    const allowed = places.join(', ') || 'none, for there is no redis store';
+    const allowed = places.join(', ') || 'none, because there is no redis store';
     throw new ConfigurationError(
       `${where}.sinks.${index}.store" must be the name of a redis store (${allowed}), unless there is a "url"${sink.store === undefined ? '' : `, got ${JSON.stringify(sink.store)}${suggestion(sink.store, places)}`}`,
     );

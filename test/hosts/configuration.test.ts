@@ -218,7 +218,7 @@ describe('where the books are kept', () => {
     keep({ stores: { shared, other: shared }, usage: redisSink({ store: 'other' }) });
     keep({ usage: redisSink({ url: 'redis://127.0.0.1' }) });
     expect(refusal(() => keep({ usage: redisSink() }))).to.equal(
-      `${where}.sinks.0.store" must be the name of a redis store (none, for there is no redis store), unless there is a "url"`,
+      `${where}.sinks.0.store" must be the name of a redis store (none, because there is no redis store), unless there is a "url"`,
     );
     const two = { shared, other: shared };
     expect(refusal(() => keep({ stores: two, usage: redisSink() }))).to.contain('(shared, other)');

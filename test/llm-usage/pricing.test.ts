@@ -223,7 +223,7 @@ describe('the price of an answer', () => {
 
   it('is null where the answer tells nothing', () => {
     const costs = costsOf(counts(null, null, {}, null), at({ input: 1 }), within);
-    expect(costs).to.include({ total: null, caveat: 'the answer tells no usage' });
+    expect(costs).to.include({ total: null, caveat: 'the answer reports no usage' });
   });
 
   it('is the same for all rates alike as for the count of all tokens, whatever the parts', () => {

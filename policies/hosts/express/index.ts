@@ -240,7 +240,7 @@ function read<S>(
   const { consumer = userOf, ...rest } = isObject ? options : {};
   if (typeof consumer !== 'function') {
     throw new ConfigurationError(
-      `${where}: "consumer" must be function, got ${JSON.stringify(consumer)}`,
+      `${where}: "consumer" must be a function, got ${JSON.stringify(consumer)}`,
     );
   }
   const { apiEndpoint = null, ...settings } = validate<{ apiEndpoint?: string }>(

@@ -872,7 +872,7 @@ describe('The Express middleware, told what is wrong,', () => {
       'llm-cache: "store" must be one of memory',
     );
     expect(refusal(() => llmCache(wrong({ consumer: 'ann' })))).to.equal(
-      'llm-cache: "consumer" must be function, got "ann"',
+      'llm-cache: "consumer" must be a function, got "ann"',
     );
     expect(refusal(() => llmCache({ apiEndpoint: '' }))).to.contain(
       '"apiEndpoint" must not be empty',

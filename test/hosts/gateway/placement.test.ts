@@ -122,8 +122,8 @@ describe('The policies among others in a pipeline', () => {
       .map((line) => /pipeline "(.*?)"/.exec(line)?.[1]);
 
   it('logs a warning at start for orders that are likely mistakes, and for no other', () => {
-    expect(warned('rewrites the body behind')).to.deep.equal(['request-between', 'request-behind']);
-    expect(warned(' stands behind ')).to.deep.equal([]);
+    expect(warned('rewrites the body after')).to.deep.equal(['request-between', 'request-behind']);
+    expect(warned(' stands after ')).to.deep.equal([]);
   });
 
   it('logs one warning at start for each pipeline in which callers may be anonymous', () => {
