@@ -61,7 +61,7 @@ const properties = {
       'openai-project',
     ],
     description:
-      'request headers that are part of the key; those that route a request (`x-portkey-*`, `x-forwarded-host`, …) always are',
+      'request headers that are part of the key, in addition to those that route a request (`x-portkey-*`, `x-forwarded-host`, …)',
   },
   ignoreHeaders: {
     type: 'array',

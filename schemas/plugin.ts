@@ -240,7 +240,7 @@ const rateProperties = {
     'USD per million input tokens that the provider read from its own prompt cache',
   ),
   cacheWrite: rate('USD per million input tokens written to that cache'),
-  cacheWrite1h: rate('USD per million input tokens written to it for an hour'),
+  cacheWrite1h: rate('USD per million input tokens written to that cache for an hour'),
   inputAudio: rate('USD per million input tokens that are audio'),
   inputImage: rate('USD per million input tokens that are images'),
   output: rate('USD per million output tokens'),
@@ -261,7 +261,7 @@ const budgetProperties = {
     minLength: 1,
     maxLength: 100,
     description:
-      'its name in the log, the metrics and the dashboard; default: made of what it is for',
+      'its name in the log, the metrics and the dashboard; default: what it is for, in words',
   },
   consumer: {
     type: 'string',
