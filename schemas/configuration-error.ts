@@ -73,11 +73,11 @@ const kinds: Readonly<Record<string, string>> = {
 };
 
 /** What an operator, who need not know JSON schemas, has to write. */
-function expectation({ keyword, params, message }: Problem): string {
+function expectation({ keyword, params, message, parentSchema }: Problem): string {
   const limit = Number(params['limit']);
   switch (keyword) {
     case 'type':
-      return `must be ${kinds[String(params['type'])] ?? String(params['type'])}`;
+      return `must be ${kinds[String(params['type'])] ?? String(params['type'])}${membersOf(parentSchema)}`;
     case 'minimum':
       return `must be at least ${limit}`;
     case 'maximum':
@@ -87,6 +87,16 @@ function expectation({ keyword, params, message }: Problem): string {
       if (limit === 1) return 'must not be empty';
   }
   return message ?? 'is wrong';
+}
+
+const mostMembers = 4;
+
+/** What an object may have, so that it need not be looked up. */
+function membersOf(schema: Schema | undefined): string {
+  const names = Object.keys((schema?.['properties'] ?? {}) as Record<string, Schema>);
+  if (names.length === 0) return '';
+  const more = names.length > mostMembers ? ', …' : '';
+  return ` with ${names.slice(0, mostMembers).join(', ')}${more}`;
 }
 
 /** What the parameter is for, in short: what it says of its default is of no help here. */

@@ -130,7 +130,10 @@ describe('The settings in system.config.yml', () => {
       { limits: { bufferedBytes: 0 } },
       '"limits.bufferedBytes" must be at least 1, got 0 (how many bytes of bodies may be held at once)',
     ],
-    [{ limits: null }, '"limits" must be an object, got null (bounds for the whole process)'],
+    [
+      { limits: null },
+      '"limits" must be an object with bufferedBytes, got null (bounds for the whole process)',
+    ],
     [{ stores: { a: {} } }, '"stores.a.type" is missing, expected one of memory, redis, tiered'],
     [
       { stores: { a: { type: 'mongo' } } },

@@ -902,7 +902,7 @@ describe('The configuration of the Express middleware', () => {
       '"apiEndpoint" must not be empty',
     );
     expect(refusal(() => llmCache(wrong('memory')))).to.equal(
-      'llm-cache: the value must be an object, got "memory"',
+      'llm-cache: the value must be an object with store, ttl, namespace, scope, …, got "memory"',
     );
     expect(refusal(() => llmUsage(wrong({ provider: () => 'x' })))).to.contain(
       'llm-usage: "provider" must be a string',
