@@ -42,7 +42,7 @@ async function takeBodyOut(bytes: Uint8Array): Promise<AskedQuestion> {
   });
   await inTurns(() => scan.step(unitsOfAStep));
   const { problem } = scan.content;
-  if (problem !== null) throw new AdminError(400, 'the body is not JSON, or no object');
+  if (problem !== null) throw new AdminError(400, 'the body is not a JSON object');
   if (to === 0) return { asked: restOf(bytes, 0, 0, ''), body: null };
   switch (bytes[from]) {
     case 0x7b: // {

@@ -16,7 +16,7 @@ const quote = 0x22;
 const comma = 0x2c;
 const backslash = 0x5c;
 
-/** What stands behind the backslash of the short escapes that JSON.stringify writes, by code unit. */
+/** What stands after the backslash of the short escapes that JSON.stringify writes, by code unit. */
 const shortEscapes: Readonly<Record<number, number>> = {
   0x08: 0x62,
   0x09: 0x74,
