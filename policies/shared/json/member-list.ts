@@ -97,14 +97,13 @@ export class MemberList {
     this.#onMember?.(name, this.#valueAt, to);
     if (!writer.isOpen) return true;
     if (this.values.has(name)) this.isAmbiguous = true;
-    const { bytes } = writer;
     const hashing = this.#hashing;
-    if (bytes.length <= maxShownBytes || hashing === null) {
-      this.values.set(name, textOf(bytes, 0, bytes.length));
-    } else if (bytes.length <= maxAtOnceBytes) {
-      this.values.set(name, `#${hashing.of(bytes)}`);
+    if (writer.length <= maxShownBytes || hashing === null) {
+      this.values.set(name, writer.text);
+    } else if (writer.length <= maxAtOnceBytes) {
+      this.values.set(name, `#${hashing.of(writer.bytes)}`);
     } else {
-      this.#hash = { running: hashing.start(), bytes, done: 0 };
+      this.#hash = { running: hashing.start(), bytes: writer.bytes, done: 0 };
       return false;
     }
     return true;
