@@ -67,7 +67,7 @@ export class CanonicalWriter {
   /** `size` is that of all that will be written, or more. */
   constructor(size: number) {
     this.#maxMoves = maxMoves * Math.max(size, 1024);
-    this.#out = spare ?? new Uint8Array(Math.min(size + 1024, maxSpareBytes));
+    this.#out = spare ?? new Uint8Array(Math.min(size + size / 8 + 1024, maxSpareBytes));
     spare = null;
   }
 
@@ -247,7 +247,7 @@ export class CanonicalWriter {
 
   #need(more: number): void {
     if (this.#length + more <= this.#out.length) return;
-    const larger = new Uint8Array(Math.max(this.#out.length * 2, this.#length + more));
+    const larger = new Uint8Array(Math.max(this.#out.length * 1.5, this.#length + more));
     larger.set(this.bytes);
     this.#out = larger;
   }
