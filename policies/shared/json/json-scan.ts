@@ -172,28 +172,33 @@ export class JsonScan {
       case 'member':
         return this.#name(byte, stop);
       case 'colon':
-        if (byte !== colon) return this.#fail();
-        if (this.#depth > 1) this.#writer.separator(colon);
-        this.#at++;
-        this.#state = 'value';
-        return 0;
+        return byte === colon ? this.#colon() : this.#fail();
       case 'item or end':
         return byte === closeBracket ? this.#close(byte) : this.#value(byte, stop);
       case 'value':
         return this.#value(byte, stop);
       case 'comma or end': {
-        const isObject = this.#kinds[this.#depth] === 1;
-        if (byte !== comma) {
-          return byte === (isObject ? closeBrace : closeBracket) ? this.#close(byte) : this.#fail();
-        }
-        if (this.#depth > 1) this.#writer.separator(comma);
-        this.#at++;
-        this.#state = isObject ? 'member' : 'value';
-        return 0;
+        if (byte === comma) return this.#comma();
+        const closing = this.#kinds[this.#depth] === 1 ? closeBrace : closeBracket;
+        return byte === closing ? this.#close(byte) : this.#fail();
       }
       default:
         return this.#fail();
     }
+  }
+
+  #colon(): number {
+    if (this.#depth > 1) this.#writer.separator(colon);
+    this.#at++;
+    this.#state = 'value';
+    return 0;
+  }
+
+  #comma(): number {
+    if (this.#depth > 1) this.#writer.separator(comma);
+    this.#at++;
+    this.#state = this.#kinds[this.#depth] === 1 ? 'member' : 'value';
+    return 0;
   }
 
   #name(byte: number, stop: number): number {
@@ -321,6 +326,8 @@ export class JsonScan {
     else {
       if (this.#depth === 1) this.#members.name(this.#begin, this.#at);
       else if (this.#depth === 2) this.#members.innerName(this.#begin, this.#at);
+      // Mostly there is no white space between.
+      if (this.#bytes[this.#at] === colon) return this.#colon();
       this.#state = 'colon';
     }
     return 0;
@@ -375,7 +382,8 @@ export class JsonScan {
   #valueEnds(): void {
     if (this.#depth > 1) {
       if (this.#depth === 2 && this.#kinds[2] === 1) this.#members.innerEnd(this.#at);
-      this.#state = 'comma or end';
+      if (this.#bytes[this.#at] === comma) this.#comma();
+      else this.#state = 'comma or end';
       return;
     }
     if (this.#members.end(this.#at, this.#writer)) this.#memberEnds();
