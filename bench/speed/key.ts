@@ -2,6 +2,7 @@ import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.t
 import { validate } from '../../schemas/validate.ts';
 import { noControls } from '../../policies/llm-cache/client-controls.ts';
 import { recognise, type Recognising } from '../../policies/llm-cache/identify.ts';
+import type { KnownDigest } from '../../policies/llm-cache/key.ts';
 import { nodeDigest, nodeHashing } from '../../policies/hosts/node/digest.ts';
 import { nodeReading } from '../../policies/hosts/node/body.ts';
 import { Recent } from '../../policies/shared/recent.ts';
@@ -50,7 +51,7 @@ const freshly = (): Known => ({
     settings: validate<LlmCacheSettings>(llmCacheSchema, {}, 'llm-cache'),
     digest,
     forwardsHost: () => false,
-    remembered: new Recent<string>(10_000),
+    remembered: new Recent<KnownDigest>(10_000),
   },
 });
 

@@ -45,8 +45,15 @@ export interface KeyMaking {
   readonly digest: Digest;
   /** Whether the upstream behind an apiEndpoint gets the `Host` that the client sent. */
   forwardsHost(apiEndpoint: string | null): boolean;
-  /** `bodyDigest` by protocol and body; the same bytes are not canonicalised again. */
-  readonly remembered?: Recent<string> | undefined;
+  /** By the body's id; the same bytes are not canonicalised again. */
+  readonly remembered?: Recent<KnownDigest> | undefined;
+}
+
+/** The `bodyDigest` of a body that was seen before, and what it was asked for. */
+export interface KnownDigest {
+  readonly protocol: string;
+  readonly isStream: boolean;
+  readonly digest: string;
 }
 
 export function keyMaterial(
@@ -133,12 +140,12 @@ class Material implements KeyMaterial {
   get bodyDigest(): Later<string> {
     return whenKnown(this.#body?.id ?? '', (id) => {
       const { digest, remembered } = this.#making;
-      const name = `${this.protocol} ${id}`;
-      const known = id === '' ? undefined : remembered?.get(name);
-      if (known !== undefined) return known;
+      const { protocol, isStream } = this;
+      const known = id === '' ? undefined : remembered?.get(id);
+      if (known?.protocol === protocol && known.isStream === isStream) return known.digest;
       return whenKnown(this.counting, (counting) => {
         const found = digest.sha256(countingText(counting));
-        if (id !== '') remembered?.set(name, found);
+        if (id !== '') remembered?.set(id, { protocol, isStream, digest: found });
         return found;
       });
     });

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { nodeReading } from '../../policies/hosts/node/body.ts';
+import type { KnownDigest } from '../../policies/llm-cache/key.ts';
 import { nodeDigest } from '../../policies/hosts/node/digest.ts';
 import { JsonScan } from '../../policies/shared/json/json-scan.ts';
 import { findProtocol } from '../../policies/shared/protocols/index.ts';
@@ -32,7 +33,7 @@ function withoutReading<T>(run: () => T): T {
 
 describe('a request body that was seen before', () => {
   let memory: BodyMemory;
-  let remembered: Recent<string>;
+  let remembered: Recent<KnownDigest>;
   beforeEach(() => {
     memory = new BodyMemory();
     remembered = new Recent(100);

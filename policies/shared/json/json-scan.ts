@@ -145,10 +145,12 @@ export class JsonScan {
         return this.#string(stop);
       case 'in a number':
         return this.#readNumber(stop);
-      case 'digest of a member':
+      case 'digest of a member': {
+        const cost = this.#members.undigested;
         if (!this.#members.digest(units)) return -1;
         this.#memberEnds();
-        return units;
+        return cost;
+      }
       case 'digest of all':
         return this.#digestAll(units);
       default:

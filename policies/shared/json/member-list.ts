@@ -109,6 +109,11 @@ export class MemberList {
     return true;
   }
 
+  /** Bytes of a long value that are yet to be hashed. */
+  get undigested(): number {
+    return this.#hash === null ? 0 : this.#hash.bytes.length - this.#hash.done;
+  }
+
   /** Hashes so many bytes more of a long value. True when that was the rest. */
   digest(count: number): boolean {
     const hash = this.#hash;
