@@ -44,9 +44,16 @@ export class PlainText {
         if (plain[bytes[at] as number] === 0) return at;
         at++;
       }
-      const last = (end - offset) >> 2;
+      const last = ((end - offset) >> 2) - 1;
       let word = (at - offset) >> 2;
-      while (word < last && isPlainWord(words[word] as number, this.#oddBits)) word++;
+      const oddBits = this.#oddBits;
+      while (word < last) {
+        // Two at a time: there is less to branch on.
+        const one = words[word] as number;
+        const other = words[word + 1] as number;
+        if (((oddIn(one, oddBits) | oddIn(other, oddBits)) & highBits) !== 0) break;
+        word += 2;
+      }
       at = (word << 2) + offset;
     }
     while (at < end && plain[bytes[at] as number] === 1) at++;
@@ -55,11 +62,11 @@ export class PlainText {
 }
 
 /**
- * Whether none of four bytes is below 0x20, a quote or a backslash. The highest bit of a byte is set
- * by a subtraction where the byte was less, and was set before in one that is not ASCII.
+ * Has the highest bit of a byte set where one of four is below 0x20, a quote or a backslash. A
+ * subtraction sets it where the byte was less; it was set before in a byte that is not ASCII.
  */
-function isPlainWord(word: number, oddBits: number): boolean {
-  const odd =
+function oddIn(word: number, oddBits: number): number {
+  const less =
     (word - 0x20202020) | ((word ^ 0x22222222) - 0x01010101) | ((word ^ 0x5c5c5c5c) - 0x01010101);
-  return (((odd & ~word) | (word & oddBits)) & highBits) === 0;
+  return (less & ~word) | (word & oddBits);
 }
