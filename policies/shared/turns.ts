@@ -1,5 +1,5 @@
 /** How long one turn of long work may take, in milliseconds. */
-const turnMs = 2;
+const turnMs = 2.5;
 /** After a turn everything else has so much of the time that it took. */
 const pausePart = 0.25;
 /** Work that has not gone on for so long is taken for abandoned: its platform has ended the request. */

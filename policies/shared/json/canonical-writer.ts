@@ -12,6 +12,8 @@ const maxSortedNameBytes = 256 * 1024;
 const maxMoves = 8;
 /** Digits of a number. */
 const maxNumberBytes = 4096;
+/** Members up to which inserting one after the other takes less than the platform's sorting. */
+const maxInserted = 16;
 /** Bytes up to which a loop copies faster than the platform. */
 const maxLoopBytes = 40;
 /** Memory that is kept for the next body. */
@@ -283,7 +285,7 @@ export class CanonicalWriter {
     const isTooMuch = order.length > maxSorted || nameBytes > maxSortedNameBytes;
     if (isTooMuch || this.moves > this.#maxMoves) return this.giveUp();
 
-    order.sort((one, other) => this.#compare(one, other));
+    this.#sortNames(order);
     // In order behind what is written, and then in its place.
     this.#need(size);
     const out = this.#out;
@@ -302,6 +304,21 @@ export class CanonicalWriter {
       to += memberEnd - from;
     }
     move(out, end, to, out, begin);
+  }
+
+  #sortNames(order: number[]): void {
+    if (order.length > maxInserted) {
+      order.sort((one, other) => this.#compare(one, other));
+      return;
+    }
+    for (let at = 1; at < order.length; at++) {
+      const member = order[at] as number;
+      let to = at;
+      for (; to > 0 && this.#compare(order[to - 1] as number, member) > 0; to--) {
+        order[to] = order[to - 1] as number;
+      }
+      order[to] = member;
+    }
   }
 }
 
