@@ -161,24 +161,19 @@ function countingText({ members, digest }: Counting): string {
 /** The only maker of a cache key: `namespace:scope:digest`. It tells nothing of prompt or credential. */
 export function cacheKey(material: KeyMaterial, digest: Digest): Later<string> {
   return whenKnown(material.bodyDigest, (bodyDigest) => {
-    const digested = [
-      version,
-      material.protocol,
-      material.path,
-      ...urlTexts(material, digest),
-      JSON.stringify(material.vary),
-      material.isStream ? 'stream' : 'json',
-      bodyDigest,
-    ];
-    const { namespace, scope } = material;
-    return `${encodeURIComponent(namespace)}:${scope}:${digest.sha256(digested.join('\n'))}`;
+    const { namespace, scope, protocol, path, vary } = material;
+    const varying = vary.length === 0 ? '[]' : JSON.stringify(vary);
+    const mode = material.isStream ? 'stream' : 'json';
+    const url = urlText(material, digest);
+    const digested = `${version}\n${protocol}\n${path}\n${url}\n${varying}\n${mode}\n${bodyDigest}`;
+    return `${encodeURIComponent(namespace)}:${scope}:${digest.sha256(digested)}`;
   });
 }
 
 /** What may have a credential in it is keyed, so that it cannot be found by trying. */
-function urlTexts({ query, forwardedUrl }: KeyMaterial, digest: Digest): readonly string[] {
-  if (query === '' && !/[?@]/.test(forwardedUrl)) return [query, forwardedUrl];
-  return ['keyed', digest.hmac(JSON.stringify([query, forwardedUrl]))];
+function urlText({ query, forwardedUrl }: KeyMaterial, digest: Digest): string {
+  if (query === '' && !/[?@]/.test(forwardedUrl)) return `\n${forwardedUrl}`;
+  return `keyed\n${digest.hmac(JSON.stringify([query, forwardedUrl]))}`;
 }
 
 /** As they will be forwarded, by the client or by a policy. */

@@ -100,11 +100,13 @@ export class RequestBody {
   #protocol: Protocol | null = null;
   #content: Later<BodyContent> | null = null;
   /** What is being done with its bytes. */
-  readonly #work = new Set<Promise<unknown>>();
+  #work: Set<Promise<unknown>> | null = null;
 
   constructor(chunks: readonly Uint8Array[], reading: BodyReading, coded: Coded | null = null) {
     this.chunks = chunks;
-    this.length = chunks.reduce((sum, { length }) => sum + length, 0);
+    let length = 0;
+    for (const chunk of chunks) length += chunk.length;
+    this.length = length;
     this.#reading = reading;
     this.coded = coded;
   }
@@ -152,13 +154,15 @@ export class RequestBody {
 
   /** Resolves when nothing is being done with its bytes; null where nothing is. */
   get idle(): Promise<unknown> | null {
-    return this.#work.size === 0 ? null : Promise.allSettled(this.#work);
+    const work = this.#work;
+    return work === null || work.size === 0 ? null : Promise.allSettled(work);
   }
 
   #track<T>(later: Later<T>, settle: (value: T) => void): Later<T> {
     if (!(later instanceof Promise)) return later;
-    this.#work.add(later);
-    const done = () => this.#work.delete(later);
+    const work = (this.#work ??= new Set());
+    work.add(later);
+    const done = () => work.delete(later);
     later.then(settle).then(done, done);
     return later;
   }
