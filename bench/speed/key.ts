@@ -28,12 +28,14 @@ async function keysOf(bodies: readonly Uint8Array[], known: Known) {
     header: (name: string) => headers[name],
     headers,
     ownHeaders: Object.entries(headers).flat(),
-    body: async () => new RequestBody([bytes], reading),
+    // Read already, as it is when both policies stand in a pipeline.
+    body: () => new RequestBody([bytes], reading),
   }));
   const keys: string[] = [];
   const startedAt = performance.now();
   for (const request of requests) {
-    const found = await recognise(request, noControls, recognising);
+    const recognised = recognise(request, noControls, recognising);
+    const found = recognised instanceof Promise ? await recognised : recognised;
     if (typeof found === 'object' && 'key' in found) keys.push(found.key);
   }
   const each = ((performance.now() - startedAt) / bodies.length) * 1000;
