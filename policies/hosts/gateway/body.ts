@@ -1,3 +1,4 @@
+import type { ClientRequest } from 'node:http';
 import { PassThrough, pipeline, Readable } from 'node:stream';
 import type { Slabs } from '../../shared/bytes/slabs.ts';
 import type { BodyReason } from '../../shared/exchange.ts';
@@ -5,6 +6,7 @@ import { isObject, type JsonObject } from '../../shared/json/json.ts';
 import type { Later, RequestBody } from '../../shared/request-body.ts';
 import { type Bounds, type HeldBody, holdBody, type Holding } from '../node/body.ts';
 import { decodeNow } from '../node/decode.ts';
+import type { CallListener } from '../node/request-state.ts';
 import { inTurn } from '../node/turn.ts';
 import type { GatewayRequest } from './types.ts';
 
@@ -100,12 +102,16 @@ class Again extends Readable {
 /** All that the proxy asks of a body: it is in memory, and goes out at once. */
 class Sent {
   readonly #chunks: readonly Uint8Array[];
+  readonly #called: CallListener;
 
-  constructor(chunks: readonly Uint8Array[]) {
+  constructor(chunks: readonly Uint8Array[], called: CallListener) {
     this.#chunks = chunks;
+    this.#called = called;
   }
 
   pipe<T extends NodeJS.WritableStream>(to: T): T {
+    // The proxy pipes into the call that it makes.
+    this.#called(to as unknown as ClientRequest);
     const chunks = this.#chunks;
     for (let at = 0; at + 1 < chunks.length; at++) to.write(chunks[at] ?? '');
     to.end(chunks.at(-1) ?? '');
@@ -141,9 +147,13 @@ const parsedBody: PropertyDescriptor & ThisType<Offering> = {
   },
 };
 
-/** Offers a body that was read to the proxy alone, to which the request comes next. */
-export function sendBody({ egContext }: GatewayRequest, { chunks }: RequestBody): void {
-  egContext.requestStream = new Sent(chunks);
+/** Offers a body that was read to the proxy alone, to which the request comes next; `called` is told of its call. */
+export function sendBody(
+  { egContext }: GatewayRequest,
+  { chunks }: RequestBody,
+  called: CallListener,
+): void {
+  egContext.requestStream = new Sent(chunks, called);
 }
 
 /** Offers a body that was read again, to the proxy policy and to later body parsers. */

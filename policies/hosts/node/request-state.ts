@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { ClientRequest, ServerResponse } from 'node:http';
 import { type ByteBudget, ClientAccount } from '../../shared/bytes/budget.ts';
 import {
   type BodyReason,
@@ -12,6 +12,7 @@ import type { Protocol } from '../../shared/protocols/protocol.ts';
 import { type Later, type RequestBody, whenKnown } from '../../shared/request-body.ts';
 import type { AppRequest } from './app-request.ts';
 import type { Bounds, HeldBody } from './body.ts';
+import { Carrier } from './carrier.ts';
 import type { RecentRequest } from './recent-request.ts';
 import { isGone, ResponseEnd } from './response-end.ts';
 import { guardOf } from './response-guard.ts';
@@ -23,14 +24,20 @@ export interface ExchangeServices {
   readonly faults: FaultLog;
 }
 
+/** Is told of the call that a proxy makes. */
+export type CallListener = (call: ClientRequest) => void;
+
 /** The request as the host of one policy sees it. */
 export interface HostRequest extends Pick<LlmRequest, 'identity' | 'ownHeaders' | 'query'> {
   /** Another value than the last time when another policy has put another body there since. */
   readonly offered: unknown;
   /** The body that will be forwarded. */
   read(bounds: Bounds): Later<HeldBody | BodyReason>;
-  /** Gives a body that was read to the next reader, as though it had not been read. */
-  offer(body: RequestBody, isProxyNext: boolean): void;
+  /**
+   * Gives a body that was read to the next reader, as though it had not been read. `called` is told
+   * of the proxy's call, where the proxy reads it next; null where another policy may.
+   */
+  offer(body: RequestBody, called: CallListener | null): void;
 }
 
 /** What all policies that see one request share. */
@@ -54,6 +61,8 @@ export class RequestState {
   #call: UpstreamCall | null = null;
   #isPassedOn = false;
   #isProxyNext = false;
+  /** Where nothing but the proxy will write the response. */
+  #carrier: Carrier | null = null;
   readonly #beforeOthers: (() => void)[] = [];
 
   constructor(
@@ -111,11 +120,17 @@ export class RequestState {
 
   /** The request goes on to another policy; the first time, maybe straight to the proxy. */
   passOn(isProxyNext: boolean): void {
-    this.#isProxyNext = isProxyNext && !this.#isPassedOn;
+    this.#isProxyNext = isProxyNext && !this.#isPassedOn && this.#held !== null;
+    if (this.#isProxyNext) this.#carrier = Carrier.of(this.#res, (then) => this.end.when(then));
     this.#isPassedOn = true;
     // Whether or not its answer is read, it must end as the upstream's did.
     void this.call;
     for (const step of this.#beforeOthers.splice(0)) step();
+  }
+
+  /** The next policy has had the request. */
+  passedOn(): void {
+    this.#carrier?.passedOn();
   }
 
   get left(): AbortSignal {
@@ -164,7 +179,8 @@ export class RequestState {
     this.#held = read;
     this.#offered = host.offered;
     this.beforeOthers(() => {
-      host.offer(read.body, this.#isProxyNext);
+      const called = (call: ClientRequest) => this.#carrier?.follow(call);
+      host.offer(read.body, this.#isProxyNext ? called : null);
       this.#offered = host.offered;
     });
     // Another handler has answered before all of it had come.

@@ -5,6 +5,7 @@ import type { FaultLog } from '../../shared/faults.ts';
 import { decodeNow } from './decode.ts';
 import { ResponseLayer, takeHead } from './response-layer.ts';
 import { headerText } from './tap.ts';
+import { waitingLayers } from './waiting-layers.ts';
 import type { CallWatcher, Cut, UpstreamCall } from './upstream-call.ts';
 import { asBuffer } from './write-reply.ts';
 
@@ -25,6 +26,7 @@ const ofItsBytes = ['content-encoding', 'transfer-encoding', 'etag', 'content-md
  * all of it. One that does not fit goes on as it came; one that could not be read does not.
  */
 export function completeAnswer(forwarded: ForwardedCall, parts: WholeAnswerParts): void {
+  waitingLayers(parts.res)?.putAround();
   parts.call.watch(new HeldAnswer(forwarded, parts));
   // Nothing is flushed that may yet change, and then all of it comes at once.
   parts.res.flushHeaders = nothing;

@@ -33,11 +33,11 @@ const number = fc
   })
   .map((one) => `${one.sign}${one.digits * one.zeros}${one.fraction}${one.exponent}`);
 
-describe('the scan of a request body and a plain tree', () => {
+describe('The canonical form', () => {
   const stops = fc.constantFrom(1, 7, 64, 1 << 20);
   const options = fc.record({ isUtf8: fc.boolean() });
 
-  it('come to the same canonical form, however the body is spelt and wherever it lies', () => {
+  it('The scan and a plain tree make one canonical form of a body, however it is spelt and wherever it lies', () => {
     const property = fc.property(
       object,
       picks,
@@ -52,7 +52,7 @@ describe('the scan of a request body and a plain tree', () => {
     fc.assert(property, { numRuns: 3000 });
   });
 
-  it('come to the same canonical form of long strings and names', () => {
+  it('The scan and a plain tree make one canonical form of long strings and names', () => {
     const property = fc.property(
       fc.array(fc.tuple(longString, longString), { maxLength: 5 }),
       picks,
@@ -68,7 +68,7 @@ describe('the scan of a request body and a plain tree', () => {
     fc.assert(property, { numRuns: 3000 });
   });
 
-  it('come to the same canonical form of numbers', () => {
+  it('The scan and a plain tree make one canonical form of numbers', () => {
     const property = fc.property(fc.array(number), stops, (numbers, units) => {
       const text = `{"a":[${numbers.join()}],"b" :${numbers[0] ?? 0} ,"c":${numbers.at(-1) ?? 0}}`;
       expect(members(text, 0, units, {})).to.deep.equal(referenceMembers(text));
@@ -76,7 +76,7 @@ describe('the scan of a request body and a plain tree', () => {
     fc.assert(property, { numRuns: 3000 });
   });
 
-  it('both find members that stand twice', () => {
+  it('The scan and a plain tree both find members that stand twice', () => {
     const name = fc.constantFrom('a', 'b', 'c', '__proto__', '\\u0061', 'd', 'e');
     const inner = fc
       .array(name, { maxLength: 6 })

@@ -17,12 +17,12 @@ const stream = (events: number, more = '') =>
     ).join(''),
   );
 
-describe('the memory store that compresses', () => {
+describe("The memory store's compression", () => {
   const now = Date.UTC(2026, 0, 1);
   const open = (maxBytes = 4_000_000) => new MemoryStore({ maxBytes, now: () => now });
   const entry = (body: Uint8Array, more = {}) => makeEntry(now, { body, ...more });
 
-  it('keeps a stream in a fifth of its bytes or less, and gives it back byte for byte', async () => {
+  it('The memory store keeps a stream in a fifth of its bytes or less, and returns it byte for byte', async () => {
     const store = open();
     const body = stream(100);
     await store.set('ns:a', entry(body));
@@ -37,7 +37,7 @@ describe('the memory store that compresses', () => {
     expect(store.stats().bytes).to.equal(0);
   });
 
-  it('shows the bytes of the body as it came, and counts its hits', async () => {
+  it('The memory store shows the size of a compressed body as it came, and counts its hits', async () => {
     const store = open();
     const body = stream(50);
     await store.set('ns:a', entry(body));
@@ -52,7 +52,7 @@ describe('the memory store that compresses', () => {
     await store.close();
   });
 
-  it('keeps as it is what cannot be made smaller, is short, or so long that a hit would wait', async () => {
+  it('The memory store leaves incompressible, short and very long bodies as they are', async () => {
     for (const body of [randomBytes(20_000), stream(2), stream(3000)]) {
       const store = open();
       await store.set('ns:a', entry(body));
@@ -64,7 +64,7 @@ describe('the memory store that compresses', () => {
     }
   });
 
-  it('gives nothing back of what was replaced, deleted, purged or closed while it was compressed', async () => {
+  it('The memory store returns nothing replaced, deleted, purged or closed during compression', async () => {
     const store = open();
     const put = (key: string, more: string) => store.set(`ns:${key}`, entry(stream(60, more)));
     for (const key of ['replaced', 'deleted']) await put(key, 'old');
@@ -88,7 +88,7 @@ describe('the memory store that compresses', () => {
     await store.close();
   });
 
-  it('holds several times as many entries, no more bytes than it may, and each as it came', async () => {
+  it('The memory store holds several times as many compressed entries within its bytes, each as it came', async () => {
     const bodies = Array.from({ length: 60 }, (_, at) => stream(60, ` of ${at}`));
     const store = open(300_000);
     for (const [at, body] of bodies.entries()) {
@@ -108,7 +108,7 @@ describe('the memory store that compresses', () => {
     await store.close();
   });
 
-  it('has every body as it came, whatever it is', async () => {
+  it('The memory store returns any compressed body as it came', async () => {
     const body = fc.oneof(
       fc.uint8Array({ minLength: 1000, maxLength: 5000 }),
       fc
@@ -134,7 +134,7 @@ describe('the memory store that compresses', () => {
     );
   });
 
-  it('takes what cannot be expanded any more for a miss', async () => {
+  it('The memory store takes a body that cannot be expanded any more for a miss', async () => {
     const broken: Codec = {
       ...gzipCodec,
       expand: () => {
@@ -155,7 +155,7 @@ describe('the memory store that compresses', () => {
     expect(store.stats()).to.include({ entries: 0, bytes: 0 });
   });
 
-  it('notices a body that is not what was compressed', () => {
+  it('The gzip codec notices a body that is not what was compressed', () => {
     const body = stream(30);
     return gzipCodec.compress(body).then((bytes) => {
       expect(Buffer.compare(gzipCodec.expand(bytes), body)).to.equal(0);
