@@ -97,6 +97,25 @@ describe('A request body that was seen before', () => {
       }),
     );
   });
+
+  it('A long body that was seen before is known in whatever pieces it comes, and no other is', () => {
+    const text = `{"model":"m","messages":[{"role":"user","content":"${'x'.repeat(100_000)}"}]}`;
+    const bytes = bytesOf(text);
+    const inPieces = (from: Uint8Array, size: number) => {
+      const chunks: Uint8Array[] = [];
+      for (let at = 0; at < from.length; at += size) chunks.push(from.subarray(at, at + size));
+      return new RequestBody(chunks, { ...nodeReading, memory });
+    };
+    const facts = factsOf(inPieces(bytes, 1000));
+    const other = Uint8Array.from(bytes);
+    other[70_000] = 0x79;
+    withoutReading(() => {
+      for (const size of [1, 17, 65_536, bytes.length]) {
+        expect(factsOf(inPieces(bytes, size))).to.equal(facts);
+        expect(() => factsOf(inPieces(other, size))).to.throw('something was read');
+      }
+    });
+  });
 });
 
 describe('The memory of recent values', () => {
