@@ -114,16 +114,12 @@ export class JsonScan {
   step(units: number): boolean {
     const moved = this.#writer.moves;
     let stop = this.#at + units;
-    while (!this.#isDone) {
+    while (this.#state !== 'done') {
       const cost = this.#token(stop, units);
       if (cost < 0) return false;
       stop -= cost;
       if (this.#at + this.#writer.moves - moved >= stop) break;
     }
-    return this.#isDone;
-  }
-
-  get #isDone(): boolean {
     return this.#state === 'done';
   }
 
