@@ -83,7 +83,7 @@ const unitsAtOnce = 1024 * 1024;
 /** Bytes up to which a body is given its name at once. */
 const maxNamedAtOnceBytes = 1024 * 1024;
 /** From so many bytes on `naming` is faster than a hash. */
-const minNamingBytes = 16 * 1024;
+const minNamingBytes = 10 * 1024;
 const unitsOfAStep = 64 * 1024;
 
 /** A request body as it came. It is read once, when more is asked of it than is remembered. */
