@@ -1,13 +1,15 @@
 /** Shorter ones are read byte by byte. */
 const minWordBytes = 64;
 
-/** Bytes that are not plain: controls, quotes and backslashes, and what is not ASCII. */
+/** Which bytes are plain: ASCII without controls, quotes and backslashes. */
 const isPlain = Uint8Array.from({ length: 256 }, (_, byte) =>
   Number(byte >= 0x20 && byte < 0x80 && byte !== 0x22 && byte !== 0x5c),
 );
+/** The same, and all bytes of other characters. */
+const isPlainUtf8 = isPlain.map((plain, byte) => (byte < 0x80 ? plain : 1));
+
 /** The highest of each byte of a word. */
 const highBits = 0x80808080 | 0;
-const isPlainUtf8 = isPlain.map((plain, byte) => (byte < 0x80 ? plain : 1));
 
 /** Finds where what stands for itself in a JSON string ends, four bytes at a time. */
 export class PlainText {
