@@ -47,6 +47,23 @@ function keysAt(text: string, targets: readonly RequestParts[]): string[] {
 }
 
 describe('The cache key', () => {
+  it('The cache key stays the same from release to release, for what is stored is found by it', () => {
+    const content = '\\u00e9, and a text that is longer than what stands for itself in the key';
+    const asked = { query: '?api-version=1', headers: { 'openai-beta': 'x' }, scope: 'shared' };
+    const streamed =
+      '{"stream":true,"stream_options":{"include_usage":true},"model":"m","seed":1e2,' +
+      `"messages":[{"role":"user","content":"${content}"}]}`;
+    expect([
+      keyOf('{"model":"m","messages":[{"role":"user","content":"a"}],"n":1}'),
+      keyOf(streamed, asked),
+      keyOf('{"a":1,"a":2}'),
+    ]).to.deep.equal([
+      'openai:anonymous:CgOdDhOmZEd0AU1EqthJzPS0Rr1IAJZnRvPwTQIjapw',
+      'openai:shared:UinX46DFkaHJhcMIeccsO7TR_d9RTjMxRRmHR3k0c9I',
+      'openai:anonymous:uUkzhPcEZkOdmyt3fLyxucsG4oYH-f4vve41jroMCuk',
+    ]);
+  });
+
   describe('The body', () => {
     it('The cache key ignores the order of members, at any depth, and white space', () => {
       expectSame(
