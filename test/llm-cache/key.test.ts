@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { nodeReading } from '../../policies/hosts/node/body.ts';
 import { nodeDigest } from '../../policies/hosts/node/digest.ts';
+import type { KnownDigest } from '../../policies/llm-cache/key.ts';
 import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { validate } from '../../schemas/validate.ts';
 import { Recent } from '../../policies/shared/recent.ts';
@@ -38,7 +39,7 @@ function expectApart(...keys: string[]): void {
 /** The keys of the same bytes at several targets, with what is remembered of the one for the next. */
 function keysAt(text: string, targets: readonly RequestParts[]): string[] {
   const settings = validate<LlmCacheSettings>(llmCacheSchema, {}, 'test');
-  const remembered = new Recent<string>(100);
+  const remembered = new Recent<KnownDigest>(100);
   const making = { settings, digest, forwardsHost: () => false, remembered };
   return targets.map((target) => {
     const body = new RequestBody([new TextEncoder().encode(text)], nodeReading);
