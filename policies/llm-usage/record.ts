@@ -40,8 +40,9 @@ export function usageRecord(
   given: RecordParts,
   priceOf: (priced: Priced) => Price | null,
 ): UsageRecord {
-  const parts = { ...given, facts: given.facts && soundFacts(given.facts) };
-  const { facts, status } = parts;
+  const facts = given.facts && soundFacts(given.facts);
+  const parts = facts === given.facts ? given : { ...given, facts };
+  const { status } = parts;
   const usage = facts?.usage ?? null;
   const billed = parts.cacheType === null && isBilled(parts);
   const costs = costsIn(parts, billed, priceOf);
@@ -129,7 +130,7 @@ function whyUnknown(facts: AnswerFacts | null): string {
   if (facts === null) return 'the answer was not read';
   const reason = facts.cut ?? facts.fault;
   const told = reason ? reasonsToStop[reason] : undefined;
-  return told === undefined ? 'the answer tells no usage' : `${told}, and no usage was seen`;
+  return told === undefined ? 'the answer reports no usage' : `${told}, and no usage was seen`;
 }
 
 function whyUnbilled({ status, providerStatus, facts }: RecordParts): string {

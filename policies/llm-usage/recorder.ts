@@ -64,7 +64,9 @@ export class Recorder {
     // A client may leave an answer that goes on: its status is known now, the answer later.
     const { status } = exchange;
     const endedAt = arrival.startedAt + performance.now() - arrival.startedRunning;
-    const over = { ...arrival, read, endedAt, status };
+    // Spread, the members behind would be defined one by one, at run time.
+    const { startedAt, parent } = arrival;
+    const over: Over = { startedAt, parent, read, endedAt, status };
     const take = (facts: AnswerFacts | null) => {
       this.#parts.defer(() => this.#take(exchange, over, facts, then));
     };
@@ -124,7 +126,7 @@ export class Recorder {
   /** An SDK that fails costs its span, and no record. */
   #trace(record: UsageRecord, { request }: Exchange, over: Over): void {
     try {
-      this.#telemetry.report(record, { ...over, protocol: request.protocol.name });
+      this.#telemetry.report(record, request.protocol.name, over);
     } catch (error) {
       this.#parts.faults.report('llm-usage: a span could not be made', error);
     }
@@ -178,7 +180,7 @@ function isPending(answer: AnswerFacts | PendingAnswer): answer is PendingAnswer
 }
 
 /** An exchange whose response is over. */
-interface Over extends Arrival {
+interface Over extends Pick<Arrival, 'startedAt' | 'parent'> {
   readonly read: BodyFacts | null;
   readonly endedAt: number;
   readonly status: number;

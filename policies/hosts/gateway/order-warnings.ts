@@ -1,21 +1,12 @@
 import { isObject } from '../../shared/json/json.ts';
-import { conditionsIn, type Pipeline, type Step } from '../pipelines.ts';
+import { conditionsIn, gatewayPolicies, type Pipeline, type Step } from '../pipelines.ts';
 import { covers } from './condition-overlap.ts';
 
 const ours = new Set(['llm-usage', 'llm-cache']);
 const auth = new Set(['key-auth', 'basic-auth', 'jwt', 'oauth2', 'oauth2-introspect']);
 const ends = new Set(['proxy', 'terminate']);
 /** The gateway's policies that authenticate no one. */
-const plain = new Set([
-  ...ends,
-  'cors',
-  'expression',
-  'headers',
-  'log',
-  'rate-limit',
-  'request-transformer',
-  'response-transformer',
-]);
+const plain = new Set([...gatewayPolicies].filter((policy) => !auth.has(policy)));
 
 /** What in the order of a pipeline's policies is likely a mistake, a sentence each. */
 export function orderWarnings(pipeline: Pipeline): string[] {
@@ -27,15 +18,17 @@ export function orderWarnings(pipeline: Pipeline): string[] {
   steps.forEach((step, at) => {
     const behindCache = cacheAt >= 0 && at > cacheAt;
     if (step.policy === 'llm-usage' && behindCache) {
-      warn('llm-usage stands behind llm-cache, so hits are not recorded; put it before');
+      warn('llm-usage stands after llm-cache, so hits are not recorded; put it before llm-cache');
     }
     if (auth.has(step.policy) && behindCache) {
       warn(
-        `${step.policy} stands behind llm-cache, so hits are answered without it; put it before`,
+        `${step.policy} stands after llm-cache, so hits are answered without it; put it before llm-cache`,
       );
     }
     if (step.policy === 'cors' && behindCache) {
-      warn('cors stands behind llm-cache, so hits are answered without its headers; put it before');
+      warn(
+        'cors stands after llm-cache, so hits are answered without its headers; put it before llm-cache',
+      );
     }
     if (ours.has(step.policy)) {
       const earlier = steps
@@ -50,7 +43,9 @@ export function orderWarnings(pipeline: Pipeline): string[] {
       }
       const end = steps.slice(0, at).find(endsPipeline);
       if (end !== undefined) {
-        warn(`${step.policy} stands behind ${end.policy}, where it never runs; put it before`);
+        warn(
+          `${step.policy} stands after ${end.policy}, where it never runs; put it before ${end.policy}`,
+        );
       }
       if (conditionsIn(step.condition).some(({ name }) => name === 'json-schema')) {
         warn(
@@ -62,7 +57,7 @@ export function orderWarnings(pipeline: Pipeline): string[] {
       const before = steps.slice(0, at).find((earlier) => ours.has(earlier.policy));
       if (before !== undefined) {
         warn(
-          `request-transformer rewrites the body behind ${before.policy}, which does not see the change; put it before`,
+          `request-transformer rewrites the body after ${before.policy}, which does not see the change; put it before ${before.policy}`,
         );
       }
     }
