@@ -22,6 +22,9 @@ import { packWorth, type Worth } from './worth.ts';
 /** What may wait to be compressed, of all memory. */
 const waitingShare = 1 / 16;
 
+/** An answer is stored within that time of its coming. */
+const newMs = 5000;
+
 /** Entries in this process's memory, within a bound in bytes: all but the table of keys. */
 export class BoundedStore implements Store {
   readonly #options: Required<TableOptions>;
@@ -83,7 +86,10 @@ export class BoundedStore implements Store {
     if (this.#purges.covers(key, entry, askedAt)) return true;
     const before = this.#table.find(key);
     if (before !== undefined && this.#slots.putAt.get(before) > askedAt) return true;
-    const worth = this.#appraiser.appraise(entry, (performance.now() - askedAt) / 1000);
+    // What comes from a file, or another store, took no provider the time since it was asked for.
+    const isNew = this.#now() - entry.storedAt < newMs;
+    const seconds = isNew ? (performance.now() - askedAt) / 1000 : 0;
+    const worth = this.#appraiser.appraise(entry, seconds);
     return this.#put(key, entry, entry.expiresAt, worth);
   }
 

@@ -44,6 +44,24 @@ for (const [name, Kind] of [
       await store.close();
     });
 
+    it(`The ${name} takes the time since a restored entry was asked for as no time of a provider`, async () => {
+      const store = open(10_000);
+      const entry = (storedAt: number) =>
+        makeEntry(storedAt, {
+          body: new Uint8Array(1000),
+          usage: null,
+          responseId: null,
+          freshUntil: now + 3_600_000,
+          expiresAt: now + 3_600_000,
+        });
+      const tookMs = (ms: number) => performance.now() - ms;
+      await store.set('k:restored', entry(now - 3_600_000), tookMs(3_600_000));
+      for (let at = 0; at < 10; at++) await store.set(`k:${at}`, entry(now), tookMs(5000));
+      expect(await store.look('k:restored')).to.equal(undefined);
+      expect(store.stats().evictions).to.be.above(0);
+      await store.close();
+    });
+
     it(`The ${name} keeps many small entries rather than a large one that saves as much as one of them`, async () => {
       const store = open(30_000);
       const small = Array.from({ length: 10 }, (_, at) => `small:${at}`);
