@@ -93,7 +93,7 @@ const mostMembers = 4;
 
 /** What an object may have, so that it need not be looked up. */
 function membersOf(schema: Schema | undefined): string {
-  const names = Object.keys((schema?.['properties'] ?? {}) as Record<string, Schema>);
+  const names = Object.keys(schema?.['properties'] ?? {});
   if (names.length === 0) return '';
   const more = names.length > mostMembers ? ', …' : '';
   return ` with ${names.slice(0, mostMembers).join(', ')}${more}`;
