@@ -1,3 +1,4 @@
+import { mostSeconds, mostWaitMs, mostWaitSeconds } from './most.ts';
 import { closed, type Schema } from './schema.ts';
 import type { SettingsOf } from './settings.ts';
 
@@ -30,6 +31,7 @@ const persistProperties = {
   everySeconds: {
     type: 'integer',
     minimum: 1,
+    maximum: mostWaitSeconds,
     default: 300,
     description: 'how often it is written, in seconds; it is also written when the process ends',
   },
@@ -75,6 +77,7 @@ const redisProperties = {
   timeoutMs: {
     type: 'integer',
     minimum: 1,
+    maximum: mostWaitMs,
     default: 100,
     description:
       'how long a command may take, in milliseconds; after that the request goes on without it',
@@ -108,6 +111,7 @@ const tieredProperties = {
   nearTtl: {
     type: 'integer',
     minimum: 1,
+    maximum: mostSeconds,
     default: 30,
     description: 'how long an entry stays near, in seconds',
   },

@@ -104,10 +104,19 @@ export class Recorder {
     } catch (error) {
       this.#failed(error);
     }
-    if (taken === undefined) return then(record);
+    if (taken === undefined) return this.#tell(then, record);
     void Promise.resolve(taken)
       .catch((error: unknown) => this.#failed(error))
-      .then(() => then(record));
+      .then(() => this.#tell(then, record));
+  }
+
+  /** What is thrown there keeps no other record of the same turn from being made. */
+  #tell(then: (record: UsageRecord | null) => void, record: UsageRecord | null): void {
+    try {
+      then(record);
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   #failed(error: unknown): void {

@@ -27,33 +27,63 @@ function collect(
   holding: Holding,
   whenOver: Bounds['whenOver'],
 ): Promise<BodyReason | null> {
-  return new Promise((resolve) => {
-    const finish = (reason: BodyReason | null) => {
-      source.off('data', onData);
-      source.off('end', onEnd);
-      source.off('error', onGone);
-      source.off('close', onGone);
-      if (reason === 'gone') holding.slabs.release();
-      inTurn(() => resolve(reason));
-    };
-    const onData = (chunk: Buffer) => {
-      const reason = holding.add(chunk);
-      if (reason !== null) passOn(req, source, { slabs: holding.slabs, chunk, whenOver });
-      if (reason !== null || holding.isWhole) finish(reason);
-    };
-    const onEnd = () => finish(null);
-    const onGone = () => finish('gone');
+  return new Promise((done) => new Collector({ req, source, holding, whenOver, done }).listen());
+}
 
-    if (holding.declared === 0) {
+interface Collecting {
+  readonly req: GatewayRequest;
+  readonly source: Readable;
+  readonly holding: Holding;
+  readonly whenOver: Bounds['whenOver'];
+  readonly done: (reason: BodyReason | null) => void;
+}
+
+/** Listens to a body on its way in. */
+class Collector {
+  /** Null when it is there: the listeners stay, and what they hold would live as long as the request. */
+  #parts: Collecting | null;
+
+  constructor(parts: Collecting) {
+    this.#parts = parts;
+  }
+
+  listen(): void {
+    if (this.#parts === null) return;
+    const { req, source, holding } = this.#parts;
+    const { declared } = holding;
+    if (declared === 0) {
       source.resume();
-      finish(null);
+      this.#finish(null);
       return;
     }
-    source.on('data', onData);
-    source.on('end', onEnd);
-    source.on('error', onGone);
-    source.on('close', onGone);
-  });
+    source.on('data', this.#onData);
+    source.on('close', () => this.#finish('gone'));
+    // A listener takes as long as a digest: what Node has parsed does not end before its length,
+    // and closes with an error that it tells to no one.
+    if (source !== req || declared === null) source.on('end', () => this.#finish(null));
+    if (source !== req) source.on('error', () => this.#finish('gone'));
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#parts === null) return;
+    const { req, source, holding, whenOver } = this.#parts;
+    const reason = holding.add(chunk);
+    if (reason === null) {
+      if (holding.isWhole) this.#finish(null);
+      return;
+    }
+    source.off('data', this.#onData);
+    passOn(req, source, { slabs: holding.slabs, chunk, whenOver });
+    this.#finish(reason);
+  };
+
+  #finish(reason: BodyReason | null): void {
+    if (this.#parts === null) return;
+    const { holding, done } = this.#parts;
+    this.#parts = null;
+    if (reason === 'gone') holding.slabs.release();
+    inTurn(() => done(reason));
+  }
 }
 
 /** What was read already, and then the rest. What was read is held until it has gone on. */

@@ -24,7 +24,8 @@ export function forward(forwarded: ForwardedCall, parts: NodeClientParts): void 
   if (asked !== null) {
     exchange.replaceBody(asked);
     markOnly(forwarded, res);
-    completeAnswer(forwarded, { res, call, flight, faults, maxBytes: parts.maxBehind });
+    const { account } = exchange;
+    completeAnswer(forwarded, { res, call, flight, faults, account, maxBytes: parts.maxBehind });
     return;
   }
   const owner = new Leader(forwarded, flight, parts);

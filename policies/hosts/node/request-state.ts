@@ -7,7 +7,7 @@ import {
   type LlmRequest,
 } from '../../shared/exchange.ts';
 import type { FaultLog } from '../../shared/faults.ts';
-import { clientOf } from '../../shared/identity/client-of.ts';
+import { clientsOf } from '../../shared/identity/client-of.ts';
 import type { Protocol } from '../../shared/protocols/protocol.ts';
 import { type Later, type RequestBody, whenKnown } from '../../shared/request-body.ts';
 import type { AppRequest } from './app-request.ts';
@@ -146,10 +146,10 @@ export class RequestState {
 
   /** The client's account, as the first policy that asks knows the client. */
   accountOf(host: HostRequest): ClientAccount {
-    return (this.#account ??= new ClientAccount(
-      this.#services.budget,
-      [this.req.socket, clientOf(host)].filter((client) => client !== null),
-    ));
+    return (this.#account ??= new ClientAccount(this.#services.budget, [
+      this.req.socket,
+      ...clientsOf(host),
+    ]));
   }
 
   body(

@@ -174,7 +174,8 @@ export class ResponseGuard {
   caught(error: unknown): void {
     if (this.#passing === null) throw error;
     this.#faults.report('llm-cache: a response could not be written', error);
-    this.#fail();
+    // The end of the message, too, may have come to nothing.
+    this.#fail(!this.#res.writableEnded);
   }
 
   #callFailed(message: IncomingMessage, error: NodeJS.ErrnoException): void {
@@ -187,9 +188,10 @@ export class ResponseGuard {
   }
 
   /** The message has broken off, or does not come to its end by itself. */
-  #fail(): void {
+  #fail(isUnwritten = false): void {
     const message = this.#passing;
-    if (message === null || message.readableEnded || this.#hasFailed) return;
+    const isOver = message === null || (message.readableEnded && !isUnwritten);
+    if (isOver || this.#hasFailed) return;
     this.#hasFailed = true;
     const res = this.#res;
     // The proxy's error handler answers by the response's functions.
