@@ -104,22 +104,7 @@ export function hostConfiguration(
   checkStores(settings, null, where);
   checkUsage(settings, where);
   prepareFiles(settings, where);
-  const persistent = Object.entries(settings.stores).find(
-    ([, store]) => store.type === 'memory' && store.persist !== undefined,
-  );
-  if (settings.scopeSecret === undefined && persistent !== undefined) {
-    throw new ConfigurationError(
-      `${where}: "scopeSecret" is missing: with "persist" ("${persistent[0]}") it must be the same after a restart; ${howToMakeOne}`,
-    );
-  }
-  const [shared] = redisStores(settings.stores);
-  if (settings.scopeSecret === undefined && shared !== undefined) {
-    throw new ConfigurationError(
-      `${where}: "scopeSecret" is missing: with a redis store ("${shared}") it must be the same in every process; ${howToMakeOne}`,
-    );
-  }
-  // No other process can find entries in memory.
-  const secret = settings.scopeSecret ?? randomBytes(32).toString('base64');
+  const secret = settings.scopeSecret ?? passingSecret(settings, where);
   const adminHosts = {
     names: hostNames(settings.admin.hosts),
     setting: `admin.hosts of ${where}`,
@@ -137,7 +122,26 @@ export function hostConfiguration(
   };
 }
 
-export const howToMakeOne = 'make one with `openssl rand -base64 32`';
+/** A secret for entries that no other process can find, and that end with this one. */
+function passingSecret({ stores }: PluginSettings, where: string): string {
+  const [persistent] = Object.entries(stores).find(
+    ([, store]) => store.type === 'memory' && store.persist !== undefined,
+  ) ?? [null];
+  if (persistent !== null) {
+    throw noSecret(where, `with "persist" ("${persistent}") it must be the same after a restart`);
+  }
+  const [shared] = redisStores(stores);
+  if (shared !== undefined) {
+    throw noSecret(where, `with a redis store ("${shared}") it must be the same in every process`);
+  }
+  return randomBytes(32).toString('base64');
+}
+
+function noSecret(where: string, why: string): ConfigurationError {
+  return new ConfigurationError(
+    `${where}: "scopeSecret" is missing: ${why}; make one with \`openssl rand -base64 32\``,
+  );
+}
 
 /** Where the gateway's operator writes the settings. */
 export const gatewaysWhere = 'system.config.yml, plugins.llm-cache';
@@ -160,9 +164,7 @@ export function scopeSecret(
   if (isObject(crypto) && typeof crypto['cipherKey'] === 'string' && crypto['cipherKey'] !== '') {
     return crypto['cipherKey'];
   }
-  throw new ConfigurationError(
-    `${gatewaysWhere}: "scopeSecret" is missing, and there is no "crypto.cipherKey" to take its place; ${howToMakeOne}`,
-  );
+  throw noSecret(gatewaysWhere, 'there is no "crypto.cipherKey" to take its place');
 }
 
 /** What else decides whether a pipeline can be used. */

@@ -5,7 +5,6 @@ import type { PluginSettings } from '../../schemas/plugin.ts';
 import { actionWarnings } from '../llm-cache/action-warnings.ts';
 import { storeSettings } from '../llm-cache/stores/registry.ts';
 import { timeWarnings } from '../llm-cache/time-warnings.ts';
-import { howToMakeOne } from './configuration.ts';
 import type { Pipeline } from './pipelines.ts';
 import { isObject } from '../shared/json/json.ts';
 
@@ -55,23 +54,16 @@ export function settingsWarnings(
   return warnings;
 }
 
-/** What every new project of the gateway has for its `crypto.cipherKey`, until its operator changes it. */
-const shippedKey = 'sensitiveKey';
-/** What documents have in the place of a secret. */
-const wellKnown = new Set([shippedKey, 'change-me']);
+/** Of `crypto.cipherKey`: what a new gateway has, and what its documents write. */
+const wellKnown = new Set(['sensitiveKey', 'change-me']);
 const shortestSecret = 16;
 
-/** A secret that is known to all, or easy to guess where others reach what it signs: a sentence, or none. */
+/** A secret that can be guessed, where others reach what it signs: a sentence, or none. */
 export function secretWarnings(
   secret: string,
   { scopeSecret, stores }: Pick<PluginSettings, 'scopeSecret' | 'stores'>,
   where: string,
 ): string[] {
-  if (scopeSecret === undefined && secret === shippedKey) {
-    return [
-      `${where}: without a "scopeSecret", the digests of consumers and credentials and the seals of entries are made with "crypto.cipherKey", and it is ${JSON.stringify(shippedKey)}, as in every new gateway; set "scopeSecret": ${howToMakeOne}`,
-    ];
-  }
   const isReached = Object.entries(stores).find(
     ([, store]) =>
       store.type === 'redis' || (store.type === 'memory' && store.persist !== undefined),
@@ -80,10 +72,10 @@ export function secretWarnings(
   if (secret.length >= shortestSecret && !wellKnown.has(secret)) return [];
   const which =
     scopeSecret === undefined
-      ? '"crypto.cipherKey", which stands in for "scopeSecret",'
+      ? 'the gateway’s "crypto.cipherKey", which stands in for "scopeSecret",'
       : '"scopeSecret"';
   return [
-    `${where}: ${which} is easy to guess, and seals what is kept in the store "${isReached[0]}"; set "scopeSecret": ${howToMakeOne}`,
+    `${where}: ${which} is easy to guess, and signs what is kept in the store "${isReached[0]}"; set "scopeSecret" to what \`openssl rand -base64 32\` prints`,
   ];
 }
 

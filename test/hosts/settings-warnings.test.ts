@@ -21,15 +21,6 @@ describe('Warnings about sizes and times', () => {
     expect(warnings({ memory: memory(6 * gibibyte), b: memory(gibibyte) })).to.deep.equal([]);
   });
 
-  it('The settings warnings name the key that every new project of the gateway has', () => {
-    const warningsOf = (secret: string) => secretWarnings(secret, { stores: {} }, 'settings');
-    expect(warningsOf('sensitiveKey')).to.have.length(1);
-    expect(warningsOf('sensitiveKey')[0]).to.match(
-      /^settings: without a "scopeSecret", .*"crypto\.cipherKey".*openssl rand -base64 32/,
-    );
-    expect(warningsOf('another')).to.deep.equal([]);
-  });
-
   it('The settings warnings name a memory store that is larger than the memory', () => {
     expect(warnings({ big: memory(9 * gibibyte) })).to.deep.equal([
       'settings: "stores.big.maxBytes" is 9.0 GiB, more than the 8.0 GiB of memory that this process may use; the process would be killed before the store is full',
@@ -91,7 +82,7 @@ describe('Warnings about sizes and times', () => {
     expect(step(null)).to.deep.equal([]);
   });
 
-  it('The step warnings name members and headers that must not be left out of the key', () => {
+  it('A warning is given for members and headers that must not be left out of the key', () => {
     const warningsOf = (action: Readonly<Record<string, unknown>>) =>
       actionWarnings(action, 'here');
     expect(warningsOf({ ignoreFields: ['user', 'messages', 'metadata.user'] })).to.deep.equal([
@@ -104,16 +95,16 @@ describe('Warnings about sizes and times', () => {
     expect(warningsOf({ scope: 'shared', ignoreHeaders: ['x-api-key'] })).to.deep.equal([]);
   });
 
-  it('The settings warnings name a secret that is easy to guess where others reach what it seals', () => {
+  it('A warning is given for a secret that is easy to guess where others reach what it signs', () => {
     const persistent = { memory: { type: 'memory', persist: { path: './x' } } };
     const warningsOf = (secret: string, settings: object) =>
       secretWarnings(secret, settings as PluginSettings, 'here');
     expect(warningsOf('abc', { scopeSecret: 'abc', stores: persistent })).to.deep.equal([
-      'here: "scopeSecret" is easy to guess, and seals what is kept in the store "memory"; set "scopeSecret": make one with `openssl rand -base64 32`',
+      'here: "scopeSecret" is easy to guess, and signs what is kept in the store "memory"; set "scopeSecret" to what `openssl rand -base64 32` prints',
     ]);
-    const [ofTheGateway] = warningsOf('change-me', { stores: { shared: { type: 'redis' } } });
+    const [ofTheGateway] = warningsOf('sensitiveKey', { stores: { shared: { type: 'redis' } } });
     expect(ofTheGateway).to.contain('"crypto.cipherKey", which stands in for "scopeSecret"');
-    expect(warningsOf('abc', { scopeSecret: 'abc', stores: {} })).to.deep.equal([]);
+    expect(warningsOf('sensitiveKey', { stores: {} })).to.deep.equal([]);
     expect(warningsOf('x'.repeat(44), { stores: persistent })).to.deep.equal([]);
   });
 });
