@@ -48,29 +48,25 @@ export class Admission {
   /** Stores the answer to a call where it may be stored. Never rejects. */
   async admit(lookup: Lookup, answer: Answer, call: Call): Promise<Admitted> {
     try {
-      return await this.#admit(lookup, answer, call);
+      const { request, tally } = lookup;
+      const reason = refusalOf(answer, request.protocol, lookup.facts);
+      if (reason !== null || answer.body === null) {
+        tally.countNotStored(reason ?? 'no-body');
+        return { entry: null, outcome: unstored(answer) };
+      }
+      if (lookup.items !== null) return await this.#admitItems(lookup, lookup.items, answer, call);
+      const entry = await this.#entry(lookup, call, answer, answer.body);
+      if (entry.freshUntil <= entry.storedAt) {
+        tally.countNotStored('expired');
+        return { entry: null, outcome: unstored(answer) };
+      }
+      const isStored = await this.#store(lookup, entry, call.startedAt);
+      return { entry, outcome: isStored ? storedAs(entry) : unstored(answer) };
     } catch (error) {
       lookup.tally.countNotStored('store-error');
       this.#parts.faults.report('llm-cache: an answer could not be stored', error);
       return { entry: null, outcome: unstored(answer) };
     }
-  }
-
-  async #admit(lookup: Lookup, answer: Answer, call: Call): Promise<Admitted> {
-    const { request, tally } = lookup;
-    const reason = refusalOf(answer, request.protocol, lookup.facts);
-    if (reason !== null || answer.body === null) {
-      tally.countNotStored(reason ?? 'no-body');
-      return { entry: null, outcome: unstored(answer) };
-    }
-    if (lookup.items !== null) return this.#admitItems(lookup, lookup.items, answer, call);
-    const entry = await this.#entry(lookup, call, answer, answer.body);
-    if (entry.freshUntil <= entry.storedAt) {
-      tally.countNotStored('expired');
-      return { entry: null, outcome: unstored(answer) };
-    }
-    const isStored = await this.#store(lookup, entry, call.startedAt);
-    return { entry, outcome: isStored ? storedAs(entry) : unstored(answer) };
   }
 
   /**

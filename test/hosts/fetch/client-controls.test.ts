@@ -6,10 +6,14 @@ import { jsonResponse, read, request, Script } from '../../support/fetch.ts';
 /** What `X-Cache` and `Cache-Status` say to requests with those headers, one after the other. */
 async function told(options: LlmCacheOptions, all: readonly Record<string, string>[]) {
   const script = new Script(() => jsonResponse(answers.chat.json));
-  const wrapped = withLlmCache(script.handler, options);
+  const pending: Promise<unknown>[] = [];
+  const waitUntil = (promise: Promise<unknown>) => void pending.push(promise);
+  const wrapped = withLlmCache(script.handler, { ...options, waitUntil });
   const seen: (readonly (string | undefined)[])[] = [];
   for (const headers of all) {
     const got = await read(wrapped(request({ headers })));
+    // What is stored is there for the next request.
+    await Promise.all(pending);
     seen.push([got.headers['x-cache'], got.headers['cache-status']?.split('; ttl')[0]]);
   }
   return seen;

@@ -449,7 +449,7 @@ describe('The admin API', () => {
 
     it('The explain route says what is wrong with a question', async () => {
       expectError(await explain('{"apiEndpoint":'), 400, 'not JSON');
-      expectError(await explain('nonsense', 'text/plain'), 400, 'not JSON');
+      expectError(await explain('nonsense', 'text/plain'), 400, 'not a JSON object');
       expectError(await explain([]), 400, 'object');
       expectError(await explain({ apiEndpoint: 'openai', path }), 400, '"body" is missing');
       expectError(await about(42), 400, 'body');
