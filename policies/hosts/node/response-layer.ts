@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeader, ServerResponse } from 'node:http';
+import { type OutgoingHttpHeader, ServerResponse } from 'node:http';
 
 /** A response as it is behind a layer; each function takes the arguments of the response's own. */
 export interface Below {
@@ -61,8 +61,12 @@ class Others implements Below {
   readonly #res: ServerResponse;
   readonly #functions: Functions;
 
+  /** Whether that is Node alone. */
+  readonly isNode: boolean;
+
   constructor(res: ServerResponse) {
     const { writeHead, write, end } = res;
+    this.isNode = isUppermost(ServerResponse.prototype, res);
     this.#res = res;
     this.#functions = { writeHead, write, end };
   }
@@ -79,6 +83,16 @@ class Others implements Below {
   end(args: unknown[]): void {
     Reflect.apply(this.#functions.end, this.#res, args);
   }
+}
+
+/** Whether nothing but layers stands around the functions of Node: what is written is read by no other policy. */
+export function isPlain(res: Layered): boolean {
+  const layers = res[layersOf] ?? [];
+  if (layers.length === 0) return isUppermost(ServerResponse.prototype, res);
+  if (layers.length > 1 || !isUppermost(functionsAt(0), res)) return false;
+  let below: Below | undefined = layers[0];
+  while (below instanceof ResponseLayer) below = below.below;
+  return below instanceof Others && below.isNode;
 }
 
 function isUppermost({ writeHead, write, end }: Functions, res: ServerResponse): boolean {

@@ -52,18 +52,18 @@ export class BoundedStore implements Store {
     this.#squeezer = rest.codec && this.#makeSqueezer(rest.codec);
   }
 
-  async get(key: string): Promise<CachedResponse | undefined> {
-    return this.getNow(key);
+  async get(key: string, takesGzip?: boolean): Promise<CachedResponse | undefined> {
+    return this.getNow(key, takesGzip);
   }
 
-  getNow(key: string): CachedResponse | undefined {
+  getNow(key: string, takesGzip = false): CachedResponse | undefined {
     const now = this.#now();
     const slot = this.#table.find(key);
     if (slot === undefined) {
       this.#eviction.miss(keyHash(key), now);
       return undefined;
     }
-    const entry = this.#expiry.of(slot) > now ? this.#slots.entry(slot) : undefined;
+    const entry = this.#expiry.of(slot) > now ? this.#slots.entry(slot, takesGzip) : undefined;
     if (entry === undefined) {
       this.#drop(slot);
       return undefined;

@@ -1,4 +1,5 @@
 import type { CachedResponse } from '../../entry.ts';
+import { isSentCompressed } from '../../compressed-hits.ts';
 import type { EntryFilter, ListedEntry } from '../store.ts';
 import { AtHand } from './at-hand.ts';
 import { type Form, formOf } from './form.ts';
@@ -40,6 +41,8 @@ export class Slots {
   readonly #forms = new SharedItems<Form>(formBytes);
   readonly #consumers = new SharedItems<string>(0);
   readonly #atHand: AtHand;
+  /** The same of entries that are sent as they are kept, which takes nothing more. */
+  readonly #compressedAtHand: AtHand;
   /** 1 where the body is compressed. */
   readonly #isSqueezed = new PagedNumbers(Uint8Array);
   readonly #free = new PagedNumbers(Uint32Array);
@@ -50,6 +53,7 @@ export class Slots {
   constructor(maxBytes: number, codec: Codec | null) {
     this.#codec = codec;
     this.#atHand = new AtHand(maxBytes);
+    this.#compressedAtHand = new AtHand(codec === null ? 0 : maxBytes);
   }
 
   get entries(): number {
@@ -109,6 +113,7 @@ export class Slots {
     this.#keys.set(slot, undefined);
     this.#packed.set(slot, undefined);
     this.#atHand.drop(slot);
+    this.#compressedAtHand.drop(slot);
     this.#free.set(this.#freeCount++, slot);
   }
 
@@ -121,8 +126,10 @@ export class Slots {
     return (this.#packed.get(slot)?.byteLength ?? 0) + this.keyOf(slot).length;
   }
 
-  entry(slot: number): CachedResponse | undefined {
-    return this.#atHand.find(slot) ?? this.#read(slot);
+  /** With its body as it is kept where `takesGzip` and it is compressed to some purpose. */
+  entry(slot: number, takesGzip = false): CachedResponse | undefined {
+    const compressed = takesGzip && this.#isSqueezed.get(slot) === 1 ? this.#compressed(slot) : null;
+    return compressed ?? this.#atHand.find(slot) ?? this.#read(slot);
   }
 
   /** The bytes of the entry's body as it is kept. */
@@ -194,6 +201,20 @@ export class Slots {
     const isSqueezed = this.#isSqueezed.get(slot) === 1;
     const entry = isSqueezed ? this.#expand(stored) : stored;
     if (entry !== undefined) this.#atHand.keep(slot, entry, isSqueezed ? entry.body.length : 0);
+    return entry;
+  }
+
+  /** Undefined where its body is too short to be sent compressed. */
+  #compressed(slot: number): CachedResponse | undefined {
+    const known = this.#compressedAtHand.find(slot);
+    if (known !== undefined) return known;
+    const stored = this.#unpacked(slot);
+    const length = (stored && this.#codec?.lengthOf(stored.body)) ?? 0;
+    if (stored === undefined || !isSentCompressed(stored, length, stored.body.length)) {
+      return undefined;
+    }
+    const entry = Object.freeze({ ...stored, coding: 'gzip' } as const);
+    this.#compressedAtHand.keep(slot, entry, 0);
     return entry;
   }
 
