@@ -95,8 +95,7 @@ export class RedisReader {
     const begin = await this.#range(name, 0, beginBytes + 1);
     if (begin.length === 0 || isOtherVersion(begin)) return undefined;
     const mark = markOf(begin);
-    const known = this.#known.get(form);
-    const same = known?.mark === mark ? known.entry.deref() : undefined;
+    const same = this.#knownAs(form, mark) ?? this.#knownAs(name, mark);
     if (same !== undefined) return this.#lent(same);
     const opened = envelope.open(name, begin);
     if (opened === undefined) return null;
@@ -110,8 +109,13 @@ export class RedisReader {
     const stored = body.length === bodyLength ? opened.body(ownMemory(body)) : undefined;
     const entry = stored && (await this.#entry(opened.head, stored, form !== name));
     if (entry === undefined) return null;
-    this.#known.set(form, { mark, entry: new WeakRef(entry) });
+    this.#known.set(entry.coding === undefined ? name : form, { mark, entry: new WeakRef(entry) });
     return this.#lent(entry);
+  }
+
+  #knownAs(form: string, mark: string): CachedResponse | undefined {
+    const known = this.#known.get(form);
+    return known?.mark === mark ? known.entry.deref() : undefined;
   }
 
   /** Undefined where the body cannot be had; rejects with NoRoom where it cannot be held. */

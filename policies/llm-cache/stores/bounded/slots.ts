@@ -128,7 +128,8 @@ export class Slots {
 
   /** With its body as it is kept where `takesGzip` and it is compressed to some purpose. */
   entry(slot: number, takesGzip = false): CachedResponse | undefined {
-    const compressed = takesGzip && this.#isSqueezed.get(slot) === 1 ? this.#compressed(slot) : null;
+    const compressed =
+      takesGzip && this.#isSqueezed.get(slot) === 1 ? this.#compressed(slot) : null;
     return compressed ?? this.#atHand.find(slot) ?? this.#read(slot);
   }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { BoundedStore } from '../../../../policies/llm-cache/stores/bounded/bounded-store.ts';
@@ -35,6 +36,41 @@ describe('the memory store that compresses', () => {
     expect(got).to.deep.include({ ...entry(body), body: got?.body });
     await store.close();
     expect(store.stats().bytes).to.equal(0);
+  });
+
+  it('gives a long stream as it is kept to a caller who takes gzip, which takes nothing more', async () => {
+    const store = open();
+    const body = stream(600);
+    await store.set('ns:a', entry(body));
+    expect(await store.get('ns:a', true)).to.not.have.property('coding');
+    await store.settled();
+    const { bytes } = store.stats();
+    for (const _ of [1, 2]) {
+      const got = await store.get('ns:a', true);
+      expect(got?.coding).to.equal('gzip');
+      expect(gunzipSync(got?.body ?? body).equals(body)).to.equal(true);
+      expect(store.stats().bytes).to.equal(bytes);
+      if (got !== undefined) store.used('ns:a', got);
+    }
+    expect(store.getNow('ns:a')?.body).to.deep.equal(body);
+    expect(store.stats().bytes).to.equal(bytes + body.length);
+    expect(store.getNow('ns:a', true)?.coding).to.equal('gzip');
+    expect(await store.look('ns:a')).to.include({ bytes: body.length, hits: 2 });
+    await store.set('ns:a', entry(stream(600, 'other')));
+    expect(await store.get('ns:a', true)).to.not.have.property('coding');
+    await store.close();
+  });
+
+  it('gives decoded, to that caller too, what is short, or whose answer says no-transform', async () => {
+    const store = open();
+    const headers = { 'cache-control': 'no-transform' };
+    await store.set('ns:short', entry(stream(100)));
+    await store.set('ns:barred', entry(stream(600), { headers }));
+    await store.settled();
+    for (const key of ['ns:short', 'ns:barred']) {
+      expect(await store.get(key, true)).to.not.have.property('coding');
+    }
+    await store.close();
   });
 
   it('shows the bytes of the body as it came, and counts its hits', async () => {
