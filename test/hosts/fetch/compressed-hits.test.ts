@@ -24,7 +24,7 @@ describe('A hit in front of a fetch handler', () => {
     const client = new OpenAI({
       apiKey: 'sk',
       fetch: async (url, init) => {
-        const response = await cached(new Request(url as string, init));
+        const response = await cached(new Request(url, init));
         seen.push(response.headers.get('x-cache'));
         return response;
       },
