@@ -3,6 +3,7 @@ import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { BoundedStore } from '../../../../policies/llm-cache/stores/bounded/bounded-store.ts';
+import type { Bucket, Buckets } from '../../../../policies/llm-cache/stores/bounded/key-table.ts';
 import type { Codec } from '../../../../policies/llm-cache/stores/bounded/squeezer.ts';
 import { gzipCodec } from '../../../../policies/llm-cache/stores/gzip.ts';
 import { MemoryStore } from '../../../../policies/llm-cache/stores/memory.ts';
@@ -177,14 +178,14 @@ describe('the memory store that compresses', () => {
         throw new Error('damaged');
       },
     };
-    const known = new Map<string, number>();
-    const table = {
-      find: (key: string) => known.get(key),
-      add: (key: string, at: number) => void known.set(key, at),
-      remove: (key: string) => void known.delete(key),
+    const known = new Map<number, Bucket>();
+    const buckets: Buckets = {
+      find: (number) => known.get(number),
+      put: (number, bucket) => void known.set(number, bucket),
+      remove: (number) => void known.delete(number),
       clear: () => known.clear(),
     };
-    const store = new BoundedStore({ maxBytes: 1e6, table, overheadBytes: 10, codec: broken });
+    const store = new BoundedStore({ maxBytes: 1e6, buckets, overheadBytes: 10, codec: broken });
     await store.set('ns:a', makeEntry(Date.now(), { body: stream(50) }));
     await store.settled();
     expect(await store.get('ns:a')).to.equal(undefined);

@@ -77,7 +77,7 @@ for (const [name, Kind] of [
     });
 
     it('lets yesterday’s favourites go when they are asked for no more', async () => {
-      const store = open(40_000);
+      const store = open(36_000);
       const ask = async (key: string) => {
         if ((await store.get(key)) === undefined) await put(store, key, 0.01);
       };
