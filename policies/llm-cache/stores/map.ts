@@ -6,7 +6,7 @@ import type { BoundedStoreOptions } from './bounded/options.ts';
 export type MapStoreOptions = BoundedStoreOptions;
 
 /** What an entry takes beside its bytes and its key's, roughly. */
-const overheadBytes = 178 + KeyTable.bytesEach;
+const overheadBytes = 182 + KeyTable.bytesEach;
 
 /** How many entries a write drops at most, of those that have expired. */
 const sweepStep = 4;

@@ -10,7 +10,7 @@ export interface MemoryStoreOptions extends BoundedStoreOptions {
 }
 
 /** What an entry takes beside its bytes and its key's, node-cache's record and place included. */
-const overheadBytes = 178 + KeyTable.bytesEach;
+const overheadBytes = 182 + KeyTable.bytesEach;
 
 const sweepMs = 100;
 /** How many entries one step of the sweep drops at most. */

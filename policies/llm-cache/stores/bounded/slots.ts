@@ -5,7 +5,7 @@ import { AtHand } from './at-hand.ts';
 import { type Form, formOf } from './form.ts';
 import { freshUntilIn, packEntry, storedAtIn, unpackEntry, withBody } from './packed-entry.ts';
 import { PagedItems, PagedNumbers } from './paged.ts';
-import { type Held, SharedItems } from './shared-items.ts';
+import { SharedItems } from './shared-items.ts';
 import type { Codec } from './squeezer.ts';
 
 /** What the columns of a slot take, those of the order and the expiry included. A free one keeps them. */
@@ -36,8 +36,9 @@ export class Slots {
   readonly #hits = new PagedNumbers(Uint32Array);
   readonly #keys = new PagedItems<string>();
   readonly #packed = new PagedItems<ArrayBuffer>();
-  readonly #formOf = new PagedItems<Held<Form>>();
-  readonly #consumerOf = new PagedItems<Held<string>>();
+  readonly #formOf = new PagedNumbers(Uint32Array);
+  /** 0 where there is none. */
+  readonly #consumerOf = new PagedNumbers(Uint32Array);
   readonly #forms = new SharedItems<Form>(formBytes);
   readonly #consumers = new SharedItems<string>(0);
   readonly #atHand: AtHand;
@@ -103,13 +104,14 @@ export class Slots {
   }
 
   free(slot: number): void {
-    const [form, consumer] = [this.#formOf.get(slot), this.#consumerOf.get(slot)];
-    if (form !== undefined) this.#forms.letGo(form);
-    if (consumer !== undefined) {
+    const consumer = this.#consumerOf.get(slot);
+    this.#forms.letGo(this.#formOf.get(slot));
+    this.#formOf.set(slot, 0);
+    // Most stores have none, and no column for them.
+    if (consumer !== 0) {
       this.#consumers.letGo(consumer);
-      this.#consumerOf.set(slot, undefined);
+      this.#consumerOf.set(slot, 0);
     }
-    this.#formOf.set(slot, undefined);
     this.#keys.set(slot, undefined);
     this.#packed.set(slot, undefined);
     this.#atHand.drop(slot);
@@ -165,7 +167,7 @@ export class Slots {
 
   /** Whether the entry has all that the filter asks for. */
   matches(slot: number, { namespace, model, consumer }: EntryFilter): boolean {
-    const form = this.#formOf.get(slot)?.item;
+    const form = this.#forms.of(this.#formOf.get(slot));
     if (form === undefined) return false;
     if (namespace !== undefined && form.namespace !== namespace) return false;
     if (consumer !== undefined && this.#consumer(slot) !== consumer) return false;
@@ -185,13 +187,13 @@ export class Slots {
   }
 
   #consumer(slot: number): string | null {
-    return this.#consumerOf.get(slot)?.item ?? null;
+    return this.#consumers.of(this.#consumerOf.get(slot)) ?? null;
   }
 
   /** The entry, its body as it is kept. */
   #unpacked(slot: number): CachedResponse | undefined {
     const packed = this.#packed.get(slot);
-    const form = this.#formOf.get(slot)?.item;
+    const form = this.#forms.of(this.#formOf.get(slot));
     if (packed === undefined || form === undefined) return undefined;
     return unpackEntry(new Uint8Array(packed), form, this.#consumer(slot));
   }
