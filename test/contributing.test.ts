@@ -8,7 +8,7 @@ const scripts = Object.keys(
 );
 
 describe('CONTRIBUTING.md', () => {
-  it('names files that there are', () => {
+  it('CONTRIBUTING.md names files that exist', () => {
     const named = [...text.matchAll(/`((?:policies|test|schemas|\.ci)\/[\w./-]*)`/g)];
     const linked = [...text.matchAll(/\]\(([\w./-]+)\)/g)];
     const paths = [...named, ...linked].map(([, path = '']) => path);
@@ -16,15 +16,15 @@ describe('CONTRIBUTING.md', () => {
     expect(paths.filter((path) => !existsSync(path))).to.deep.equal([]);
   });
 
-  it('names commands that there are', () => {
+  it('CONTRIBUTING.md names commands that exist', () => {
     const named = [...text.matchAll(/npm run ([\w:]+)/g)].map(([, name = '']) => name);
     expect(named).to.include('dev');
     for (const name of named) expect(scripts).to.include(name);
   });
 });
 
-describe('docs/architecture.md', () => {
-  it('has every folder of the sources on its map', () => {
+describe('Docs/architecture.md', () => {
+  it('The architecture map shows every folder of the sources', () => {
     const map = /```\nmanifest[\s\S]*?```/.exec(architecture)?.[0] ?? '';
     const folders = readdirSync('policies', { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isDirectory())
@@ -33,5 +33,18 @@ describe('docs/architecture.md', () => {
     for (const file of readdirSync('policies/hosts').filter((name) => name.endsWith('.ts'))) {
       expect(map).to.contain(file);
     }
+  });
+});
+
+describe('The titles of the tests', () => {
+  it('Test titles begin with their actor, and no two are the same', function () {
+    let root = this.test?.parent;
+    while (root?.parent) root = root.parent;
+    // Of all files that this run has loaded, what tables generate included.
+    const titles: string[] = [];
+    root?.eachTest(({ title }) => void titles.push(title));
+    // A verb in front, as in "is refused", needs its `describe` to be understood.
+    expect(titles.filter((title) => !/^[A-Z]/.test(title))).to.deep.equal([]);
+    expect(titles.filter((title, at) => titles.indexOf(title) < at)).to.deep.equal([]);
   });
 });

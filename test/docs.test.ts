@@ -32,14 +32,14 @@ describe('The documents', () => {
     }
   });
 
-  it('have every table once, as the schemas and the lists of reasons have it', () => {
+  it('The documents have every generated table once, and up to date', () => {
     const tables = [...documents().values()].flatMap((text) => [...text.matchAll(marked)]);
     const found = Object.fromEntries(tables.map(([, name, body]) => [name, body]));
     expect(found).to.deep.equal({ ...docTables });
     expect(tables.length).to.equal(Object.keys(docTables).length);
   });
 
-  it('link only to files and headings that exist', () => {
+  it('The documents link only to files and headings that exist', () => {
     const texts = documents();
     const dead = [...texts].flatMap(([path, text]) =>
       links(text)
@@ -56,7 +56,7 @@ describe('The documents', () => {
     expect(dead).to.deep.equal([]);
   });
 
-  it('are all reachable from the README', () => {
+  it('The documents are all reachable from the README', () => {
     const texts = documents();
     const reached = new Set<string>();
     const visit = (path: string) => {
@@ -74,7 +74,7 @@ describe('The documents', () => {
     expect(own.filter((path) => !reached.has(path))).to.deep.equal([]);
   });
 
-  it('show only configurations that the plugin accepts, without an order warning', () => {
+  it('The documents show only configurations that the plugin accepts, without an order warning', () => {
     let shown = 0;
     for (const [path, text] of documents()) {
       const blocks = codeBlocks(text, 'yaml').flatMap((block) => parseBlock(block, path));
@@ -85,7 +85,7 @@ describe('The documents', () => {
     expect(shown).to.be.above(15);
   });
 
-  it('have a row of the reliability table for each scenario of the script, in its order', () => {
+  it('The reliability table has a row for each scenario of its script, in order', () => {
     const text = documents().get('docs/performance.md') ?? '';
     const [, table = ''] = /<!-- bench: reliability -->([\s\S]*?)<!-- \/bench -->/.exec(text) ?? [];
     const rows = [...table.matchAll(/^\| `(\w+)` \| (.+) \| (.+) \|$/gm)];
@@ -93,13 +93,13 @@ describe('The documents', () => {
     for (const [, name, , figures] of rows) expect(figures, name).to.match(/\d/);
   });
 
-  it('show only JSON that parses', () => {
+  it('The documents show only JSON that parses', () => {
     for (const text of documents().values()) {
       for (const block of codeBlocks(text, 'json')) JSON.parse(block);
     }
   });
 
-  it('keep the README to 150 lines, with the commands to run the demo and the tests', () => {
+  it('The README has at most 150 lines, and the commands to run the demo and the tests', () => {
     const readme = documents().get('README.md') ?? '';
     expect(readme.split('\n').length).to.be.at.most(150);
     expect(readme).to.contain('npm ci && npm start').and.to.contain('npm ci && npm test');

@@ -66,8 +66,8 @@ function reachedFrom(file: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
-describe('the imports of the source tree', () => {
-  it('are found, each of a file that there is', () => {
+describe('The imports of the source tree', () => {
+  it('Every import of a source file names a file that exists', () => {
     expect(tree.get('policies/llm-cache/engine.ts')).to.include.members([
       'policies/llm-cache/identify.ts',
       'policies/shared/exchange.ts',
@@ -75,22 +75,22 @@ describe('the imports of the source tree', () => {
     expect(wrong((_from, to) => to.endsWith('.ts') && !tree.has(to))).to.deep.equal([]);
   });
 
-  it('begin in files that each belong to a layer, and every layer has some', () => {
+  it('Every source file belongs to a layer, and every layer has files', () => {
     const found = new Set([...tree.keys()].map(layerOf));
     expect([...tree.keys()].filter((file) => layerOf(file) < 0)).to.deep.equal([]);
     expect(layers.filter((_, at) => !found.has(at)).map(([name]) => name)).to.deep.equal([]);
   });
 
-  it('never point up', () => {
+  it('No import points up', () => {
     expect(wrong((from, to) => tree.has(to) && layerOf(to) < layerOf(from))).to.deep.equal([]);
   });
 
-  it('go round in no circle', () => {
+  it('No imports go round in a circle', () => {
     const circles = wrong((from, to) => tree.has(to) && reachedFrom(to).has(from));
     expect(circles).to.deep.equal([]);
   });
 
-  it('join the two policies nowhere below the plugin', () => {
+  it('The two policies never import each other below the hosts', () => {
     const folder = (file: string) => /^policies\/(llm-cache|llm-usage|shared)\//.exec(file)?.[1];
     expect(
       wrong((from, to) => {
@@ -100,7 +100,7 @@ describe('the imports of the source tree', () => {
     ).to.deep.equal([]);
   });
 
-  it('know Node only above the engine, and not in front of a fetch handler', () => {
+  it('Node is known only above the engine, and not before a fetch handler', () => {
     expect(wrong((from, to) => nodeOnly.test(to) && layerOf(from) >= engineLayer)).to.deep.equal(
       [],
     );
@@ -113,7 +113,7 @@ describe('the imports of the source tree', () => {
     expect([...reachedFrom('policies/hosts/fetch/index.ts')]).to.not.include('ajv');
   });
 
-  it("know the gateway by the plugin's own types alone", () => {
+  it("The gateway is known only by the plugin's own types", () => {
     expect(wrong((_from, to) => to === 'express-gateway' || to === 'express')).to.deep.equal([]);
   });
 });

@@ -30,7 +30,7 @@ describe('The names of consumers', () => {
     throw new Error('it was not refused');
   }
 
-  it('are asked for once a minute, ids without a name included', async () => {
+  it('ConsumerNames asks the directory for each id once a minute, ids without a name included', async () => {
     const asked: string[] = [];
     const names = namesOf({
       nameOf: async (id) => {
@@ -48,7 +48,7 @@ describe('The names of consumers', () => {
     expect(asked).to.deep.equal(['1', '2', '1']);
   });
 
-  it('are left out while the directory fails, with a word in the log', async () => {
+  it('ConsumerNames leaves names out while the directory fails, and logs it', async () => {
     const names = namesOf({
       nameOf: () => Promise.reject(new Error('down')),
       find: () => Promise.reject(new Error('down')),
@@ -58,18 +58,18 @@ describe('The names of consumers', () => {
     expect((await refusal(names.idOf('one', never))).status).to.equal(503);
   });
 
-  it('are not waited for when the directory never answers', async () => {
+  it('ConsumerNames does not wait for a directory that never answers', async () => {
     const names = namesOf({ nameOf: () => new Promise(() => {}), find: async () => [] });
     expect(await names.of(['1'])).to.deep.equal(new Map());
   });
 
-  it('are the ids themselves where the host keeps no consumers', async () => {
+  it('ConsumerNames takes ids for names where the host keeps no consumers', async () => {
     const names = namesOf(null);
     expect(await names.of(['1'])).to.deep.equal(new Map());
     expect(await names.idOf('anyone', never)).to.equal('anyone');
   });
 
-  it('stand for an id that the books know, when no consumer has it any more', async () => {
+  it('ConsumerNames accepts an id that only the books still know, and refuses one that they do not', async () => {
     const names = namesOf({ nameOf: async () => null, find: async () => [] });
     expect(await names.idOf('deleted', () => Promise.resolve(true))).to.equal('deleted');
     expect((await refusal(names.idOf('made up', never))).message).to.contain('"made up"');

@@ -22,13 +22,13 @@ async function violations(page: Page): Promise<string[]> {
   );
 }
 
-describe(titled('The dashboard, by eye, finger and keyboard'), function () {
+describe(titled('Access to the dashboard'), function () {
   this.timeout(90_000);
   const dashboard = Dashboard.use();
 
   for (const colorScheme of ['light', 'dark'] as const) {
     for (const width of [1440, 768, 390]) {
-      it(`axe-core finds nothing wrong with it, ${colorScheme} and ${width} pixels wide`, async () => {
+      it(`The dashboard has no axe-core violation, ${colorScheme} and ${width} pixels wide`, async () => {
         const viewport = { width, height: 900 };
         const { page } = await dashboard.open({ colorScheme, viewport, prepare: showSample });
         await page.locator('summary').first().click();
@@ -38,7 +38,7 @@ describe(titled('The dashboard, by eye, finger and keyboard'), function () {
       });
     }
 
-    it(`axe-core finds nothing wrong with open details, old figures and a question, ${colorScheme}`, async () => {
+    it(`The dashboard has no axe-core violation with details, old figures and a dialog open, ${colorScheme}`, async () => {
       const { page } = await dashboard.open({ colorScheme });
       await page
         .getByRole('button', { name: /^Why\? miss/ })
@@ -56,7 +56,7 @@ describe(titled('The dashboard, by eye, finger and keyboard'), function () {
     });
   }
 
-  it('shows that a region scrolls, and on which side there is more', async () => {
+  it('The dashboard shows that a table scrolls, and on which side there is more', async () => {
     const { page } = await dashboard.open({ viewport: { width: 768, height: 900 } });
     const region = page.locator('#models-view .scroll');
     expect(await region.getAttribute('class'))
@@ -71,7 +71,7 @@ describe(titled('The dashboard, by eye, finger and keyboard'), function () {
     expect(await region.getAttribute('tabindex')).to.equal(null);
   });
 
-  it('stacks its tables on a phone, the money of each row first', async () => {
+  it('The dashboard stacks its tables on a phone, the money of each row first', async () => {
     const { page } = await dashboard.open({ viewport: { width: 390, height: 800 } });
     const cells = page.locator('#models-view tbody tr').first().locator('td');
     const [name, saved, requests] = await Promise.all([
@@ -86,7 +86,7 @@ describe(titled('The dashboard, by eye, finger and keyboard'), function () {
     expect(width).to.equal(390);
   });
 
-  it('can be used by keyboard alone, and keeps the focus where it was', async () => {
+  it('The dashboard can be used by keyboard alone and keeps the focus in place', async () => {
     const { page, complaints } = await dashboard.open({ viewport: { width: 1440, height: 900 } });
     const focused = () =>
       page.evaluate(() => {

@@ -6,7 +6,7 @@ import { Dashboard, figure, rowsIn, titled } from '../support/dashboard.ts';
 import { showSample } from '../support/dashboard-sample.ts';
 import { eventually } from '../support/eventually.ts';
 
-describe(titled('The money in the dashboard'), function () {
+describe(titled('Money in the dashboard'), function () {
   this.timeout(60_000);
   const dashboard = Dashboard.use({
     usage: {
@@ -36,7 +36,7 @@ describe(titled('The money in the dashboard'), function () {
       route.fulfill({ status: 503, json: { error: { message: 'down' } } }),
     );
 
-  it('is the first thing seen: what was saved of how much, of which days, and the trend', async () => {
+  it('The dashboard shows first what was saved of how much, in which days, and the trend', async () => {
     const { page, complaints } = await dashboard.open();
     const { saved_cost: saved, billed_cost: billed } = await dashboard.total();
     const text = await figure(page, 'headline').innerText();
@@ -57,14 +57,14 @@ describe(titled('The money in the dashboard'), function () {
     expect(complaints).to.deep.equal([]);
   });
 
-  it('is set beside the days before, where there are figures of them', async () => {
+  it('The dashboard compares the saving with the days before, where it has their figures', async () => {
     const { page } = await dashboard.open({ prepare: showSample });
     expect(await figure(page, 'trend').innerText()).to.match(
       /^▲ \$[\d.]+ \([\d.]+%\) more than in .*: \$[\d.]+ of \$[\d.]+ \([\d.]+%\)$/,
     );
   });
 
-  it('has tables by saved cost, the total last, and every column to sort by', async () => {
+  it('The dashboard sorts its tables by saved cost and by any column, with the total last', async () => {
     const { page, complaints } = await dashboard.open();
     expect((await modelsIn(page)).slice(0, 2)).to.deep.equal(['priced-model', 'cheap']);
     const sorted = page.locator('#models-view th[aria-sort=descending]');
@@ -86,7 +86,7 @@ describe(titled('The money in the dashboard'), function () {
     expect(complaints).to.deep.equal([]);
   });
 
-  it('has one precision in a column, and a name in place of an id', async () => {
+  it('The dashboard shows one precision per column, and names in place of ids', async () => {
     const { page } = await dashboard.open();
     for (const column of [1, 2]) {
       const cells = (await rowsIn(page, '#models-view')).map((row) => row[column] ?? '');
@@ -101,7 +101,7 @@ describe(titled('The money in the dashboard'), function () {
     expect(await page.locator('#consumers-view').innerText()).to.not.contain(dashboard.ada.id);
   });
 
-  it('has bars of the two costs that their colours stand for', async () => {
+  it('The dashboard draws saved and billed cost as bars in proportion', async () => {
     const { page } = await dashboard.open();
     const { rows } = await dashboard.usageBy('model');
     const row = rows.find(({ model }) => model === 'cheap')!;
@@ -114,7 +114,7 @@ describe(titled('The money in the dashboard'), function () {
     );
   });
 
-  it('keeps the old name with the old figures, dimmed and with their time, when other days fail to load', async () => {
+  it('The dashboard keeps old figures, dimmed and dated, when other days fail to load', async () => {
     const { page } = await dashboard.open();
     await fail(page);
     await page.getByRole('button', { name: '30 days' }).click();
@@ -133,7 +133,7 @@ describe(titled('The money in the dashboard'), function () {
     expect(await page.locator('#headline-view .old').count()).to.equal(0);
   });
 
-  it('keeps its name and time as long as other days are on their way, too', async () => {
+  it('The dashboard keeps old figures, dated, while other days are loading', async () => {
     const { page } = await dashboard.open();
     let go = () => {};
     const held = new Promise<void>((resolve) => (go = resolve));
@@ -154,7 +154,7 @@ describe(titled('The money in the dashboard'), function () {
     await view.getByText(`In ${month}`).waitFor();
   });
 
-  it('says as of when it is while the gateway cannot be reached', async () => {
+  it('The dashboard dates its figures while the gateway cannot be reached', async () => {
     const { page } = await dashboard.open();
     await page.route('**/llm-cache/**', (route) => route.abort());
     await page.getByText(/Not reachable, trying again; figures as of \d\d:\d\d/).waitFor();
@@ -166,7 +166,7 @@ describe(titled('The money in the dashboard'), function () {
     expect(await page.locator('#live').getAttribute('class')).to.contain('old');
   });
 
-  it('is of calendar months and of any days, and comes as a file of the same days', async () => {
+  it('The dashboard shows calendar months or any days, and offers the same days as a file', async () => {
     const { page, complaints } = await dashboard.open();
     const asked = (days: { from: string; to: string }) =>
       page.waitForRequest((request) =>
@@ -198,7 +198,7 @@ describe(titled('The money in the dashboard'), function () {
     expect(complaints).to.deep.equal([]);
   });
 
-  it('tells of budgets, and marks in the tables who has spent theirs', async () => {
+  it('The dashboard shows budgets, and marks the consumers that have spent theirs', async () => {
     const { page } = await dashboard.open();
     const budgets = page.locator('#budgets-view');
     await budgets.getByText('consumer ada per month').waitFor();
@@ -213,11 +213,11 @@ describe(titled('The money in the dashboard'), function () {
   });
 });
 
-describe(titled('The dashboard of a gateway that no request has come to'), function () {
+describe(titled('The dashboard of an unused gateway'), function () {
   this.timeout(60_000);
   const dashboard = Dashboard.use({ isFilled: false });
 
-  it('shows the curl to try, which the gateway takes, and then what it saved', async () => {
+  it('The dashboard of an unused gateway shows a curl that works, and then what it saved', async () => {
     const { page, complaints } = await dashboard.openSoon();
     const curl = await page.locator('#headline-view pre').innerText();
     const { pathname } = new URL(/curl (\S+)/.exec(curl)![1]!.replace('PORT', '1'));
@@ -232,7 +232,7 @@ describe(titled('The dashboard of a gateway that no request has come to'), funct
 });
 
 describe('An amount of money in the dashboard', () => {
-  it('has cents or, in small sums, as many digits as the largest needs', () => {
+  it('Dashboard amounts have cents or, where sums are small, the digits that the largest needs', () => {
     const format = (...all: number[]) => all.map(moneyFormat(all));
     expect(format(1234.5, 0.004, 0)).to.deep.equal(['$1,234.50', '<$0.01', '$0.00']);
     expect(format(0.0216, 0.5)).to.deep.equal(['$0.022', '$0.500']);
@@ -243,13 +243,13 @@ describe('An amount of money in the dashboard', () => {
 describe('The days of the dashboard', () => {
   const now = Date.parse('2026-03-31T12:00:00Z');
 
-  it('are a calendar month before this one, however long it is', () => {
+  it('A month in the dashboard is a calendar month of any length', () => {
     expect(monthBefore(0, now)).to.deep.equal({ from: '2026-03-01', to: '2026-03-31' });
     expect(monthBefore(1, now)).to.deep.equal({ from: '2026-02-01', to: '2026-02-28' });
     expect(monthBefore(3, now)).to.deep.equal({ from: '2025-12-01', to: '2025-12-31' });
   });
 
-  it('end with today in a month that is not over', () => {
+  it('The days of a running month end with today in the dashboard', () => {
     const days = daysIn({ from: '2026-03-01', to: '2026-03-31' }, Date.parse('2026-03-10T01:00Z'));
     expect(days).to.have.lengthOf(10);
   });

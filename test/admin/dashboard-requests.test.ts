@@ -4,7 +4,7 @@ import type { Requests } from '../../policies/admin/page/answers.ts';
 import { Dashboard, rowsIn, titled } from '../support/dashboard.ts';
 import { eventually } from '../support/eventually.ts';
 
-describe(titled('The recent requests in the dashboard'), function () {
+describe(titled('Recent requests in the dashboard'), function () {
   this.timeout(60_000);
   const dashboard = Dashboard.use();
   before(async () => {
@@ -21,7 +21,7 @@ describe(titled('The recent requests in the dashboard'), function () {
   const outcomes = async (page: Page) =>
     (await rowsIn(page, '#requests-view')).map((row) => /^\w+/.exec(row[1] ?? '')?.[0]);
 
-  it('are there, newest first, with outcome, reason, cost, model, consumer and tokens', async () => {
+  it('The dashboard lists recent requests, newest first, with outcome, cost, consumer and tokens', async () => {
     const { page, complaints } = await dashboard.open();
     const [newest, hit] = await rowsIn(page, '#requests-view');
     expect(newest?.slice(1, 7)).to.deep.equal([
@@ -39,7 +39,7 @@ describe(titled('The recent requests in the dashboard'), function () {
     expect(complaints).to.deep.equal([]);
   });
 
-  it('say in one click on a miss which stored request is nearest, and what differs', async () => {
+  it('The dashboard shows a miss its nearest stored request, and what differs, in one click', async () => {
     const { page, complaints } = await dashboard.open();
     await view(page)
       .getByRole('button', { name: /^Why\? miss/ })
@@ -62,7 +62,7 @@ describe(titled('The recent requests in the dashboard'), function () {
     expect(complaints).to.deep.equal([]);
   });
 
-  it('show in one click on a hit the entry that answered', async () => {
+  it('The dashboard shows the entry that answered a hit in one click', async () => {
     const { page } = await dashboard.open();
     await filterBy(page, 'model').fill('warm-model');
     await filterBy(page, 'model').press('Enter');
@@ -78,7 +78,7 @@ describe(titled('The recent requests in the dashboard'), function () {
     }
   });
 
-  it('say why the cache stood aside, in words', async () => {
+  it('The dashboard says in words why the cache stood aside', async () => {
     const { page } = await dashboard.open();
     await filterBy(page, 'reason').fill('no-cache');
     await filterBy(page, 'reason').press('Enter');
@@ -89,7 +89,7 @@ describe(titled('The recent requests in the dashboard'), function () {
     await view(page).getByText('the client sent').waitFor();
   });
 
-  it('are filtered by outcome and by a consumer’s name, and say when no consumer has it', async () => {
+  it('The dashboard filters requests by outcome and consumer, and says when no consumer matches', async () => {
     const { page } = await dashboard.open();
     await filterBy(page, 'outcome').selectOption('hit');
     await eventually(
@@ -104,7 +104,7 @@ describe(titled('The recent requests in the dashboard'), function () {
     await view(page).getByText('no consumer has the name or id "nemo"').waitFor();
   });
 
-  it('go on coming as long as they are live, while a row that is open stays', async () => {
+  it('The dashboard adds new requests while live, and keeps an opened row open', async () => {
     const { page, complaints } = await dashboard.open();
     await view(page)
       .getByRole('button', { name: /^Why\? miss/ })

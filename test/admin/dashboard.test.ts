@@ -13,7 +13,7 @@ describe(titled('The dashboard'), function () {
   this.timeout(60_000);
   const dashboard = Dashboard.use();
 
-  it('shows the numbers that the admin API gives', async () => {
+  it('The dashboard shows the numbers that the admin API gives', async () => {
     const { page, complaints } = await dashboard.open();
     const sums = await dashboard.total();
     expect([sums.requests, sums.hits, sums.unpriced_requests > 0]).to.deep.equal([7, 2, true]);
@@ -54,7 +54,7 @@ describe(titled('The dashboard'), function () {
     expect(complaints).to.deep.equal([]);
   });
 
-  it('asks for other days when another range is chosen', async () => {
+  it('The dashboard asks for other days when another range is chosen', async () => {
     const { page, complaints } = await dashboard.open();
     const asked = page.waitForRequest((request) => request.url().includes('group_by=day'));
     await page.getByRole('button', { name: '90 days' }).click();
@@ -66,7 +66,7 @@ describe(titled('The dashboard'), function () {
     expect(complaints).to.deep.equal([]);
   });
 
-  it('shows names from outside as text', async () => {
+  it('The dashboard shows markup in names as plain text', async () => {
     const { page, complaints } = await dashboard.open();
     for (const part of ['#models-view', '#consumers-view', '#entries-view']) {
       await page.locator(part).getByText(hostile, { exact: true }).first().waitFor();
@@ -83,7 +83,7 @@ describe(titled('The dashboard'), function () {
     expect(complaints).to.deep.equal([]);
   });
 
-  it('counts what happens now', async () => {
+  it('The dashboard counts requests live', async () => {
     const { page, complaints } = await dashboard.open();
     for (let times = 0; times < 4; times++) await dashboard.ask('openai', 'priced-model', 'one');
     await eventually(
@@ -97,7 +97,7 @@ describe(titled('The dashboard'), function () {
     expect(complaints).to.deep.equal([]);
   });
 
-  it('throws an entry out once that is confirmed, and not before', async () => {
+  it('The dashboard purges an entry only once that is confirmed', async () => {
     await dashboard.ask('openai', 'to-purge', 'five');
     const { page, complaints } = await dashboard.open();
     const row = page.locator('#entries-view tr', { hasText: 'to-purge' });
@@ -124,7 +124,7 @@ describe(titled('The dashboard'), function () {
     expect(complaints).to.deep.equal([]);
   });
 
-  it('throws out by filter: counts, asks, and then does it', async () => {
+  it('The dashboard purges by filter: it counts, asks, and then deletes', async () => {
     for (const content of ['six', 'seven']) await dashboard.ask('openai', 'two-to-purge', content);
     const { page, complaints } = await dashboard.open();
     const form = page.locator('#purge-form');
@@ -153,7 +153,7 @@ describe(titled('The dashboard'), function () {
     expect(complaints).to.deep.equal([]);
   });
 
-  it('explains what the cache would do with a request', async () => {
+  it('The dashboard explains what the cache would do with a request', async () => {
     const { page, complaints } = await dashboard.open();
     const form = page.locator('#explain-form');
     const result = page.locator('#explain-result');
@@ -180,7 +180,7 @@ describe(titled('The dashboard'), function () {
     expect(complaints).to.deep.equal([]);
   });
 
-  it('says in money what a store that is too small has missed', async () => {
+  it('The dashboard says what a store that is too small has cost', async () => {
     const { page, complaints } = await dashboard.open({
       prepare: async (one) => {
         await one.route('**/llm-cache/stats', async (route) => {
@@ -197,7 +197,7 @@ describe(titled('The dashboard'), function () {
     expect(complaints).to.deep.equal([]);
   });
 
-  it('keeps the rest when one call fails, and that part until it comes back', async () => {
+  it('The dashboard keeps its other parts when one call fails, and retries that part', async () => {
     let fails = true;
     const { page } = await dashboard.open({
       prepare: async (one) => {
@@ -217,7 +217,7 @@ describe(titled('The dashboard'), function () {
     expect(await models.innerText()).to.not.contain('Not loaded');
   });
 
-  it('says when the gateway is not reachable, keeps what it showed, and recovers', async () => {
+  it('The dashboard says when the gateway is unreachable, keeps its figures, and recovers', async () => {
     const { page } = await dashboard.open();
     await page.route('**/llm-cache/**', (route) => route.abort());
     await page.getByText('Not reachable, trying again').waitFor();
@@ -228,7 +228,7 @@ describe(titled('The dashboard'), function () {
     await page.locator('#outcomes-view .note').waitFor({ state: 'detached' });
   });
 
-  it('fits a narrow screen, in light and in dark', async () => {
+  it('The dashboard fits a narrow screen, in light and in dark', async () => {
     const backgrounds: string[] = [];
     for (const colorScheme of ['light', 'dark'] as const) {
       const { page, complaints } = await dashboard.open({
@@ -246,7 +246,7 @@ describe(titled('The dashboard'), function () {
     expect([light! > 200, dark! < 60]).to.deep.equal([true, true]);
   });
 
-  it('works behind a proxy with a prefix of its own', async () => {
+  it('The dashboard works behind a proxy that adds a path prefix', async () => {
     const { page } = await dashboard.open();
     const paths = await page.evaluate(() =>
       [...document.querySelectorAll('script, link[rel=stylesheet]')].map((element) =>
@@ -270,7 +270,7 @@ describe(titled('The dashboard'), function () {
     ]);
   });
 
-  it('is drawn for the documents, when asked for', async function () {
+  it('The dashboard is drawn for the documents with UPDATE_DOCS', async function () {
     if (process.env['UPDATE_DOCS'] === undefined) this.skip();
     for (const colorScheme of ['light', 'dark'] as const) {
       const { page, complaints } = await dashboard.open({
@@ -290,7 +290,7 @@ describe(titled('The dashboard'), function () {
   });
 });
 
-describe('What the dashboard says of now', () => {
+describe('The live rates of the dashboard', () => {
   function statsOf(requests: number, hit: number): Stats {
     const outcomes = { hit, miss: requests - hit, coalesced: 0, stale: 0, request: 0, bypass: 0 };
     const pipelines = { api: { requests, outcomes, reasons: {}, notStored: {} } };
@@ -299,7 +299,7 @@ describe('What the dashboard says of now', () => {
   }
   const seconds = (number: number) => number * 1000;
 
-  it('is what the counters have gained, of the last minute and of ten seconds', () => {
+  it('The live rates are what the counters gained in the last minute and in ten seconds', () => {
     const rates = new Rates();
     rates.add(statsOf(1000, 0), 0);
     expect([rates.perSecond, rates.hitRate]).to.deep.equal([null, null]);
@@ -309,7 +309,7 @@ describe('What the dashboard says of now', () => {
     expect(rates.line.at(0)?.ago).to.be.at.most(60);
   });
 
-  it('begins anew after a restart of the gateway, and after a silence', () => {
+  it('The live rates start over after a restart of the gateway and after a silence', () => {
     const rates = new Rates();
     rates.add(statsOf(1000, 500), 0);
     rates.add(statsOf(3, 0), seconds(2));

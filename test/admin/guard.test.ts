@@ -14,7 +14,7 @@ function refusal(
   return foreignRequest(req, { names: hosts, setting: 'admin.hosts' })?.status ?? null;
 }
 
-describe('the guard of the admin routes', () => {
+describe('The guard of the admin routes', () => {
   const known = [
     '127.0.0.1:9876',
     '10.1.2.3',
@@ -34,7 +34,7 @@ describe('the guard of the admin routes', () => {
     'two.one.internal',
   ];
   for (const host of known) {
-    it(`answers to the host ${host}`, () => {
+    it(`The admin guard answers to the host ${host}`, () => {
       expect(refusal({ host })).to.equal(null);
       expect(refusal({ ':authority': host })).to.equal(null);
     });
@@ -66,7 +66,7 @@ describe('the guard of the admin routes', () => {
     ' ',
   ];
   for (const host of foreign) {
-    it(`does not answer to the host ${JSON.stringify(host)}`, () => {
+    it(`The admin guard does not answer to the host ${JSON.stringify(host)}`, () => {
       expect(refusal({ host })).to.equal(421);
       expect(refusal({ ':authority': host })).to.equal(421);
       expect(refusal({ host: 'localhost' }, { originalUrl: `http://${host}/llm-cache` })).to.equal(
@@ -75,17 +75,17 @@ describe('the guard of the admin routes', () => {
     });
   }
 
-  it('answers to no name but localhost where none is configured', () => {
+  it('The admin guard answers to no name but localhost where none is configured', () => {
     expect(refusal({ host: 'gateway' }, { hosts: [] })).to.equal(421);
     expect(refusal({ host: 'localhost' }, { hosts: [] })).to.equal(null);
   });
 
-  it('takes no other header for the host', () => {
+  it('The admin guard takes no other header for the host', () => {
     const headers = { host: 'attacker.test', 'x-forwarded-host': 'localhost', forwarded: 'host=a' };
     expect(refusal(headers)).to.equal(421);
   });
 
-  it('says which host it does not answer to, and where to name it', () => {
+  it('The admin guard names the host that it refuses and the setting that would allow it', () => {
     const req = { method: 'GET', originalUrl: '/', headers: { host: 'prometheus-sees:9876' } };
     const { message = '' } =
       foreignRequest(req as AdminRequest, { names: [], setting: 'admin.hosts (here)' }) ?? {};
@@ -95,14 +95,14 @@ describe('the guard of the admin routes', () => {
   const host = 'localhost:9876';
 
   for (const method of ['GET', 'HEAD', 'POST', 'DELETE', 'OPTIONS', 'PUT']) {
-    it(`answers a ${method} without a page, of its own page, and of a person who types`, () => {
+    it(`The admin guard answers a ${method} without a page, from its own page, and from the address bar`, () => {
       expect(refusal({ host }, { method })).to.equal(null);
       const own = { host, origin: 'http://localhost:9876', 'sec-fetch-site': 'same-origin' };
       expect(refusal(own, { method })).to.equal(null);
       expect(refusal({ host, 'sec-fetch-site': 'none' }, { method })).to.equal(null);
     });
 
-    it(`answers no ${method} of another site's page`, () => {
+    it(`The admin guard refuses a ${method} from another site's page`, () => {
       for (const site of ['cross-site', 'same-site', 'anything']) {
         expect(refusal({ host, 'sec-fetch-site': site }, { method })).to.equal(403);
       }
@@ -125,7 +125,7 @@ describe('the guard of the admin routes', () => {
     });
   }
 
-  it('answers its own page behind a proxy that puts another host in place of a known one', () => {
+  it('The admin guard answers its own page behind a proxy that replaces the host with a known one', () => {
     const headers = { host: '127.0.0.1:9876', origin: 'https://admin.example.com' };
     expect(refusal({ ...headers, 'sec-fetch-site': 'same-origin' })).to.equal(null);
     expect(refusal({ ...headers, 'sec-fetch-site': 'same-site' })).to.equal(403);
@@ -133,12 +133,12 @@ describe('the guard of the admin routes', () => {
     expect(refusal({ ...headers, 'sec-fetch-site': 'same-origin' }, { hosts: [] })).to.equal(403);
   });
 
-  it('answers its own page behind a proxy that takes the TLS off', () => {
+  it('The admin guard answers its own page behind a proxy that ends TLS', () => {
     const headers = { host: 'admin.example.com', origin: 'https://admin.example.com' };
     expect(refusal(headers, { method: 'DELETE' })).to.equal(null);
   });
 
-  it('shows the dashboard to a person who follows a link, and to no frame, script or form', () => {
+  it('The admin guard lets a followed link show the dashboard, but no frame, script or form', () => {
     const link = {
       host,
       'sec-fetch-site': 'cross-site',

@@ -27,12 +27,13 @@ const folder = 'examples/observability';
 const dashboard = JSON.parse(readFileSync(`${folder}/grafana-dashboard.json`, 'utf8')) as Dashboard;
 const alerts = parse(readFileSync(`${folder}/alerts.yml`, 'utf8')) as Alerts;
 
-/** Every expression, with what it is called. Grafana's own variables stand for a duration. */
+/** Every expression, with its panel or alert. Grafana's own variables stand for a duration. */
 const expressions: readonly (readonly [string, string])[] = [
   ...dashboard.panels.flatMap(({ title, targets }) =>
-    targets.map(
-      ({ expr }) => [title, expr.replaceAll(/\$__(rate_interval|range)/g, '5m')] as const,
-    ),
+    targets.map(({ expr }, at) => {
+      const name = targets.length === 1 ? title : `${title} (${at + 1})`;
+      return [name, expr.replaceAll(/\$__(rate_interval|range)/g, '5m')] as const;
+    }),
   ),
   ...alerts.groups.flatMap(({ rules }) => rules.map(({ alert, expr }) => [alert, expr] as const)),
 ];
@@ -122,7 +123,7 @@ async function exported(): Promise<Map<string, ReadonlySet<string>>> {
 }
 
 describe('The metrics', () => {
-  it('keep to the Prometheus conventions', async () => {
+  it('The metrics keep to the Prometheus conventions', async () => {
     for (const [name] of await exported()) {
       expect(name).to.match(/^llm_(cache|usage)_[a-z_]+$/);
       const isHistogram = /_(bucket|sum|count)$/.test(name);
@@ -132,7 +133,7 @@ describe('The metrics', () => {
     }
   });
 
-  it('count what the sources count, at every scrape anew', async () => {
+  it('The metrics show the current counts at every scrape', async () => {
     const stats = new CacheStats();
     const metrics = new Metrics({
       stats,
@@ -153,7 +154,7 @@ describe('The metrics', () => {
     expect(await shown()).to.equal(3);
   });
 
-  it('divide tokens and costs only by what was asked for, and no further than a bound', async () => {
+  it('The metrics divide costs only by the labels asked for, and only up to a bound', async () => {
     const metrics = new Metrics({
       stats: new CacheStats(),
       stores: () => ({}),
@@ -181,13 +182,13 @@ describe('The metrics', () => {
 });
 
 describe('The example alerts and the Grafana dashboard', () => {
-  it('are there', () => {
+  it('The example alerts and dashboard have rules and panels', () => {
     expect(alerts.groups.flatMap(({ rules }) => rules).length).to.be.above(5);
     expect(dashboard.panels.length).to.be.above(10);
   });
 
   for (const [title, expression] of expressions) {
-    it(`ask for what is exported: ${title}`, async () => {
+    it(`The expression of "${title}" uses only exported metrics and labels`, async () => {
       const found = await exported();
       const { metrics, labels, wrong } = namesIn(expression);
       expect(wrong).to.deep.equal([]);

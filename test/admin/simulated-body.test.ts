@@ -20,8 +20,8 @@ async function asked(text: string): Promise<{ question: AskedQuestion; turns: nu
   return { question, turns };
 }
 
-describe('A question about a request', () => {
-  it('has the body taken out as the bytes that it is, an object or a text', async () => {
+describe('The question of an explain request', () => {
+  it("An explain question keeps its body's bytes, whether it is an object or a text", async () => {
     for (const [body, bytes] of [
       ['{ "model": "m", "n": 1.0 }', '{ "model": "m", "n": 1.0 }'],
       [JSON.stringify('{"a":\t"ü"}'), '{"a":\t"ü"}'],
@@ -32,7 +32,7 @@ describe('A question about a request', () => {
     }
   });
 
-  it('of megabytes is read bit by bit, so that requests are answered meanwhile', async () => {
+  it('An explain question of megabytes is read in turns, so that other requests are answered', async () => {
     const body = JSON.stringify({ model: 'm', x: Array.from({ length: 1_000_000 }, () => ({})) });
     const { question, turns } = await asked(`{"path":"/p","body":${body}}`);
     expect(question.body?.length).to.equal(body.length);

@@ -23,13 +23,13 @@ const paths = {
   messages: '/v1/messages',
 };
 
-describe('the conditions', () => {
-  it('have two parameters, by which the gateway tells them', () => {
+describe('The conditions', () => {
+  it('The conditions take two parameters, by which the gateway recognises them', () => {
     expect(llmRequest.handler).to.have.length(2);
     expect(llmNoCache.handler).to.have.length(2);
   });
 
-  it('have schemas with an $id, as the gateway wants them', () => {
+  it('The conditions have schemas with an $id, as the gateway wants them', () => {
     expect(llmRequest).to.include({ name: 'llm-request', schema: llmRequestSchema });
     expect(llmNoCache).to.include({ name: 'llm-no-cache', schema: llmNoCacheSchema });
     for (const { $id } of [llmRequestSchema, llmNoCacheSchema]) expect($id).to.match(/^http:/);
@@ -38,25 +38,25 @@ describe('the conditions', () => {
 
 describe('llm-request', () => {
   for (const [protocol, path] of Object.entries(paths)) {
-    it(`knows ${protocol} by its path, behind any prefix and with any query`, () => {
+    it(`The llm-request condition knows ${protocol} by its path, behind any prefix and with any query`, () => {
       for (const url of [path, `/openai${path}`, `${path}?a=/x`, `${path}?`]) {
         expect(matches(url), url).to.equal(true);
       }
     });
 
-    it(`takes ${protocol} alone where protocols say so`, () => {
+    it(`The llm-request condition takes ${protocol} alone where protocols say so`, () => {
       const taken = Object.values(paths).filter((one) => matches(one, { protocols: [protocol] }));
       expect(taken).to.deep.equal([path]);
     });
   }
 
-  it('takes POST alone', () => {
+  it('The llm-request condition takes POST alone', () => {
     for (const method of ['GET', 'PUT', 'DELETE', 'OPTIONS', 'HEAD']) {
       expect(matches(paths.chat, {}, method), method).to.equal(false);
     }
   });
 
-  it('takes no other path', () => {
+  it('The llm-request condition takes no path that the cache does not serve', () => {
     const others = [
       '/v1/models',
       '/',
@@ -71,7 +71,7 @@ describe('llm-request', () => {
     for (const url of others) expect(matches(url), url).to.equal(false);
   });
 
-  it('is narrowed by globs on the path that the client sent', () => {
+  it('The llm-request condition is narrowed by globs on the path that the client sent', () => {
     const config = { paths: ['/eu/**', '/v1/chat/*'] };
     expect(matches('/eu/v1/messages', config)).to.equal(true);
     expect(matches('/v1/chat/completions?x=1', config)).to.equal(true);
@@ -80,25 +80,25 @@ describe('llm-request', () => {
     expect(matches('/v1/messages?x=1', { paths: ['/v1/messages'] })).to.equal(true);
   });
 
-  it('is never widened by globs', () => {
+  it('The llm-request condition is never widened by globs', () => {
     expect(matches('/v1/models', { paths: ['/**'] })).to.equal(false);
     expect(matches(paths.chat, { protocols: ['messages'], paths: ['/**'] })).to.equal(false);
   });
 
-  it('takes a glob as it stands, even where it begins like a comment or a negation', () => {
+  it('The llm-request condition reads no comment and no negation into a glob', () => {
     expect(matches('/.hidden/v1/messages', { paths: ['/**/messages'] })).to.equal(true);
     expect(matches(paths.chat, { paths: ['!/v1/messages'] })).to.equal(false);
     expect(matches(paths.chat, { paths: ['#', '/v1/**'] })).to.equal(true);
   });
 
-  it('judges the path that the client sent, not the one that a policy made of it', () => {
+  it('The llm-request condition judges the path that the client sent, not a rewritten one', () => {
     const req = request({ originalUrl: paths.chat, url: '/elsewhere' });
     expect(llmRequest.handler(req, { name: 'llm-request' })).to.equal(true);
     const other = request({ originalUrl: '/elsewhere', url: paths.chat });
     expect(llmRequest.handler(other, { name: 'llm-request' })).to.equal(false);
   });
 
-  it('uses the globs of the configuration that it is given, one after the other', () => {
+  it('The llm-request condition uses the globs of the configuration it is given, call by call', () => {
     const [eu, us] = [{ paths: ['/eu/**'] }, { paths: ['/us/**'] }];
     const req = request({ originalUrl: '/eu/v1/messages' });
     for (const _time of [1, 2]) {
@@ -112,7 +112,7 @@ describe('llm-no-cache', () => {
   const asks = (headers: GatewayRequest['headers']) =>
     llmNoCache.handler(request({ headers }), { name: 'llm-no-cache' });
 
-  it('is true for every header that asks for a fresh answer', () => {
+  it('The llm-no-cache condition is true for every header that asks for a fresh answer', () => {
     for (const value of ['no-cache', 'NO-STORE', 'max-age=0', 'foo, no-cache']) {
       expect(asks({ 'cache-control': value }), value).to.equal(true);
     }
@@ -120,7 +120,7 @@ describe('llm-no-cache', () => {
     expect(asks({ 'x-cache-control': 'no-store' })).to.equal(true);
   });
 
-  it('is false for any other request', () => {
+  it('The llm-no-cache condition is false for any other request', () => {
     expect(asks({})).to.equal(false);
     for (const value of ['max-age=60', 'only-if-cached', 'no-transform']) {
       expect(asks({ 'cache-control': value }), value).to.equal(false);
@@ -128,7 +128,7 @@ describe('llm-no-cache', () => {
     expect(asks({ 'x-cache-ttl': '5', 'x-cache-type': 'semantic' })).to.equal(false);
   });
 
-  it('reads every line of a header', () => {
+  it('The llm-no-cache condition reads every line of a header', () => {
     expect(asks({ 'x-cache-control': ['a', 'refresh'] })).to.equal(true);
   });
 });

@@ -38,7 +38,7 @@ function refusal(action: () => unknown): string {
   throw new Error('nothing was refused');
 }
 
-describe('the settings in system.config.yml', () => {
+describe('The settings in system.config.yml', () => {
   const plain: PluginSettings = {
     limits: { bufferedBytes: 268435456 },
     stores: {},
@@ -51,7 +51,7 @@ describe('the settings in system.config.yml', () => {
     admin: { hosts: [], recentRequests: 250 },
   };
 
-  it('give each store a file of its own, that can be written, and a secret that lasts', () => {
+  it('The settings must give each persisted store its own writable file, and a lasting secret', () => {
     const dir = mkdtempSync(join(tmpdir(), 'llm-cache-settings-'));
     const path = join(dir, 'new', 'entries');
     const memory = (file: string) => ({ type: 'memory', persist: { path: file } });
@@ -83,12 +83,12 @@ describe('the settings in system.config.yml', () => {
     }
   });
 
-  it('have a default for everything', () => {
+  it('The settings have a default for everything', () => {
     expect(read({})).to.deep.equal(plain);
     expect(read({ limits: {}, usage: {}, stores: {} })).to.deep.equal(plain);
   });
 
-  it('keep what the operator said, with defaults beside it', () => {
+  it('The settings keep what the operator said, with defaults beside it', () => {
     const settings = read({
       scopeSecret: 's',
       stores: { memory: { type: 'memory', maxBytes: 4096 }, other: { type: 'memory' } },
@@ -105,7 +105,7 @@ describe('the settings in system.config.yml', () => {
     });
   });
 
-  it("take the gateway's own package, and leave what they were given as it was", () => {
+  it("The settings accept the gateway's own package, and are not changed by reading", () => {
     const given = { package: 'express-gateway-plugin-llm-cache', usage: {} };
     expect(read(given).usage.sinks).to.have.length(1);
     expect(given).to.deep.equal({ package: 'express-gateway-plugin-llm-cache', usage: {} });
@@ -170,31 +170,31 @@ describe('the settings in system.config.yml', () => {
     ],
   ];
   for (const [settings, message] of wrong) {
-    it(`refuse ${JSON.stringify(settings)}, and say what is wrong with it`, () => {
+    it(`The settings are refused for ${JSON.stringify(settings)}, with what is wrong`, () => {
       expect(refusal(() => read(settings))).to.equal(
         `system.config.yml, plugins.llm-cache: ${message}`,
       );
     });
   }
 
-  it('are told everything that is wrong at once', () => {
+  it('The settings are refused with everything that is wrong at once', () => {
     const message = refusal(() => read({ nope: 1, limits: { bufferedBytes: -1 } }));
     expect(message).to.contain('unknown parameter "nope"').and.to.contain('"limits.bufferedBytes"');
   });
 
-  it('are not shown where they are secret, and not in full where they are long', () => {
+  it('A refusal of the settings shows no secret, and no long value in full', () => {
     expect(refusal(() => read({ scopeSecret: ['PRIVATE'] }))).to.not.contain('PRIVATE');
     expect(refusal(() => read({ stores: 'x'.repeat(9999) }))).to.have.length.below(300);
   });
 });
 
-describe('where the books are kept', () => {
+describe('The stores of the books', () => {
   const keep = (settings: object) => checkUsage(read(settings));
   const where = 'system.config.yml, plugins.llm-cache: "usage';
   const shared = { type: 'redis', url: 'redis://127.0.0.1' };
   const redisSink = (more: object = {}) => ({ sinks: [{ type: 'redis', ...more }] });
 
-  it('is a store that there is', () => {
+  it('The ledger must be in a store that exists', () => {
     keep({});
     keep({ stores: { shared }, usage: { ledger: { store: 'shared' } } });
     const near = { type: 'tiered', far: 'shared' };
@@ -203,7 +203,7 @@ describe('where the books are kept', () => {
       .to.equal(`${where}.ledger.store" must be one of memory, shared, got "x"`);
   });
 
-  it('is for a redis sink a redis store, the only one, or a url', () => {
+  it('A redis sink needs a named redis store, the only one, or a url', () => {
     keep({ stores: { shared }, usage: redisSink() });
     keep({ stores: { shared, other: shared }, usage: redisSink({ store: 'other' }) });
     keep({ usage: redisSink({ url: 'redis://127.0.0.1' }) });
@@ -217,13 +217,13 @@ describe('where the books are kept', () => {
       .and.to.contain('got "memory"');
   });
 
-  it('is one prometheus sink at most', () => {
+  it('The usage settings allow one prometheus sink', () => {
     const sinks = [{ type: 'prometheus' }, { type: 'prometheus' }];
     expect(refusal(() => keep({ usage: { sinks } }))).to.contain('sinks.1');
   });
 });
 
-describe('the hosts of the admin routes', () => {
+describe('The hosts of the admin routes', () => {
   const hostsOf = (settings: object, admin: object = {}) => {
     const context = {
       settings: { scopeSecret: 's', ...settings },
@@ -232,7 +232,7 @@ describe('the hosts of the admin routes', () => {
     return gatewayConfiguration(context, []).adminHosts;
   };
 
-  it('are those that are named, and the one that the gateway listens on', () => {
+  it('The admin hosts are those configured and the one that the gateway listens on', () => {
     expect(hostsOf({})).to.deep.equal({
       names: [],
       setting: 'admin.hosts (system.config.yml, plugins.llm-cache)',
@@ -247,7 +247,7 @@ describe('the hosts of the admin routes', () => {
     expect(hostsOf({}, { hostname: 'ops.internal' }).names).to.deep.equal(['ops.internal']);
   });
 
-  it('are named at createLlmCache where there is no gateway', () => {
+  it('The admin hosts are named at createLlmCache where there is no gateway', () => {
     const { adminHosts } = hostConfiguration({ admin: { hosts: ['a'] } }, [], 'createLlmCache');
     expect(adminHosts).to.deep.equal({
       names: ['a'],
@@ -256,21 +256,21 @@ describe('the hosts of the admin routes', () => {
   });
 
   for (const host of ['', 'http://a', 'a:9876', '*', 'a/b', 'a b', '[::1]', '*.*.a', 'me@a']) {
-    it(`are names alone, not ${JSON.stringify(host)}`, () => {
+    it(`The admin hosts are names alone, not ${JSON.stringify(host)}`, () => {
       expect(refusal(() => read({ admin: { hosts: [host] } }))).to.contain('"admin.hosts.0"');
     });
   }
 });
 
-describe('the secret of the scopes', () => {
+describe('The scope secret', () => {
   const crypto = { cipherKey: "the gateway's" };
 
-  it("is the setting, else the gateway's own cipherKey", () => {
+  it("The scope secret is the setting, else the gateway's own cipherKey", () => {
     expect(scopeSecret(read({ scopeSecret: 'ours' }), { crypto })).to.equal('ours');
     expect(scopeSecret(read({}), { crypto })).to.equal("the gateway's");
   });
 
-  it('must be there', () => {
+  it('The scope secret must be there', () => {
     for (const none of [{}, { crypto: null }, { crypto: {} }, { crypto: { cipherKey: '' } }]) {
       expect(refusal(() => scopeSecret(read({}), none))).to.contain('"scopeSecret" is missing');
     }
@@ -279,16 +279,16 @@ describe('the secret of the scopes', () => {
   });
 });
 
-describe('a step of ours in gateway.config.yml', () => {
+describe('A policy step in gateway.config.yml', () => {
   const where = 'gateway.config.yml, pipeline "openai"';
 
-  it('may be named and nothing more', () => {
+  it('A policy step may be named and nothing more', () => {
     for (const policy of ['llm-cache', 'llm-usage']) {
       for (const step of [null, {}, [], { action: null }, { action: {} }]) check(policy, step);
     }
   });
 
-  it('may say everything that the schema has', () => {
+  it('A policy step may set everything that its schema has', () => {
     check('llm-cache', {
       action: { ...validate<object>(llmCacheSchema, {}, 'test'), namespace: 'a' },
     });
@@ -333,23 +333,23 @@ describe('a step of ours in gateway.config.yml', () => {
     ['llm-usage', { provider: 7 }, '"provider" must be string, got 7'],
   ];
   for (const [policy, action, message] of wrong) {
-    it(`is refused for ${policy} ${JSON.stringify(action)}, in words that name all three`, () => {
+    it(`A policy step is refused for ${policy} ${JSON.stringify(action)}, naming pipeline, policy and fault`, () => {
       const settings = { stores: { near: { type: 'memory' } } };
       const text = refusal(() => check(policy, { action }, settings));
       expect(text).to.contain(`${where}, ${policy}: ${message}`);
     });
   }
 
-  it('never lists a parameter that only the gateway sets', () => {
+  it("A policy step's refusal lists no parameter that only the gateway sets", () => {
     expect(refusal(() => check('llm-cache', { action: { a: 1 } }))).to.not.contain('Callback');
   });
 
-  it('may use any store that has a name', () => {
+  it('A policy step may use any store that has a name', () => {
     check('llm-cache', [{ action: { store: 'near' } }], { stores: { near: { type: 'memory' } } });
     check('llm-cache', [{ action: { store: 'memory' } }], { stores: { near: { type: 'memory' } } });
   });
 
-  it('is judged in every step, not in the first alone', () => {
+  it('A policy step is checked wherever it stands in its list', () => {
     expect(refusal(() => check('llm-cache', [{}, { action: { ttl: 0 } }]))).to.contain('"ttl"');
   });
 
@@ -373,7 +373,7 @@ describe('a step of ours in gateway.config.yml', () => {
     ],
   ];
   for (const [condition, message] of conditions) {
-    it(`is refused for the condition ${JSON.stringify(condition)}`, () => {
+    it(`A policy step is refused for the condition ${JSON.stringify(condition)}`, () => {
       const name = (condition as { name: string }).name;
       for (const nested of [
         condition,
@@ -385,17 +385,17 @@ describe('a step of ours in gateway.config.yml', () => {
     });
   }
 
-  it('is judged by our conditions on the policies of others as well', () => {
+  it("Our conditions are checked on other plugins' policies too", () => {
     const step = { action: { anything: 1 }, condition: { name: 'llm-request', nope: 1 } };
     expect(refusal(() => check('rate-limit', step))).to.contain(`${where}, rate-limit, condition`);
   });
 
-  it('is not judged by the policies and conditions of others', () => {
+  it("Other plugins' policies and conditions are not checked", () => {
     check('rate-limit', { action: { max: 'x' }, condition: { name: 'json-schema', nope: 1 } });
   });
 });
 
-describe('a condition in gateway.config.yml', () => {
+describe('A condition in gateway.config.yml', () => {
   const withCondition = (condition: unknown, hasOtherPlugins = false) => {
     const pipelines = readPipelines({
       pipelines: { p: { policies: [{ 'rate-limit': { condition } }] } },
@@ -414,7 +414,7 @@ describe('a condition in gateway.config.yml', () => {
     { name: 'not', condition: { name: 'anonymous' } },
     { name: 'oneOf', conditions: [{ name: 'never' }, { name: 'allOf', conditions: [] }] },
   ]) {
-    it(`may be ${JSON.stringify(condition)}`, () => withCondition(condition));
+    it(`A condition may be ${JSON.stringify(condition)}`, () => withCondition(condition));
   }
 
   for (const [condition, message] of [
@@ -429,14 +429,14 @@ describe('a condition in gateway.config.yml', () => {
     [{ name: 'oneOf' }, 'the condition oneOf needs a list of "conditions"'],
     [{ name: 'allOf', conditions: ['always'] }, 'the condition allOf has a member'],
   ] as const) {
-    it(`is refused: ${JSON.stringify(condition)} (${message})`, () => {
+    it(`A condition is refused for ${JSON.stringify(condition)}: ${message}`, () => {
       expect(refusal(() => withCondition(condition)))
         .to.contain(message)
         .and.to.contain('gateway.config.yml, pipeline "p", rate-limit: ');
     });
   }
 
-  it('has one of the names that the gateway and this plugin register, of which none is missing', () => {
+  it('The known condition names are exactly those that the gateway and this plugin register', () => {
     const predefined = createRequire(resolve('manifest.js'))(
       'express-gateway/lib/conditions/predefined.js',
     ) as readonly { readonly name: string }[];
@@ -446,7 +446,7 @@ describe('a condition in gateway.config.yml', () => {
     );
   });
 
-  it('may have a name of its own where another plugin can bring it', () => {
+  it('A condition may have an unknown name where another plugin can register it', () => {
     withCondition({ name: 'metod' }, true);
     withCondition({ name: 'not', condition: { name: 'theirs' } }, true);
   });

@@ -17,7 +17,7 @@ const read = (file: string) => JSON.parse(readFileSync(file, 'utf8')) as Configu
 describe('deno.json', function () {
   this.timeout(30_000);
 
-  it('exports what package.json exports, of the same version, and all of it resolves', async () => {
+  it('The deno.json exports match package.json, have its version, and resolve', async () => {
     const [deno, node] = [read('deno.json'), read('package.json')];
     const own = Object.keys(node.exports).filter((name) => name !== './package.json');
     expect([Object.keys(deno.exports), deno.version]).to.deep.equal([own, node.version]);

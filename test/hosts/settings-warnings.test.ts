@@ -5,30 +5,30 @@ import { settingsWarnings, stepWarnings } from '../../policies/hosts/settings-wa
 
 const gibibyte = 2 ** 30;
 
-describe('A warning about sizes and times in the settings', () => {
+describe('Warnings about sizes and times', () => {
   const warnings = (stores: object, machine = { memory: 8 * gibibyte, heap: 4 * gibibyte }) =>
     settingsWarnings(readSettings({ settings: { stores } }), 'settings', machine);
   const memory = (maxBytes: number) => ({ type: 'memory', maxBytes });
 
-  it('is not given for the defaults, nor for what the machine has room for', () => {
+  it('The settings warnings accept the defaults, and stores that the machine has room for', () => {
     expect(warnings({})).to.deep.equal([]);
     expect(warnings({ memory: memory(6 * gibibyte), b: memory(gibibyte) })).to.deep.equal([]);
   });
 
-  it('names a memory store that is larger than the memory', () => {
+  it('The settings warnings name a memory store that is larger than the memory', () => {
     expect(warnings({ big: memory(9 * gibibyte) })).to.deep.equal([
       'settings: "stores.big.maxBytes" is 9.0 GiB, more than the 8.0 GiB of memory that this process may use; the process would be killed before the store is full',
     ]);
   });
 
-  it('names memory stores that together are larger than the memory', () => {
+  it('The settings warnings name memory stores that together are larger than the memory', () => {
     const found = warnings({ a: memory(5 * gibibyte), b: memory(4 * gibibyte) });
     expect(found).to.deep.equal([
       'settings: the "maxBytes" of all memory stores together are 9.3 GiB, more than the 8.0 GiB of memory that this process may use; the process would be killed before they are full',
     ]);
   });
 
-  it('names stores whose entries would fill the heap, and how to give Node more', () => {
+  it('The settings warnings name stores that would fill the heap, and how to give Node more', () => {
     const [found, ...more] = warnings(
       { a: memory(5 * gibibyte) },
       { memory: 8 * gibibyte, heap: gibibyte },
@@ -38,7 +38,7 @@ describe('A warning about sizes and times in the settings', () => {
     expect(more).to.deep.equal([]);
   });
 
-  it('is given beside others, and for a near time that looks like milliseconds', () => {
+  it('The settings warnings name every fault, and a nearTtl that looks like milliseconds', () => {
     const far = { type: 'redis', url: 'redis://127.0.0.1:1' };
     const found = warnings(
       {
@@ -55,7 +55,7 @@ describe('A warning about sizes and times in the settings', () => {
     );
   });
 
-  it('is given for every time of a step that looks like milliseconds', () => {
+  it('The step warnings name every time that looks like milliseconds', () => {
     const step = (action: unknown) =>
       readPipelines({ pipelines: { p: { policies: [{ 'llm-cache': { action } }] } } }).flatMap(
         stepWarnings,

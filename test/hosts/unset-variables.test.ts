@@ -15,27 +15,27 @@ function thrown(text: string, value: unknown, problem?: string): string | null {
   }
 }
 
-describe('An environment variable that is not set', () => {
-  it('is named where it has become part of a text', () => {
+describe('An unset environment variable', () => {
+  it('An unset variable is named where it has become part of a text', () => {
     expect(thrown('  url: "redis://${HOST}:6379"', { url: 'redis://null:6379' })).to.equal(
       'here: "url" contains the environment variable HOST, which is not set; set it, or write a default: ${HOST:-value}',
     );
     expect(thrown('scopeSecret: "${NOPE}"', { scopeSecret: 'null' })).to.contain('variable NOPE');
   });
 
-  it('is named where it stands for the whole value', () => {
+  it('An unset variable is named where it stands for the whole value', () => {
     expect(
       thrown('scopeSecret: ${NOPE}', { scopeSecret: null }, '"scopeSecret" must be string'),
     ).to.equal('here: "scopeSecret" must be string; this environment variable is not set: NOPE');
   });
 
-  it('is named where it is a member of a list', () => {
+  it('An unset variable is named where it is a member of a list', () => {
     expect(
       thrown('keys:\n  - ${KEY}\n', { keys: [null] }, '"keys.0" must be string, got null'),
     ).to.contain('not set: KEY');
   });
 
-  it('is not named where a value is wrong for another reason', () => {
+  it('An unset variable is not named where a value is wrong for another reason', () => {
     expect(thrown('a: ${NOPE}', { a: null, ttl: 0 }, '"ttl" must be >= 1')).to.equal(
       'here: "ttl" must be >= 1',
     );
@@ -45,13 +45,14 @@ describe('An environment variable that is not set', () => {
     ['that is set', 'a: "${SET}"', { a: 'x' }],
     ['that has a default', 'a: "${NOPE:-null}"', { a: 'null' }],
     ['that is escaped', 'a: "$${NOPE}"', { a: '$${NOPE}' }],
-    ['in a comment', '# a: ${NOPE}', { a: 'null' }],
-    ['beside a text that says null', 'b: ${NOPE}\na: null-and-void', { a: 'null-and-void' }],
+    ['that stands in a comment', '# a: ${NOPE}', { a: 'null' }],
+    ['that stands beside a text with null', 'b: ${NOPE}\na: null-and-void', { a: 'null-and-void' }],
   ] as const) {
-    it(`is not taken for one ${what}`, () => expect(thrown(text, value)).to.equal(null));
+    it(`A variable ${what} is not taken for an unset one`, () =>
+      expect(thrown(text, value)).to.equal(null));
   }
 
-  it('a variable of a file that cannot be read is none', () => {
+  it('Unset variables are not looked for in a file that cannot be read', () => {
     expect(UnsetVariables.in('/nowhere/at/all.yml').explain(1, 'here', () => 2)).to.equal(2);
     expect(UnsetVariables.in(undefined).explain(1, 'here', () => 2)).to.equal(2);
   });

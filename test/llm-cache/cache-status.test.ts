@@ -13,8 +13,8 @@ function forward(kind: Forward['kind'], reason: AsideReason | null = null): Forw
   return { kind, reason, ...nothing, settled: Promise.resolve() };
 }
 
-describe('the Cache-Status of', () => {
-  it('a hit tells how long it stays fresh', () => {
+describe('The Cache-Status header', () => {
+  it('The Cache-Status of a hit tells how long it stays fresh', () => {
     const hit = { kind: 'hit', key: 'k', age: 179, ttl: 3421 } as Hit;
     expect(cacheStatus(hit)).to.equal('llm-cache; hit; ttl=3421');
   });
@@ -26,28 +26,29 @@ describe('the Cache-Status of', () => {
     [forward('bypass', 'no-scope'), 'llm-cache; fwd=bypass; detail=no-scope'],
   ];
   for (const [decision, text] of rows) {
-    it(`a forwarded request: ${text}`, () => expect(cacheStatus(decision)).to.equal(text));
+    it(`The Cache-Status of a forwarded request may be: ${text}`, () =>
+      expect(cacheStatus(decision)).to.equal(text));
   }
 
-  it('an answer to an identical request, finished or under way', () => {
+  it('The Cache-Status of a joined request says that it collapsed, finished or under way', () => {
     const text = 'llm-cache; fwd=miss; collapsed';
     expect(cacheStatus({ kind: 'joined', key: 'k' } as Joined)).to.equal(text);
     expect(cacheStatus({ kind: 'following', key: 'k' } as Following)).to.equal(text);
   });
 
-  it('an expired entry tells what the upstream said, where it said anything', () => {
+  it("The Cache-Status of a stale answer tells the upstream's status, where there was one", () => {
     expect(staleStatus(503, -12)).to.equal(
       'llm-cache; fwd=stale; fwd-status=503; ttl=-12; detail=stale-if-error',
     );
     expect(staleStatus(null, 0)).to.equal('llm-cache; fwd=stale; ttl=0; detail=stale-if-error');
   });
 
-  it('an answer that only the cache might have given', () => {
+  it('The Cache-Status of a 504 tells that only the cache was asked', () => {
     const text = cacheStatus({ kind: 'unavailable', key: null });
     expect(text).to.equal('llm-cache; detail=only-if-cached');
   });
 
-  it('any decision is a list of one member, as RFC 9211 has it', () => {
+  it('The Cache-Status of any decision is a list of one member, as in RFC 9211', () => {
     for (const reason of Object.keys(asideReasons) as AsideReason[]) {
       const list = parseList(cacheStatus(forward('bypass', reason)));
       expect(list).to.have.length(1);
@@ -57,23 +58,23 @@ describe('the Cache-Status of', () => {
   });
 });
 
-describe('the Cache-Status of a cache further up', () => {
+describe('The Cache-Status of a cache further up', () => {
   const own = 'llm-cache; fwd=miss';
 
-  it('stays in front of ours', () => {
+  it('The Cache-Status of a cache further up stays in front of ours', () => {
     expect(appendCacheStatus('cdn; hit', own)).to.equal(`cdn; hit, ${own}`);
     expect(appendCacheStatus('"a b";fwd=miss, cdn; hit; ttl=5', own)).to.equal(
       `"a b";fwd=miss, cdn; hit; ttl=5, ${own}`,
     );
   });
 
-  it('is not there when no cache said anything', () => {
+  it('The Cache-Status is ours alone where no cache further up said anything', () => {
     for (const nothing of [undefined, '', '  ']) {
       expect(appendCacheStatus(nothing, own)).to.equal(own);
     }
   });
 
-  it('is dropped where ours behind it could not be read', () => {
+  it('The Cache-Status of a cache further up is dropped where ours behind it could not be read', () => {
     for (const bad of ['cdn; hit,', '"open', 'HIT from cdn (x', 'ä', ';']) {
       const text = appendCacheStatus(bad, own);
       expect(text, bad).to.equal(own);

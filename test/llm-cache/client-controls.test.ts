@@ -12,19 +12,19 @@ const cacheControl = (value: string) => read({ 'cache-control': value });
 
 /** Every row: the headers, and what differs from a request without any. */
 const rows: readonly (readonly [string, Headers, object])[] = [
-  ['no headers ask for nothing', {}, {}],
+  ['no headers', {}, {}],
   ['no-cache', { 'cache-control': 'no-cache' }, { bypass: 'no-cache' }],
   ['no-store', { 'cache-control': 'no-store' }, { bypass: 'no-store' }],
   ['no-store of our own', { 'x-cache-control': 'no-store' }, { bypass: 'no-store' }],
   [
-    'no-cache names the reason beside no-store',
+    'no-cache beside no-store as the reason',
     { 'cache-control': 'no-store, no-cache' },
     { bypass: 'no-cache' },
   ],
   ['only-if-cached', { 'cache-control': 'only-if-cached' }, { onlyIfCached: true }],
   ['refresh', { 'x-cache-control': 'refresh' }, { refresh: true }],
-  ['refresh is no directive of Cache-Control', { 'cache-control': 'refresh' }, {}],
-  ['no-cache is none of X-Cache-Control', { 'x-cache-control': 'no-cache' }, {}],
+  ['no refresh from Cache-Control', { 'cache-control': 'refresh' }, {}],
+  ['no no-cache from X-Cache-Control', { 'x-cache-control': 'no-cache' }, {}],
   ['max-age', { 'cache-control': 'max-age=60' }, { maxAge: 60 }],
   ['max-age=0', { 'cache-control': 'max-age=0' }, { maxAge: 0 }],
   ['max-age in quotes', { 'cache-control': 'max-age="60"' }, { maxAge: 60 }],
@@ -88,34 +88,34 @@ const rows: readonly (readonly [string, Headers, object])[] = [
   ],
 ];
 
-describe('the controls that a client sends', () => {
+describe('The controls that a client sends', () => {
   for (const [name, headers, expected] of rows) {
-    it(`reads ${name}`, () => {
+    it(`The reader of client controls reads ${name}`, () => {
       expect(read(headers)).to.deep.equal({ ...noControls, ...expected });
     });
   }
 
   for (const value of ['', '-1', '1.5', '1e3', 'x', '0x10', '5s']) {
-    it(`ignores ${JSON.stringify(value)} as a number of seconds`, () => {
+    it(`The reader of client controls ignores ${JSON.stringify(value)} as a number of seconds`, () => {
       expect(cacheControl(`max-age=${value}`).maxAge).to.equal(null);
       expect(read({ 'x-cache-ttl': value }).ttl).to.equal(null);
     });
   }
 
-  it('ignores a TTL that comes twice, for the two may differ', () => {
+  it('The reader of client controls ignores a TTL that comes twice, because the two may differ', () => {
     expect(read({ 'x-cache-ttl': '5, 6' }).ttl).to.equal(null);
   });
 
-  it('ignores a TTL of zero, which is no TTL', () => {
+  it('The reader of client controls ignores a TTL of zero', () => {
     expect(read({ 'x-cache-ttl': '0' }).ttl).to.equal(null);
   });
 
-  it('takes a huge number for a long time', () => {
+  it('The reader of client controls takes a huge number for a long time', () => {
     const { maxAge } = cacheControl(`max-age=${'9'.repeat(400)}`);
     expect(maxAge).to.equal(2 ** 31);
   });
 
-  it('reads a hostile header in a time that grows with its length, not with its square', () => {
+  it('The reader of client controls reads a hostile header in linear time', () => {
     const blanks = ' '.repeat(30_000);
     const started = performance.now();
     for (const value of [
@@ -129,15 +129,15 @@ describe('the controls that a client sends', () => {
     expect(performance.now() - started).to.be.below(1000);
   });
 
-  describe('a fresh answer', () => {
-    it('is asked for by no-cache, no-store, refresh and max-age=0', () => {
+  describe('A fresh answer', () => {
+    it('A fresh answer is asked for by no-cache, no-store, refresh and max-age=0', () => {
       for (const value of ['no-cache', 'no-store', 'max-age=0']) {
         expect(asksForFresh(cacheControl(value)), value).to.equal(true);
       }
       expect(asksForFresh(read({ 'x-cache-control': 'refresh' }))).to.equal(true);
     });
 
-    it('is not asked for by anything else', () => {
+    it('A fresh answer is not asked for by other headers', () => {
       expect(asksForFresh(noControls)).to.equal(false);
       for (const value of ['max-age=1', 'only-if-cached', 'max-age=', 'no-transform']) {
         expect(asksForFresh(cacheControl(value)), value).to.equal(false);

@@ -35,16 +35,16 @@ describe('Whether a client takes gzip', () => {
     gzipped: false,
   };
   for (const [header, expected] of Object.entries(cases)) {
-    it(`by "${header}": ${expected ? 'it does' : 'it does not'}`, () => {
+    it(`A client that sends Accept-Encoding "${header}" ${expected ? 'takes' : 'does not take'} gzip`, () => {
       expect([acceptsGzip(header), acceptsGzip(header)]).to.deep.equal([expected, expected]);
     });
   }
 
-  it('without the header: it does not, though any coding would be allowed', () => {
+  it('A client that sends no Accept-Encoding gets no gzip, though any coding would be allowed', () => {
     expect(acceptsGzip(undefined)).to.equal(false);
   });
 
-  it('both its own lines and what is forwarded must say so, in any case and number', () => {
+  it('A client takes gzip only where both its own lines and what is forwarded say so', () => {
     const takes = (forwarded: object, own: object) =>
       takesGzip(makeRequest({ headers: { ...forwarded }, ownHeaders: { ...own } }));
     const asks = { 'accept-encoding': 'gzip' };
@@ -57,18 +57,18 @@ describe('Whether a client takes gzip', () => {
   });
 });
 
-describe('A body is sent compressed', () => {
+describe('Bodies that are sent compressed', () => {
   const plain = { headers: {} };
   const barred = { headers: { 'cache-control': 'no-transform' } };
 
-  it('from 64 KiB on, where it takes a quarter at most, unless the answer says no-transform', () => {
+  it('A body of 64 KiB or more is sent compressed where it takes a quarter at most, unless its answer says no-transform', () => {
     expect(isSentCompressed(plain, 65_536, 16_384)).to.equal(true);
     expect(isSentCompressed(plain, 65_535, 100)).to.equal(false);
     expect(isSentCompressed(plain, 65_536, 16_385)).to.equal(false);
     expect(isSentCompressed(barred, 1_000_000, 100)).to.equal(false);
   });
 
-  it('and caches in between are told that it may be, by what it is', () => {
+  it('A long body is announced as negotiated, in either form, unless its answer says no-transform', () => {
     const long = new Uint8Array(65_536);
     expect(isNegotiated(makeEntry(0, { body: long }))).to.equal(true);
     expect(isNegotiated(makeEntry(0, { body: new Uint8Array(9), coding: 'gzip' }))).to.equal(true);
@@ -77,8 +77,8 @@ describe('A body is sent compressed', () => {
   });
 });
 
-describe('Of a Cache-Control that comes with an answer', () => {
-  it('no-transform is kept, and nothing else', () => {
+describe('The Cache-Control of an answer', () => {
+  it('The Cache-Control of an answer is kept as no-transform or not at all', () => {
     const kept = (value: string) =>
       keptHeaders((name) => (name === 'cache-control' ? value : undefined));
     expect(kept('private, No-Transform, max-age=0')).to.deep.equal({

@@ -37,7 +37,7 @@ const broken: Store = {
   close: async () => {},
 };
 
-describe('the engine', () => {
+describe('The engine', () => {
   let said: string[];
   let stats: CacheStats;
   let tally: Tally;
@@ -85,7 +85,7 @@ describe('the engine', () => {
     await new Promise((resolve) => setImmediate(resolve));
   }
 
-  it('takes a store that fails to read for a bypass, and says so once', async () => {
+  it('The engine takes a failing read of a store for a bypass, and logs it once', async () => {
     const engine = engineOn(broken);
     for (const _ of [1, 2, 3]) {
       const decision = await engine.decide(makeRequest(), tally);
@@ -99,7 +99,7 @@ describe('the engine', () => {
     expect(said.join()).to.not.contain('prompt');
   });
 
-  it('lets identical requests share one call though the store fails', async () => {
+  it('The engine lets identical requests share one call though the store fails', async () => {
     const engine = engineOn(broken);
     const leader = await engine.decide(makeRequest(), tally);
     const others = [engine.decide(makeRequest(), tally), engine.decide(makeRequest(), tally)];
@@ -108,20 +108,20 @@ describe('the engine', () => {
       expect(other.kind).to.equal('joined');
   });
 
-  it('takes a store that fails to write for an answer that was not stored', async () => {
+  it('The engine counts a failing write of a store as an answer not stored', async () => {
     const engine = engineOn({ ...broken, get: async () => undefined });
     await answer(await engine.decide(makeRequest(), tally));
     expect(stats.pipelines()['p']?.notStored).to.deep.equal({ 'store-error': 1 });
     expect(said.length).to.equal(1);
   });
 
-  it('says too-large of an answer that the store cannot hold', async () => {
+  it('The engine counts an answer that the store cannot hold as too-large', async () => {
     const engine = engineOn(new MemoryStore({ maxBytes: 1024 }));
     await answer(await engine.decide(makeRequest(), tally));
     expect(stats.pipelines()['p']?.notStored).to.deep.equal({ 'too-large': 1 });
   });
 
-  it('takes a request that cannot be read for a bypass', async () => {
+  it('The engine takes a request that cannot be read for a bypass', async () => {
     const engine = engineOn(new MemoryStore({ maxBytes: 10_000 }));
     const failing = makeRequest();
     Object.assign(failing, { body: () => Promise.reject(new Error('no')) });
@@ -131,7 +131,7 @@ describe('the engine', () => {
     });
   });
 
-  it('does nothing for a client that has left', async () => {
+  it('The engine does nothing for a client that has left', async () => {
     const engine = engineOn(new MemoryStore({ maxBytes: 10_000 }));
     expect(await engine.decide(makeRequest({ noBody: 'gone' }), tally)).to.deep.equal({
       kind: 'gone',
@@ -139,7 +139,7 @@ describe('the engine', () => {
     expect(stats.pipelines()['p']?.requests).to.equal(0);
   });
 
-  it('holds nothing of an answer that has ended, and counts what it did', async () => {
+  it('The engine holds nothing of an answer that has ended, and counts each outcome', async () => {
     const engine = engineOn(new MemoryStore({ maxBytes: 100_000 }));
     await answer(await engine.decide(makeRequest(), tally));
     await answer(
@@ -160,7 +160,7 @@ describe('the engine', () => {
     });
   });
 
-  it('lets no answer be stored when there is no room to hold it meanwhile', async () => {
+  it('The engine stores no answer that it has no room to hold meanwhile', async () => {
     budget.max = 100;
     const engine = engineOn(new MemoryStore({ maxBytes: 100_000 }));
     await answer(await engine.decide(makeRequest({ account: budget }), tally));
@@ -168,7 +168,7 @@ describe('the engine', () => {
     expect(budget.held).to.equal(0);
   });
 
-  describe('on a machine whose clock is set', () => {
+  describe('A clock that is set back or forth', () => {
     const hour = 3_600_000;
     let time: number;
     let engine: Engine;
@@ -185,7 +185,7 @@ describe('the engine', () => {
       return decision.kind;
     };
 
-    it('asks anew where the entry is of the future, and keeps the fresh answer instead', async () => {
+    it('The engine makes a new call where an entry is from the future, and keeps the fresh answer instead', async () => {
       await ask();
       time -= hour;
       expect(await ask()).to.equal('stale');
@@ -198,7 +198,7 @@ describe('the engine', () => {
       expect(await decide()).to.equal('stale');
     });
 
-    it('takes an entry of a clock that is a little ahead for one that is new', async () => {
+    it('The engine takes an entry from a clock a little ahead for a new one', async () => {
       await ask();
       time -= 50_000;
       expect(await engine.decide(makeRequest(), tally)).to.include({
@@ -208,7 +208,7 @@ describe('the engine', () => {
       });
     });
 
-    it('lets no entry of the future answer for an upstream that fails', async () => {
+    it('The engine uses no entry from the future when the upstream fails', async () => {
       await ask();
       time -= hour;
       expect(await engine.decide(makeRequest(), tally)).to.include({
@@ -217,7 +217,7 @@ describe('the engine', () => {
       });
     });
 
-    it('stores again after a purge, however far the clock goes back', async () => {
+    it('The engine stores again after a purge, however far the clock goes back', async () => {
       await ask();
       await store.purge({});
       time -= hour;
@@ -225,7 +225,7 @@ describe('the engine', () => {
       expect(await decide()).to.equal('hit');
     });
 
-    it('stores no answer that was asked for before a purge, however far the clock goes on', async () => {
+    it('The engine stores no answer asked for before a purge, however far the clock goes forward', async () => {
       const underWay = await engine.decide(makeRequest(), tally);
       await store.purge({});
       time += hour;
@@ -234,7 +234,7 @@ describe('the engine', () => {
     });
   });
 
-  it('charges a stored answer until its last reader has it, once however many read it', async () => {
+  it('The engine charges a stored answer once, until its last reader has it', async () => {
     const engine = engineOn(new MemoryStore({ maxBytes: 100_000 }));
     await answer(await engine.decide(asking(), tally));
     for (const _ of [1, 2, 3]) {
@@ -248,7 +248,7 @@ describe('the engine', () => {
     expect(budget.held).to.equal(0);
   });
 
-  it('stands aside where there is no room for a stored answer until its client has it', async () => {
+  it('The engine stands aside where there is no room for a stored answer in delivery', async () => {
     const store = new MemoryStore({ maxBytes: 100_000 });
     const engine = engineOn(store);
     await answer(await engine.decide(asking(), tally));
@@ -260,7 +260,7 @@ describe('the engine', () => {
     expect([said, budget.held]).to.deep.equal([[], 0]);
   });
 
-  it('charges what stands in for a failing upstream as long as it may be needed', async () => {
+  it('The engine charges a fallback entry as long as it may be needed', async () => {
     const store = new MemoryStore({ maxBytes: 100_000 });
     const key = (await engineOn(store).decide(asking(), tally)) as Forward;
     const body = new Uint8Array(5000);

@@ -6,8 +6,8 @@ import { makeEntry } from '../support/entry.ts';
 
 const entry = makeEntry(1_700_000_000_000, { consumer: 'ada ü', stream: true });
 
-describe('an encoded entry', () => {
-  it('decodes to what it was made of', () => {
+describe('An encoded entry', () => {
+  it('An encoded entry decodes to what it was made of', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ maxLength: 3000 }),
@@ -27,14 +27,14 @@ describe('an encoded entry', () => {
     );
   });
 
-  it('decodes out of the middle of a larger buffer', () => {
+  it('An encoded entry decodes out of the middle of a larger buffer', () => {
     const bytes = encodeEntry(entry);
     const larger = new Uint8Array(bytes.length + 20);
     larger.set(bytes, 7);
     expect(decodeEntry(larger.subarray(7, 7 + bytes.length))?.consumer).to.equal('ada ü');
   });
 
-  it('an encoded entry whose body is coded in a way that is not known, or that is something else, is none', () => {
+  it('Bytes that are no entry, or code their body in an unknown way, decode to nothing', () => {
     const bytes = encodeEntry(entry);
     bytes[0] = 1;
     expect(decodeEntry(bytes)).to.equal(undefined);
@@ -43,7 +43,7 @@ describe('an encoded entry', () => {
     expect(decodeEntry(new TextEncoder().encode('{"a":1}'))).to.equal(undefined);
   });
 
-  it('an encoded entry that is damaged or cut never throws, and never gives an entry with a part missing', () => {
+  it('A damaged or cut entry never throws, and never decodes with a part missing', () => {
     const bytes = encodeEntry(entry);
     const damage = fc.record({
       cut: fc.integer({ min: 0, max: bytes.length }),
@@ -73,7 +73,7 @@ describe('an encoded entry', () => {
   };
   const { body: _body, ...head } = entry;
 
-  it('an encoded entry whose head is JSON of another shape is none', () => {
+  it('An entry whose head is JSON of another shape decodes to nothing', () => {
     expect(decodeEntry(withHead(JSON.stringify(head)))).to.not.equal(undefined);
     for (const other of ['{}', '[]', 'null', '1', '{"namespace":1}', '{', '']) {
       expect(decodeEntry(withHead(other)), other).to.equal(undefined);
@@ -115,7 +115,7 @@ describe('an encoded entry', () => {
     expect(decodeEntry(withHead(text)), text).to.equal(undefined);
   });
 
-  it('may have every header that is kept of an answer, and of those only', () => {
+  it('An entry keeps the headers that are replayed, and no others', () => {
     const sent = {
       'content-type': 'application/json; charset=utf-8',
       'openai-model': 'gpt-4o',
@@ -134,7 +134,7 @@ describe('an encoded entry', () => {
     expect(keptHeaders((name) => Reflect.get(odd, name) as string | undefined)).to.deep.equal({});
   });
 
-  it('without a member, or with one of another type, is none', () => {
+  it('An entry that lacks a member, or has one of another type, decodes to nothing', () => {
     for (const name of Object.keys(head)) {
       expect(decodeEntry(withHead(JSON.stringify({ ...head, [name]: undefined }))), name).to.equal(
         undefined,

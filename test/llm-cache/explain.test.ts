@@ -32,11 +32,11 @@ async function printOf(material: KeyMaterial, by = digest) {
   return fingerprintOf(material, await material.counting, by);
 }
 
-describe('a fingerprint', () => {
+describe('A fingerprint', () => {
   const print = (parts: RequestParts) => printOf(materialOf(parts));
   const base = { model: 'm', messages: [{ role: 'user', content: 'a secret prompt' }] };
 
-  it('tells the members in which two requests differ, and only those', async () => {
+  it('A fingerprint tells the members in which two requests differ, and only those', async () => {
     const differ = async (one: unknown, other: unknown) =>
       differences(await print({ body: one }), await print({ body: other }));
     expect(await differ(base, { ...base })).to.deep.equal([]);
@@ -51,7 +51,7 @@ describe('a fingerprint', () => {
     expect(await differ('{"__proto__":1}', '{}')).to.deep.equal(['__proto__']);
   });
 
-  it('tells paths, queries, headers and modes apart', async () => {
+  it('A fingerprint tells paths, queries, headers and stream modes apart', async () => {
     const parts: [RequestParts, string][] = [
       [{ path: '/v2/chat/completions' }, 'path'],
       [{ query: '?a=1' }, 'query'],
@@ -65,7 +65,7 @@ describe('a fingerprint', () => {
     }
   });
 
-  it('is small and keyed: nothing of what was said is in it, nor can it be guessed', async () => {
+  it('A fingerprint is small and keyed, and shows nothing of the request', async () => {
     const text = JSON.stringify(await print({ body: base, query: '?key=of-ours' }));
     expect(text).to.not.contain('secret').and.to.not.contain('of-ours');
     expect(text.length).to.be.below(150);
@@ -73,7 +73,7 @@ describe('a fingerprint', () => {
     expect(elsewhere['=model']).to.not.equal((await print({ body: base }))['=model']);
   });
 
-  it('is bounded, whatever the body has for members', async () => {
+  it('A fingerprint is bounded, whatever members the body has', async () => {
     const many = (last: number) =>
       Object.fromEntries(
         Array.from({ length: 1000 }, (_, at) => [`m${at}`.padEnd(300, 'x'), at === 999 ? last : 0]),
@@ -84,7 +84,7 @@ describe('a fingerprint', () => {
   });
 });
 
-describe('an explanation', () => {
+describe('An explanation', () => {
   let store: MemoryStore;
   let flights: Flights;
   beforeEach(() => {
@@ -114,7 +114,7 @@ describe('an explanation', () => {
   }
   const verdict = ({ outcome, reason }: Explanation) => [outcome, reason];
 
-  it('tells a hit, one that is too old for the client, and one that has expired', async () => {
+  it('An explanation tells a hit, an entry too old for the client, and an expired one', async () => {
     await keep({}, 10);
     expect(await ask()).to.include({
       outcome: 'hit',
@@ -130,19 +130,19 @@ describe('an explanation', () => {
     expect((await ask({}, { staleIfError: 200 })).rule).to.contain('if the upstream fails');
   });
 
-  it('tells that an identical request is under way', async () => {
+  it('An explanation tells that an identical request is under way', async () => {
     const { key } = await ask();
     flights.open(key ?? '', { isOpen: true } as never);
     expect(verdict(await ask())).to.deep.equal(['coalesced', null]);
     expect(verdict(await ask({}, { coalesce: false }))).to.deep.equal(['miss', null]);
   });
 
-  it('tells a store that does not answer', async () => {
+  it('An explanation tells that the store does not answer', async () => {
     const broken = { look: () => Promise.reject(new Error()) } as unknown as Store;
     expect(verdict(await ask({}, {}, broken))).to.deep.equal(['bypass', 'store-error']);
   });
 
-  it('changes nothing: an entry is used no more, and thrown out no later, for being asked about', async () => {
+  it('An explanation counts no hit and does not protect its entry from eviction', async () => {
     for (const model of ['first', 'third']) await keep({ body: { model } });
     const maxBytes = store.stats().bytes + 10;
     store = new MemoryStore({ maxBytes, eviction: 'lru', now: () => now });
@@ -156,7 +156,7 @@ describe('an explanation', () => {
     expect(await store.look(second)).to.not.equal(undefined);
   });
 
-  it('has the five nearest, the nearest first, the newest of two as near', async () => {
+  it('An explanation has the five nearest entries, the nearest first, then the newest', async () => {
     const body = { model: 'm', messages: [], temperature: 0, seed: 1 };
     const far = await keep({ body: { model: 'x', input: 'y', top_p: 1 } });
     for (let seed = 2; seed < 8; seed++) await keep({ body: { ...body, seed } }, 10 + seed);
@@ -172,7 +172,7 @@ describe('an explanation', () => {
   });
 });
 
-describe('the condition of a step, outside of a request', () => {
+describe('The condition of a step, outside of a request', () => {
   const simulated: SimulatedRequest = {
     request: {
       method: 'POST',
@@ -211,7 +211,7 @@ describe('the condition of a step, outside of a request', () => {
   ];
   for (const [condition, expected] of cases) {
     const shown = { true: 'holds', false: 'does not hold', null: 'cannot be told' };
-    it(`${JSON.stringify(condition)} ${shown[`${expected}`]}`, () => {
+    it(`The condition ${JSON.stringify(condition)} ${shown[`${expected}`]} outside of a request`, () => {
       expect(holds(condition, simulated)).to.equal(expected);
     });
   }

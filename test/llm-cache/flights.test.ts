@@ -4,7 +4,7 @@ import { Flights } from '../../policies/llm-cache/flights.ts';
 
 const flight = (isOpen = true) => ({ isOpen }) as Flight;
 
-describe('the calls under way', () => {
+describe('Flights', () => {
   let now: number;
   let flights: Flights;
   beforeEach(() => {
@@ -12,7 +12,7 @@ describe('the calls under way', () => {
     flights = new Flights(() => now);
   });
 
-  it('are found by their key as long as they are open', () => {
+  it('Flights are found by their key as long as they are open', () => {
     const one = flight();
     flights.open('a', one);
     flights.open('b', flight(false));
@@ -21,7 +21,7 @@ describe('the calls under way', () => {
     expect(flights.find('c')).to.equal(undefined);
   });
 
-  it('are closed only by themselves: a later one of the key stays', () => {
+  it('Flights close only themselves: a later one of the key stays', () => {
     const [old, fresh] = [flight(), flight()];
     flights.open('a', old);
     flights.open('a', fresh);
@@ -31,7 +31,7 @@ describe('the calls under way', () => {
     expect(flights.find('a')).to.equal(undefined);
   });
 
-  it('keys that are not worth waiting for are not waited for, for five seconds', () => {
+  it('Flights are not joined for five seconds under a key marked hit-for-miss', () => {
     flights.markHitForMiss('a');
     expect([flights.isHitForMiss('a'), flights.isHitForMiss('b')]).to.deep.equal([true, false]);
     now += 4999;
@@ -40,13 +40,13 @@ describe('the calls under way', () => {
     expect(flights.isHitForMiss('a')).to.equal(false);
   });
 
-  it('are waited for again when one was worth it', () => {
+  it('Flights are joined again under a key whose mark was cleared', () => {
     flights.markHitForMiss('a');
     flights.clearHitForMiss('a');
     expect(flights.isHitForMiss('a')).to.equal(false);
   });
 
-  it('keys that are not waited for are remembered up to ten thousand, the newest', () => {
+  it('Flights remember the newest ten thousand hit-for-miss marks', () => {
     for (let count = 0; count <= 10_000; count++) flights.markHitForMiss(`k${count}`);
     expect(flights.isHitForMiss('k0')).to.equal(false);
     expect(flights.isHitForMiss('k1')).to.equal(true);

@@ -35,7 +35,7 @@ class Slow implements Outlet {
   }
 }
 
-describe('a follower', () => {
+describe('A follower', () => {
   let left: number;
   let budget: ByteBudget;
   let held: HeldBytes;
@@ -52,7 +52,7 @@ describe('a follower', () => {
   };
   const large = (letter: string) => letter.repeat(5000);
 
-  it('gets what has come so far at once, and the rest as it comes', () => {
+  it('A follower gets what has come so far at once, and the rest as it comes', () => {
     come('a');
     const one = follower();
     const outlet = new Slow();
@@ -66,7 +66,7 @@ describe('a follower', () => {
     expect(outlet.over).to.equal('end');
   });
 
-  it('a follower that asks to wait goes on where it was, and ends when it has all', () => {
+  it('A follower that asks to wait goes on where it was, and ends when it has all', () => {
     for (const letter of 'abc') come(large(letter));
     const one = follower(100_000);
     const outlet = new Slow(2);
@@ -84,7 +84,7 @@ describe('a follower', () => {
     expect(outlet.over).to.equal('end');
   });
 
-  it('a follower that falls further behind than it may is broken off, and says why', () => {
+  it('A follower that falls further behind than it may is broken off as too slow', () => {
     const one = follower(10);
     const outlet = new Slow(1);
     one.attach(outlet);
@@ -98,7 +98,7 @@ describe('a follower', () => {
     expect([outlet.text, outlet.over]).to.deep.equal(['1', 'break']);
   });
 
-  it('a follower that keeps up may read any amount', () => {
+  it('A follower that keeps up may read any amount', () => {
     const one = follower(10);
     const outlet = new Slow();
     one.attach(outlet);
@@ -107,7 +107,7 @@ describe('a follower', () => {
     expect([outlet.text.length, outlet.over]).to.deep.equal([1000, 'end']);
   });
 
-  it('a follower of an answer that breaks off ends broken, and gets nothing more', () => {
+  it('A follower of an answer that breaks off ends broken, and gets nothing more', () => {
     come('a');
     const one = follower();
     const outlet = new Slow(1);
@@ -119,7 +119,7 @@ describe('a follower', () => {
     expect([outlet.text, outlet.over]).to.deep.equal(['a', 'break']);
   });
 
-  it('a follower that has left gets nothing more', () => {
+  it('A follower that has left gets nothing more', () => {
     come('a');
     const one = follower();
     const outlet = new Slow();
@@ -130,7 +130,7 @@ describe('a follower', () => {
     expect([outlet.text, outlet.over, left]).to.deep.equal(['a', null, 1]);
   });
 
-  it('a follower that is slow gets what has come meanwhile in few pieces, however many it came in', () => {
+  it('A follower that is slow gets what has come meanwhile in few pieces, however many it came in', () => {
     const slow = Array.from({ length: 50 }, () => follower(1_000_000));
     const outlets = slow.map(() => new Slow(1));
     for (const [at, one] of slow.entries()) one.attach(outlets[at] as Outlet);
@@ -151,7 +151,7 @@ describe('a follower', () => {
     expect(budget.held).to.equal(0);
   });
 
-  it('a follower that is behind is broken off where there is no room for what it has not taken', () => {
+  it('A follower that is behind is broken off where there is no room for what it has not taken', () => {
     budget.max = 20_000;
     const [slow, quick] = [follower(1_000_000), follower(1_000_000)];
     const [slowly, quickly] = [new Slow(1), new Slow()];

@@ -32,25 +32,25 @@ function expectApart(...keys: string[]): void {
   expect(new Set(keys)).to.have.length(keys.length);
 }
 
-describe('the cache key', () => {
-  describe('of a body', () => {
-    it('does not depend on the order of members, at any depth, or on white space', () => {
+describe('The cache key', () => {
+  describe('The body', () => {
+    it('The cache key ignores the order of members, at any depth, and white space', () => {
       expectSame(
         keyOf('{"model":"m","messages":[{"role":"user","content":"a"}],"n":1}'),
         keyOf('{ "n": 1,\n "messages": [ {"content": "a", "role": "user"} ],\t"model": "m" }\r\n'),
       );
     });
 
-    it('depends on the order of items', () => {
+    it('The cache key depends on the order of items', () => {
       expectApart(keyOf({ input: ['a', 'b'] }), keyOf({ input: ['b', 'a'] }));
     });
 
-    it('takes numbers by value', () => {
+    it('The cache key takes numbers by value', () => {
       expectSame(keyOf('{"n":1}'), keyOf('{"n":1.0}'), keyOf('{"n":10e-1}'), keyOf('{"n":0.1E+1}'));
       expectSame(keyOf('{"n":0}'), keyOf('{"n":-0}'), keyOf('{"n":0e9}'));
     });
 
-    it('keeps numbers apart that a double does not', () => {
+    it('The cache key keeps apart numbers that are one double', () => {
       expectApart(
         keyOf('{"seed":9007199254740992}'),
         keyOf('{"seed":9007199254740993}'),
@@ -60,51 +60,51 @@ describe('the cache key', () => {
       );
     });
 
-    it('takes strings by code unit, however they are spelt', () => {
+    it('The cache key takes strings by code unit, however they are spelt', () => {
       expectSame(keyOf('{"a/b":"é\\n"}'), keyOf('{"a\\/b":"\\u00e9\\u000a"}'));
       expectApart(keyOf('{"a":"\\u00e9"}'), keyOf('{"a":"e\\u0301"}'));
       expectApart(keyOf('{"a":"\\ud83d"}'), keyOf('{"a":"\\ude00"}'), keyOf('{"a":"\\ufffd"}'));
     });
 
-    it('tells the types of values apart', () => {
+    it('The cache key tells the types of values apart', () => {
       const values = [null, true, false, 0, 1, '', '1', 'true', 'null', [], {}, [null], [[]]];
       expectApart(keyOf({}), ...values.map((value) => keyOf({ value })));
     });
 
-    it('is of the raw bytes where a member comes twice, at any depth', () => {
+    it('The cache key covers the raw bytes where a member comes twice, at any depth', () => {
       for (const twice of ['{"n":1,"n":2}', '{"a":[{"n":1,"n":2}]}', '{"n":1,"\\u006e":2}']) {
         expectApart(keyOf(twice), keyOf(twice.replace(':1,', ': 1,')), keyOf(JSON.parse(twice)));
         expectSame(keyOf(twice), keyOf(twice));
       }
     });
 
-    it('does not lose members with the names of built-in properties', () => {
+    it('The cache key covers members with the names of built-in properties', () => {
       const names = ['__proto__', 'constructor', 'toString', 'a'];
       expectApart(keyOf({}), ...names.map((name) => keyOf(`{${JSON.stringify(name)}:1}`)));
     });
   });
 
-  describe('and the stream mode', () => {
-    it('take stream absent, false and null for one', () => {
+  describe('The stream mode', () => {
+    it('The cache key is the same for stream absent, false and null', () => {
       expectSame(keyOf({ n: 1 }), keyOf({ n: 1, stream: false }), keyOf({ n: 1, stream: null }));
     });
 
-    it('keep a stream and a JSON answer apart', () => {
+    it('The cache key keeps a stream and a JSON answer apart', () => {
       expectApart(keyOf({ stream: true }), keyOf({ stream: false }));
     });
 
-    it('keep a stream member apart that is neither', () => {
+    it('The cache key keeps apart stream members that are not booleans', () => {
       const odd = [1, 0, 'true', 'false', '', [], {}];
       expectApart(keyOf({}), keyOf({ stream: true }), ...odd.map((stream) => keyOf({ stream })));
     });
 
-    it('count stream_options only when streaming', () => {
+    it('The cache key covers stream_options only when streaming', () => {
       const options = { include_usage: true };
       expectSame(keyOf({}), keyOf({ stream_options: options }), keyOf({ stream_options: null }));
       expectApart(keyOf({ stream: true }), keyOf({ stream: true, stream_options: options }));
     });
 
-    it('take include_usage: false, and no options at all, for no stream_options', () => {
+    it('The cache key takes include_usage false and empty options for no stream_options', () => {
       const plain = keyOf({ stream: true });
       expectSame(
         plain,
@@ -118,20 +118,20 @@ describe('the cache key', () => {
       expectApart(plain, keyOf({ stream: true, stream_options: { other: 1 } }));
     });
 
-    it('tell a stream member apart where the protocol has no streams', () => {
+    it('The cache key covers a stream member where the protocol has no streams', () => {
       const path = '/v1/embeddings';
       expectApart(keyOf({ input: 'a' }, { path }), keyOf({ input: 'a', stream: true }, { path }));
     });
 
-    it('are told apart in a body with a member twice', () => {
+    it('The cache key tells the stream mode apart in a body with a member twice', () => {
       expectApart(keyOf('{"n":1,"n":1,"stream":true}'), keyOf('{"n":1,"n":1,"stream":false}'));
     });
   });
 
-  describe('with ignoreFields', () => {
+  describe('ignoreFields', () => {
     const action = { ignoreFields: ['user', 'metadata'] };
 
-    it('leaves the named members out', () => {
+    it('The cache key leaves the members in ignoreFields out', () => {
       expectSame(
         keyOf({ n: 1 }, { action }),
         keyOf({ n: 1, user: 'a' }, { action }),
@@ -139,7 +139,7 @@ describe('the cache key', () => {
       );
     });
 
-    it('leaves them out at the top level alone, and by their whole name', () => {
+    it('The cache key leaves ignored members out by full name, and only at the top level', () => {
       expectApart(
         keyOf({ a: {} }, { action }),
         keyOf({ a: { user: 1 } }, { action }),
@@ -148,35 +148,35 @@ describe('the cache key', () => {
       );
     });
 
-    it('cannot take the stream mode out', () => {
+    it('The cache key keeps the stream mode though stream is in ignoreFields', () => {
       const ignored = { ignoreFields: ['stream'] };
       expectApart(keyOf({ stream: true }, { action: ignored }), keyOf({}, { action: ignored }));
     });
 
-    it('counts every member by default', () => {
+    it('The cache key covers every member by default', () => {
       expectApart(keyOf({}), keyOf({ user: 'a' }), keyOf({ user: 'b' }), keyOf({ metadata: {} }));
     });
   });
 
-  describe('and the rest of the request', () => {
-    it('depends on the path, and with it the protocol', () => {
+  describe('The rest of the request', () => {
+    it('The cache key depends on the path, and with it the protocol', () => {
       const paths = [chat, '/v2/chat/completions', '/v1/completions', '/v1/responses'];
       expectApart(...paths.map((path) => keyOf({}, { path, forwardedUrl: '/same' })));
     });
 
-    it('depends on the query that the client sent', () => {
+    it('The cache key depends on the query that the client sent', () => {
       const queries = ['', '?', '?api-version=1', '?api-version=2'];
       expectApart(...queries.map((query) => keyOf({}, { query, forwardedUrl: '/same' })));
     });
 
-    it('depends on every byte of path and query, however they are escaped', () => {
+    it('The cache key depends on every byte of path and query, however they are escaped', () => {
       expectApart(
         ...['', '?a=b', '?a=%62', '?a=b&', '?A=b'].map((query) => keyOf({}, { query })),
         ...['/v1/%63hat/completions', '//v1/chat/completions'].map((path) => keyOf({}, { path })),
       );
     });
 
-    it('depends on the url that will be forwarded', () => {
+    it('The cache key depends on the url that will be forwarded', () => {
       expectApart(
         keyOf({}),
         keyOf({}, { forwardedUrl: '/chat/completions' }),
@@ -184,7 +184,7 @@ describe('the cache key', () => {
       );
     });
 
-    it('depends on no shift of text between path, query and forwarded url', () => {
+    it('The cache key cannot be matched by shifting text between path, query and forwarded url', () => {
       expectApart(
         keyOf({}, { path: chat, query: '', forwardedUrl: '?x' }),
         keyOf({}, { path: chat, query: '?x', forwardedUrl: '' }),
@@ -192,7 +192,7 @@ describe('the cache key', () => {
     });
 
     for (const name of llmCacheSchema.properties.varyHeaders.default) {
-      it(`depends on the header ${name}, present, absent or empty`, () => {
+      it(`The cache key depends on the header ${name}, present, absent or empty`, () => {
         expectApart(
           keyOf({}),
           keyOf({}, { headers: { [name]: '' } }),
@@ -202,7 +202,7 @@ describe('the cache key', () => {
       });
     }
 
-    it('depends on the vary headers as they will be forwarded, in whatever case a policy wrote them', () => {
+    it('The cache key depends on vary headers as they will be forwarded, in any case', () => {
       const ownHeaders = { 'openai-beta': 'a' };
       expectSame(
         keyOf({}, { headers: { 'openai-beta': 'z' }, ownHeaders }),
@@ -210,7 +210,7 @@ describe('the cache key', () => {
       );
     });
 
-    it('depends on the vary headers that the operator named, in any case and order, or by their beginning', () => {
+    it("The cache key depends on the operator's varyHeaders, in any case and order, or by prefix", () => {
       const headers = { 'x-tier': 'a', 'x-region': 'b' };
       const of = (...varyHeaders: string[]) => keyOf({}, { headers, action: { varyHeaders } });
       expectSame(of('X-Tier', 'x-region'), of('x-region', 'x-tier', 'X-TIER'), of('x-*'));
@@ -260,7 +260,7 @@ describe('the cache key', () => {
       'x-http-host-override',
       'prefer',
     ]) {
-      it(`depends on the header ${name}, whatever the varyHeaders are, unless it is to be ignored`, () => {
+      it(`The cache key depends on the header ${name} whatever varyHeaders says, unless it is ignored`, () => {
         const of = (value: string, action = {}) =>
           keyOf({}, { headers: { [name]: value }, action });
         expectApart(keyOf({}), of('a'), of('b'));
@@ -269,7 +269,7 @@ describe('the cache key', () => {
       });
     }
 
-    it('depends on no header that a client makes anew for each request, or that only tells of it', () => {
+    it('The cache key ignores headers that are new for each request, or only describe it', () => {
       const headers = Object.fromEntries(
         [
           'x-request-id',
@@ -295,7 +295,7 @@ describe('the cache key', () => {
       expectSame(keyOf({}), keyOf({}, { headers }));
     });
 
-    it('depends on the Host where the upstream gets it, under whatever name the protocol has for it', () => {
+    it('The cache key depends on the Host where the upstream gets it, in HTTP/1.1 and HTTP/2', () => {
       const of = (host: string, forwardsHost: boolean) =>
         keyOf({}, { headers: { host }, forwardsHost });
       expectApart(of('a.test', true), of('b.test', true), of('a.test.', true), keyOf({}));
@@ -307,14 +307,14 @@ describe('the cache key', () => {
       expectSame(keyOf({}), keyOf({}, { headers: { host: 'a' }, forwardsHost: true, action }));
     });
 
-    it('depends on the host in Forwarded, and not the client that it tells of', () => {
+    it('The cache key depends on the host in Forwarded, and not on the client in it', () => {
       const of = (forwarded: string) => keyOf({}, { headers: { forwarded } });
       expectApart(of('for=1;host=a.test'), of('for=1;host="b.test"'), keyOf({}));
       expectSame(of('for=1;host=a.test;proto=https'), of('for=2; Host=a.test'));
       expectSame(of('for=1.2.3.4;by="ghost=a"'), keyOf({}));
     });
 
-    it('depends on an Accept that takes no JSON, or asks for events where the body asks for no stream', () => {
+    it('The cache key depends on an Accept without JSON, or with events where the body asks for none', () => {
       const of = (accept: string, body: object = {}) => keyOf(body, { headers: { accept } });
       const usual = [
         '*/*',
@@ -338,7 +338,7 @@ describe('the cache key', () => {
       expectApart(keyOf(stream), of('application/x-ndjson', stream));
     });
 
-    it('depends on a Content-Type that may be read in another way than plain JSON', () => {
+    it('The cache key depends on a Content-Type other than plain JSON', () => {
       const of = (type: string) => keyOf({}, { headers: { 'content-type': type } });
       expectSame(
         of('application/json'),
@@ -353,14 +353,14 @@ describe('the cache key', () => {
       );
     });
 
-    it('depends on no other header', () => {
+    it('The cache key depends on no other header', () => {
       expectSame(
         keyOf({}),
         keyOf({}, { headers: { authorization: 'Bearer x', 'x-request-id': '1', accept: '*/*' } }),
       );
     });
 
-    it('depends on the headers in whatever order they came', () => {
+    it('The cache key does not depend on the order of headers', () => {
       const headers = { 'x-target-url': 'a', 'openai-beta': 'b', host: 'c', accept: 'text/plain' };
       const turned = Object.fromEntries(Object.entries(headers).toReversed());
       expectSame(
@@ -369,11 +369,11 @@ describe('the cache key', () => {
       );
     });
 
-    it('depends on the scope', () => {
+    it('The cache key depends on the scope', () => {
       expectApart(keyOf({}, { scope: 'uA' }), keyOf({}, { scope: 'uB' }), keyOf({}));
     });
 
-    it('depends on the namespace: the one in the action, else the apiEndpoint', () => {
+    it('The cache key depends on the namespace: the one in the action, else the apiEndpoint', () => {
       expectApart(keyOf({}, { apiEndpoint: 'a' }), keyOf({}, { apiEndpoint: 'b' }));
       expectSame(
         keyOf({}, { apiEndpoint: 'a', action: { namespace: 'ns' } }),
@@ -383,12 +383,12 @@ describe('the cache key', () => {
     });
   });
 
-  describe('as a text', () => {
-    it('reads as namespace, scope and digest, in that order', () => {
+  describe('The text of a key', () => {
+    it('The cache key reads as namespace, scope and digest, in that order', () => {
       expect(keyOf({}, { scope: 'uA', apiEndpoint: 'openai' })).to.match(/^openai:uA:[\w-]{43}$/);
     });
 
-    it('has three parts, whatever the namespace has in it', () => {
+    it('The cache key has three parts, whatever is in the namespace', () => {
       for (const namespace of ['a:b', 'a b', 'a/b?c', 'ä*', '%3A', 'a\nb']) {
         const key = keyOf({}, { apiEndpoint: namespace });
         expect(key.split(':')).to.have.length(3);
@@ -396,7 +396,7 @@ describe('the cache key', () => {
       }
     });
 
-    it('a key cannot be found by trying what a query or a credential may be', () => {
+    it('The cache key cannot be found by trying what a query or a credential may be', () => {
       const elsewhere = nodeDigest('another secret');
       const of = (parts: RequestParts, by = digest) => {
         const settings = validate<LlmCacheSettings>(llmCacheSchema, {}, 'test');
@@ -414,7 +414,7 @@ describe('the cache key', () => {
       expectSame(of({}), of({}, elsewhere));
     });
 
-    it('a key has no prompt, header or query in it', () => {
+    it('The cache key shows no prompt, header or query', () => {
       const headers = { authorization: 'Bearer PRIVATE', 'openai-organization': 'PRIVATE' };
       const query = '?key=PRIVATE';
       const key = keyOf({ messages: [{ content: 'PRIVATE' }] }, { headers, query });
@@ -422,14 +422,14 @@ describe('the cache key', () => {
     });
   });
 
-  describe('for any body', () => {
+  describe('Any body', () => {
     // Two members have rules of their own, which are told above.
     const names = fc
       .string({ minLength: 1 })
       .filter((name) => name !== 'stream' && name !== 'stream_options');
     const bodies = fc.dictionary(names, fc.jsonValue(), { minKeys: 1, noNullPrototype: true });
 
-    it('changes with any other value of any member', () => {
+    it('The cache key changes with any other value of any member', () => {
       fc.assert(
         fc.property(bodies, fc.nat(), fc.jsonValue(), (body, at, value) => {
           const all = Object.keys(body);
@@ -444,7 +444,7 @@ describe('the cache key', () => {
       );
     });
 
-    it('changes with a member more, and does not with one that is ignored', () => {
+    it('The cache key changes with one more member, unless that member is ignored', () => {
       fc.assert(
         fc.property(bodies, names, fc.jsonValue(), (body, name, value) => {
           const { [name]: _before, ...less } = body;
@@ -456,7 +456,7 @@ describe('the cache key', () => {
       );
     });
 
-    it('does not change with the order of members', () => {
+    it('The cache key of any body does not change with the order of members', () => {
       fc.assert(
         fc.property(bodies, (body) => {
           const members = Object.entries(body).map((pair) => pair.map((x) => JSON.stringify(x)));

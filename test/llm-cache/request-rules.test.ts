@@ -6,7 +6,7 @@ const aside = (headers: Record<string, string>) => asideByHeaders(makeRequest({ 
 const typed = (type: string) => aside({ 'content-type': type });
 
 describe('The headers of a request', () => {
-  it('may say that the body is JSON in UTF-8, in any spelling, or nothing', () => {
+  it('The request rules accept a body declared as JSON in UTF-8, in any spelling, or not at all', () => {
     expect(aside({})).to.equal(null);
     for (const type of [
       '',
@@ -24,7 +24,7 @@ describe('The headers of a request', () => {
     }
   });
 
-  it('make the cache stand aside where they say that the body is something else', () => {
+  it('The request rules make the cache stand aside for another Content-Type', () => {
     for (const type of [
       'application/x-www-form-urlencoded',
       'multipart/form-data; boundary=a',
@@ -43,7 +43,7 @@ describe('The headers of a request', () => {
     }
   });
 
-  it('make the cache stand aside where they name another charset', () => {
+  it('The request rules make the cache stand aside for another charset', () => {
     for (const type of [
       'application/json; charset=utf-7',
       'application/json;charset=UTF-16',
@@ -57,7 +57,7 @@ describe('The headers of a request', () => {
     }
   });
 
-  it('make the cache stand aside where they turn the POST into another method', () => {
+  it('The request rules make the cache stand aside for a POST that is turned into another method', () => {
     for (const name of ['x-http-method-override', 'x-http-method', 'x-method-override']) {
       expect(aside({ [name]: 'DELETE' })).to.equal('stateful');
       expect(aside({ [name]: 'post' })).to.equal(null);

@@ -21,27 +21,27 @@ const alice = asked({ id: 'alice' });
 const key1 = { headers: { authorization: 'Bearer sk-1' } };
 const key2 = { headers: { authorization: 'Bearer sk-2' } };
 
-describe('the scope of an entry', () => {
+describe('The scope of an entry', () => {
   describe('auto', () => {
-    it('is the consumer where there is one, whatever credential came with it', () => {
+    it('Scope auto is the consumer where there is one, whatever credential came with it', () => {
       const own = scope('auto', alice);
       expect(own).to.match(/^u[\w-]{22}$/);
       expect(scope('auto', { ...alice, ...key1 })).to.equal(own);
       expect(scope('auto', asked({ id: 'bob' }))).to.not.equal(own);
     });
 
-    it('is the credential where there is no consumer', () => {
+    it('Scope auto is the credential where there is no consumer', () => {
       const own = scope('auto', key1);
       expect(own).to.match(/^c[\w-]{22}$/);
       expect(scope('auto', key2)).to.not.equal(own);
     });
 
-    it('is one anonymous circle for all who bring neither', () => {
+    it('Scope auto is one anonymous scope for all that bring neither consumer nor credential', () => {
       expect(scope('auto')).to.equal('anonymous');
       expect(scope('auto', { headers: { 'x-other': '1' } })).to.equal('anonymous');
     });
 
-    it('is the credential that the query has, whatever else is in it', () => {
+    it('Scope auto is the credential in the query, whatever else is in it', () => {
       const own = scope('auto', { query: '?key=AIza-1' });
       expect(own).to.match(/^c[\w-]{22}$/);
       expect(scope('credential', { query: '?key=AIza-1' })).to.equal(own);
@@ -58,12 +58,12 @@ describe('the scope of an entry', () => {
       }
     });
 
-    it('does not go by the query where the operator has said which headers are credentials', () => {
+    it('The scope ignores the query where the operator has listed the credential headers', () => {
       const listed = { credentialHeaders: ['x-mine'] };
       expect(scope('credential', { query: '?key=AIza-1' }, listed)).to.equal(null);
     });
 
-    it('goes by the credential, and by the claims, where a token has no subject', () => {
+    it('Scope auto covers the credential and the claims where a token has no subject', () => {
       const one = asked({ role: 'user', tenant: 'a', exp: 1 });
       const other = asked({ role: 'user', tenant: 'b', exp: 1 });
       const scopes = [one, other].flatMap((who) => [
@@ -78,7 +78,7 @@ describe('the scope of an entry', () => {
     });
 
     for (const kind of ['auto', 'consumer'] as const) {
-      it(`is none under ${kind} for a consumer that cannot be told from others, whatever credential came with it`, () => {
+      it(`Scope ${kind} is none for an ambiguous consumer, whatever credential came with it`, () => {
         for (const id of ['', Number.NaN, 2 ** 53, {}, [], true]) {
           expect(scope(kind, { ...asked({ id, client_id: 'web' }), ...key1 })).to.equal(null);
         }
@@ -157,7 +157,7 @@ describe('the scope of an entry', () => {
       'from',
     ];
     for (const name of identities) {
-      it(`counts ${name}, whose name says that it tells who asks`, () => {
+      it(`Scope auto counts ${name} as an identity`, () => {
         const of = (value: string) => scope('auto', { headers: { [name]: value } });
         expect(of('ann')).to.match(/^c/);
         expect(of('ann')).to.not.equal(of('bob'));
@@ -204,12 +204,12 @@ describe('the scope of an entry', () => {
       'anthropic-dangerous-direct-browser-access',
     ];
     for (const name of others) {
-      it(`does not count ${name}`, () => {
+      it(`Scope auto does not count ${name} as an identity`, () => {
         expect(scope('auto', { headers: { [name]: 'a' } })).to.equal('anonymous');
       });
     }
 
-    it('does not count what the operator says is no identity, by name or by its beginning', () => {
+    it('Scope auto does not count the headers in ignoreHeaders, by name or by prefix', () => {
       const headers = { Session_Id: 's', 'x-user-agent-id': 'u', authorization: 'Bearer sk-1' };
       const action = { ignoreHeaders: ['session_id', 'X-User-*'] };
       expect(scope('auto', { headers }, action)).to.equal(scope('auto', key1));
@@ -217,7 +217,7 @@ describe('the scope of an entry', () => {
       expect(scope('auto', { headers }, all)).to.equal('anonymous');
     });
 
-    it('counts what a policy tells the upstream of who asks, in any spelling', () => {
+    it('Scope auto counts an identity header that a policy sets, in any spelling', () => {
       const of = (headers: Record<string, string>, ownHeaders = {}) =>
         scope('auto', { headers, ownHeaders });
       expect(of({ 'x-user-id': 'ann' }))
@@ -229,24 +229,24 @@ describe('the scope of an entry', () => {
       expect(spoofed).to.not.equal(of({ 'x-user-id': 'bob' }));
     });
 
-    it('does not depend on the order of headers', () => {
+    it('Scope auto does not depend on the order of headers', () => {
       const headers = { authorization: 'a', 'x-user-id': 'u', cookie: 'c' };
       const turned = Object.fromEntries(Object.entries(headers).toReversed());
       expect(scope('auto', { headers })).to.equal(scope('auto', { headers: turned }));
     });
 
-    it('takes a name of any length, and many names, in little time', () => {
+    it('Scope auto takes header names of any length', () => {
       const long = { headers: { [`x-${'user'.repeat(4000)}!`]: 'a', ['a-'.repeat(8000)]: 'b' } };
       expect(scope('auto', long)).to.equal('anonymous');
     });
   });
 
   describe('consumer', () => {
-    it('is the same circle as under auto', () => {
+    it('Scope consumer is the same as scope auto for a consumer', () => {
       expect(scope('consumer', alice)).to.equal(scope('auto', alice));
     });
 
-    it('is none without a consumer, even with a credential', () => {
+    it('Scope consumer is none without a consumer, even with a credential', () => {
       expect(scope('consumer')).to.equal(null);
       expect(scope('consumer', key1)).to.equal(null);
       expect(scope('consumer', { ...asked({ scope: 'read' }), ...key1 })).to.equal(null);
@@ -254,43 +254,43 @@ describe('the scope of an entry', () => {
   });
 
   describe('credential', () => {
-    it('is the same for the same credential, whatever consumer comes with it', () => {
+    it('Scope credential is the same for the same credential, whatever consumer comes with it', () => {
       expect(scope('credential', { ...alice, ...key1 })).to.equal(scope('credential', key1));
       expect(scope('credential', key1)).to.not.equal(scope('credential', key2));
     });
 
-    it('is none without a credential', () => {
+    it('Scope credential is none without a credential', () => {
       expect(scope('credential', alice)).to.equal(null);
       expect(scope('credential', { headers: { authorization: '' } })).to.equal(null);
     });
 
     for (const name of credentialHeaders) {
-      it(`counts ${name}`, () => {
+      it(`Scope credential counts ${name}`, () => {
         const one = scope('credential', { headers: { [name]: 'one' } });
         expect(one).to.match(/^c/);
         expect(scope('credential', { headers: { [name]: 'two' } })).to.not.equal(one);
       });
     }
 
-    it('tells the same value in two headers apart', () => {
+    it('Scope credential tells the same value in two headers apart', () => {
       expect(scope('credential', { headers: { 'api-key': 'k' } })).to.not.equal(
         scope('credential', { headers: { 'x-api-key': 'k' } }),
       );
     });
 
-    it('counts every header that carries a credential, not the first alone', () => {
+    it('Scope credential counts every header that carries a credential, not only the first', () => {
       const cookies = ['session=1', 'session=2'].map((cookie) =>
         scope('credential', { headers: { authorization: 'Bearer sk-1', cookie } }),
       );
       expect(new Set([...cookies, scope('credential', key1)])).to.have.length(3);
     });
 
-    it('counts every line of a header, and keeps two lines apart from one that joins them', () => {
+    it('Scope credential counts every line of a header, and tells two lines from one that joins them', () => {
       const own = (cookie: string | string[]) => scope('credential', { ownHeaders: { cookie } });
       expect(new Set([own('a'), own(['a', 'b']), own(['b', 'a']), own('a, b')])).to.have.length(4);
     });
 
-    it('is what the client sent, not what a policy put in its place for the upstream', () => {
+    it('Scope credential is what the client sent, not what a policy put in its place', () => {
       const headers = { authorization: "Bearer the-operator's" };
       const of = (own: string) =>
         scope('credential', { headers, ownHeaders: { authorization: own } });
@@ -298,7 +298,7 @@ describe('the scope of an entry', () => {
       expect(scope('credential', { headers, ownHeaders: {} })).to.equal(null);
     });
 
-    it('finds the headers that the operator named, in any case and named twice', () => {
+    it('Scope credential finds the headers that the operator named, in any case and named twice', () => {
       const parts = { ownHeaders: { 'X-Team-Token': 't' } };
       const of = (...headers: string[]) =>
         scope('credential', parts, { credentialHeaders: headers });
@@ -309,18 +309,18 @@ describe('the scope of an entry', () => {
       expect(of('x-other')).to.equal(null);
     });
 
-    it('goes by names as under auto, unless the operator says which headers count', () => {
+    it('Scope credential goes by the same names as auto, unless the operator lists the headers', () => {
       const headers = { 'x-litellm-api-key': 'k' };
       expect(scope('credential', { headers })).to.equal(scope('auto', { headers }));
       expect(scope('credential', { headers }, { credentialHeaders: ['x-tenant'] })).to.equal(null);
     });
   });
 
-  it('scope: shared is one circle for all callers', () => {
+  it('Scope shared is one scope for all callers', () => {
     for (const parts of [{}, alice, key1]) expect(scope('shared', parts)).to.equal('shared');
   });
 
-  it('depends on the secret, and shows neither consumer nor credential', () => {
+  it('The scope depends on the secret, and shows neither consumer nor credential', () => {
     for (const parts of [alice, key1]) {
       const settings = validate<LlmCacheSettings>(llmCacheSchema, {}, 'test');
       const own = scopeOf(makeRequest(parts), settings, digest);
@@ -329,7 +329,7 @@ describe('the scope of an entry', () => {
     }
   });
 
-  it('keeps a consumer apart from a credential of the same text', () => {
+  it('The scope keeps a consumer apart from a credential of the same text', () => {
     const consumer = scope('auto', asked({ id: 'x' }));
     expect(consumer?.slice(1)).to.not.equal(scope('auto', { headers: { cookie: 'x' } })?.slice(1));
   });

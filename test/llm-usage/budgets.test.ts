@@ -30,14 +30,14 @@ describe('A budget', () => {
   const settingsWith = (usage: object) =>
     validate<PluginSettings>(pluginSchema, { usage }, 'settings');
 
-  it('runs for the calendar day or month in UTC', () => {
+  it('A budget covers the calendar day or month in UTC', () => {
     expect(periodOf('day', november)).to.deep.equal({ from: '2026-11-29', to: '2026-11-29' });
     expect(periodOf('month', november)).to.deep.equal({ from: '2026-11-01', to: '2026-11-30' });
     const december = Date.parse('2026-12-31T23:59:59Z');
     expect(periodOf('month', december)).to.deep.equal({ from: '2026-12-01', to: '2026-12-31' });
   });
 
-  it('counts what was billed to a consumer that is called by its name, for a model and an apiEndpoint', async () => {
+  it('A budget counts what was billed to a consumer by name, for a model and an apiEndpoint', async () => {
     spend(1);
     spend(2, { model: 'other', requested_model: 'other' });
     spend(4, { consumer_id: 'another' });
@@ -56,7 +56,7 @@ describe('A budget', () => {
     });
   });
 
-  it('counts no saved cost, and says how many requests have no price', async () => {
+  it('A budget counts no saved cost, and says how many requests have no price', async () => {
     spend(3, { cache_type: 'exact', billed: false });
     spend(null);
     expect(await stateOf({ per: 'month', usd: 1 })).to.deep.include({
@@ -66,7 +66,7 @@ describe('A budget', () => {
     });
   });
 
-  it('is near from 80 % on, and over once it is spent', async () => {
+  it('A budget is near from 80 % on, and over once it is spent', async () => {
     const state = async (usd: number) => (await stateOf({ per: 'day', usd }))?.state;
     spend(8);
     expect([await state(10.01), await state(10), await state(8.01), await state(8)]).to.deep.equal([
@@ -77,7 +77,7 @@ describe('A budget', () => {
     ]);
   });
 
-  it('begins anew with the day, while that of the month goes on', async () => {
+  it('A budget per day starts over with the day, while that of the month goes on', async () => {
     spend(5);
     await clock().tickAsync(24 * 3600 * 1000);
     spend(1);
@@ -85,7 +85,7 @@ describe('A budget', () => {
     expect((await stateOf({ per: 'month', usd: 5 }))?.spent).to.equal(6);
   });
 
-  it('is told in the log once when it is nearly spent, and once when it is, in each period', async () => {
+  it('A budget is logged once when it is nearly spent and once when it is spent, per period', async () => {
     const log = keptLog();
     const watch = new BudgetWatch({ log, faults: new FaultLog(log) });
     watch.configure([{ per: 'day', usd: 10, consumer: 'ada' }], { ledger, idOf });
@@ -105,7 +105,7 @@ describe('A budget', () => {
     watch.close();
   });
 
-  it('of a consumer that there is not is told in the log', async () => {
+  it('A budget of an unknown consumer is logged', async () => {
     const log = keptLog();
     const watch = new BudgetWatch({ log, faults: new FaultLog(log) });
     watch.configure([{ per: 'day', usd: 10, consumer: 'nemo' }], { ledger, idOf });
@@ -116,7 +116,7 @@ describe('A budget', () => {
     watch.close();
   });
 
-  it('is read from the ledger again when that has failed', async () => {
+  it('A budget is read from the ledger again after the ledger failed', async () => {
     const log = keptLog();
     const watch = new BudgetWatch({ log, faults: new FaultLog(log) });
     let fails = true;
@@ -131,7 +131,7 @@ describe('A budget', () => {
     expect(await watch.states()).to.deep.equal([]);
   });
 
-  it('is called by what it is for, unless it has a name', () => {
+  it('A budget is named by what it covers, unless it has a name', () => {
     const names = [
       { name: 'mine' },
       {},
@@ -146,7 +146,7 @@ describe('A budget', () => {
     ]);
   });
 
-  it('stops the start where two have one name, or the ledger forgets the month', () => {
+  it('A budget stops the start where its name is taken or the ledger forgets its month', () => {
     const budget = { per: 'month', usd: 1 };
     const refused = (usage: object) => () => checkUsage(settingsWith(usage), 'settings');
     expect(refused({ budgets: [budget, budget] })).to.throw(
@@ -162,7 +162,7 @@ describe('A budget', () => {
     expect(refused({ budgets: [budget] })).to.not.throw();
   });
 
-  it('warns at the start where it never fills, or begins anew with the process', () => {
+  it('A budget brings a warning at start where it never fills or starts over with the process', () => {
     const { usage } = settingsWith({ budgets: [{ per: 'day', usd: 1, apiEndpoint: 'opnai' }] });
     const pipeline = { name: 'p', apiEndpoints: ['openai'], steps: [], forwardsHost: false };
     const [first, second] = budgetWarnings({ stores: {}, usage }, 'settings', [pipeline]);

@@ -5,13 +5,13 @@ import { describeLedger, noon } from '../support/ledger-contract.ts';
 import { ClockedConnection } from '../support/redis-clock.ts';
 import { hasRedis, RedisServer } from '../support/redis-server.ts';
 
-describeLedger('the memory ledger', (bounds) => {
+describeLedger('The memory ledger', (bounds) => {
   const clock = { now: noon };
   const now = () => clock.now;
   return { ledger: new MemoryLedger({ ...bounds, now, running: now }), clock };
 });
 
-describe('with a real Redis', () => {
+describe('A real Redis', () => {
   let server: RedisServer;
   let connection: ClockedConnection;
   let redisClock = { now: noon };
@@ -36,7 +36,7 @@ describe('with a real Redis', () => {
     await server?.close();
   });
 
-  describeLedger('the redis ledger', (bounds) => {
+  describeLedger('The redis ledger', (bounds) => {
     const clock = { now: noon };
     const keyPrefix = `test ${opened++}:`;
     const now = () => clock.now;

@@ -11,9 +11,9 @@ function textsOf(logic: MatchLogic): string[] {
   return Object.values(logic);
 }
 
-describe('What the price list may have a name for', () => {
+describe('The names in the price list', () => {
   for (const id of providers) {
-    it(`is what it has one for, of ${id} and without a provider`, () => {
+    it(`The name filter agrees with the price list for ${id}, and without a provider`, () => {
       const models = findProvider({ providerId: id })?.models ?? [];
       const texts = models.flatMap((model) => [model.id, ...textsOf(model.match)]);
       expect(texts).to.not.have.length(0);
@@ -30,7 +30,7 @@ describe('What the price list may have a name for', () => {
     });
   }
 
-  it('is nothing of a provider that it does not know', () => {
+  it('The name filter finds nothing for an unknown provider', () => {
     for (const id of ['nobody', 'constructor', '__proto__']) {
       expect(mayList(id, 'gpt-4o'), id).to.equal(false);
     }

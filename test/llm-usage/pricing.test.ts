@@ -15,8 +15,8 @@ const at = (rates: Rates) => ({ rates: () => rates });
 const within = { cacheApart: false };
 const apart = { cacheApart: true };
 
-describe('the price of an answer', () => {
-  it('is what 1000 input tokens, 400 of them cached, and 500 output tokens cost at 3, 0.3 and 15', () => {
+describe('The price of an answer', () => {
+  it('A price of 1000 input (400 cached) and 500 output tokens at 3, 0.3 and 15 is 0.00942 USD', () => {
     const usage = counts(1000, 500, { cached_tokens: 400 });
     expect(costsOf(usage, at({ input: 3, cachedInput: 0.3, output: 15 }), within)).to.deep.equal({
       input: 0.00192,
@@ -26,14 +26,14 @@ describe('the price of an answer', () => {
     });
   });
 
-  it('counts cached and cache-write tokens on top where the provider does, an hour by its own rate', () => {
+  it('A price adds cached and cache-write tokens to the input where the provider counts them apart', () => {
     const details = { cached_tokens: 400, cache_write_tokens: 100, cache_write_1h_tokens: 40 };
     const rates = { input: 3, cachedInput: 0.3, cacheWrite: 3.75, cacheWrite1h: 6, output: 15 };
     const { input } = costsOf(counts(600, 500, details), at(rates), apart);
     expect(input).to.equal((600 * 3 + 400 * 0.3 + 60 * 3.75 + 40 * 6) / 1e6);
   });
 
-  it('takes cached tokens that are more than the input for tokens on top of it, and says so', () => {
+  it('A price adds cached tokens to the input where they are more than it, and says so', () => {
     const usage = counts(10, 0, { cached_tokens: 400 });
     expect(costsOf(usage, at({ input: 1, cachedInput: 0.5, output: 1 }), within)).to.include({
       input: 210 / 1e6,
@@ -41,7 +41,7 @@ describe('the price of an answer', () => {
     });
   });
 
-  it('prices the parts of a total that is less than they are, and says so', () => {
+  it('A price covers the parts of a total that is less than they are, and says so', () => {
     const costs = costsOf(counts(10, 20, {}, 5), at({ input: 1, output: 2 }), within);
     expect(costs).to.deep.include({
       total: 50 / 1e6,
@@ -49,7 +49,7 @@ describe('the price of an answer', () => {
     });
   });
 
-  it('has cached, written, reasoning and image tokens at the common rate where they have none', () => {
+  it('A price uses the common rate for cached, written, reasoning and image tokens without their own', () => {
     const details = {
       cached_tokens: 1,
       cache_write_tokens: 1,
@@ -61,7 +61,7 @@ describe('the price of an answer', () => {
     expect(costs).to.deep.equal({ input: 1e-5, output: 2e-5, total: 3e-5, caveat: null });
   });
 
-  it('has reasoning and audio at rates of their own', () => {
+  it('A price uses separate rates for reasoning and audio where there are some', () => {
     const details = { reasoning_tokens: 4, output_audio_tokens: 3, input_audio_tokens: 5 };
     const rates = { input: 1, inputAudio: 10, output: 2, reasoning: 3, outputAudio: 20 };
     const costs = costsOf(counts(10, 10, details), at(rates), within);
@@ -69,12 +69,12 @@ describe('the price of an answer', () => {
     expect(costs.output).to.equal((3 * 2 + 4 * 3 + 3 * 20) / 1e6);
   });
 
-  it('counts reasoning that a provider tells beside its output, as the total shows', () => {
+  it('A price adds reasoning to the output where the total shows that it is apart', () => {
     const usage = counts(10, 5, { reasoning_tokens: 100 }, 115);
     expect(costsOf(usage, at({ input: 1, output: 2 }), within).output).to.equal(210e-6);
   });
 
-  it('is null where audio has no rate, and says so', () => {
+  it('A price is null where audio has no rate, and says so', () => {
     const usage = counts(10, 10, { output_audio_tokens: 3 });
     expect(costsOf(usage, at({ input: 1, output: 2 }), within)).to.deep.equal({
       input: 1e-5,
@@ -84,7 +84,7 @@ describe('the price of an answer', () => {
     });
   });
 
-  it('says what was used beside tokens and is not in it', () => {
+  it('A price says what was used beside tokens and is not in it', () => {
     const usage = counts(10, 10, { web_search_requests: 2, server_tool_calls: 0 });
     expect(costsOf(usage, at({ input: 1, output: 2 }), within)).to.include({
       total: 3e-5,
@@ -92,7 +92,7 @@ describe('the price of an answer', () => {
     });
   });
 
-  it('adds the fees of tools to the total, as far as there are prices, and says which', () => {
+  it('A price adds the listed fees of tools to the total, and says which', () => {
     const usage = counts(10, 10, { web_search_requests: 2, file_search_calls: 3, sources_used: 1 });
     const rates = { input: 1, output: 2, webSearch: 10, fileSearch: 2.5 };
     expect(costsOf(usage, at(rates), within)).to.deep.equal({
@@ -110,7 +110,7 @@ describe('the price of an answer', () => {
     expect(cited.total).to.equal(2);
   });
 
-  it('is that of the searches of a reranker, which counts no tokens', () => {
+  it('A price of a reranker, which counts no tokens, is that of its searches', () => {
     const usage = {
       inputTokens: null,
       outputTokens: null,
@@ -129,12 +129,12 @@ describe('the price of an answer', () => {
     });
   });
 
-  it('names a fee of which the price list has the highest only', () => {
+  it('A price names a fee that it leaves out', () => {
     const price = { ...at({ input: 1, output: 1 }), without: 'the fee of the request' };
     expect(costsOf(counts(1, 1), price, within).caveat).to.equal('without the fee of the request');
   });
 
-  it('multiplies by what is known of a tier, and says so; with another it is null', () => {
+  it('A price multiplies by the factor of a known tier, and is null for an unknown one', () => {
     const factors = { 'service_tier flex': 0.5, 'inference_geo us': 1.1 };
     const price = { ...at({ input: 1, output: 2 }), factors };
     const cost = (...terms: string[]) => costsOf({ ...counts(10, 10), terms }, price, within);
@@ -157,7 +157,7 @@ describe('the price of an answer', () => {
     expect(without.total).to.equal(null);
   });
 
-  it('takes what only the total tells for output, and says so', () => {
+  it('A price takes tokens that only the total has for output, and says so', () => {
     const usage = counts(20, 198, {}, 623);
     expect(costsOf(usage, at({ input: 1, output: 2 }), within)).to.deep.equal({
       input: 20e-6,
@@ -167,7 +167,7 @@ describe('the price of an answer', () => {
     });
   });
 
-  it('takes no cached tokens for output because the total has them once more', () => {
+  it('A price takes no cached tokens for output that the total counts once more', () => {
     const details = { cached_tokens: 400, cache_write_tokens: 50 };
     const rates = { input: 1, cachedInput: 0.5, output: 2 };
     const cost = (input: number, total: number, counting: { cacheApart: boolean }) =>
@@ -180,7 +180,7 @@ describe('the price of an answer', () => {
     });
   });
 
-  it('prices reasoning that is more than the output on top of it, and says so', () => {
+  it('A price adds reasoning that is more than the output to it, and says so', () => {
     const usage = counts(33, 7163, { reasoning_tokens: 73_997 });
     const costs = costsOf(usage, at({ input: 0, output: 8, reasoning: 3 }), within);
     expect(costs.output).to.equal((7163 * 8 + 73_997 * 3) / 1e6);
@@ -189,7 +189,7 @@ describe('the price of an answer', () => {
     );
   });
 
-  it('prices a compaction by the length of its own input', () => {
+  it('A price of a compaction goes by the length of its own input', () => {
     const usage = counts(203_000, 4500, {
       cached_tokens: 1010,
       compaction_input_tokens: 180_000,
@@ -207,7 +207,7 @@ describe('the price of an answer', () => {
     });
   });
 
-  it('needs no output where there is none, as of embeddings', () => {
+  it('A price needs no output where there is none, as of embeddings', () => {
     expect(costsOf(counts(100, null, {}, 100), at({ input: 0.02 }), within)).to.deep.equal({
       input: 2e-6,
       output: 0,
@@ -216,17 +216,17 @@ describe('the price of an answer', () => {
     });
   });
 
-  it('takes what the total leaves for the count that is missing', () => {
+  it('A price takes what the total leaves for a count that is missing', () => {
     const costs = costsOf(counts(null, 40, {}, 100), at({ input: 1, output: 2 }), within);
     expect(costs).to.include({ input: 60e-6, output: 80e-6 });
   });
 
-  it('is null where the answer tells nothing', () => {
+  it('A price is null where the answer tells no usage', () => {
     const costs = costsOf(counts(null, null, {}, null), at({ input: 1 }), within);
     expect(costs).to.include({ total: null, caveat: 'the answer tells no usage' });
   });
 
-  it('is the same for all rates alike as for the count of all tokens, whatever the parts', () => {
+  it('A price at equal rates is that of all tokens, whatever the parts', () => {
     const part = fc.nat(1000);
     fc.assert(
       fc.property(fc.nat(5000), fc.nat(5000), part, part, part, part, (input, output, ...parts) => {
@@ -246,12 +246,12 @@ describe('the price of an answer', () => {
   });
 });
 
-describe('the price list', () => {
+describe('The price list', () => {
   const rates = (list: PriceList, model: string | null, requestedModel = model, tokens = 1) =>
     list.find({ provider: 'openai', model, requestedModel })?.rates(tokens);
   const own = (prices: Readonly<Record<string, Rates>>) => new PriceList(prices);
 
-  it('knows models of many providers, whatever the operator calls the provider', () => {
+  it('The price list knows models of many providers, whatever the operator calls the provider', () => {
     const list = own({});
     const models = ['gpt-4o', 'claude-sonnet-4-5-20250929', 'text-embedding-3-small', 'grok-4'];
     for (const model of models) {
@@ -261,7 +261,7 @@ describe('the price list', () => {
     }
   });
 
-  it('has no price for a model that is not listed', () => {
+  it('The price list has no price for a model that is not listed', () => {
     const list = own({});
     for (const model of ['nobody-1', 'gpt', '', 'constructor', '__proto__', 'x'.repeat(5000)]) {
       expect(rates(list, model), model.slice(0, 20)).to.equal(undefined);
@@ -269,7 +269,7 @@ describe('the price list', () => {
     expect(rates(list, null)).to.equal(undefined);
   });
 
-  it("has the operator's price before its own, by the answer's model, then the request's", () => {
+  it("The price list prefers the operator's prices, by the answer's model, then the request's", () => {
     const list = own({ 'gpt-4o': { input: 1 }, mine: { input: 2 } });
     expect(rates(list, 'gpt-4o')).to.deep.equal({ input: 1 });
     expect(rates(list, 'gpt-4o-2024-08-06', 'gpt-4o')).to.deep.equal({ input: 1 });
@@ -277,7 +277,7 @@ describe('the price list', () => {
     expect(rates(list, null, 'mine')).to.deep.equal({ input: 2 });
   });
 
-  it('goes by the longest listed beginning of either name', () => {
+  it('The price list goes by the longest listed prefix of either name', () => {
     const list = own({ llama: { input: 1 }, 'llama-local': { input: 2 } });
     expect(rates(list, 'llama-local-70b')).to.deep.equal({ input: 2 });
     expect(rates(list, 'llama-other')).to.deep.equal({ input: 1 });
@@ -285,19 +285,19 @@ describe('the price list', () => {
     expect(rates(own({}), 'gpt-4o-of-our-own')).to.deep.equal(rates(own({}), 'gpt-4o'));
   });
 
-  it('prices a dated model as the operator prices the model, and not its little sister', () => {
+  it('The price list prices a dated model as the operator prices the model, but not its mini version', () => {
     const list = own({ 'gpt-4o': { input: 1 } });
     expect(rates(list, 'gpt-4o-2024-11-20')).to.deep.equal({ input: 1 });
     expect(rates(list, 'gpt-4o-mini-2024-07-18')).to.deep.equal(rates(own({}), 'gpt-4o-mini'));
   });
 
-  it('prices a long input by the tier that it reaches', () => {
+  it('The price list prices a long input by the tier that it reaches', () => {
     const list = own({});
     const [short, long] = [1000, 900_000].map((n) => rates(list, 'gemini-2.5-pro', null, n));
     expect(long?.input).to.be.above(short?.input ?? Infinity);
   });
 
-  it('knows the fees of tools, and what some providers make of tiers', () => {
+  it("The price list knows the fees of tools, and some providers' factors for tiers", () => {
     const list = own({});
     const find = (provider: string, model: string) =>
       list.find({ provider, model, requestedModel: null });
@@ -312,7 +312,7 @@ describe('the price list', () => {
     ).to.equal(undefined);
   });
 
-  it('has an answer to names that no model has, and takes no more of a name than one may have', () => {
+  it('The price list bounds the names that it looks up, and survives hostile ones', () => {
     const list = own({ ['x'.repeat(256)]: { input: 1 } });
     const known = rates(own({}), 'gpt-4o');
     expect(rates(list, `gpt-4o${'-.'.repeat(120)}`)).to.deep.equal(known);
@@ -328,7 +328,7 @@ describe('the price list', () => {
     expect(rates(list, 'x'.repeat(5000))).to.deep.equal({ input: 1 });
   });
 
-  it('looks a name up once a minute, and holds a bounded number of them', () => {
+  it('The price list looks a name up once a minute, and holds a bounded number of them', () => {
     let now = 0;
     const list = new PriceList({}, () => now);
     const priced = { provider: 'openai', model: 'gpt-4o', requestedModel: null };
@@ -342,7 +342,7 @@ describe('the price list', () => {
   });
 });
 
-describe('the cost of a stored answer', () => {
+describe('The cost of a stored answer', () => {
   const answer = {
     protocol: 'chat',
     model: 'm-1',
@@ -351,11 +351,11 @@ describe('the cost of a stored answer', () => {
   } as const;
   const prices = new PriceList({ m: { input: 3, output: 15 } });
 
-  it('is its price by the list', () => {
+  it('The cost of a stored answer is its price by the list', () => {
     expect(answerCost(answer, prices)).to.equal(0.0105);
   });
 
-  it('is not known without usage or without a price', () => {
+  it('The cost of a stored answer is unknown without usage or without a price', () => {
     expect(answerCost({ ...answer, usage: null }, prices)).to.equal(null);
     const unlisted = { ...answer, model: 'x-9-none', requestedModel: null };
     expect(answerCost(unlisted, prices)).to.equal(null);

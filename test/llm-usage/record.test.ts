@@ -32,7 +32,7 @@ function recordOf(parts: Partial<RecordParts>): UsageRecord {
 }
 
 describe('A usage record', () => {
-  it('costs nothing where the provider takes nothing for answers without usage', () => {
+  it('A record costs nothing where the provider takes nothing for answers without usage', () => {
     const free = { isFreeUncounted: true, facts: { ...facts, usage: null } };
     const nothing = { total_cost: 0, input_cost: 0, costs_calculation_caveat: null };
     expect(recordOf(free)).to.include({ ...nothing, billed: true, input_tokens: null });
@@ -44,7 +44,7 @@ describe('A usage record', () => {
     expect(recordOf({ isFreeUncounted: true }).total_cost).to.equal(20e-6);
   });
 
-  it('has no caveat where the answer was read whole', () => {
+  it('A record has no caveat where the answer was read whole', () => {
     expect(recordOf({})).to.include({ total_cost: 20e-6, costs_calculation_caveat: null });
   });
 
@@ -57,7 +57,7 @@ describe('A usage record', () => {
   ];
 
   for (const [cut, words] of causes) {
-    it(`says why no usage was seen: ${cut}`, () => {
+    it(`A record says why no usage was seen: ${cut}`, () => {
       const { costs_calculation_caveat: caveat, total_cost: cost } = recordOf({
         facts: { ...facts, usage: null, fault: cut, cut },
       });
@@ -67,7 +67,7 @@ describe('A usage record', () => {
         .and.to.match(/no usage was seen$/);
     });
 
-    it(`prices what was seen, and says that it may not be all: ${cut}`, () => {
+    it(`A record prices the usage that was seen, and says that it may not be all: ${cut}`, () => {
       const { costs_calculation_caveat: caveat, total_cost: cost } = recordOf({
         facts: { ...facts, fault: cut, cut },
       });
@@ -78,7 +78,7 @@ describe('A usage record', () => {
     });
   }
 
-  it('says what is wrong with an answer that was read to its end and tells no usage', () => {
+  it('A record says what is wrong with an answer that was read whole and tells no usage', () => {
     const caveat = (fault: RefusalReason | null) =>
       recordOf({ facts: { ...facts, usage: null, fault, cut: null } }).costs_calculation_caveat;
     expect(caveat('malformed')).to.equal('the answer is not well formed, and no usage was seen');
@@ -90,7 +90,7 @@ describe('A usage record', () => {
     expect(recordOf({ facts: null }).costs_calculation_caveat).to.equal('the answer was not read');
   });
 
-  it('a record of a client that left before the head says so, and of a failure that nothing was billed', () => {
+  it('A record says that a client left before the head, and that a failure was not billed', () => {
     const left = 'the client left before there was an answer';
     const gone: AnswerFacts = { ...facts, usage: null, fault: 'client-left', cut: 'client-left' };
     const none = { providerStatus: null, facts: null } as const;
@@ -100,7 +100,7 @@ describe('A usage record', () => {
     expect(failed.costs_calculation_caveat).to.equal('nothing was billed');
   });
 
-  it('a record of a hit costs what the call would have cost, with the terms and the fees that it had', () => {
+  it('A record of a hit costs what the call would have cost, terms and fees included', () => {
     const told = {
       ...usage,
       details: { web_search_requests: 1 },

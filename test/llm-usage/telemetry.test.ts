@@ -30,7 +30,7 @@ function ask(extra: object = {}): Request {
   });
 }
 
-describe('With the OpenTelemetry SDK of the host', () => {
+describe('Telemetry with the OpenTelemetry SDK of the host', () => {
   const spans = new InMemorySpanExporter();
   const measured = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
   const reader = new PeriodicExportingMetricReader({
@@ -77,7 +77,7 @@ describe('With the OpenTelemetry SDK of the host', () => {
     return span;
   }
 
-  it('a request makes one client span under the GenAI conventions', async () => {
+  it('A request makes one client span under the GenAI conventions', async () => {
     const span = await spanOf(ask());
     expect([span.name, span.kind]).to.deep.equal(['chat gpt-4o', SpanKind.CLIENT]);
     const usage = (JSON.parse(answers.chat.json) as { usage: Record<string, number> }).usage;
@@ -93,27 +93,27 @@ describe('With the OpenTelemetry SDK of the host', () => {
     });
   });
 
-  it('a hit says so in its span, and that nothing was billed', async () => {
+  it('A hit says in its span that it is one, and that nothing was billed', async () => {
     await spanOf(ask());
     const span = await spanOf(ask());
     expect(span.attributes).to.include({ 'llm_cache.type': 'exact', 'llm_cache.billed': false });
   });
 
-  it('a failure of the provider is an error of its span', async () => {
+  it('A failure of the provider is an error of its span', async () => {
     status = 429;
     const span = await spanOf(ask());
     expect(span.status.code).to.equal(SpanStatusCode.ERROR);
     expect(span.attributes['error.type']).to.equal('429');
   });
 
-  it('a span is a child of the span in which its request arrived', async () => {
+  it('A span is a child of the span in which its request arrived', async () => {
     const tracer = trace.getTracer('host');
     const host = tracer.startSpan('POST /v1/chat/completions');
     const span = await context.with(trace.setSpan(context.active(), host), () => spanOf(ask()));
     expect(span.parentSpanContext?.spanId).to.equal(host.spanContext().spanId);
   });
 
-  it('no span and no metric carries a prompt, an answer or a credential', async () => {
+  it('Spans and metrics carry no prompt, answer or credential', async () => {
     const span = await spanOf(ask());
     await reader.forceFlush();
     const all = JSON.stringify([
@@ -130,7 +130,7 @@ describe('With the OpenTelemetry SDK of the host', () => {
     }
   });
 
-  it('durations of all requests and tokens of billed ones alone are measured', async () => {
+  it('The metrics have durations of all requests, but tokens of billed ones alone', async () => {
     measured.reset();
     await spanOf(ask({ seed: 1 }));
     await spanOf(ask({ seed: 1 }));
@@ -146,7 +146,7 @@ describe('With the OpenTelemetry SDK of the host', () => {
     expect(countOf('gen_ai.client.token.usage', 'exact')).to.equal(0);
   });
 
-  it('a model name that no provider answered opens no series in the metrics', async () => {
+  it('A model name that no provider answered opens no series in the metrics', async () => {
     measured.reset();
     status = 404;
     await spanOf(ask({ model: 'made-up-by-a-client' }));

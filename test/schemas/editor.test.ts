@@ -28,14 +28,14 @@ const parsed = (text: string) =>
   parseAllDocuments(text).map((document) => document.toJS() as unknown);
 
 describe('The schemas for editors', () => {
-  it('accept the configuration of the example, as it is written', () => {
+  it("The editor schemas accept the example's configuration as it is written", () => {
     for (const file of ['gateway', 'system'] as const) {
       const text = readFileSync(`examples/gateway/config/${file}.config.yml`, 'utf8');
       expect(wrong(file, parsed(text)[0]), file).to.deep.equal([]);
     }
   });
 
-  it('accept every configuration that the documents show, as it is written', () => {
+  it('The editor schemas accept every configuration in the documents as it is written', () => {
     let shown = 0;
     for (const [path, text] of documents()) {
       for (const block of codeBlocks(text, 'yaml').flatMap(parsed)) {
@@ -74,7 +74,7 @@ describe('The schemas for editors', () => {
     ],
   ];
   for (const [file, value] of right) {
-    it(`accept, in ${file}.config.yml, ${JSON.stringify(value)}`, () => {
+    it(`The editor schemas accept in ${file}.config.yml ${JSON.stringify(value)}`, () => {
       expect(wrong(file, value)).to.deep.equal([]);
     });
   }
@@ -120,19 +120,19 @@ describe('The schemas for editors', () => {
     ['system', settings({ limits: { bufferedBytes: '12' } }), '/limits/bufferedBytes'],
   ];
   for (const [file, value, where] of refused) {
-    it(`refuse, in ${file}.config.yml, ${JSON.stringify(value)}`, () => {
+    it(`The editor schemas refuse in ${file}.config.yml ${JSON.stringify(value)}`, () => {
       expect(wrong(file, value).join('\n')).to.contain(where);
     });
   }
 
-  it('describe every parameter, for an editor to show', () => {
+  it('The editor schemas describe every parameter', () => {
     const definitions = gatewayConfigFile['definitions'] as Record<string, Schema>;
     const text = JSON.stringify([definitions['llm-cache'], definitions['llm-usage']]);
     expect(text).to.contain('seconds an entry is fresh').and.to.contain('"default":3600');
     expect(JSON.stringify(systemConfigFile)).to.contain('the kind of store');
   });
 
-  it('are named by the first line of the example’s files, at their place in the package', () => {
+  it("The example's files name the editor schemas at their place in the package", () => {
     const folder = 'examples/gateway/config';
     const files = readdirSync(folder).filter((name) => name.endsWith('.config.yml'));
     expect(files).to.have.length(2);
@@ -145,7 +145,7 @@ describe('The schemas for editors', () => {
     }
   });
 
-  it('are written where the build has put them, if there is one', function () {
+  it('The built editor schemas are up to date', function () {
     if (!statSync('dist/schemas/editor.js', { throwIfNoEntry: false })) this.skip();
     for (const [name, schema] of [
       ['gateway', gatewayConfigFile],

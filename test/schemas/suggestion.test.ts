@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { suggestion } from '../../schemas/suggestion.ts';
 
-describe('The name that was likely meant', () => {
+describe('Suggestions for misspelt names', () => {
   const known = ['ttl', 'maxTtl', 'store', 'scope', 'staleIfError', 'coalesceWaitMs'];
 
   for (const [written, meant] of [
@@ -17,18 +17,18 @@ describe('The name that was likely meant', () => {
     ['staleOnError', 'staleIfError'],
     ['coalesceWait', 'coalesceWaitMs'],
   ]) {
-    it(`is ${meant} for ${written}`, () => {
+    it(`The suggestion for ${written} is ${meant}`, () => {
       expect(suggestion(written, known)).to.equal(`; did you mean "${meant}"?`);
     });
   }
 
   for (const written of ['', 'prices', 'timeout', 'x'.repeat(5000), 7, null, undefined, {}]) {
-    it(`is not guessed for ${JSON.stringify(written)?.slice(0, 20)}`, () => {
+    it(`No name is suggested for ${JSON.stringify(written)?.slice(0, 20)}`, () => {
       expect(suggestion(written, known)).to.equal('');
     });
   }
 
-  it('is never one that is not a name, nor the name that was written', () => {
+  it('The suggestion is never a value that is no name, nor the name itself', () => {
     expect(suggestion('ttl', [1, null, 'ttl'])).to.equal('');
   });
 });

@@ -37,9 +37,9 @@ const named = (names: readonly string[]) =>
     noNullPrototype: true,
   });
 
-describe('The check that makes no code from text', () => {
+describe('The portable validation', () => {
   for (const [name, schema] of Object.entries({ llmCacheSchema, fetchSchema })) {
-    it(`says of ${name} what Ajv says, in the same words`, () => {
+    it(`The portable validation says of ${name} what Ajv says, in the same words`, () => {
       const names = Object.keys(schema.properties as object);
       const values = fc.oneof(
         json,
@@ -55,7 +55,7 @@ describe('The check that makes no code from text', () => {
     });
   }
 
-  it('fills in every default, and leaves what it was given as it was', () => {
+  it('The portable validation fills in every default, and leaves its input as it was', () => {
     const given = { ttl: 5 };
     const settings = check<{ ttl: number; varyHeaders: string[] }>(llmCacheSchema, given, 'here');
     expect(settings.ttl).to.equal(5);

@@ -15,14 +15,14 @@ const chatJson = JSON.stringify({
 });
 const usage = { inputTokens: 7, outputTokens: 3, totalTokens: 10, details: {} };
 
-describe('AnswerReader', () => {
-  describe('by Content-Type', () => {
+describe('The answer reader', () => {
+  describe('The Content-Type', () => {
     for (const contentType of [
       'text/event-stream',
       'Text/Event-Stream;charset=UTF-8',
       ' text/event-stream ; x=y',
     ]) {
-      it(`reads ${JSON.stringify(contentType)} as a stream`, () => {
+      it(`The answer reader reads ${JSON.stringify(contentType)} as a stream`, () => {
         expect(validate('chat', smallStreams.chat, { contentType }).fault).to.equal(null);
         expect(validate('chat', chatJson, { contentType }).fault).to.not.equal(null);
       });
@@ -34,7 +34,7 @@ describe('AnswerReader', () => {
       'application/problem+json',
       'application/vnd.api+JSON;v=1',
     ]) {
-      it(`reads ${JSON.stringify(contentType)} as JSON`, () => {
+      it(`The answer reader reads ${JSON.stringify(contentType)} as JSON`, () => {
         expect(validate('chat', chatJson, { contentType }).fault).to.equal(null);
         expect(validate('chat', smallStreams.chat, { contentType }).fault).to.equal('malformed');
       });
@@ -48,7 +48,7 @@ describe('AnswerReader', () => {
       'application/octet-stream',
       'text/event-stream-ish',
     ]) {
-      it(`reads nothing of ${JSON.stringify(contentType)}`, () => {
+      it(`The answer reader reads nothing of ${JSON.stringify(contentType)}`, () => {
         const budget = new ByteBudget(0);
         const answer = validate('chat', chatJson, { contentType, budget });
         expect(answer).to.deep.include({ fault: 'content-type', body: null, usage: null });
@@ -56,8 +56,8 @@ describe('AnswerReader', () => {
     }
   });
 
-  describe('of a JSON body', () => {
-    it('gives the body back byte for byte, with what it says of itself', () => {
+  describe('A JSON body', () => {
+    it('The answer reader returns a JSON body byte for byte, with its id, model and usage', () => {
       const pieces = cutAt(encode(chatJson), [1, 5, 5, 60, 120]);
       const { body, ...rest } = validate('chat', pieces, asJson);
       expect(decode(body)).to.equal(chatJson);
@@ -76,19 +76,19 @@ describe('AnswerReader', () => {
       });
     });
 
-    it('gives the body in memory of its own, not in a piece of a larger buffer', () => {
+    it('The answer reader returns a body in memory of its own', () => {
       const large = encode(`${' '.repeat(10_000)}${chatJson}`);
       const { body } = validate('chat', large.subarray(10_000), asJson);
       expect(decode(body)).to.equal(chatJson);
       expect(body?.buffer.byteLength).to.equal(body?.length);
     });
 
-    it('reads a body that is not to be kept, too', () => {
+    it('The answer reader reads a body that is not to be kept, too', () => {
       const answer = validate('chat', chatJson, { ...asJson, keep: false });
       expect(answer).to.deep.include({ fault: null, body: null, usage });
     });
 
-    it('finds no prefix of it whole', () => {
+    it('The answer reader takes no prefix of a JSON body for whole', () => {
       const bytes = encode(chatJson);
       for (let length = 1; length < bytes.length; length++) {
         expect(validate('chat', bytes.subarray(0, length), asJson).fault).to.equal('malformed');
@@ -105,25 +105,25 @@ describe('AnswerReader', () => {
       ['{}', 'incomplete'],
       ['{"error":{"message":"no"}}', 'error-in-body'],
     ] as const) {
-      it(`finds ${JSON.stringify(body.slice(-30))} ${fault}`, () => {
+      it(`The answer reader finds ${JSON.stringify(body.slice(-30))} ${fault}`, () => {
         expect(validate('chat', body, asJson)).to.deep.include({ fault, body: null });
       });
     }
 
-    it('finds bytes that are not UTF-8 malformed', () => {
+    it('The answer reader finds bytes that are not UTF-8 malformed', () => {
       const bytes = encode(chatJson);
       bytes[bytes.indexOf(0xc3)] = 0xff;
       expect(validate('chat', bytes, asJson).fault).to.equal('malformed');
     });
   });
 
-  describe('of a stream', () => {
+  describe('A stream', () => {
     for (const protocol of streaming) {
       const stream = smallStreams[protocol];
       const bytes = encode(stream);
       const ending = encode(stream.trimEnd()).length;
 
-      it(`finds ${protocol} whole from the last byte of its ending on, and not before`, () => {
+      it(`The answer reader finds a ${protocol} stream whole at the last byte of its ending, not before`, () => {
         for (let length = 1; length <= bytes.length; length++) {
           const { fault } = validate(protocol, bytes.subarray(0, length));
           expect(fault === null, `${length} of ${bytes.length}: ${fault}`).to.equal(
@@ -132,7 +132,7 @@ describe('AnswerReader', () => {
         }
       });
 
-      it(`finds the same in ${protocol}, however it is cut`, () => {
+      it(`The answer reader finds the same in a ${protocol} stream, however it is cut`, () => {
         const whole = validate(protocol, stream);
         expect(validate(protocol, cutAt(bytes, [...bytes.keys()]))).to.deep.equal(whole);
         fc.assert(
@@ -143,7 +143,7 @@ describe('AnswerReader', () => {
         );
       });
 
-      it(`finds ${protocol} whole with other line ends, a mark, comments or no last line end`, () => {
+      it(`The answer reader accepts a ${protocol} stream with other line ends, a BOM or comments`, () => {
         const { body: _, ...whole } = validate(protocol, stream);
         for (const variant of [
           stream.replaceAll('\n', '\r\n'),
@@ -160,7 +160,7 @@ describe('AnswerReader', () => {
         }
       });
 
-      it(`refuses ${protocol} with anything behind its ending`, () => {
+      it(`The answer reader refuses a ${protocol} stream with anything after its ending`, () => {
         for (const more of ['data: {}\n\n', 'data: x\n\n', 'data: [DONE]\n\ndata: [DONE]\n\n']) {
           const answer = validate(protocol, stream + more);
           expect(answer).to.deep.include({ fault: 'after-ending', body: null });
@@ -168,7 +168,7 @@ describe('AnswerReader', () => {
         }
       });
 
-      it(`refuses ${protocol} with a payload that is no JSON object, and reads on`, () => {
+      it(`The answer reader refuses a ${protocol} stream with a payload that is not an object, and reads on`, () => {
         for (const payload of ['{', '[]', '1', 'null', '"x"', ' [DONE] .', '[done]']) {
           const answer = validate(protocol, `data: ${payload}\n\n${stream}`);
           expect(answer).to.deep.include({ fault: 'malformed', body: null });
@@ -177,7 +177,7 @@ describe('AnswerReader', () => {
       });
     }
 
-    it('takes [DONE] for what it is in chat alone', () => {
+    it('The answer reader takes [DONE] for an ending only in chat', () => {
       expect(validate('messages', `data: [DONE]\n\n${smallStreams.messages}`).fault).to.equal(
         'malformed',
       );
@@ -192,18 +192,18 @@ describe('AnswerReader', () => {
       );
     });
 
-    it('calls an event that the end of the body cuts off incomplete, not malformed', () => {
+    it('The answer reader calls an event that is cut off incomplete, not malformed', () => {
       expect(validate('chat', 'data: {"choices":[]}\n\ndata: {"cho').fault).to.equal('incomplete');
       expect(validate('chat', 'data: {"cho\n\ndata: {"choices":[]}\n\n').fault).to.equal(
         'malformed',
       );
     });
 
-    it('finds a stream of comments alone incomplete', () => {
+    it('The answer reader finds a stream of comments alone incomplete', () => {
       expect(validate('chat', ': hello\n\n').fault).to.equal('incomplete');
     });
 
-    it('tells of what went wrong the first thing', () => {
+    it('The answer reader tells the first of several faults', () => {
       const error = 'data: {"error":{"message":"overloaded"}}\n\n';
       expect(validate('chat', `data: {\n\n${error}`).fault).to.equal('malformed');
       expect(validate('chat', `${error}data: {\n\n`).fault).to.equal('error-in-body');
@@ -211,13 +211,13 @@ describe('AnswerReader', () => {
       expect(validate('chat', late, { maxBytes: error.length }).fault).to.equal('error-in-body');
     });
 
-    it('finds no embeddings in a stream', () => {
+    it('The answer reader finds no embeddings in a stream', () => {
       expect(validate('embeddings', smallStreams.chat).fault).to.equal('incomplete');
     });
   });
 
-  describe('of a body that broke off', () => {
-    it('tells what became known until then', () => {
+  describe('A body that broke off', () => {
+    it('The answer reader tells what it knew of a body when it broke off', () => {
       const reader = readerOf('messages');
       reader.chunk(encode(smallStreams.messages.slice(0, 200)));
       expect(finished(reader, 'client-left')).to.deep.equal({
@@ -236,7 +236,7 @@ describe('AnswerReader', () => {
       });
     });
 
-    it('tells why it was not read to its end, where it was not', () => {
+    it('The answer reader tells why a body was not read to its end', () => {
       const cutOf = (body: string, settings: object, reason: 'aborted' | 'too-large') => {
         const reader = readerOf('chat', settings);
         reader.chunk(encode(body));
@@ -254,7 +254,7 @@ describe('AnswerReader', () => {
       ).to.equal(null);
     });
 
-    it('is done with once nothing that comes is worth its decoding', () => {
+    it('The answer reader is done once nothing more is worth decoding', () => {
       const doneAfter = (body: string, settings: object) => {
         const reader = readerOf('chat', settings);
         reader.chunk(encode(body));
@@ -268,19 +268,19 @@ describe('AnswerReader', () => {
       expect(doneAfter('data: {"error":1}\n\n', { maxBytes: 9 })).to.equal(false);
     });
 
-    it('does not make a whole answer of one that broke off behind its ending', () => {
+    it('The answer reader takes no answer for whole that broke off after its ending', () => {
       const reader = readerOf('chat');
       reader.chunk(encode(smallStreams.chat));
       expect(finished(reader, 'aborted')).to.deep.include({ fault: 'aborted', body: null });
     });
 
-    it('keeps what was found wrong before', () => {
+    it('The answer reader keeps an earlier fault when the body breaks off', () => {
       const reader = readerOf('chat');
       reader.chunk(encode('data: {\n\n'));
       expect(finished(reader, 'aborted').fault).to.equal('malformed');
     });
 
-    it('knows nothing of a JSON body', () => {
+    it('The answer reader tells nothing of a JSON body that broke off', () => {
       const reader = readerOf('chat', asJson);
       reader.chunk(encode(chatJson));
       expect(finished(reader, 'aborted')).to.deep.include({
@@ -291,13 +291,13 @@ describe('AnswerReader', () => {
     });
   });
 
-  it('says no-body where none came', () => {
+  it('The answer reader says no-body where none came', () => {
     for (const contentType of ['application/json', 'text/event-stream', '']) {
       expect(validate('chat', '', { contentType }).fault).to.equal('no-body');
     }
   });
 
-  it('gives the same answer again, and takes nothing in behind it', () => {
+  it('The answer reader gives the same answer again, and ignores bytes after it', () => {
     const reader = readerOf('chat');
     reader.chunk(encode(smallStreams.chat));
     const answer = finished(reader);
@@ -306,14 +306,14 @@ describe('AnswerReader', () => {
     expect(finished(reader, 'aborted')).to.equal(answer);
   });
 
-  describe('holding bytes', () => {
+  describe('Held bytes', () => {
     const half = Math.floor(smallStreams.chat.length / 2);
     const [first, second] = [smallStreams.chat.slice(0, half), smallStreams.chat.slice(half)].map(
       encode,
     ) as [Uint8Array, Uint8Array];
     const size = first.length + second.length;
 
-    it('takes them from the budget chunk by chunk, and gives them back at the end', () => {
+    it('The answer reader charges its budget chunk by chunk, and frees it at the end', () => {
       const budget = new ByteBudget(size);
       const reader = readerOf('chat', { budget });
       reader.chunk(first);
@@ -324,7 +324,7 @@ describe('AnswerReader', () => {
       expect(budget.held).to.equal(0);
     });
 
-    it('gives them back when the body breaks off, once', () => {
+    it('The answer reader frees its budget once when the body breaks off', () => {
       const budget = new ByteBudget(size);
       const reader = readerOf('chat', { budget });
       reader.chunk(first);
@@ -333,19 +333,19 @@ describe('AnswerReader', () => {
       expect(budget.held).to.equal(0);
     });
 
-    it('gives them back as soon as something is wrong', () => {
+    it('The answer reader frees its budget as soon as something is wrong', () => {
       const budget = new ByteBudget(1000);
       readerOf('chat', { budget }).chunk(encode('data: {\n\n'));
       expect(budget.held).to.equal(0);
     });
 
-    it('holds none of a stream that is not to be kept', () => {
+    it('The answer reader holds nothing of a stream that is not to be kept', () => {
       const budget = new ByteBudget(0);
       const answer = validate('chat', smallStreams.chat, { budget, keep: false });
       expect(answer).to.deep.include({ fault: null, body: null, usage });
     });
 
-    it('keeps a body of just the size that is allowed', () => {
+    it('The answer reader keeps a body of exactly the maximum size', () => {
       expect(validate('chat', [first, second], { maxBytes: size }).fault).to.equal(null);
     });
 
@@ -357,7 +357,7 @@ describe('AnswerReader', () => {
         { budget: new ByteBudget(size - 1) },
       ],
     ] as const) {
-      it(`forgets ${what} at once, and reads the stream on for its usage`, () => {
+      it(`The answer reader forgets ${what} at once, and reads the stream on for its usage`, () => {
         const budget = 'budget' in settings ? settings.budget : new ByteBudget(1 << 20);
         const reader = readerOf('chat', { ...settings, budget });
         reader.chunk(first);
@@ -366,14 +366,14 @@ describe('AnswerReader', () => {
         expect(finished(reader)).to.deep.include({ fault, body: null, id: 'c1', usage });
       });
 
-      it(`gives up ${what} where it is JSON`, () => {
+      it(`The answer reader gives up ${what} where it is JSON`, () => {
         const limit = 'budget' in settings ? { budget: new ByteBudget(20) } : { maxBytes: 20 };
         const answer = validate('chat', cutAt(encode(chatJson), [10, 30]), { ...asJson, ...limit });
         expect(answer).to.deep.include({ fault, body: null, usage: null });
       });
     }
 
-    it('reads a JSON body from the reserve where there is no room for it, and does not keep it', () => {
+    it('The answer reader reads a JSON body from the reserve where the budget is full, and does not keep it', () => {
       const bytes = encode(chatJson);
       const [budget, reserve] = [new ByteBudget(100), new ByteBudget(bytes.length)];
       const reader = readerOf('chat', { ...asJson, budget, reserve });
@@ -383,7 +383,7 @@ describe('AnswerReader', () => {
       expect(reserve.held).to.equal(0);
     });
 
-    it('holds nothing of a stream in the reserve: it is read as it passes', () => {
+    it('The answer reader holds nothing of a stream in the reserve', () => {
       const [budget, reserve] = [new ByteBudget(0), new ByteBudget(1 << 20)];
       const reader = readerOf('chat', { budget, reserve });
       reader.chunk(first);
@@ -392,7 +392,7 @@ describe('AnswerReader', () => {
       expect(finished(reader)).to.deep.include({ fault: 'buffer-limit', body: null, usage });
     });
 
-    it('drops a single event that is larger than the limit, and reads on for the usage', () => {
+    it('The answer reader drops an event larger than the limit, and reads on for the usage', () => {
       const huge = framed([chatChunk({ content: 'x'.repeat(5000) })]);
       const bytes = encode(huge + smallStreams.chat);
       const pieces = cutAt(
@@ -404,7 +404,7 @@ describe('AnswerReader', () => {
     });
   });
 
-  it('never throws, whatever the body', () => {
+  it('The answer reader never throws, whatever the body', () => {
     const piece = fc.oneof(
       fc.uint8Array({ maxLength: 30 }),
       fc.json().map((json) => encode(`data: ${json}\n\n`)),
@@ -429,7 +429,7 @@ describe('AnswerReader', () => {
     );
   });
 
-  it('gives up an answer on which its protocol fails', () => {
+  it('The answer reader gives up an answer when its protocol throws', () => {
     const budget = new ByteBudget(1 << 20);
     const fails = () => {
       throw new Error('no');

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { FaultLog } from '../../policies/shared/faults.ts';
 
-describe('the log of faults', () => {
+describe('The fault log', () => {
   let now: number;
   let lines: string[];
   let faults: FaultLog;
@@ -22,13 +22,13 @@ describe('the log of faults', () => {
     return lines[0] ?? '';
   }
 
-  it('says a fault at once', () => {
+  it('The fault log logs a fault at once', () => {
     faults.report('the store failed', new TypeError('x'));
     expect(lines).to.have.length(1);
     expect(lines[0]).to.match(/^the store failed: TypeError at .*faults\.test\.ts:\d+/);
   });
 
-  it('says the same place once a minute, and then how often it came', () => {
+  it('The fault log logs one place once a minute, with how often it came', () => {
     for (let count = 0; count < 5; count++) faults.report('a place', new Error('x'));
     now += 59_999;
     faults.report('a place', new Error('x'));
@@ -42,18 +42,18 @@ describe('the log of faults', () => {
     expect(lines[2]).to.not.contain('more');
   });
 
-  it('does not let one place silence another', () => {
+  it('The fault log lets no place silence another', () => {
     faults.report('a place', new Error('x'));
     faults.report('another', new Error('x'));
     expect(lines.map((line) => line.split(':')[0])).to.deep.equal(['a place', 'another']);
   });
 
-  it('tells the code of an error that has one', () => {
+  it('The fault log tells the code of an error that has one', () => {
     const error = Object.assign(new Error('x'), { code: 'ECONNREFUSED' });
     expect(report(error)).to.match(/^a place: Error ECONNREFUSED at /);
   });
 
-  it('manages without a stack, and without an error', () => {
+  it('The fault log copes with a missing stack and a missing error', () => {
     const bare = new Error('x');
     delete bare.stack;
     expect(report(bare)).to.equal('a place: Error');
@@ -62,7 +62,7 @@ describe('the log of faults', () => {
     }
   });
 
-  it("never tells an error's message, which may quote a body", () => {
+  it("The fault log never tells an error's message, which may quote a body", () => {
     for (const message of ['PRIVATE', 'first\n    at PRIVATE', '\n at PRIVATE (file.ts:1:1)']) {
       expect(report(new Error(message)), JSON.stringify(message)).to.not.contain('PRIVATE');
     }

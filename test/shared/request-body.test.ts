@@ -30,7 +30,7 @@ function withoutReading<T>(run: () => T): T {
   }
 }
 
-describe('a request body that was seen before', () => {
+describe('A request body that was seen before', () => {
   let memory: BodyMemory;
   let remembered: Recent<string>;
   beforeEach(() => {
@@ -46,7 +46,7 @@ describe('a request body that was seen before', () => {
     return keyOfBody(makeRequest({ path }), body, 'anonymous', making).key;
   }
 
-  it('is known without being parsed again, facts and key', () => {
+  it('A known body is not parsed again for its facts or its key', () => {
     const text = '{"model":"m","stream":true,"max_tokens":5,"messages":[]}';
     const facts = factsOf(seen(text));
     expect(facts).to.deep.equal({
@@ -66,7 +66,7 @@ describe('a request body that was seen before', () => {
     });
   });
 
-  it('is known to be no JSON, or no UTF-8', () => {
+  it('A known body is known to be no JSON or no UTF-8', () => {
     for (const [bytes, problem] of [
       [bytesOf('{"a":'), 'not-json'],
       [Uint8Array.of(0xff, 0x7b), 'not-utf8'],
@@ -77,14 +77,14 @@ describe('a request body that was seen before', () => {
     }
   });
 
-  it('is another for another protocol', () => {
+  it('A known body has other facts and another key in another protocol', () => {
     const text = '{"model":"m","container":"c","stream":false}';
     expect(factsOf(seen(text)).isStateful).to.equal(false);
     expect(factsOf(seen(text), messages).isStateful).to.equal(true);
     expect(keyOf(seen(text), '/v1/messages')).to.not.equal(keyOf(seen(text)));
   });
 
-  it('has the key that it would have without being remembered', () => {
+  it('A known body has the same key as a fresh one', () => {
     const fresh = (text: string) => {
       const making = { settings, digest, forwardsHost: () => false };
       return keyOfBody(makeRequest(), makeBody(text), 'anonymous', making).key;
@@ -98,8 +98,8 @@ describe('a request body that was seen before', () => {
   });
 });
 
-describe('what is remembered', () => {
-  it('is bounded: the newest, and what is asked for', () => {
+describe('The memory of recent values', () => {
+  it('The memory of recent values is bounded to the newest and those asked for', () => {
     const recent = new Recent<number>(10);
     for (let at = 0; at < 1000; at++) {
       recent.set(`key ${at}`, at);
@@ -110,7 +110,7 @@ describe('what is remembered', () => {
     expect(kept.filter((one) => one !== undefined).length).to.be.at.most(10);
   });
 
-  it('replaces what it had', () => {
+  it('The memory of recent values replaces a value', () => {
     const recent = new Recent<number>(10);
     recent.set('a', 1);
     recent.set('a', 2);

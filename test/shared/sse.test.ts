@@ -33,8 +33,8 @@ const expected: Event[] = [
   ['', '{"x":1}'],
 ];
 
-describe('SseReader', () => {
-  it('gives each event its name and its data lines', () => {
+describe('The SSE reader', () => {
+  it('The SSE reader gives each event its name and its data lines', () => {
     expect(eventsOf([text])).to.deep.equal({ events: expected, faults: [] });
   });
 
@@ -42,12 +42,12 @@ describe('SseReader', () => {
     ['CR', '\r'],
     ['CRLF', '\r\n'],
   ] as const) {
-    it(`takes ${name} for a line end`, () => {
+    it(`The SSE reader takes ${name} for a line end`, () => {
       expect(eventsOf([text.replaceAll('\n', lineEnd)]).events).to.deep.equal(expected);
     });
   }
 
-  it('takes line ends that are mixed, wherever the stream is cut', () => {
+  it('The SSE reader takes mixed line ends, wherever the stream is cut', () => {
     const lines = text.split('\n');
     fc.assert(
       fc.property(
@@ -69,13 +69,13 @@ describe('SseReader', () => {
     );
   });
 
-  it('sees one line end in a CRLF that is cut in two', () => {
+  it('The SSE reader sees one line end in a CRLF that is cut in two', () => {
     expect(eventsOf(['data: a\r', '\ndata: b\r', '\n\r', '\n']).events).to.deep.equal([
       ['', 'a\nb'],
     ]);
   });
 
-  it('skips a byte order mark at the start, even one in pieces, and nowhere else', () => {
+  it('The SSE reader skips a byte order mark at the start, even in pieces, and nowhere else', () => {
     const bytes = new TextEncoder().encode('\uFEFFdata: a\n\n\uFEFFdata: b\n\ndata: \uFEFFc\n\n');
     const pieces = cutAt(bytes, [1, 2, 3]);
     expect(eventsOf(pieces).events).to.deep.equal([
@@ -84,14 +84,14 @@ describe('SseReader', () => {
     ]);
   });
 
-  it('ignores comments, retry and unknown fields in an event stream', () => {
+  it('The SSE reader ignores comments, retry and unknown fields', () => {
     const { events } = eventsOf([
       ': hi\n:\nretry: 10\nretry: x\nfoo: bar\nfoo\ndata: a\n:x\n\n\n\n',
     ]);
     expect(events).to.deep.equal([['', 'a']]);
   });
 
-  it('gives no event without a data line, and one for an empty data line', () => {
+  it('The SSE reader gives no event without a data line, and one for an empty data line', () => {
     expect(eventsOf(['event: a\n\nid: 1\n\ndata\n\ndata:\n\n']).events).to.deep.equal([
       ['', ''],
       ['', ''],
@@ -104,7 +104,7 @@ describe('SseReader', () => {
     ['half of its last CRLF', '\r'],
     ['half of its blank CRLF', '\r\n\r'],
   ] as const) {
-    it(`gives the last event though ${what} is missing`, () => {
+    it(`The SSE reader gives the last event though ${what} is missing`, () => {
       expect(eventsOf([`data: a\n\ndata: b${ending}`]).events).to.deep.equal([
         ['', 'a'],
         ['', 'b'],
@@ -112,14 +112,14 @@ describe('SseReader', () => {
     });
   }
 
-  it('puts a character together that is cut between two chunks', () => {
+  it('The SSE reader joins a character that is cut between two chunks', () => {
     const bytes = new TextEncoder().encode('data: 😀\n\n');
     for (let at = 0; at < bytes.length; at++) {
       expect(eventsOf(cutAt(bytes, [at])).events).to.deep.equal([['', '😀']]);
     }
   });
 
-  it('reads on over bytes that are not UTF-8', () => {
+  it('The SSE reader reads on over bytes that are not UTF-8', () => {
     const bytes = [...new TextEncoder().encode('data: a'), 0xff, 0xc3, 0x0a, 0x0a];
     expect(eventsOf([new Uint8Array(bytes)]).events).to.deep.equal([['', 'a\uFFFD\uFFFD']]);
     expect(eventsOf([new Uint8Array(bytes.slice(0, -2))]).events).to.deep.equal([
@@ -127,7 +127,7 @@ describe('SseReader', () => {
     ]);
   });
 
-  it('drops an event that outgrows the limit, says so, and reads on behind it', () => {
+  it('The SSE reader drops an event that outgrows the limit, reports it, and reads on after it', () => {
     const pieces = ['data: a\n\ndata: ', ...Array<string>(100).fill('x'.repeat(10))];
     const { events, faults } = eventsOf([...pieces, '\n\ndata: b\n\n'], 64);
     expect(events).to.deep.equal([
@@ -137,7 +137,7 @@ describe('SseReader', () => {
     expect(faults).to.include('too-large');
   });
 
-  it('drops an event whose lines together outgrow the limit', () => {
+  it('The SSE reader drops an event whose lines together outgrow the limit', () => {
     const pieces = [...Array<string>(20).fill('data: 0123456789\n'), '\ndata: b\n\n'];
     const { events, faults } = eventsOf(pieces, 64);
     expect(faults).to.include('too-large');
@@ -145,7 +145,7 @@ describe('SseReader', () => {
     for (const [, data] of events) expect(data.length).to.be.at.most(64);
   });
 
-  it('never throws, whatever the bytes and however they come', () => {
+  it('The SSE reader never throws, whatever the bytes and however they come', () => {
     const piece = fc.oneof(
       fc.uint8Array({ maxLength: 40 }),
       fc.constantFrom('data: ', 'event: a', '\n', '\r', '\r\n', '\n\n', ':', '\uFEFF', '😀'),

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { inTurns, nextTurn } from '../../policies/shared/turns.ts';
 
-describe('long work', () => {
-  it('leaves other work a turn between its own', async () => {
+describe('Long work in turns', () => {
+  it('Long work leaves other work a turn between its own', async () => {
     let others = 0;
     const state = { isDone: false };
     const work = inTurns(() => {
@@ -20,7 +20,7 @@ describe('long work', () => {
     expect(others).to.be.at.least(3);
   });
 
-  it('is done one after the other, so that what it needs is needed once', async () => {
+  it('Long work is done one job after the other', async () => {
     let running = 0;
     const most: number[] = [];
     const work = () => {
@@ -40,7 +40,7 @@ describe('long work', () => {
     expect(most.length).to.equal(12);
   });
 
-  it('long work that fails lets the next go on', async () => {
+  it('Long work that fails lets the next go on', async () => {
     const failed = inTurns(() => {
       throw new Error('no');
     });

@@ -22,7 +22,7 @@ const absurd: readonly unknown[] = [
   { count: 7 },
 ];
 
-describe('the usage that an answer tells', () => {
+describe('The usage in an answer', () => {
   for (const name of [
     'prompt_tokens',
     'completion_tokens',
@@ -30,7 +30,7 @@ describe('the usage that an answer tells', () => {
     'output_tokens',
     'total_tokens',
   ]) {
-    it(`is not known where ${name} is no count, whatever the others are`, () => {
+    it(`The usage of an answer is unknown where ${name} is not a count, whatever the others are`, () => {
       for (const count of absurd) {
         const told = { prompt_tokens: 11, completion_tokens: 2, total_tokens: 13, [name]: count };
         expect(readUsage(told), JSON.stringify(count)).to.equal(null);
@@ -38,7 +38,7 @@ describe('the usage that an answer tells', () => {
     });
   }
 
-  it('is not known where a part of a stream tells what is no count', () => {
+  it('The usage of a stream is unknown where one of its parts is not a count', () => {
     const parts = new UsageParts();
     parts.add({ input_tokens: 11, output_tokens: 1 });
     parts.add({ output_tokens: -5 });
@@ -46,7 +46,7 @@ describe('the usage that an answer tells', () => {
     expect(parts.read()).to.equal(null);
   });
 
-  it('may leave counts out, and may count up to a billion', () => {
+  it('The usage of an answer may leave counts out, and may count up to a billion', () => {
     expect(readUsage({ prompt_tokens: 1e9, completion_tokens: null })).to.include({
       inputTokens: 1e9,
       outputTokens: null,
@@ -54,7 +54,7 @@ describe('the usage that an answer tells', () => {
     });
   });
 
-  it('is known without a detail that is no count', () => {
+  it('The usage of an answer is known without a detail that is not a count', () => {
     for (const count of absurd) {
       const told = { prompt_tokens: 11, completion_tokens: 2, cached_tokens: count };
       expect(readUsage(told)?.details, JSON.stringify(count)).to.deep.equal({});
@@ -62,7 +62,7 @@ describe('the usage that an answer tells', () => {
   });
 });
 
-describe('the record of a request', () => {
+describe('The record of a request', () => {
   const made = (usage: Usage) =>
     usageRecord(
       {
@@ -92,7 +92,7 @@ describe('the record of a request', () => {
     details: { cached_tokens: 4 },
   };
 
-  it('has no count that cannot be true, whatever a store gave for one, and no price then', () => {
+  it('A record has no count or price that cannot be true, whatever a store returned', () => {
     for (const count of [-1, 1.5, 1e15, Number.MAX_SAFE_INTEGER, Number.NaN, Infinity]) {
       for (const name of ['inputTokens', 'outputTokens', 'totalTokens']) {
         const record = made({ ...sound, [name]: count });
@@ -110,7 +110,7 @@ describe('the record of a request', () => {
   });
 });
 
-describe('the metrics of costs', () => {
+describe('The metrics of costs', () => {
   const costs = async (...all: readonly (number | null)[]) => {
     const registry = new Registry();
     const sink = new PrometheusSink(registry);
@@ -120,11 +120,11 @@ describe('the metrics of costs', () => {
     return [read('llm_usage_cost_usd_total'), read('llm_usage_unpriced_requests_total')];
   };
 
-  it('add up to what the records say, without what doubles lose', async () => {
+  it('The cost metrics add up to the costs of the records, without the errors of doubles', async () => {
     expect(await costs(0.1, 0.2, 1e-12)).to.deep.equal(['0.300000000001', undefined]);
   });
 
-  it('count a cost that cannot be true for none', async () => {
+  it('The cost metrics count a cost that cannot be true as unpriced', async () => {
     expect(await costs(0.1, 1e300, -1, null)).to.deep.equal(['0.1', '3']);
   });
 });

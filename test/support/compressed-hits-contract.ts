@@ -36,7 +36,7 @@ const gzip = { 'accept-encoding': 'gzip, deflate' };
 
 /** What a door does with `compressHits`. */
 export function describeCompressedHits(where: string, open: () => Promise<NodeDoor>): void {
-  describe(`A hit that is stored compressed, ${where},`, () => {
+  describe(`Compressed hits, ${where}`, () => {
     let door: NodeDoor;
     let count = 0;
 
@@ -66,7 +66,7 @@ export function describeCompressedHits(where: string, open: () => Promise<NodeDo
       return body;
     }
 
-    it('goes to a client that accepts gzip as it is stored, byte for byte once decoded', async () => {
+    it(`The cache, ${where}, sends a long stream as it is stored to a client that accepts gzip, byte for byte once decoded`, async () => {
       door.upstream.answer(sse(longChat));
       const body = await stored();
       const plain = await ask(body);
@@ -87,7 +87,7 @@ export function describeCompressedHits(where: string, open: () => Promise<NodeDo
       ]);
     });
 
-    it('goes decoded to a client that does not accept gzip, or wants it less', async () => {
+    it(`The cache, ${where}, decodes a long stream for a client that does not accept gzip, or wants it less`, async () => {
       door.upstream.answer(sse(longChat));
       const body = await stored();
       await compressed(body);
@@ -100,7 +100,7 @@ export function describeCompressedHits(where: string, open: () => Promise<NodeDo
       await compressed(body, { 'accept-encoding': 'identity;q=0, *' });
     });
 
-    it('goes decoded where the client or the provider says no-transform', async () => {
+    it(`The cache, ${where}, compresses no hit where the client or the provider says no-transform`, async () => {
       door.upstream.answer(sse(longChat));
       const body = await stored();
       await compressed(body);
@@ -119,7 +119,7 @@ export function describeCompressedHits(where: string, open: () => Promise<NodeDo
       expect(hit.headers).to.not.have.any.keys('content-encoding', 'vary');
     });
 
-    it('goes decoded where it is short, or JSON that compresses little', async () => {
+    it(`The cache, ${where}, decodes hits that are short, and JSON that compresses little`, async () => {
       door.upstream.answer(sse(answers.chat.sse));
       const short = await stored();
       const noise = Array.from({ length: 2000 }, (_, at) => hash('sha256', `${at}`, 'base64'));
@@ -139,7 +139,7 @@ export function describeCompressedHits(where: string, open: () => Promise<NodeDo
       }
     });
 
-    it('goes decoded with `compressHits: off`', async () => {
+    it(`The cache, ${where}, compresses no hit with compressHits: off`, async () => {
       door.upstream.answer(sse(longChat));
       const body = await stored();
       await ask(body, {}, door.urls.off);
@@ -150,14 +150,14 @@ export function describeCompressedHits(where: string, open: () => Promise<NodeDo
       expect(hit.headers).to.not.have.any.keys('content-encoding', 'vary');
     });
 
-    it('is the same whether the provider sent it compressed or not', async () => {
+    it(`A compressed hit, ${where}, is the same whether or not the provider compressed its answer`, async () => {
       door.upstream.answer(sse(coders.gzip(longChat), { 'content-encoding': 'gzip' }));
       const body = await stored();
       expect(gunzipSync((await compressed(body)).body).toString() === longChat).to.equal(true);
       expect((await ask(body)).text === longChat).to.equal(true);
     });
 
-    it('has the same usage record, whatever the client accepts', async () => {
+    it(`The usage record of a hit, ${where}, is the same whatever the client accepts`, async () => {
       door.upstream.answer(sse(longChat));
       const body = question();
       await ask(body);
@@ -177,13 +177,13 @@ export function describeCompressedHits(where: string, open: () => Promise<NodeDo
       expect(first?.total_tokens).to.be.above(0);
     });
 
-    it('leaves a HEAD request at the same path alone', async () => {
+    it(`The cache, ${where}, leaves the answer to a HEAD request alone`, async () => {
       door.upstream.answer((_request, res) => void res.writeHead(204).end());
       const reply = await post(`${door.urls.auto}${path}`, '', { method: 'HEAD', headers: gzip });
       expect(reply.headers).to.not.have.any.keys('content-encoding', 'vary', 'x-cache');
     });
 
-    it('reaches the official clients event by event', async () => {
+    it(`A compressed stream, ${where}, reaches the official clients event by event`, async () => {
       const all = async (stream: AsyncIterable<unknown>) => {
         const events = [];
         for await (const event of stream) events.push(event);

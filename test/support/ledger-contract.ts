@@ -142,7 +142,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
   };
 
   describe(title, () => {
-    it('reconciles with its records to the token and the pico-dollar, by any fields', async () => {
+    it(`${title} reconciles with its records to the token and the pico-dollar, by any fields`, async () => {
       await fc.assert(
         fc.asyncProperty(records, fc.subarray([...groupFields]), async (all, groupBy) => {
           const { ledger } = start();
@@ -167,7 +167,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       );
     });
 
-    it('has no rows without records, and sums that are zero and costs that are null', async () => {
+    it(`${title} has no rows, sums of zero and costs of null without records`, async () => {
       const { ledger } = start();
       expect(await ledger.query({ groupBy: ['day'] })).to.deep.equal({
         since: null,
@@ -177,7 +177,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect((await ledger.query({ groupBy: [] })).rows).to.deep.equal([]);
     });
 
-    it('has one row where no field is asked for', async () => {
+    it(`${title} has one row where no field is asked for`, async () => {
       const { ledger } = start();
       add(ledger, named('a'), named('b'));
       const report = await ledger.query({ groupBy: [] });
@@ -185,7 +185,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect(report.total.requests).to.equal(2);
     });
 
-    it('sorts by day, then the most requests first, then by names, none before all', async () => {
+    it(`${title} sorts by day, then by most requests, then by name with null first`, async () => {
       const { ledger } = start();
       const day = (date: string, ...models: (string | null)[]) =>
         add(ledger, ...models.map((model) => on(date, { model })));
@@ -203,7 +203,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect(rows.map((row) => row.model)).to.deep.equal(['c', null, 'b', 'y', 'z']);
     });
 
-    it('has a cost of null only where nothing is priced', async () => {
+    it(`${title} has a cost of null only where nothing is priced`, async () => {
       const { ledger } = start();
       const hit = { cache_type: 'exact', billed: false } as const;
       add(
@@ -221,7 +221,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect(after.total).to.include({ billed_cost: 0.3, saved_cost: 0, unpriced_requests: 2 });
     });
 
-    it('reports the first and the last day that it is asked for, and those between', async () => {
+    it(`${title} reports the first and the last day that it is asked for, and those between`, async () => {
       const { ledger } = start();
       const days = ['2026-01-27', '2026-01-28', '2026-01-29', '2026-01-30', '2026-01-31'];
       add(ledger, ...days.map((day) => on(day)));
@@ -236,7 +236,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect(await asked('2026-02-01')).to.deep.equal([]);
     });
 
-    it('tells the first day that it has figures of, whichever days it is asked for', async () => {
+    it(`${title} tells the first day with figures, whichever days it is asked for`, async () => {
       const { ledger } = start();
       add(ledger, on('2026-01-28'), on('2026-01-30'));
       for (const range of [{}, { from: '2026-01-29' }, { to: '2026-01-01' }]) {
@@ -244,7 +244,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       }
     });
 
-    it('keeps names apart that look like its own or like parts of the language', async () => {
+    it(`${title} keeps names apart that look like its own or like built-in ones`, async () => {
       const { ledger } = start();
       for (const [count, model] of hostileNames.entries()) {
         for (let n = 0; n <= count; n++) add(ledger, usage({ model, consumer_id: model }));
@@ -255,14 +255,14 @@ export function describeLedger(title: string, open: OpenLedger): void {
       );
     });
 
-    it('cuts names to 256 characters', async () => {
+    it(`${title} cuts names to 256 characters`, async () => {
       const { ledger } = start();
       const long = 'm'.repeat(256);
       add(ledger, named(long), named(`${long}1`), named(`${long}2`));
       expect(await requests(ledger)).to.deep.equal({ [long]: 3 });
     });
 
-    it('counts on past every number that a machine has', async () => {
+    it(`${title} counts on where pico-dollars outgrow 64 bits`, async () => {
       const { ledger } = start();
       for (let n = 0; n < 30; n++) {
         add(ledger, usage({ total_tokens: 1e9, total_cost: 999_999.5 }));
@@ -272,7 +272,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect(total).to.include({ billed_tokens: 30e9, billed_cost: 29_999_985 });
     });
 
-    it('takes what is no count for nothing', async () => {
+    it(`${title} counts nothing for a value that is not a count`, async () => {
       const { ledger } = start();
       const odd = [Number.NaN, Infinity, -Infinity, -5, 1e15, 2 ** 53, 1e308];
       add(ledger, ...odd.map((count) => usage({ total_tokens: count, total_cost: count })));
@@ -284,8 +284,8 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect(after.total).to.include({ billed_tokens: 16, billed_cost: 0.25 });
     });
 
-    describe('past its groups', () => {
-      it("sums what has no room in its day's other group, and what has in its own", async () => {
+    describe('The limit of groups', () => {
+      it(`${title} sums what has no room for a group in the group "other" of its day`, async () => {
         const { ledger } = start({ maxGroups: 2 });
         add(ledger, named('a'), named('b'), named('c'), named('d'), named('a'));
         add(ledger, on('2026-01-30', { model: 'e' }), on('2026-01-30', { model: 'b' }));
@@ -305,7 +305,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect(total).to.include({ requests: 7, billed_tokens: 7 * 16 });
       });
 
-      it('counts no other group as one', async () => {
+      it(`${title} does not count a group "other" as one`, async () => {
         const { ledger } = start({ maxGroups: 2 });
         const name_ = 'other';
         const own = { model: name_, requested_model: name_, provider: name_ };
@@ -315,7 +315,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect(await requests(ledger)).to.deep.equal({ a: 1, b: 1, other: 2 });
       });
 
-      it('leaves half of them to requests that cost something', async () => {
+      it(`${title} leaves half of the groups to billed requests`, async () => {
         const { ledger } = start({ maxGroups: 4 });
         add(ledger, failed('a'), failed('b'), failed('c'), failed('d'), failed('a'));
         await ledger.flush();
@@ -328,7 +328,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect(await requests(ledger)).to.deep.equal({ a: 2, b: 1, e: 2, f: 1, other: 4 });
       });
 
-      it('takes new bounds, and keeps what it has', async () => {
+      it(`${title} takes new bounds, and keeps what it has`, async () => {
         const { ledger } = start({ maxGroups: 1 });
         add(ledger, named('a'), named('b'));
         await ledger.flush();
@@ -341,12 +341,12 @@ export function describeLedger(title: string, open: OpenLedger): void {
       });
     });
 
-    describe('with days that pass', () => {
+    describe('Passing days', () => {
       const dayMs = 86_400_000;
       const days = async (ledger: Ledger) =>
         (await ledger.query({ groupBy: ['day'] })).rows.map((row) => row.day);
 
-      it('keeps as many days as it is told, today among them', async () => {
+      it(`${title} keeps as many days as configured, including today`, async () => {
         const { ledger, clock } = start({ retentionDays: 3 });
         add(ledger, on('2026-01-29'), on('2026-01-30'), on('2026-01-31'));
         expect(await days(ledger)).to.deep.equal(['2026-01-29', '2026-01-30', '2026-01-31']);
@@ -358,7 +358,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect(await days(ledger)).to.deep.equal([]);
       });
 
-      it('brings no old day back by a late record', async () => {
+      it(`${title} brings no old day back for a late record`, async () => {
         const { ledger, clock } = start({ retentionDays: 2 });
         add(ledger, on('2026-01-29'), on('2026-01-30'));
         expect(await days(ledger)).to.deep.equal(['2026-01-30']);
@@ -369,7 +369,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect((await ledger.query({ groupBy: [] })).total.requests).to.be.at.most(1);
       });
 
-      it('has room for new groups when a day is gone', async () => {
+      it(`${title} has room for new groups when a day is gone`, async () => {
         const { ledger, clock } = start({ retentionDays: 1, maxGroups: 2 });
         add(ledger, named('a'), named('b'), named('c'));
         await ledger.flush();
@@ -379,7 +379,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect(await requests(ledger)).to.deep.equal({ d: 1, e: 1 });
       });
 
-      it('keeps fewer days when it is told so', async () => {
+      it(`${title} keeps fewer days when configured so`, async () => {
         const { ledger } = start({ retentionDays: 3 });
         add(ledger, on('2026-01-29'), on('2026-01-31'));
         await ledger.flush();
@@ -388,7 +388,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       });
     });
 
-    it('loses no record that comes while it is asked or flushed', async () => {
+    it(`${title} loses no record that comes while it is read or flushed`, async () => {
       const { ledger } = start();
       const flushes: Promise<unknown>[] = [];
       for (let n = 0; n < 300; n++) {

@@ -29,29 +29,28 @@ async function warmUp(): Promise<void> {
   await store.close();
 }
 
-/** A store of that size with more than it has room for: entries thrown out leave nothing behind. */
-async function filled(maxBytes: number): Promise<MemoryStore> {
+/** A store of that size, filled with more than the `entries` that it has room for: those thrown out leave nothing behind. */
+async function filled(maxBytes: number, entries: number): Promise<MemoryStore> {
   const store = new MemoryStore({ maxBytes, compress: false });
-  for (let index = 0; index < count * 1.2; index++) await put(store, index);
+  for (let index = 0; index < entries * 1.2; index++) await put(store, index);
   return store;
 }
 
-/** How large a store is to be for so many entries, what it keeps for its evictions included. */
+/** How large a store is to be for so many entries, by how many one has that is smaller. */
 async function roomFor(entries: number): Promise<number> {
-  let maxBytes = entries * (size + 400);
-  for (let times = 0; times < 3; times++) {
-    const store = await filled(maxBytes);
-    maxBytes = Math.ceil((maxBytes * entries) / store.stats().entries);
-    await store.close();
-  }
-  return maxBytes;
+  const some = Math.ceil(entries / 4);
+  const maxBytes = some * (size + 400);
+  const store = await filled(maxBytes, some);
+  const { entries: found } = store.stats();
+  await store.close();
+  return Math.ceil((maxBytes / found) * entries);
 }
 
 async function measure(): Promise<void> {
   await warmUp();
   const maxBytes = await roomFor(count);
   const before = await held();
-  const store = await filled(maxBytes);
+  const store = await filled(maxBytes, count);
   const after = await held();
   const { bytes, entries } = store.stats();
   const grown = { held: after.memory - before.memory, rss: after.rss - before.rss };

@@ -76,7 +76,7 @@ const embedder: Answer = (request, res) =>
 
 /** What every door does with requests for several embeddings. */
 export function describePerItem(name: string, open: () => Promise<ItemDoor>): void {
-  describe(`Embeddings by item ${name}`, () => {
+  describe(`${name} with embeddings by item`, () => {
     let door: ItemDoor;
     let count = 0;
     let model = '';
@@ -100,7 +100,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
     const expected = (inputs: readonly unknown[], more: Partial<Question> = {}) =>
       inputs.map((input, index) => [index, vectorOf(input, more)]);
 
-    it('ask the provider for what is not stored, and answer in the order of the request', async () => {
+    it(`${name} asks only for embeddings that are not stored, and answers in the request's order`, async () => {
       const first = await ask(['one', 'three']);
       expect(first.asked).to.deep.equal([['one', 'three']]);
       const mixed = await ask(['zero', 'one', 'two', 'three', 'four']);
@@ -119,7 +119,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect(all.headers['cache-status']).to.match(/^llm-cache; hit; ttl=3(600|599)$/);
     });
 
-    it('tell what was billed and what was saved, in the answer and in the books', async () => {
+    it(`${name} tells what embeddings were billed and saved, in the answer and in the records`, async () => {
       await ask(['ab', 'abcd']);
       const { usage } = (await ask(['ab', 'abcdef', 'abcd'])).json;
       expect(usage).to.deep.equal({
@@ -142,7 +142,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect(records[1]?.request_id).to.equal(records[2]?.request_id);
     });
 
-    it('ask once for an input that stands twice', async () => {
+    it(`${name} asks once for an embedding input that stands twice`, async () => {
       const twice = await ask(['a', 'b', 'a', 'b', 'a']);
       expect(twice.asked).to.deep.equal([['a', 'b']]);
       expect(vectors(twice)).to.deep.equal(expected(['a', 'b', 'a', 'b', 'a']));
@@ -154,7 +154,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect((await ask(['b', 'b'])).asked).to.deep.equal([]);
     });
 
-    it('keep formats, dimensions and other members apart', async () => {
+    it(`${name} keeps formats, dimensions and other members of embeddings apart`, async () => {
       const ways: object[] = [
         {},
         { encoding_format: 'base64' },
@@ -171,7 +171,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       }
     });
 
-    it('take lists of tokens for inputs, and one list of tokens for one', async () => {
+    it(`${name} takes lists of tokens for embedding inputs, and one list of tokens for one input`, async () => {
       await ask([[1, 2], [3]]);
       const again = await ask([[3], [4, 5, 6], [1, 2]]);
       expect(again.asked).to.deep.equal([[[4, 5, 6]]]);
@@ -180,7 +180,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect((await ask(['3'])).asked).to.deep.equal([['3']]);
     });
 
-    it('share an input with a request that asks for it alone, either way', async () => {
+    it(`${name} shares an embedding with a request for that input alone, either way`, async () => {
       await ask('alone');
       expect((await ask(['alone'])).asked).to.deep.equal([]);
       expect((await ask(['alone', 'other'])).asked).to.deep.equal([['other']]);
@@ -190,7 +190,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect(single.json.usage).to.deep.equal({ prompt_tokens: 5, total_tokens: 5 });
     });
 
-    it('store nothing of an answer of the wrong length, and hand it on as it came', async () => {
+    it(`${name} stores no embeddings of the wrong number, and passes them on as they came`, async () => {
       for (const inputs of [
         ['a', 'b', 'c'],
         ['a', 'b'],
@@ -213,7 +213,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect((await ask(['c', 'b', 'a'])).asked).to.deep.equal([]);
     });
 
-    it('put nothing together of two models, or of vectors of two kinds', async () => {
+    it(`${name} joins no embeddings of two models or two kinds`, async () => {
       for (const other of [
         { model: 'another' },
         { dimensions: 7 },
@@ -231,7 +231,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       }
     });
 
-    it('answer 502 in place of a part that cannot be read, and ask for all of it the next time', async () => {
+    it(`${name} answers 502 for unreadable embeddings, and asks for all of them the next time`, async () => {
       await ask(['a']);
       const part = embeddingsFor({ model, input: ['b'] });
       door.upstream.answer(json(' '.repeat(9 * 1024 * 1024) + part));
@@ -243,7 +243,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect((await ask(['a', 'b'])).asked).to.deep.equal([['a', 'b']]);
     });
 
-    it('hand an error on as it came, and store what comes after it', async () => {
+    it(`${name} passes on an error of an embeddings call, and stores the next answer`, async () => {
       await ask(['a']);
       const error = JSON.stringify({ error: { message: 'slow down' } });
       door.upstream.answer(json(error, { 'retry-after': '1' }, 429));
@@ -259,7 +259,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect(records.filter(({ cache_type: type }) => type === 'exact')).to.have.length(1);
     });
 
-    it('give no half of an answer that broke off, and store none of it', async () => {
+    it(`${name} gives no part of embeddings that broke off, and stores none of them`, async () => {
       await ask(['a']);
       const body = embeddingsFor({ model, input: ['b'] });
       door.upstream.answer(dies(body.slice(0, 60), { 'content-length': body.length }));
@@ -269,7 +269,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect((await ask(['b', 'a'])).asked).to.deep.equal([['b']]);
     });
 
-    it('share one call where identical requests come at once, and nothing is stored', async () => {
+    it(`${name} shares one call between identical concurrent requests for embeddings`, async () => {
       const body = { model, input: ['a', 'b'] };
       const replies = await Promise.all([door.ask(body), door.ask(body), door.ask(body)]);
       for (const { text } of replies) {
@@ -282,7 +282,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       ).to.have.length(1);
     });
 
-    it('read an answer in a content coding, and put it together without one', async () => {
+    it(`${name} decodes compressed embeddings, and joins them uncompressed`, async () => {
       await ask(['a']);
       door.upstream.answer((request, res) =>
         json(gzipSync(embeddingsFor(questionIn(request))), { 'content-encoding': 'gzip' })(
@@ -295,7 +295,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect(mixed.headers).to.not.have.property('content-encoding');
     });
 
-    it('go by what a client asks of the cache', async () => {
+    it(`${name} obeys the client's cache headers for embeddings`, async () => {
       await ask(['a', 'b']);
       expect((await ask(['a'], {}, { 'cache-control': 'no-store' })).asked).to.have.length(1);
       const fresh = await ask(['a', 'b'], {}, { 'x-cache-control': 'refresh' });
@@ -305,7 +305,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect((await ask(['b', 'a'], {}, only)).status).to.equal(200);
     });
 
-    it('keep the answers of one tenant from another', async () => {
+    it(`${name} keeps the embeddings of one tenant from another`, async () => {
       await ask(['a', 'b'], {}, { authorization: 'Bearer sk-1' });
       const other = await ask(['a', 'b', 'c'], {}, { authorization: 'Bearer sk-2' });
       expect(other.asked).to.deep.equal([['a', 'b', 'c']]);
@@ -313,7 +313,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect(own.asked).to.deep.equal([['c']]);
     });
 
-    it('answer a request with what is no list of inputs as ever', async () => {
+    it(`${name} passes on a request whose embedding inputs are not a list of inputs`, async () => {
       const odd = { model, input: ['a', 7] };
       await door.ask(odd);
       expect(questionIn(door.upstream.last)).to.deep.equal(odd);

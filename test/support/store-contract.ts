@@ -20,7 +20,7 @@ export interface StoreUnderTest {
 
 /** What every store must do. */
 export function describeStore(name: string, make: () => Promise<StoreUnderTest>): void {
-  describe(`${name}, as every store,`, () => {
+  describe(`${name} as any store`, () => {
     let test: StoreUnderTest;
     let store: Store;
     beforeEach(async () => {
@@ -31,7 +31,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
 
     const entry = (parts = {}) => makeEntry(test.now(), parts);
 
-    it('gives back what was put in, every byte of it', async () => {
+    it(`${name} returns what was put in, every byte of it`, async () => {
       const body = Uint8Array.from({ length: 5000 }, (_, index) => index % 256);
       const put = entry({ body, consumer: 'ada', stream: true, protocol: 'messages' });
       expect(await store.set('a', put)).to.equal(true);
@@ -43,7 +43,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       expect(Buffer.compare(got, body)).to.equal(0);
     });
 
-    it('gives a body compressed to no caller who does not take it so, and every byte of it either way', async () => {
+    it(`${name} gives a body compressed only to a caller who takes gzip, and every byte of it either way`, async () => {
       const body = new TextEncoder().encode('data: {"same":"again"}\n\n'.repeat(4000));
       await store.set('a', entry({ body }));
       await store.flushed?.();
@@ -56,40 +56,40 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       }
     });
 
-    it('keeps an entry without usage, model or response id', async () => {
+    it(`${name} keeps an entry without usage, model or response id`, async () => {
       await store.set('a', entry({ usage: null, model: null, responseId: null }));
       expect(await store.get('a')).to.include({ usage: null, model: null, responseId: null });
     });
 
-    it('has nothing under a key that was not put in, whatever its name', async () => {
+    it(`${name} has nothing under a key that was not put in, whatever its name`, async () => {
       for (const key of ['a', 'constructor', '__proto__', 'toString', '']) {
         expect(await store.get(key)).to.equal(undefined);
         expect(await store.delete(key)).to.equal(false);
       }
     });
 
-    it('takes any key for a name and nothing else', async () => {
+    it(`${name} takes any key for a name and nothing else`, async () => {
       for (const key of ['constructor', '__proto__', 'a:b:c', 'ü%20']) {
         await store.set(key, entry({ responseId: key }));
         expect((await store.get(key))?.responseId).to.equal(key);
       }
     });
 
-    it('replaces an entry', async () => {
+    it(`${name} replaces an entry`, async () => {
       await store.set('a', entry({ responseId: 'old' }));
       await store.set('a', entry({ responseId: 'new' }));
       expect((await store.get('a'))?.responseId).to.equal('new');
     });
 
-    it('has no entry any more when it expires', async () => {
-      await store.set('a', entry({ expiresAt: test.now() + 1000 }));
-      await test.advance(900);
+    it(`${name} drops an entry when it expires`, async () => {
+      await store.set('a', entry({ expiresAt: test.now() + 60_000 }));
+      await test.advance(40_000);
       expect(await store.get('a')).to.not.equal(undefined);
-      await test.advance(200);
+      await test.advance(20_000);
       expect(await store.get('a')).to.equal(undefined);
     });
 
-    it('shares nothing that a caller could change', async () => {
+    it(`${name} shares nothing that a caller could change`, async () => {
       const headers = { 'content-type': 'application/json' };
       const body = new TextEncoder().encode('{"a":1}');
       await store.set('a', entry({ headers, body }));
@@ -106,7 +106,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       expect(second?.usage).to.deep.equal(entry().usage);
     });
 
-    it('deletes one entry, once', async () => {
+    it(`${name} deletes one entry, once`, async () => {
       await store.set('a', entry());
       await store.set('b', entry());
       expect(await store.delete('a')).to.equal(true);
@@ -125,7 +125,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       [{}, ['one:a', 'one:b', 'two:a', 'two:b']],
     ];
     for (const [filter, gone] of filters) {
-      it(`purges what matches ${JSON.stringify(filter)}, and nothing else`, async () => {
+      it(`${name} purges what matches ${JSON.stringify(filter)}, and nothing else`, async () => {
         await store.set('one:a', entry({ namespace: 'one', model: 'm1', consumer: 'ada' }));
         await store.set('one:b', entry({ namespace: 'one', model: 'm2', consumer: 'bob' }));
         await store.set('two:a', entry({ namespace: 'two', model: 'm1' }));
@@ -140,7 +140,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       });
     }
 
-    it('does not keep what was thrown out, or replaced, since it was asked for', async () => {
+    it(`${name} does not keep an answer asked for before its purge or deletion`, async () => {
       const askedAt = performance.now();
       await test.advance(5);
       await store.purge({ model: 'bad' });
@@ -158,7 +158,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       expect(await store.get('bad:1')).to.not.equal(undefined);
     });
 
-    it('keeps nothing that was asked for before purges that are too many to remember', async () => {
+    it(`${name} keeps nothing asked for before more purges than it remembers`, async () => {
       const askedAt = performance.now();
       await test.advance(5);
       await store.delete('the:first');
@@ -168,7 +168,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       expect(await store.get('the:first')).to.equal(undefined);
     });
 
-    it('counts what a purge would throw out, and leaves it there', async () => {
+    it(`${name} counts what a purge would remove, and leaves it there`, async () => {
       await store.set('one:a', entry({ namespace: 'one' }));
       await store.set('two:b', entry({ namespace: 'two' }));
       expect(await store.purge({ namespace: 'one' }, true)).to.equal(1);
@@ -189,7 +189,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       return all;
     }
 
-    it('lists every entry once, page by page, as it was put in', async () => {
+    it(`${name} lists every entry once, page by page, as it was put in`, async () => {
       expect(await store.list({}, { limit: 10, cursor: null })).to.deep.equal({
         entries: [],
         cursor: null,
@@ -208,7 +208,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       expect(whole.cursor).to.equal(null);
     });
 
-    it('lists what was there all the while, whatever comes and goes meanwhile', async () => {
+    it(`${name} lists all entries that stay while others come and go`, async () => {
       for (let at = 0; at < 30; at++) await store.set(`stay ${at}`.replace(' ', ':'), entry());
       await store.set('go:1', entry());
       const listed: string[] = [];
@@ -223,12 +223,12 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       for (let at = 0; at < 30; at++) expect(listed).to.include(`stay:${at}`);
     });
 
-    it('lists what matches a filter, and nothing that has expired', async () => {
+    it(`${name} lists what matches a filter, and nothing that has expired`, async () => {
       await store.set('one:a', entry({ namespace: 'one', model: 'm1', consumer: 'ada' }));
       await store.set('one:b', entry({ namespace: 'one', requestedModel: 'm1' }));
       await store.set('two:a', entry({ namespace: 'two', consumer: 'ada' }));
-      await store.set('one:c', entry({ namespace: 'one', expiresAt: test.now() + 500 }));
-      await test.advance(600);
+      await store.set('one:c', entry({ namespace: 'one', expiresAt: test.now() + 60_000 }));
+      await test.advance(60_000);
       const keys = async (filter: EntryFilter) =>
         (await listAll(filter, 10)).map(({ key }) => key).toSorted();
       expect(await keys({ namespace: 'one' })).to.deep.equal(['one:a', 'one:b']);
@@ -238,14 +238,14 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       expect(await keys({ model: 'nobody' })).to.deep.equal([]);
     });
 
-    it('rejects a cursor that it has not given', async () => {
+    it(`${name} rejects a cursor that it has not given`, async () => {
       for (const cursor of ['', 'x', '1', '{}', '-1.2']) {
         const page = await store.list({}, { limit: 1, cursor }).catch((error: unknown) => error);
         expect(page, cursor).to.be.instanceOf(UnknownCursor);
       }
     });
 
-    it('shows one entry, and undefined where there is none', async () => {
+    it(`${name} shows one entry, and undefined where there is none`, async () => {
       await store.set('a:b', entry({ responseId: 'one', body: new Uint8Array(7) }));
       const found = await store.look('a:b');
       expect(found).to.include({ key: 'a:b', bytes: 7, hits: 0 });
@@ -253,7 +253,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       expect(await store.look('a')).to.equal(undefined);
     });
 
-    it('counts how often an entry has answered since it was stored', async () => {
+    it(`${name} counts how often an entry has answered since it was stored`, async () => {
       await store.set('a:b', entry());
       for (const _ of [1, 2, 3]) {
         const got = await store.get('a:b');
@@ -266,14 +266,14 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       expect((await store.look('a:b'))?.hits).to.equal(0);
     });
 
-    it('can be used again after it was closed', async () => {
+    it(`${name} can be used again after it was closed`, async () => {
       await store.set('a', entry());
       await store.close();
       await store.set('b', entry());
       expect(await store.get('b')).to.not.equal(undefined);
     });
 
-    it('holds many that are put in and asked for at the same time', async () => {
+    it(`${name} holds many entries that are put in and read at the same time`, async () => {
       await fc.assert(
         fc.asyncProperty(
           fc.uniqueArray(fc.stringMatching(/^[a-z0-9:]{1,20}$/), { maxLength: 30 }),

@@ -20,7 +20,7 @@ const chat = requests.chat.path;
 const question = { model: 'gpt-4o' };
 
 for (const [version, express] of Object.entries(expresses)) {
-  describe(`In ${version}, where others misbehave`, () => {
+  describe(`Misbehaving applications in ${version}`, () => {
     const lines: string[] = [];
     const keep = (line: string) => void lines.push(line);
     let cache: LlmCache;
@@ -43,7 +43,7 @@ for (const [version, express] of Object.entries(expresses)) {
     }
     const records = () => lines.filter((line) => line.startsWith('llm-usage {'));
 
-    it('a consumer that cannot be told any more when the answer ends costs no answer, no entry and no record', async () => {
+    it(`The cache in ${version} serves, stores and records an answer though its consumer turns unreadable`, async () => {
       const consumer = (req: ExpressRequest) => (req.user as { id: string }).id;
       const url = await start((app) => {
         const login: Handler = (req, _res, next) => {
@@ -65,7 +65,7 @@ for (const [version, express] of Object.entries(expresses)) {
       expect(lines.length - records().length).to.equal(1);
     });
 
-    it("a handler that writes each event with the same buffer is none of the next client's business", async () => {
+    it(`The cache in ${version} stores its own copy when a handler reuses one buffer for each event`, async () => {
       const events = answers.chat.sse.split(/(?<=\n\n)/);
       const url = await start((app) => {
         const answer: Handler = async (_req, res) => {
@@ -85,7 +85,7 @@ for (const [version, express] of Object.entries(expresses)) {
       expect([hit.headers['x-cache'], hit.text]).to.deep.equal(['HIT (exact)', answers.chat.sse]);
     });
 
-    it('clients that leave before their requests are looked at hold nothing, and are in the books', async () => {
+    it(`The cache in ${version} frees and records requests whose clients left before it looked at them`, async () => {
       await cache.close();
       const log = { info: keep, warn: keep, error: keep };
       cache = createLlmCache({ limits: { bufferedBytes: 20_000 } }, { log });
@@ -129,7 +129,7 @@ for (const [version, express] of Object.entries(expresses)) {
       expect(records().filter((line) => line.includes('"status":499')).length).to.equal(3);
     });
 
-    it('an answer that ends twice, or in an error, is what it was until then', async () => {
+    it(`The cache in ${version} keeps what an answer was before it ends twice or in an error`, async () => {
       let asked = 0;
       const url = await start((app) => {
         const answer: Handler = (_req, res, next) => {

@@ -48,7 +48,7 @@ const handlers: Record<string, OnError> = {
 };
 
 for (const [version, express] of Object.entries(expresses)) {
-  describe(`In ${version}, an upstream that breaks off`, () => {
+  describe(`A broken upstream in ${version}`, () => {
     const lines: string[] = [];
     const keep = (line: string) => void lines.push(line);
     let upstream: RawUpstream;
@@ -112,7 +112,7 @@ for (const [version, express] of Object.entries(expresses)) {
     };
 
     for (const [way, makeWay] of Object.entries(ways)) {
-      it(`an upstream that breaks off behind ${way} leaves an answer that is broken, says no more than the upstream did, and is not stored`, async () => {
+      it(`An answer that breaks off behind ${way} stays broken and unstored in ${version}`, async () => {
         for (const [name, steps] of Object.entries({
           usage: [cache.llmUsage()],
           cache: [cache.llmCache()],
@@ -139,7 +139,7 @@ for (const [version, express] of Object.entries(expresses)) {
       });
     }
 
-    it('an upstream that breaks off before its first byte leaves the application’s own answer clean, or a 502, or what has expired', async () => {
+    it(`The cache in ${version} sends the app's error, a 502 or a stale entry if the upstream sent no byte`, async () => {
       const expect502 = (reply: Reply, text: string) => {
         expect([reply.status, reply.text, reply.broken]).to.deep.equal([502, text, false]);
         expect(reply.headers).to.not.have.any.keys('content-encoding', 'x-request-id');
@@ -177,7 +177,7 @@ for (const [version, express] of Object.entries(expresses)) {
       });
     }).timeout(20_000);
 
-    it('an upstream that breaks off before its first byte leaves the form of the application’s own errors to the application', async () => {
+    it(`The cache in ${version} leaves the form of the app's own errors to the app`, async () => {
       const url = await start(
         cache.llmUsage(),
         cache.llmCache(),
@@ -203,7 +203,7 @@ for (const [version, express] of Object.entries(expresses)) {
       expect(reply.headers).to.not.have.property('transfer-encoding');
     });
 
-    it('an upstream that breaks off by sending more than it declared leaves no whole answer, nothing stored, and the process alive', async () => {
+    it(`The cache in ${version} survives an upstream that sends more than it declared, and stores nothing`, async () => {
       upstream.does((socket) => void socket.end(`${whole(answers.chat.json)}excess`));
       for (const [way, makeWay] of Object.entries(ways)) {
         for (const steps of [[cache.llmUsage()], [cache.llmCache()]]) {
@@ -222,7 +222,7 @@ for (const [version, express] of Object.entries(expresses)) {
       }
     });
 
-    it('an upstream that breaks off behind a handler that pipes fetch() breaks the answers of those who read along at once', async () => {
+    it(`The cache in ${version} breaks all joined answers at once when a piped fetch() breaks`, async () => {
       let socket: net.Socket | null = null;
       upstream.does((asked) => {
         socket = asked;

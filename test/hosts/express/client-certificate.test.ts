@@ -15,7 +15,7 @@ interface Certified {
   readonly cert: Buffer;
 }
 
-describe('Clients that are known by their certificates alone', () => {
+describe('Clients known by their certificates alone', () => {
   let dir: string;
   let server: https.Server;
   const cache = createLlmCache({ usage: { sinks: [] } });
@@ -65,7 +65,7 @@ describe('Clients that are known by their certificates alone', () => {
     return (await read(await response)).headers['x-cache'] ?? 'fresh';
   }
 
-  it('share no answer with one another, nor with those who have none or only claim to', async () => {
+  it('Clients with different certificates, without one, or claiming one share no answer', async () => {
     const [ann, bob] = [certify('ann'), certify('bob')];
     expect(await ask(ann)).to.equal('fresh');
     expect(await ask(bob)).to.equal('fresh');

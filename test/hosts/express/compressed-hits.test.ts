@@ -50,7 +50,7 @@ async function start(express: Express, before: Handler[] = []) {
 for (const [version, express] of Object.entries(expresses)) {
   describeCompressedHits(`in ${version}`, () => start(express));
 
-  describe(`In ${version}, behind another step,`, () => {
+  describe(`Compressed hits in ${version}, behind another step`, () => {
     const gzip = { 'accept-encoding': 'gzip' };
 
     /** Asks often enough for what is stored to be compressed, which a request without that step shows. */
@@ -74,7 +74,7 @@ for (const [version, express] of Object.entries(expresses)) {
       }
     }
 
-    it('that reads what is written a hit goes as the provider sent it', async () => {
+    it(`A hit in ${version} is not compressed behind a step that reads what is written`, async () => {
       let read = '';
       const reply = await hit((_req, res, next) => {
         const { write } = res;
@@ -89,7 +89,7 @@ for (const [version, express] of Object.entries(expresses)) {
       expect([reply.text === longChat, read.endsWith(longChat)]).to.deep.equal([true, true]);
     });
 
-    it('that takes Accept-Encoding out of the request a hit is not compressed', async () => {
+    it(`A hit in ${version} is not compressed behind a step that takes Accept-Encoding out of the request`, async () => {
       const reply = await hit((req, _res, next) => {
         delete req.headers['accept-encoding'];
         next();
@@ -97,7 +97,7 @@ for (const [version, express] of Object.entries(expresses)) {
       expect(reply.text === longChat).to.equal(true);
     });
 
-    it('that asks the upstream for gzip a client that did not gets no gzip', async () => {
+    it(`A client in ${version} that did not ask for gzip gets none, though a step asks the upstream for it`, async () => {
       const forced: Handler = (req, _res, next) => {
         req.headers['accept-encoding'] = 'gzip';
         next();
@@ -106,7 +106,7 @@ for (const [version, express] of Object.entries(expresses)) {
       expect(reply.text === longChat).to.equal(true);
     });
 
-    it('that has set Vary a hit adds to it', async () => {
+    it(`A hit in ${version} adds to the Vary that an earlier step has set`, async () => {
       const reply = await hit((_req, res, next) => {
         res.setHeader('Vary', 'Origin');
         next();

@@ -22,8 +22,8 @@ const provider: Handler = (_req, res) => {
 };
 
 for (const [title, consumers] of [
-  ['that says what its consumers are called', naming],
-  ['that says nothing of its consumers', undefined],
+  ['that names its consumers', naming],
+  ['that names no consumers', undefined],
 ] as const) {
   describe(`The admin routes of an Express app ${title}`, () => {
     let cache: LlmCache;
@@ -65,7 +65,7 @@ for (const [title, consumers] of [
       });
     const isNamed = consumers !== undefined;
 
-    it('call them so in usage, entries and requests', async () => {
+    it(`The admin routes of an app ${title} show the name of a consumer, or null`, async () => {
       const name = isNamed ? 'Ada' : null;
       const { json: usage } = await ask('/usage?group_by=consumer_id');
       expect(usage.rows[0]).to.include({ consumer_id: 'id-1', consumer_name: name });
@@ -78,7 +78,7 @@ for (const [title, consumers] of [
       }
     });
 
-    it('explain requests of a consumer by id', async () => {
+    it(`The admin routes of an app ${title} explain requests of a consumer by id`, async () => {
       expect((await explain('id-1')).json).to.deep.include({
         outcome: 'hit',
         consumer: { id: 'id-1', name: isNamed ? 'Ada' : null },
@@ -86,7 +86,7 @@ for (const [title, consumers] of [
     });
 
     if (isNamed) {
-      it('find them by name, and say when none or more than one has it', async () => {
+      it('The admin routes find consumers by name, and say when none or several have it', async () => {
         expect((await explain('Ada')).json).to.include({ outcome: 'hit' });
         expect((await explain('Bob')).status).to.equal(409);
         expect((await explain('Nemo')).status).to.equal(404);
@@ -94,7 +94,7 @@ for (const [title, consumers] of [
         expect(json).to.deep.equal({ matched: 1, deleted: 0 });
       });
     } else {
-      it('take any id: the app alone knows which there are', async () => {
+      it('The admin routes accept any consumer id where the app names no consumers', async () => {
         expect((await explain('new here')).json).to.include({ outcome: 'miss' });
         const { json } = await ask('/entries?consumer=id-1&dry_run=1', { method: 'DELETE' });
         expect(json).to.deep.equal({ matched: 1, deleted: 0 });
@@ -104,7 +104,7 @@ for (const [title, consumers] of [
 }
 
 describe('The naming of consumers in an Express app', () => {
-  it('is refused where it is none', () => {
+  it('The naming of consumers is refused where it is not a function', () => {
     const consumers = { nameOf: 'Ada' } as never;
     expect(() => createLlmCache({}, { consumers })).to.throw(
       '"consumers.nameOf" must be a function, got string',

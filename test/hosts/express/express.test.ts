@@ -47,8 +47,25 @@ function memoryLog() {
   };
 }
 
+/** Counts the requests that have come to an app, and those that are over. */
+class Visits {
+  begun = 0;
+  over = 0;
+  readonly handler: Handler = (_req, res, next) => {
+    this.begun++;
+    res.once('close', () => this.over++);
+    next();
+  };
+}
+
+/** How many requests wait for the call of another, or read along. */
+async function joiners(adminUrl: string): Promise<number> {
+  const reply = await fetch(`${adminUrl}/llm-cache/stats`);
+  return ((await reply.json()) as { joiners: number }).joiners;
+}
+
 for (const [version, express] of Object.entries(expresses)) {
-  describe(`In ${version}`, () => {
+  describe(`The middleware in ${version}`, () => {
     const log = memoryLog();
     let upstream: Upstream;
     let cache: LlmCache;
@@ -110,7 +127,7 @@ for (const [version, express] of Object.entries(expresses)) {
           target: upstream.url,
           on: { proxyReq: proxyMiddleware.fixRequestBody },
         }),
-      'a handler that reads the request as a stream': () => async (req, res) => {
+      'a streaming handler': () => async (req, res) => {
         const chunks: Buffer[] = [];
         for await (const chunk of req as AsyncIterable<Buffer>) chunks.push(chunk);
         const answer = await fetch(`${upstream.url}${req.url}`, {
@@ -124,9 +141,9 @@ for (const [version, express] of Object.entries(expresses)) {
     };
 
     for (const [way, makeWay] of Object.entries(ways)) {
-      describe(`before ${way}`, () => {
+      describe(way, () => {
         for (const coding of ['identity', 'chunked'] as const) {
-          it(`answers the second identical request, sent ${coding}, as the provider answered the first`, async () => {
+          it(`The cache before ${way} in ${version} replays the first answer to a second request (${coding})`, async () => {
             const url = `${await start(cache.llmUsage(), cache.llmCache(), makeWay())}${chat}`;
             for (const [answer, text, more] of [
               [json(answers.chat.json), answers.chat.json, {}],
@@ -148,7 +165,7 @@ for (const [version, express] of Object.entries(expresses)) {
           });
         }
 
-        it('lets a larger request stream through untouched', async () => {
+        it(`The cache before ${way} in ${version} lets a larger request stream through untouched`, async () => {
           upstream.answer(json(answers.chat.json));
           const options = { maxRequestBytes: 100_000 };
           const url = `${await start(cache.llmCache(options), makeWay())}${chat}`;
@@ -163,7 +180,7 @@ for (const [version, express] of Object.entries(expresses)) {
           }
         });
 
-        it('forwards a request that is large and held', async () => {
+        it(`The cache before ${way} in ${version} forwards a large request that it held`, async () => {
           upstream.answer(json(answers.chat.json));
           const url = `${await start(cache.llmUsage(), cache.llmCache(), makeWay())}${chat}`;
           const text = JSON.stringify(ask({ padding: 'ü'.repeat(2_000_000) }));
@@ -174,7 +191,7 @@ for (const [version, express] of Object.entries(expresses)) {
           expect((await post(url, text)).headers['x-cache']).to.equal('HIT (exact)');
         });
 
-        it('forwards a packed request as it came, and knows it by what it says', async () => {
+        it(`The cache before ${way} in ${version} forwards a gzipped request as it came, keyed by its content`, async () => {
           upstream.answer(json(answers.chat.json));
           const url = `${await start(cache.llmUsage(), cache.llmCache(), makeWay())}${chat}`;
           const asked = ask({ padding: 'ü'.repeat(1000) });
@@ -192,7 +209,7 @@ for (const [version, express] of Object.entries(expresses)) {
           expect(other.headers['cache-status']).to.contain('detail=encoding');
         });
 
-        it('forwards a request that comes a byte at a time', async () => {
+        it(`The cache before ${way} in ${version} forwards a request that comes a byte at a time`, async () => {
           upstream.answer(json(answers.chat.json));
           const url = `${await start(cache.llmUsage(), cache.llmCache(), makeWay())}${chat}`;
           const bytes = Buffer.from(JSON.stringify(ask({ padding: 'ü'.repeat(5000) })));
@@ -207,7 +224,7 @@ for (const [version, express] of Object.entries(expresses)) {
           expect(upstream.last.body.equals(bytes)).to.equal(true);
         });
 
-        it('forwards what is not JSON, and what is empty', async () => {
+        it(`The cache before ${way} in ${version} forwards what is not JSON, and what is empty`, async () => {
           upstream.answer(json('{}'));
           const url = `${await start(cache.llmUsage(), cache.llmCache(), makeWay())}${chat}`;
           for (const [text, coding] of [
@@ -224,7 +241,7 @@ for (const [version, express] of Object.entries(expresses)) {
       });
     }
 
-    it('passes by what it does not serve, without a word', async () => {
+    it(`The middleware in ${version} leaves requests that it does not serve untouched and unrecorded`, async () => {
       upstream.answer(json(answers.chat.json));
       const url = await start(cache.llmUsage(), cache.llmCache(), proxy());
       const before = log.records().length;
@@ -239,7 +256,7 @@ for (const [version, express] of Object.entries(expresses)) {
       expect(log.records().length).to.equal(before);
     });
 
-    it('answers on a connection that is kept alive, hit or miss', async () => {
+    it(`The middleware in ${version} answers on a connection that is kept alive, hit or miss`, async () => {
       const handler: Handler = (_req, res) => {
         res.setHeader('content-type', 'application/json');
         res.end(answers.chat.json);
@@ -261,7 +278,7 @@ for (const [version, express] of Object.entries(expresses)) {
       expect(ports.size).to.equal(1);
     });
 
-    describe('and body parsers', () => {
+    describe('Body parsers', () => {
       const echo: Handler = (req, res) => {
         res.setHeader('content-type', 'application/json');
         const { body } = req;
@@ -292,7 +309,7 @@ for (const [version, express] of Object.entries(expresses)) {
           cache.llmCache(),
         ],
       })) {
-        it(`${order}: a handler gets its body, and the second request its answer`, async () => {
+        it(`The cache in ${version} (${order}) gives the handler its body, and the second request a hit`, async () => {
           const url = `${await start(...stepsOf(), echo)}${chat}`;
           const body = ask();
           const miss = await post(url, body);
@@ -309,7 +326,7 @@ for (const [version, express] of Object.entries(expresses)) {
         });
       }
 
-      it('with a body parser before it: what it has unpacked is not packed any more', async () => {
+      it(`The cache in ${version} takes a body that a parser has unzipped as not encoded`, async () => {
         upstream.answer(json(answers.chat.json));
         const way = proxyMiddleware.createProxyMiddleware({
           target: upstream.url,
@@ -321,7 +338,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(reply.headers['cache-status']).to.equal('llm-cache; fwd=miss');
       });
 
-      it('with a body parser before it: fixRequestBody mends the request for http-proxy-middleware as ever', async () => {
+      it(`The cache in ${version} behind a body parser works with fixRequestBody of http-proxy-middleware`, async () => {
         upstream.answer(json(answers.chat.json));
         const way = ways['http-proxy-middleware with fixRequestBody']?.() ?? echo;
         const url = `${await start(express.json(), cache.llmCache(), way)}${chat}`;
@@ -331,7 +348,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect((await post(url, body)).headers['x-cache']).to.equal('HIT (exact)');
       });
 
-      it('a body rewritten before it is the one that counts', async () => {
+      it(`The cache in ${version} keys a body that was rewritten before it`, async () => {
         const rewrite: Handler = (req, _res, next) => {
           Object.assign(req.body as object, { model: 'the same' });
           next();
@@ -343,7 +360,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect((await post(url, ask())).headers['x-cache']).to.equal('HIT (exact)');
       });
 
-      it('a form does not pass for the JSON of its fields', async () => {
+      it(`The cache in ${version} does not take a form for the JSON of its fields`, async () => {
         const url = `${await start(express.urlencoded({ extended: true }), cache.llmCache(), echo)}${chat}`;
         const reply = await post(url, 'model=gpt-4o', {
           headers: { 'content-type': 'application/x-www-form-urlencoded' },
@@ -351,7 +368,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(reply.headers['cache-status']).to.contain('detail=not-json');
       });
 
-      it('a body that a handler has set to text stays text', async () => {
+      it(`The cache in ${version} leaves a body as text where a handler has set an encoding`, async () => {
         const asText: Handler = (req, _res, next) => {
           req.setEncoding('utf8');
           next();
@@ -369,7 +386,7 @@ for (const [version, express] of Object.entries(expresses)) {
       });
     });
 
-    describe('before a handler that calls the OpenAI client', () => {
+    describe('A handler that calls the OpenAI client', () => {
       const call: Handler = async (req, res) => {
         const openai = new OpenAI({ apiKey: 'k', baseURL: `${upstream.url}/v1`, maxRetries: 0 });
         const body = req.body as OpenAI.ChatCompletionCreateParamsStreaming;
@@ -382,7 +399,7 @@ for (const [version, express] of Object.entries(expresses)) {
         res.end();
       };
 
-      it('stores what it streams', async () => {
+      it(`The cache in ${version} stores what a handler streams from the OpenAI client`, async () => {
         upstream.answer(sse(answers.chat.sse));
         const url = `${await start(cache.llmUsage(), cache.llmCache(), express.json(), call)}${chat}`;
         const body = ask({ stream: true });
@@ -395,7 +412,7 @@ for (const [version, express] of Object.entries(expresses)) {
         for (const record of own()) expect(record).to.include({ input_tokens: 11, stream: true });
       });
 
-      it('ends for all who read along when its own client leaves and it stops', async () => {
+      it(`The cache in ${version} ends joined answers when the handler stops because its client left`, async () => {
         const gate = new Gate();
         upstream.answer(gated(events, gate));
         const url = `${await start(cache.llmCache(), express.json(), call)}${chat}`;
@@ -409,8 +426,8 @@ for (const [version, express] of Object.entries(expresses)) {
       });
     });
 
-    describe('with identical requests at the same time', () => {
-      it('makes one call, and a late one reads along live', async () => {
+    describe('Identical requests at the same time', () => {
+      it(`The cache in ${version} makes one call for identical requests, and a late one reads along live`, async () => {
         for (const makeWay of [proxy, ways['http-proxy-middleware'] ?? proxy]) {
           const gate = new Gate();
           upstream.answer(gated(events, gate));
@@ -432,15 +449,16 @@ for (const [version, express] of Object.entries(expresses)) {
         }
       });
 
-      it('goes on for those that read along when the first client leaves', async () => {
+      it(`The cache in ${version} goes on for joined clients when the first client leaves`, async () => {
         const gate = new Gate();
         upstream.answer(gated(events, gate));
-        const url = `${await start(cache.llmCache(), proxy())}${chat}`;
+        const visits = new Visits();
+        const url = `${await start(visits.handler, cache.llmCache(), proxy())}${chat}`;
         const body = ask({ stream: true });
         const leader = await open(url, body);
         const late = read((await open(url, body)).response);
         leader.request.destroy();
-        await new Promise((resolve) => setTimeout(resolve, 30));
+        await eventually(() => visits.over === 1, 'the first client has left');
         expect(upstream.last.aborted).to.equal(false);
         for (const _event of events) gate.pass();
         expect((await late).text).to.equal(answers.chat.sse);
@@ -448,8 +466,8 @@ for (const [version, express] of Object.entries(expresses)) {
       });
     });
 
-    describe('when one side dies', () => {
-      it('has those that wait call again when the first client leaves before its request was passed on', async () => {
+    describe('A dying client or upstream', () => {
+      it(`The cache in ${version} lets waiting requests call when the first client left before its call`, async () => {
         upstream.answer(json(answers.chat.json));
         const gate = new Gate();
         let passing = 0;
@@ -459,12 +477,14 @@ for (const [version, express] of Object.entries(expresses)) {
         };
         const url = `${await start(cache.llmUsage(), cache.llmCache(), slow, proxy())}${chat}`;
         const body = JSON.stringify(ask());
-        const leader = http.request(url, { method: 'POST', agent: false });
+        const headers = { 'content-type': 'application/json' };
+        const leader = http.request(url, { method: 'POST', agent: false, headers });
         leader.on('error', () => {});
         leader.end(body);
         await eventually(() => passing === 1, 'the first request is on its way');
         const other = post(url, body);
-        await new Promise((resolve) => setTimeout(resolve, 30));
+        const admin = await start(cache.adminRoutes);
+        await eventually(async () => (await joiners(admin)) === 1, 'the second request waits');
         leader.destroy();
         expect((await other).text).to.equal(answers.chat.json);
         gate.pass();
@@ -474,7 +494,7 @@ for (const [version, express] of Object.entries(expresses)) {
       for (const way of ['http-proxy', 'http-proxy-middleware']) {
         const makeWay = () => ways[way]?.() ?? proxy();
 
-        it(`ends the upstream call of ${way} when the client leaves, before or after its first byte`, async () => {
+        it(`The cache in ${version} ends the call of ${way} when the client leaves, before or after its first byte`, async () => {
           const url = `${await start(cache.llmUsage(), cache.llmCache(), makeWay())}${chat}`;
           const gate = new Gate();
           upstream.answer(gated(events, gate));
@@ -496,7 +516,7 @@ for (const [version, express] of Object.entries(expresses)) {
           expect((await post(url, body)).headers['cache-status']).to.equal('llm-cache; fwd=miss');
         });
 
-        it(`breaks the client's answer when the upstream behind ${way} breaks off`, async () => {
+        it(`The cache in ${version} breaks the client's answer when the upstream behind ${way} breaks off`, async () => {
           const url = `${await start(cache.llmUsage(), cache.llmCache(), makeWay())}${chat}`;
           upstream.answer(dies('{"id":'));
           const body = ask();
@@ -506,7 +526,7 @@ for (const [version, express] of Object.entries(expresses)) {
           expect((await post(url, body)).headers['cache-status']).to.equal('llm-cache; fwd=miss');
         });
 
-        it(`answers with what has expired when ${way} finds no upstream`, async () => {
+        it(`The cache in ${version} answers with an expired entry when ${way} finds no upstream`, async () => {
           const options = { ttl: 1, staleIfError: 600 };
           const url = `${await start(cache.llmCache(options), makeWay())}${chat}`;
           upstream.answer(json(answers.chat.json));
@@ -521,8 +541,11 @@ for (const [version, express] of Object.entries(expresses)) {
         });
       }
 
-      it('takes a client that leaves in the middle of its request for one that has left', async () => {
-        const url = `${await start(cache.llmUsage(), cache.llmCache(), proxy())}${chat}`;
+      it(`The cache in ${version} makes no call for a client that leaves in the middle of its request`, async () => {
+        upstream.answer(json(answers.chat.json));
+        const visits = new Visits();
+        const policies = [visits.handler, cache.llmUsage(), cache.llmCache()];
+        const url = `${await start(...policies, proxy())}${chat}`;
         const before = upstream.requests.length;
         const request = http.request(url, {
           method: 'POST',
@@ -531,14 +554,15 @@ for (const [version, express] of Object.entries(expresses)) {
         });
         request.on('error', () => {});
         request.write('{"model":');
-        await new Promise((resolve) => setTimeout(resolve, 30));
+        await eventually(() => visits.begun === 1, 'the request has come');
         request.destroy();
-        await new Promise((resolve) => setTimeout(resolve, 30));
-        expect(upstream.requests.length).to.equal(before);
+        await eventually(() => visits.over === 1, 'the client has left');
+        await post(url, ask());
+        expect(upstream.requests.length).to.equal(before + 1);
       });
     });
 
-    describe('knows whom an answer is for', () => {
+    describe('The owner of an answer', () => {
       const login =
         (user: unknown): Handler =>
         (req, _res, next) => {
@@ -564,7 +588,7 @@ for (const [version, express] of Object.entries(expresses)) {
         return found.headers['x-cache'] === 'HIT (exact)';
       }
 
-      it('knows whom an answer is for by req.user: an id, or an object that has one', async () => {
+      it(`The cache in ${version} tells owners by req.user: an id, or an object that has one`, async () => {
         expect(await shared({ id: 1, seen: 1 }, { id: 1, seen: 2 })).to.equal(true);
         expect(await shared({ id: 1 }, { id: 2 })).to.equal(false);
         expect(await shared('ann', 'ann')).to.equal(true);
@@ -573,7 +597,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(await shared(undefined, undefined)).to.equal(true);
       });
 
-      it('knows whom an answer is for by all that is in an object without an id, and not at all by one that shows nothing', async () => {
+      it(`The cache in ${version} tells owners without an id by all of req.user, and shares nothing if it is empty`, async () => {
         expect(await shared({ _id: 'a' }, { _id: 'a' })).to.equal(true);
         expect(await shared({ _id: 'a' }, { _id: 'b' })).to.equal(false);
         expect(await shared(Promise.resolve('ann'), Promise.resolve('ann'))).to.equal(false);
@@ -581,7 +605,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(await shared({}, {})).to.equal(false);
       });
 
-      it('knows whom an answer is for by ids of any kind, beside the same weaker claims, and with the tenant', async () => {
+      it(`The cache in ${version} tells owners by ids of any type, beside equal weaker claims, and by tenant`, async () => {
         const same = { client_id: 'web', username: 'admin' };
         expect(await shared({ ...same, id: 1n }, { ...same, id: 1n })).to.equal(true);
         expect(await shared({ ...same, id: 1n }, { ...same, id: 2n })).to.equal(false);
@@ -590,7 +614,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(await shared({ sub: 'u', tid: 'a' }, { sub: 'u', tid: 'b' })).to.equal(false);
       });
 
-      it('knows whom an answer is for, or stands aside for one who cannot be told from others, whatever credential came along', async () => {
+      it(`The cache in ${version} stands aside for an ambiguous user, whatever credential came along`, async () => {
         upstream.answer(json(answers.chat.json));
         for (const id of [Number.NaN, 2 ** 53, '', Symbol('a'), {}]) {
           const user = { id, client_id: 'web' };
@@ -605,7 +629,7 @@ for (const [version, express] of Object.entries(expresses)) {
         }
       });
 
-      it('knows whom an answer is for by what a middleware tells the upstream of them', async () => {
+      it(`The cache in ${version} tells owners by an identity header that a middleware set`, async () => {
         upstream.answer(json(answers.chat.json));
         const tell: Handler = (req, _res, next) => {
           req.headers['x-user-id'] = `user of ${String(req.headers['x-ticket'])}`;
@@ -622,7 +646,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(found).to.deep.equal([undefined, undefined, 'HIT (exact)']);
       });
 
-      it('`explain` knows an object as the middleware does', async () => {
+      it(`The explain route in ${version} knows a user object as the middleware does`, async () => {
         upstream.answer(json(answers.chat.json));
         const user = { email: 'ann@a.test', plan: { seats: 5 } };
         const url = await start(login(user), cache.llmCache({ debugHeaders: true }), proxy());
@@ -640,7 +664,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(JSON.parse(missed.text)).to.include({ outcome: 'miss' });
       });
 
-      it('knows whom an answer is for by what `consumer` says', async () => {
+      it(`The cache in ${version} tells owners by the consumer option`, async () => {
         const consumer = (req: { user?: unknown }) => (req.user as { tenant: string }).tenant;
         const pair = [
           { id: 1, tenant: 'acme' },
@@ -651,7 +675,7 @@ for (const [version, express] of Object.entries(expresses)) {
         expect(await shared({ tenant: 'a' }, { tenant: 'b' }, { consumer })).to.equal(false);
       });
 
-      it('says in the records whom an answer is for, each middleware by its own option', async () => {
+      it(`The records in ${version} name the consumer by llm-usage's own option, not llm-cache's`, async () => {
         upstream.answer(json(answers.chat.json));
         const url = await start(
           login('ann'),
@@ -674,7 +698,7 @@ for (const [version, express] of Object.entries(expresses)) {
       });
     });
 
-    it('goes by the path that the client sent, wherever it is mounted', async () => {
+    it(`The cache in ${version} goes by the path that the client sent, wherever it is mounted`, async () => {
       upstream.answer(json(answers.chat.json));
       const app = express();
       app.use('/openai', cache.llmUsage(), cache.llmCache({ debugHeaders: true }), proxy());
@@ -717,7 +741,7 @@ for (const [version, express] of Object.entries(expresses)) {
       return JSON.parse(reply.text) as object;
     }
 
-    it('is another app for each of its host names, unless it is told not to go by them', async () => {
+    it(`The cache in ${version} keeps host names apart, unless it ignores the host`, async () => {
       upstream.answer(json(answers.chat.json));
       const statuses = async (options: LlmCacheOptions) => {
         const url = await start(cache.llmCache(options), proxy());
@@ -744,7 +768,7 @@ for (const [version, express] of Object.entries(expresses)) {
       ]);
     });
 
-    it('keeps two of them apart', async () => {
+    it(`Two caches in ${version} share no entries, records or stats`, async () => {
       upstream.answer(json(answers.chat.json));
       const others = memoryLog();
       const other = createLlmCache({}, { log: others });
@@ -766,8 +790,8 @@ for (const [version, express] of Object.entries(expresses)) {
       await other.close();
     });
 
-    describe('shows its admin routes', () => {
-      it('wherever they are mounted, and lets the rest pass', async () => {
+    describe('The admin routes', () => {
+      it(`The admin routes in ${version} work wherever they are mounted, and let other paths pass`, async () => {
         upstream.answer(json(answers.chat.json));
         const own = createLlmCache({}, { log: memoryLog() });
         const app = express();
@@ -807,7 +831,7 @@ for (const [version, express] of Object.entries(expresses)) {
         await own.close();
       });
 
-      it('shows its admin routes to a client that asks by an address or a name that is configured, and to no foreign page', async () => {
+      it(`The admin routes in ${version} answer to addresses and configured hosts, not to foreign pages`, async () => {
         const own = createLlmCache({ admin: { hosts: ['ops.example.com'] } }, { log: memoryLog() });
         const url = await start(own.adminRoutes);
         const statusFor = async (headers: Record<string, string>, path = '/stats') =>
@@ -826,7 +850,7 @@ for (const [version, express] of Object.entries(expresses)) {
         await own.close();
       });
 
-      it('takes a question that a parser has read as well as one that it has not', async () => {
+      it(`The explain route in ${version} takes a question that a body parser has read, and one that none has`, async () => {
         const own = createLlmCache({}, { log: memoryLog() });
         own.llmCache({ apiEndpoint: 'mine', namespace: 'n' });
         for (const parsers of [[], [express.json()], [express.urlencoded({ extended: false })]]) {
@@ -842,7 +866,7 @@ for (const [version, express] of Object.entries(expresses)) {
   });
 }
 
-describe('The Express middleware, told what is wrong,', () => {
+describe('The configuration of the Express middleware', () => {
   function refusal(action: () => unknown): string {
     try {
       action();
@@ -854,7 +878,7 @@ describe('The Express middleware, told what is wrong,', () => {
   }
   const wrong = (value: unknown) => value as LlmCacheOptions;
 
-  it('rejects wrong parameters at once', () => {
+  it('The Express middleware rejects wrong parameters at once', () => {
     const cache = createLlmCache({}, { log: memoryLog() });
     expect(refusal(() => cache.llmCache({ ttl: 0 }))).to.equal(
       'llm-cache: "ttl" must be >= 1, got 0',
@@ -883,7 +907,7 @@ describe('The Express middleware, told what is wrong,', () => {
     );
   });
 
-  it('rejects wrong settings at once', () => {
+  it('The function createLlmCache rejects wrong settings at once', () => {
     expect(refusal(() => createLlmCache({ limits: { bufferedBytes: 0 } }))).to.equal(
       'createLlmCache: "limits.bufferedBytes" must be >= 1, got 0',
     );
@@ -899,7 +923,7 @@ describe('The Express middleware, told what is wrong,', () => {
     );
   });
 
-  it('warns of times that look like milliseconds and of stores that do not fit, without the words of a gateway', () => {
+  it('The Express middleware warns of suspicious times and sizes without naming gateway files', () => {
     const log = memoryLog();
     const huge = { type: 'memory', maxBytes: Number.MAX_SAFE_INTEGER } as const;
     createLlmCache({ stores: { huge } }, { log }).llmCache({ ttl: 86_400_000 });
@@ -909,7 +933,7 @@ describe('The Express middleware, told what is wrong,', () => {
     expect(warned).to.not.contain('config.yml');
   });
 
-  it('says where an option belongs that was given to the wrong function', () => {
+  it('The Express middleware says where an option belongs that the wrong function was given', () => {
     const config = (value: unknown) => value as Parameters<typeof createLlmCache>[0];
     expect(refusal(() => createLlmCache(config({ consumer: () => 'ann' })))).to.equal(
       'createLlmCache: "consumer" is an option of a middleware; it goes to llmCache({ consumer }) and llmUsage({ consumer })',
@@ -926,21 +950,21 @@ describe('The Express middleware, told what is wrong,', () => {
     expect(refusal(() => llmUsage(wrong({ usage: {} })))).to.contain('createLlmCache({ usage })');
   });
 
-  it('names no file of the gateway where a store does not exist', () => {
+  it('The Express middleware names no file of the gateway when a store does not exist', () => {
     const { llmCache: of } = createLlmCache({}, { log: memoryLog() });
     expect(refusal(() => of({ store: 'memroy' }))).to.equal(
       'llm-cache: "store" must be one of memory (the stores that are configured), got "memroy"; did you mean "memory"?',
     );
   });
 
-  it('says at once that the file of a sink cannot be written', () => {
+  it('The function createLlmCache rejects a sink whose file cannot be written', () => {
     const sinks = [{ type: 'jsonl', path: 'package.json/usage.jsonl' }] as const;
     expect(refusal(() => createLlmCache({ usage: { sinks } }))).to.match(
       /^createLlmCache: "usage\.sinks\.0\.path": .*package\.json/,
     );
   });
 
-  it('leaves the signals of its host alone', async () => {
+  it('The Express middleware leaves the signals of its host alone', async () => {
     const counts = () => ['SIGTERM', 'SIGINT', 'exit'].map((name) => process.listenerCount(name));
     const before = counts();
     const cache = createLlmCache({}, { log: memoryLog() });

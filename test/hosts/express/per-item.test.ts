@@ -42,7 +42,7 @@ const ways: Record<string, (express: Express) => [before: Handler[], handler: ty
 
 for (const [version, express] of Object.entries(expresses)) {
   for (const [way, wayOf] of Object.entries(ways)) {
-    describePerItem(`in ${version}, ${way}`, async () => {
+    describePerItem(`The cache in ${version} ${way}`, async () => {
       const upstream = await Upstream.start();
       const lines: string[] = [];
       const keep = (line: string) => void lines.push(line);

@@ -8,11 +8,11 @@ import { eventually } from '../../support/eventually.ts';
 import { expresses, type Handler, listen } from '../../support/express.ts';
 import { post } from '../../support/http.ts';
 
-describe('A cache in an Express app that is closed', () => {
+describe('A persisted cache in an Express app', () => {
   const dir = mkdtempSync(join(tmpdir(), 'llm-cache-express-'));
   after(() => rmSync(dir, { recursive: true }));
 
-  it('leaves its entries to the next one, where they are kept in a file', async () => {
+  it('A closed cache in an Express app leaves its entries to the next one through its file', async () => {
     const express = expresses['Express 5'];
     if (express === undefined) throw new Error('no Express 5');
     const path = join(dir, 'entries.snapshot');

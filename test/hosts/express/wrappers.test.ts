@@ -16,7 +16,7 @@ const events = answers.chat.sse.split(/(?<=\n\n)/);
 const [first = '', ...rest] = events;
 
 for (const [version, express] of Object.entries(expresses)) {
-  describe(`In ${version}, behind another policy’s wrapper`, () => {
+  describe(`A policy that wraps the response in ${version}`, () => {
     const lines: string[] = [];
     const keep = (line: string) => void lines.push(line);
     let cache: LlmCache;
@@ -81,7 +81,7 @@ for (const [version, express] of Object.entries(expresses)) {
       },
     };
     for (const [what, wrap] of Object.entries(failing)) {
-      it(`behind a wrapper that ${what} the request goes on to the upstream, counted and logged once`, async () => {
+      it(`The cache in ${version} forwards a hit to the upstream when a wrapper ${what}, counted and logged once`, async () => {
         const wrapping: Handler = (_req, res, next) => {
           wrap(res);
           next();
@@ -104,7 +104,7 @@ for (const [version, express] of Object.entries(expresses)) {
       });
     }
 
-    it('behind a wrapper that throws for one who reads along, it goes by itself and the others have their answer', async () => {
+    it(`The cache in ${version} lets a joined client call by itself when its wrapper throws`, async () => {
       const gate: (() => void)[] = [];
       const streamed: Handler = async (_req, res) => {
         asked++;
@@ -145,7 +145,7 @@ for (const [version, express] of Object.entries(expresses)) {
     });
 
     for (const place of ['before', 'between', 'behind']) {
-      it(`with a wrapper ${place} the policies that returns nothing from \`write\` an answer flows on, for those who read along too`, async () => {
+      it(`The cache in ${version} streams to all though a wrapper ${place} the policies returns nothing from write`, async () => {
         const gate = new Gate();
         provider.answer(gated(events, gate));
         const wrapping: Handler = (_req, res, next) => {
@@ -163,7 +163,7 @@ for (const [version, express] of Object.entries(expresses)) {
       });
     }
 
-    it('behind a wrapper that keeps the `drain` of a slow client to itself others read along at their own pace', async () => {
+    it(`The cache in ${version} serves joined clients though a wrapper swallows another's drain event`, async () => {
       const gate = new Gate();
       provider.answer(gated(events, gate));
       const wrapping: Handler = (req, res, next) => {
@@ -185,7 +185,7 @@ for (const [version, express] of Object.entries(expresses)) {
       expect((await joined.reply).text).to.equal(answers.chat.sse);
     });
 
-    it('behind a wrapper that throws in the middle of a piped answer it ends broken, and the process lives', async () => {
+    it(`The cache in ${version} survives a wrapper that throws mid-answer, and ends the answer broken`, async () => {
       const gate = new Gate();
       provider.answer(gated(events, gate));
       const wrapping: Handler = (_req, res, next) => {
@@ -206,7 +206,7 @@ for (const [version, express] of Object.entries(expresses)) {
       await eventually(async () => (await outcomes(url))?.requests === 1, 'it is counted');
     });
 
-    it('a request that asks for stored answers only is told not to be sent again', async () => {
+    it(`The cache in ${version} tells a client not to retry a 504 for only-if-cached`, async () => {
       const url = await start(cache.llmUsage(), cache.llmCache(), answer);
       const only = { headers: { 'cache-control': 'only-if-cached' } };
       const reply = await post(url, question, only);

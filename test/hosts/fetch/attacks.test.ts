@@ -59,9 +59,9 @@ function bodyOf(chunks: readonly unknown[]): ReadableStream<Uint8Array> {
   });
 }
 
-describe('withLlmCache, where others misbehave', () => {
-  describe('tenants', () => {
-    it('are kept apart who come by other host names: the handler may tell them apart by these', async () => {
+describe('withLlmCache under attack', () => {
+  describe('Tenants', () => {
+    it('The fetch wrapper keeps host names apart, because the handler may depend on them', async () => {
       const { script, wrapped } = setUp();
       script.answer((asked) =>
         jsonResponse(answers.chat.json, { 'x-host': new URL(asked.url).host }),
@@ -76,7 +76,7 @@ describe('withLlmCache, where others misbehave', () => {
       expect(states).to.deep.equal([undefined, undefined, undefined, 'HIT (exact)']);
     });
 
-    it('tenants of whom nothing is known but that they are there get no stored answer', async () => {
+    it('The fetch wrapper gives no stored answer to a consumer of whom nothing is known', async () => {
       const nobody: unknown[] = [{}, true, () => 1, [], { name: 'ada' }, { name: 'bob' }];
       let who: unknown;
       const { ask } = setUp({ consumer: () => who });
@@ -94,7 +94,7 @@ describe('withLlmCache, where others misbehave', () => {
       }
     });
 
-    it('are told apart by ids of any kind, beside the same weaker claims, and by their tenants', async () => {
+    it('The fetch wrapper tells consumers apart by ids of any type, beside equal weaker claims, and by tenant', async () => {
       let who: unknown;
       const { ask } = setUp({ consumer: () => who });
       const same = { client_id: 'web', username: 'admin' };
@@ -117,7 +117,7 @@ describe('withLlmCache, where others misbehave', () => {
       }
     });
 
-    it('make the cache stand aside where they cannot be told apart, whatever credential came along', async () => {
+    it('The fetch wrapper stands aside for an ambiguous consumer, whatever credential came along', async () => {
       let who: unknown;
       const { ask } = setUp({ consumer: () => who });
       for (const id of [Number.NaN, 2 ** 53, '', Symbol('a'), {}, true]) {
@@ -127,7 +127,7 @@ describe('withLlmCache, where others misbehave', () => {
       }
     });
 
-    it('share an answer under several host names where the host is to be ignored', async () => {
+    it('The fetch wrapper shares an answer between host names where the host is ignored', async () => {
       const { wrapped } = setUp({ ignoreHeaders: ['host'] });
       const states: (string | undefined)[] = [];
       for (const host of ['a.test', 'b.test']) {
@@ -138,7 +138,7 @@ describe('withLlmCache, where others misbehave', () => {
       expect(states).to.deep.equal([undefined, 'HIT (exact)']);
     });
 
-    it('are told apart by every header whose name says who asks', async () => {
+    it('The fetch wrapper tells clients apart by every header whose name says who asks', async () => {
       const { ask } = setUp();
       for (const name of ['x-litellm-api-key', 'x-forwarded-user', 'cf-access-jwt-assertion']) {
         for (const value of ['ann', 'bob']) {
@@ -153,7 +153,7 @@ describe('withLlmCache, where others misbehave', () => {
       }
     });
 
-    it('tenants who ask for another kind of answer, or send another kind of body, get none that is stored', async () => {
+    it('The fetch wrapper serves no stored answer to another Accept, body type or method override', async () => {
       const { ask } = setUp();
       await ask();
       await settled();
@@ -170,7 +170,7 @@ describe('withLlmCache, where others misbehave', () => {
       expect(await status({ 'x-http-method-override': 'DELETE' })).to.contain('stateful');
     });
 
-    it('are who they were when they asked, whatever becomes of the object meanwhile', async () => {
+    it('The fetch wrapper keeps the consumer as it was when asked, though its object changes later', async () => {
       const store = new MapStore({ maxBytes: 100_000 });
       const user = { id: 'ada' };
       const { ask, records, script } = setUp({ store, consumer: () => user });
@@ -185,7 +185,7 @@ describe('withLlmCache, where others misbehave', () => {
       expect(await store.purge({ consumer: 'ada' })).to.equal(1);
     });
 
-    it('are asked for as the options said when they were given', async () => {
+    it('The fetch wrapper keeps the options as they were when given', async () => {
       const options: { consumer?: () => unknown } = { consumer: () => 'ada' };
       const { ask, records } = setUp(options);
       delete options.consumer;
@@ -195,8 +195,8 @@ describe('withLlmCache, where others misbehave', () => {
     });
   });
 
-  describe('a handler', () => {
-    it('a handler whose compressed body begins with an empty chunk has it passed on compressed', async () => {
+  describe('A handler', () => {
+    it('The fetch wrapper passes a gzip body on compressed though its first chunk is empty', async () => {
       const packed = new Blob([answers.chat.json])
         .stream()
         .pipeThrough(new CompressionStream('gzip'));
@@ -212,7 +212,7 @@ describe('withLlmCache, where others misbehave', () => {
       expect(await ask()).to.include({ text: answers.chat.json });
     });
 
-    it('a handler whose chunks are no bytes stores nothing, breaks no bound, and the client gets them', async () => {
+    it('The fetch wrapper delivers chunks that are not bytes, stores nothing, and frees its budget', async () => {
       const rejected: unknown[] = [];
       const onRejected = (error: unknown) => void rejected.push(error);
       process.on('unhandledRejection', onRejected);
@@ -244,7 +244,7 @@ describe('withLlmCache, where others misbehave', () => {
       }
     });
 
-    it('a handler whose chunks are Buffers gives bytes that no client can change for others', async () => {
+    it('The fetch wrapper stores a copy of each Buffer, so that no client can change it for others', async () => {
       const { script, wrapped, ask } = setUp();
       script.answer(() => sseResponse(bodyOf(events.map((event) => Buffer.from(event)))));
       const leader = await wrapped(request({ body: stream }));
@@ -253,7 +253,7 @@ describe('withLlmCache, where others misbehave', () => {
       expect(await ask({ body: stream })).to.include({ text: answers.chat.sse, broken: false });
     });
 
-    it('a handler that fails behind an expired entry is stood in for though its body begins empty', async () => {
+    it('The fetch wrapper answers with a stale entry if the handler fails after an empty chunk', async () => {
       const { script, ask } = setUp({ ttl: 1, staleIfError: 600 });
       await ask();
       await settled();
@@ -272,7 +272,7 @@ describe('withLlmCache, where others misbehave', () => {
       }
     });
 
-    it('a handler whose answer is no response is one that fails: its client gets 500 by the books', async () => {
+    it('The fetch wrapper records a handler that returns no response as a failure, not billed', async () => {
       const { script, ask, records } = setUp();
       for (const answer of [() => Response.error(), () => undefined as unknown as Response]) {
         script.answer(answer);
@@ -286,8 +286,8 @@ describe('withLlmCache, where others misbehave', () => {
     });
   });
 
-  describe('a request', () => {
-    it('a request whose body is no bytes reaches the handler as it is', async () => {
+  describe('A request', () => {
+    it('The fetch wrapper gives the handler a request body that is not bytes as it is', async () => {
       const { ask } = setUp({ bufferedBytes: 4096 });
       const text = JSON.stringify(requestBody());
       const wrapped = withLlmCache(
@@ -304,8 +304,8 @@ describe('withLlmCache, where others misbehave', () => {
     });
   });
 
-  describe('a client', () => {
-    it('a client that reads along and leaves by its signal is told so', async () => {
+  describe('A client', () => {
+    it('The fetch wrapper breaks the answer of a joined client that aborts', async () => {
       const { script, wrapped, records } = setUp();
       const source = new Source();
       script.answer(() => sseResponse(source.body));
@@ -325,7 +325,7 @@ describe('withLlmCache, where others misbehave', () => {
       await eventually(() => records.length === 2, 'the records');
     });
 
-    it('a client that joins and never reads holds no more than it may', async () => {
+    it('The fetch wrapper holds a bounded amount for a joined client that never reads', async () => {
       const { script, wrapped, ask } = setUp({ maxResponseBytes: 1000 });
       const source = new Source();
       script.answer(() => sseResponse(source.body));
@@ -344,7 +344,7 @@ describe('withLlmCache, where others misbehave', () => {
       expect((await read(joiner)).broken).to.equal(true);
     });
 
-    it('a client that left before there was a head is in the books with 499, though the call went on', async () => {
+    it('The fetch wrapper records 499 for a client that left before the head, though the call went on', async () => {
       const { script, wrapped, records, ask } = setUp({ finishOnDisconnect: true });
       const leaving = new AbortController();
       let answer: (response: Response) => void = () => {};
@@ -362,7 +362,7 @@ describe('withLlmCache, where others misbehave', () => {
     });
   });
 
-  describe('the platform', () => {
+  describe('The platform', () => {
     const waits: Record<string, (promise: Promise<unknown>) => unknown> = {
       throws: () => {
         throw new Error('no');
@@ -370,7 +370,7 @@ describe('withLlmCache, where others misbehave', () => {
       rejects: () => Promise.reject(new Error('no')),
     };
     for (const [what, waitUntil] of Object.entries(waits)) {
-      it(`a platform whose waitUntil ${what} does not fail its requests`, async () => {
+      it(`The fetch wrapper fails no request when the platform's waitUntil ${what}`, async () => {
         const { ask, records } = setUp({ waitUntil });
         const said = await saidDuring(async () => {
           expect((await ask()).text).to.equal(answers.chat.json);
@@ -383,7 +383,7 @@ describe('withLlmCache, where others misbehave', () => {
     }
   });
 
-  it('gives back all that it holds, and keeps the books, whatever comes at once', async () => {
+  it('The fetch wrapper frees all buffers and records every request under random load', async () => {
     const bufferedBytes = 200_000;
     const promises: Promise<unknown>[] = [];
     const { script, wrapped, records, ask } = setUp({
@@ -470,8 +470,8 @@ describe('withLlmCache, where others misbehave', () => {
       expect(headers['cache-status']).to.equal('llm-cache; fwd=miss');
   }).timeout(60_000);
 
-  describe('a store', () => {
-    it('a store that gives something else than it was given is a fault, and no answer', async () => {
+  describe('A store', () => {
+    it('The fetch wrapper takes garbage from a store for a fault, not for an answer', async () => {
       for (const garbage of [{}, 'text', 5, []]) {
         const store = new MapStore({ maxBytes: 100_000 });
         store.get = () => Promise.resolve(garbage as never);
@@ -487,7 +487,7 @@ describe('withLlmCache, where others misbehave', () => {
       }
     });
 
-    it('a store that lost what a body is, as JSON does, is a fault, and no answer', async () => {
+    it('The fetch wrapper serves no entry whose body a store has lost in JSON', async () => {
       const kept = new Map<string, string>();
       const store = new MapStore({ maxBytes: 100_000 });
       store.get = async (key) => {
@@ -504,7 +504,7 @@ describe('withLlmCache, where others misbehave', () => {
       });
     });
 
-    it('a store whose methods throw at once fails no request, not even behind an expired entry', async () => {
+    it('The fetch wrapper fails no request when a store throws, even behind an expired entry', async () => {
       const store = new MapStore({ maxBytes: 100_000 });
       const { ask, script } = setUp({ store, ttl: 1, staleIfError: 600 });
       await ask();

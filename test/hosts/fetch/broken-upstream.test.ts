@@ -51,8 +51,8 @@ async function saidDuring(act: () => Promise<void>): Promise<string[]> {
   return said;
 }
 
-describe('withLlmCache, in front of a handler whose answer breaks off,', () => {
-  it('breaks the answer of each who reads, stores nothing and has it in the books', async () => {
+describe('withLlmCache before a handler that breaks off', () => {
+  it('The fetch wrapper breaks the answer of every reader when the handler breaks off, and stores nothing', async () => {
     const { script, records, wrapped, ask } = setUp();
     const source = new Source();
     script.answer(() => sseResponse(source.body));
@@ -70,7 +70,7 @@ describe('withLlmCache, in front of a handler whose answer breaks off,', () => {
     expect((await ask({ body: stream })).headers['cache-status']).to.equal('llm-cache; fwd=miss');
   });
 
-  it('passes on what the handler throws, once, and lets who waited call by itself', async () => {
+  it("The fetch wrapper rethrows the handler's error to one client, and lets a waiting request call", async () => {
     const { script, ask } = setUp();
     let refuse: (error: Error) => void = () => {};
     script.answer(() => new Promise((_resolve, reject) => (refuse = reject)));
@@ -85,17 +85,17 @@ describe('withLlmCache, in front of a handler whose answer breaks off,', () => {
   });
 
   const lies: Record<string, [length: number, body: () => BodyInit | null, text: string]> = {
-    'is shorter than it declares': [
+    'shorter than it declares': [
       answers.chat.sse.length + 10,
       () => answers.chat.sse,
       answers.chat.sse,
     ],
-    'is longer than it declares': [first.length, () => new Source([first, ...rest]).body, first],
-    'is not there, though it declares one': [100, () => null, ''],
-    'is empty, though it declares more': [100, () => '', ''],
+    'longer than it declares': [first.length, () => new Source([first, ...rest]).body, first],
+    'missing though it declares one': [100, () => null, ''],
+    'empty though it declares more': [100, () => '', ''],
   };
   for (const [what, [length, body, text]] of Object.entries(lies)) {
-    it(`ends an answer broken, and does not store it, whose body ${what}`, async () => {
+    it(`The fetch wrapper ends a body ${what} as broken, and does not store it`, async () => {
       const { script, ask } = setUp();
       script.answer(() => declaring(length, body()));
       for (const count of [1, 2]) {
@@ -107,7 +107,7 @@ describe('withLlmCache, in front of a handler whose answer breaks off,', () => {
     });
   }
 
-  it('lets an answer pass whose length is what it declares', async () => {
+  it('The fetch wrapper lets an answer pass whose length is as declared', async () => {
     const { script, ask } = setUp();
     const { length } = new TextEncoder().encode(answers.chat.sse);
     script.answer(() => declaring(length, answers.chat.sse));
@@ -119,7 +119,7 @@ describe('withLlmCache, in front of a handler whose answer breaks off,', () => {
     expect(script.requests.length).to.equal(1);
   });
 
-  it('answers with what has expired, whatever way the handler fails before its first byte', async () => {
+  it('The fetch wrapper answers with an expired entry however the handler fails before its first byte', async () => {
     const { script, ask } = setUp({ ttl: 1, staleIfError: 600 });
     await ask();
     await settled();
@@ -151,7 +151,7 @@ describe('withLlmCache, in front of a handler whose answer breaks off,', () => {
     });
   });
 
-  it('lets another protocol take over', async () => {
+  it('The fetch wrapper lets another protocol take over', async () => {
     const { script, wrapped, records } = setUp({ debugHeaders: true });
     const upgraded = new Response(null);
     Object.defineProperty(upgraded, 'status', { value: 101 });
@@ -162,8 +162,8 @@ describe('withLlmCache, in front of a handler whose answer breaks off,', () => {
   });
 });
 
-describe('withLlmCache, with a stored answer that cannot be given,', () => {
-  it('calls the handler, stores its answer in that place, and counts and logs it once', async () => {
+describe('withLlmCache with an entry that cannot be delivered', () => {
+  it('The fetch wrapper replaces a stored answer that cannot be delivered, counted and logged once', async () => {
     const store = new MapStore({ maxBytes: 100_000 });
     const { script, records, ask } = setUp({ store });
     await ask();
@@ -200,7 +200,7 @@ describe('withLlmCache, with a stored answer that cannot be given,', () => {
     ]);
   });
 
-  it('says that asking again for a stored answer only is of no use', async () => {
+  it('The fetch wrapper tells a client not to retry a 504 for only-if-cached', async () => {
     const { ask } = setUp();
     const got = await ask({ headers: { 'cache-control': 'only-if-cached' } });
     expect([got.status, got.headers['x-should-retry']]).to.deep.equal([504, 'false']);

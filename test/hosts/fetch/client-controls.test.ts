@@ -16,7 +16,7 @@ async function told(options: LlmCacheOptions, all: readonly Record<string, strin
 }
 
 describe('Client controls of withLlmCache', () => {
-  it('with `mode: opt-in` let those requests alone take part that ask', async () => {
+  it('The fetch wrapper in opt-in mode caches only for requests that ask for it', async () => {
     const asking = { 'x-cache-control': 'cache' };
     expect(await told({ mode: 'opt-in' }, [{}, asking, asking, {}])).to.deep.equal([
       [undefined, 'llm-cache; fwd=bypass; detail=not-asked'],
@@ -26,7 +26,7 @@ describe('Client controls of withLlmCache', () => {
     ]);
   });
 
-  it('with `statusHeader: always` are answered with MISS or BYPASS where the cache did not answer', async () => {
+  it('The fetch wrapper with statusHeader always says MISS or BYPASS where the cache did not answer', async () => {
     const all: Record<string, string>[] = [
       {},
       {},
@@ -42,14 +42,14 @@ describe('Client controls of withLlmCache', () => {
     ]);
   });
 
-  it('keep the namespaces of a client apart', async () => {
+  it('The fetch wrapper keeps the namespaces of a client apart', async () => {
     const namespaced = (name: string) => ({ 'x-cache-namespace': name });
     const all = [namespaced('a'), namespaced('b'), namespaced('a')];
     const seen = await told({}, all);
     expect(seen.map(([mark]) => mark)).to.deep.equal([undefined, undefined, 'HIT (exact)']);
   });
 
-  it('cannot be turned off where no request takes part without them', () => {
+  it('The fetch wrapper refuses opt-in mode without client controls', () => {
     const make = () =>
       withLlmCache(() => new Response(), { mode: 'opt-in', clientControls: false });
     expect(make).to.throw('withLlmCache: "mode": opt-in lets no request take part');

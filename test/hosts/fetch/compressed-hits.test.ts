@@ -6,8 +6,8 @@ import { MapStore } from '../../../policies/llm-cache/stores/map.ts';
 import { longChat } from '../../support/compressed-hits-contract.ts';
 import { read, request, sseResponse } from '../../support/fetch.ts';
 
-describe('A hit in front of a fetch handler', () => {
-  it('is never compressed, for its Response may be read in this process', async () => {
+describe('Hits in front of a fetch handler', () => {
+  it('A hit in front of a fetch handler is never compressed, for its Response may be read in this process', async () => {
     const cached = withLlmCache(() => sseResponse(longChat));
     const ask = () =>
       read(cached(request({ body: { stream: true }, headers: { 'accept-encoding': 'gzip' } })));
@@ -18,7 +18,7 @@ describe('A hit in front of a fetch handler', () => {
     expect(hit.text === longChat).to.equal(true);
   });
 
-  it('is read by an official client whose `fetch` it is', async () => {
+  it('The official OpenAI client reads a long hit from a wrapped `fetch` of its own', async () => {
     const cached = withLlmCache(() => sseResponse(longChat));
     const seen: (string | null)[] = [];
     const client = new OpenAI({
@@ -44,7 +44,7 @@ describe('A hit in front of a fetch handler', () => {
     expect(seen).to.deep.equal([null, 'HIT (exact)']);
   });
 
-  it('has no parameter for that', () => {
+  it('The fetch wrapper refuses `compressHits`', () => {
     const options = { compressHits: 'auto' } as object;
     expect(() => withLlmCache(() => sseResponse(''), options)).to.throw(
       ConfigurationError,
@@ -52,7 +52,7 @@ describe('A hit in front of a fetch handler', () => {
     );
   });
 
-  it('from a store that gives compressed bodies is none: the handler answers', async () => {
+  it('The fetch wrapper takes a compressed entry of a foreign store for none, and the handler answers', async () => {
     class Compressing extends MapStore {
       override async get(key: string): Promise<CachedResponse | undefined> {
         const entry = await super.get(key);

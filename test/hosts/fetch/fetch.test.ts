@@ -46,7 +46,7 @@ const statusOf = ({ headers }: Got) => headers['cache-status'];
 describe('withLlmCache', () => {
   for (const [name, { path, body }] of Object.entries(requests)) {
     const whole = answers[name as keyof typeof answers];
-    it(`answers ${name} from the cache, byte for byte`, async () => {
+    it(`The fetch wrapper answers ${name} from the cache, byte for byte`, async () => {
       const { script, ask } = setUp();
       script.answer(() =>
         jsonResponse(whole.json, {
@@ -75,7 +75,7 @@ describe('withLlmCache', () => {
     });
 
     if (!('sse' in whole)) continue;
-    it(`answers ${name} from the cache as a stream, byte for byte`, async () => {
+    it(`The fetch wrapper answers a ${name} stream from the cache, byte for byte`, async () => {
       const { script, ask } = setUp();
       script.answer(() => sseResponse(new Source(whole.sse.split(/(?<=,)/)).body));
       // Gemini has the stream mode in its path.
@@ -90,7 +90,7 @@ describe('withLlmCache', () => {
     });
   }
 
-  it('lets anything else pass as it is', async () => {
+  it('The fetch wrapper lets anything that it does not serve pass as it is', async () => {
     const answer = jsonResponse('{}', { 'x-cache': 'HIT', age: '1' });
     const asked: Request[] = [];
     const wrapped = withLlmCache((one: Request, more: string) => {
@@ -108,7 +108,7 @@ describe('withLlmCache', () => {
     }
   });
 
-  it('gives the handler the request as it came, and whatever else the platform gave', async () => {
+  it("The fetch wrapper gives the handler the request as it came, and the platform's further arguments", async () => {
     const { script, wrapped } = setUp();
     const context = { some: 'context' };
     let more: readonly unknown[] = [];
@@ -130,9 +130,9 @@ describe('withLlmCache', () => {
     });
   });
 
-  describe('what it does not store', () => {
+  describe('Answers that are not stored', () => {
     const refused: Record<string, () => Response> = {
-      'an error': () => jsonResponse('{"error":{}}', {}, 500),
+      'an error status': () => jsonResponse('{"error":{}}', {}, 500),
       'an error with status 200': () => jsonResponse('{"error":{}}'),
       'half a stream': () => sseResponse(events.slice(0, 2).join('')),
       'a filtered answer': () =>
@@ -140,10 +140,10 @@ describe('withLlmCache', () => {
       'another type': () =>
         new Response(answers.chat.json, { headers: { 'content-type': 'text/html' } }),
       'no body': () => new Response(null, { status: 204 }),
-      nothing: () => jsonResponse(''),
+      'an empty body': () => jsonResponse(''),
     };
     for (const [what, answer] of Object.entries(refused)) {
-      it(what, async () => {
+      it(`The fetch wrapper does not store ${what}`, async () => {
         const { script, ask } = setUp();
         script.answer(answer);
         const expected = await read(answer());
@@ -157,7 +157,7 @@ describe('withLlmCache', () => {
       });
     }
 
-    it('a stream that broke off, which ends broken', async () => {
+    it('The fetch wrapper does not store a stream that broke off, and ends it broken', async () => {
       const { script, ask } = setUp();
       const source = new Source();
       script.answer(() => sseResponse(source.body));
@@ -171,14 +171,14 @@ describe('withLlmCache', () => {
       expect(statusOf(await ask({ body: stream }))).to.equal('llm-cache; fwd=miss');
     });
 
-    it('what is larger than it may be, and delivers it whole', async () => {
+    it('The fetch wrapper delivers an answer that is too large whole, and does not store it', async () => {
       const { script, ask } = setUp({ maxResponseBytes: 100 });
       for (const _ of [1, 2]) expect((await ask()).text).to.equal(answers.chat.json);
       expect(script.requests.length).to.equal(2);
     });
   });
 
-  it('passes on what the handler throws, and is none the worse for it', async () => {
+  it('The fetch wrapper throws what the handler throws, and works on afterwards', async () => {
     const { script, ask, records } = setUp();
     script.answer(() => {
       throw new TypeError('fetch failed');
@@ -195,7 +195,7 @@ describe('withLlmCache', () => {
     expect((await ask()).headers['x-cache']).to.equal('HIT (exact)');
   });
 
-  it('does what the client asks with its headers', async () => {
+  it("The fetch wrapper obeys the client's cache headers, unless client controls are off", async () => {
     const { ask, script } = setUp({ debugHeaders: true });
     await ask();
     await settled();
@@ -230,7 +230,7 @@ describe('withLlmCache', () => {
     ).to.equal('llm-cache; fwd=miss');
   });
 
-  it('keeps those apart who have other credentials, or are others', async () => {
+  it('The fetch wrapper keeps credentials and consumers apart', async () => {
     const { ask } = setUp({
       consumer: (asked) => asked.headers.get('x-user') ?? undefined,
     });
@@ -258,7 +258,7 @@ describe('withLlmCache', () => {
     ]);
   });
 
-  it('stands aside where it cannot be told who asks', async () => {
+  it('The fetch wrapper stands aside where it cannot tell who asks', async () => {
     const { ask, records } = setUp({
       scope: 'consumer',
       consumer: async (asked) => {
@@ -281,8 +281,8 @@ describe('withLlmCache', () => {
     expect(records.map((one) => one.consumer_id === null)).to.deep.equal([true, false, true]);
   });
 
-  describe('identical requests at the same time', () => {
-    it('make one call, and who joins has each byte as it comes', async () => {
+  describe('Identical requests at the same time', () => {
+    it('The fetch wrapper makes one call for identical requests, and a joined one gets each byte as it comes', async () => {
       const { script, wrapped, records } = setUp();
       const source = new Source();
       script.answer(() => sseResponse(source.body));
@@ -316,7 +316,7 @@ describe('withLlmCache', () => {
       });
     });
 
-    it('wait for a JSON answer, though the first does not read it', async () => {
+    it('The fetch wrapper serves a JSON answer to joined requests though the first does not read it', async () => {
       const { script, wrapped, ask } = setUp();
       const source = new Source(answers.chat.json.split(/(?<=,)/));
       script.answer(() => jsonResponse(source.body));
@@ -330,7 +330,7 @@ describe('withLlmCache', () => {
       expect(script.requests.length).to.equal(1);
     });
 
-    it('do not share a failure', async () => {
+    it('The fetch wrapper shares no failure between identical requests', async () => {
       const { script, ask } = setUp();
       let calls = 0;
       script.answer(async () => {
@@ -347,7 +347,7 @@ describe('withLlmCache', () => {
     });
 
     for (const how of ['cancels', 'aborts'] as const) {
-      it(`go on when the first ${how}, and the answer is stored`, async () => {
+      it(`The fetch wrapper goes on with a call when its first client ${how}, and stores the answer`, async () => {
         const { script, wrapped, ask, records } = setUp();
         const source = new Source();
         script.answer(() => sseResponse(source.body));
@@ -375,7 +375,7 @@ describe('withLlmCache', () => {
         });
       });
 
-      it(`end when all have left: the last ${how}`, async () => {
+      it(`The fetch wrapper ends a call when its last client ${how}`, async () => {
         const { script, wrapped, ask } = setUp();
         const source = new Source();
         script.answer(() => sseResponse(source.body));
@@ -394,7 +394,7 @@ describe('withLlmCache', () => {
       });
     }
 
-    it('end before there is an answer, when no client waits for it', async () => {
+    it('The fetch wrapper ends a call without an answer when its last client leaves', async () => {
       const { script, wrapped, ask, records } = setUp();
       script.answer(
         (asked) =>
@@ -420,7 +420,7 @@ describe('withLlmCache', () => {
       expect((await ask()).text).to.equal(answers.chat.json);
     });
 
-    it('run on without any client, where the options say so', async () => {
+    it('The fetch wrapper finishes a call without any client with finishOnDisconnect', async () => {
       const { script, wrapped, ask } = setUp({ finishOnDisconnect: true });
       const source = new Source();
       script.answer(() => sseResponse(source.body));
@@ -434,10 +434,10 @@ describe('withLlmCache', () => {
     });
   });
 
-  describe('reads no faster than its client', () => {
+  describe('Back pressure', () => {
     const chunks = Array.from({ length: 100 }, () => events[1] ?? '');
 
-    it('reads nothing before its client does', async () => {
+    it('The fetch wrapper reads no faster than its client', async () => {
       const { script, wrapped } = setUp();
       const source = new Source(chunks);
       script.answer(() => sseResponse(source.body));
@@ -453,7 +453,7 @@ describe('withLlmCache', () => {
       expect(source.cancelled).to.equal(true);
     });
 
-    it('unless another reads along; one that is too far behind is broken off', async () => {
+    it('The fetch wrapper reads ahead for a joined client, and breaks off one that is too far behind', async () => {
       const large = ['data: {"x":"', 'x'.repeat(1000), '"}\n\n'].join('');
       const { script, wrapped } = setUp({ maxResponseBytes: 50_000 });
       const source = new Source([events[0] ?? '', ...Array.from({ length: 40 }, () => large)]);
@@ -506,7 +506,7 @@ describe('withLlmCache', () => {
       ],
     };
     for (const [what, [answer, status]] of Object.entries(failures)) {
-      it(`answers from an expired entry when the handler ${what}`, async () => {
+      it(`The fetch wrapper answers from an expired entry when the handler ${what}`, async () => {
         const { script, ask, records, restore } = await expired();
         try {
           script.answer(answer);
@@ -534,7 +534,7 @@ describe('withLlmCache', () => {
       });
     }
 
-    it('lets what is no failure pass, and the fresh answer too', async () => {
+    it('The fetch wrapper passes on a 400 and a fresh answer in place of an expired entry', async () => {
       const { script, ask, restore } = await expired({}, stream);
       try {
         script.answer(() => jsonResponse('{"error":{}}', {}, 400));
@@ -552,7 +552,7 @@ describe('withLlmCache', () => {
     });
   });
 
-  it('streams a request past that is larger than it may be', async () => {
+  it('The fetch wrapper streams a request that is too large past the cache', async () => {
     const { script, ask, wrapped } = setUp({ maxRequestBytes: 1000 });
     const parts = ['{"model":"gpt-4o","input":"', 'x'.repeat(900), 'y'.repeat(900), '"}'];
     for (const _ of [1, 2]) {
@@ -566,7 +566,7 @@ describe('withLlmCache', () => {
     expect((await read(wrapped(declared))).text).to.equal('true');
   });
 
-  it('knows a packed request by what it says, and gives it to the handler as it came', async () => {
+  it('The fetch wrapper keys a gzip request by its content, and gives it to the handler as it came', async () => {
     const { script, records } = setUp();
     const forwarded: Uint8Array[] = [];
     const wrapped = withLlmCache(
@@ -607,7 +607,7 @@ describe('withLlmCache', () => {
     expect(script.requests).to.deep.equal([]);
   });
 
-  it('holds a body that comes a byte at a time in a few pieces, and gives the others their turn', async () => {
+  it('The fetch wrapper holds a body of single bytes in few pieces, and lets other work go on', async () => {
     const { script, ask } = setUp({ bufferedBytes: 2_000_000 });
     const text = JSON.stringify({ ...requests.chat.body, user: 'x'.repeat(100_000) });
     let turns = 0;
@@ -625,7 +625,7 @@ describe('withLlmCache', () => {
     expect(script.bodies[0] === text).to.equal(true);
   });
 
-  it('stands aside when the bodies held at once would be too many', async () => {
+  it('The fetch wrapper stands aside when the bodies held at once would be too many', async () => {
     const { ask, script } = setUp({ bufferedBytes: 40 });
     expect(statusOf(await ask())).to.equal('llm-cache; fwd=bypass; detail=buffer-limit');
     expect(script.bodies).to.deep.equal([JSON.stringify(requests.chat.body)]);
@@ -636,7 +636,7 @@ describe('withLlmCache', () => {
     }
   });
 
-  it('takes a body that was read before for one that it cannot know', async () => {
+  it('The fetch wrapper stands aside for a body that was read before, and for one that is not JSON', async () => {
     const { wrapped, script } = setUp();
     const read1 = request();
     await read1.text();
@@ -651,13 +651,13 @@ describe('withLlmCache', () => {
     expect(script.bodies).to.deep.equal(['no json']);
   });
 
-  describe('a compressed answer', () => {
+  describe('A compressed answer', () => {
     const gzip = async (text: string) => {
       const packed = new Blob([text]).stream().pipeThrough(new CompressionStream('gzip'));
       return new Uint8Array(await new Response(packed).arrayBuffer());
     };
 
-    it('a compressed answer that fetch() has undone, and says it is compressed, is what its bytes are', async () => {
+    it('The fetch wrapper drops the coding of an answer that fetch() has already decoded', async () => {
       const { script, ask } = setUp();
       for (const [coding, body] of [
         ['gzip', 1],
@@ -680,7 +680,7 @@ describe('withLlmCache', () => {
       }
     });
 
-    it('a compressed answer that the handler compressed goes out as it is, and is stored decoded', async () => {
+    it('The fetch wrapper passes on a compressed answer as it is, and stores it decoded', async () => {
       const { script, wrapped, ask, records } = setUp();
       const packed = await gzip(answers.chat.sse);
       script.answer(() => sseResponse(packed, { 'content-encoding': 'gzip' }));
@@ -695,7 +695,7 @@ describe('withLlmCache', () => {
       expect(hit.headers).to.not.have.property('content-encoding');
     });
 
-    it('a compressed answer that cannot be undone, or is cut off, is not stored', async () => {
+    it('The fetch wrapper does not store a compressed answer that is cut off or cannot be decoded', async () => {
       const { script, wrapped } = setUp();
       const packed = await gzip(answers.chat.json);
       const rows = [
@@ -738,7 +738,7 @@ describe('withLlmCache', () => {
       'the second argument': (context) => [context],
     };
     for (const [where, args] of Object.entries(ways)) {
-      it(`waitUntil of ${where} keeps the platform until the answer is stored and the record taken`, async () => {
+      it(`The fetch wrapper keeps the platform by waitUntil of ${where} until all is stored and recorded`, async () => {
         const { inner, store } = slowStore();
         let recorded = false;
         const { wrapped } = setUp({
@@ -763,7 +763,7 @@ describe('withLlmCache', () => {
       });
     }
 
-    it('waitUntil of the options comes first; none is needed', async () => {
+    it("The fetch wrapper prefers the options' waitUntil to the platform's, and needs none", async () => {
       const promises: Promise<unknown>[] = [];
       const { wrapped } = setUp({ waitUntil: (promise) => void promises.push(promise) });
       const context = {
@@ -779,7 +779,7 @@ describe('withLlmCache', () => {
     });
   });
 
-  it('keeps the books, real and synthetic, with what it costs', async () => {
+  it('The fetch wrapper records a call and a hit with their tokens and costs', async () => {
     const { ask, records } = setUp({
       namespace: 'team',
       provider: 'mine',
@@ -819,7 +819,7 @@ describe('withLlmCache', () => {
     expect(Object.keys(real ?? {})).to.deep.equal(Object.keys(synthetic ?? {}));
   });
 
-  it('keeps them of what passes the cache by, too, and of errors', async () => {
+  it('The fetch wrapper records requests that bypass the cache, and errors', async () => {
     const { script, ask, records } = setUp();
     await ask({ headers: { 'cache-control': 'no-store' } });
     script.answer(() => sseResponse(new Source(events).body));
@@ -837,7 +837,7 @@ describe('withLlmCache', () => {
     });
   });
 
-  it('takes no harm from a record that fails, or a store', async () => {
+  it('The fetch wrapper survives a record function and a store that fail', async () => {
     const said: unknown[] = [];
     const { error } = console;
     console.error = (text: unknown) => void said.push(text);
@@ -857,7 +857,7 @@ describe('withLlmCache', () => {
     }
   });
 
-  it('uses the store that it is given, and shares nothing without the same secret', async () => {
+  it('The fetch wrapper shares the entries of a given store only under the same secret', async () => {
     const store = new MapStore({ maxBytes: 100_000 });
     const headers = { authorization: 'Bearer 1' };
     const states: (string | undefined)[] = [];
@@ -869,7 +869,7 @@ describe('withLlmCache', () => {
     expect(states).to.deep.equal([undefined, 'HIT (exact)', undefined, undefined]);
   });
 
-  describe('says what is wrong with its options', () => {
+  describe('Wrong options', () => {
     const rows: [object, string][] = [
       [{ ttl: 0 }, 'withLlmCache: "ttl" must be >= 1, got 0'],
       [{ tll: 5 }, 'withLlmCache: unknown parameter "tll", expected one of ttl, '],
@@ -881,7 +881,7 @@ describe('withLlmCache', () => {
       [{ scopeSecret: '' }, '"scopeSecret" must NOT have fewer than 1 characters'],
     ];
     for (const [options, message] of rows) {
-      it(JSON.stringify(options), () => {
+      it(`The fetch wrapper rejects the options ${JSON.stringify(options)}`, () => {
         expect(() => withLlmCache(() => new Response(), options as Options)).to.throw(
           ConfigurationError,
           message,
@@ -890,14 +890,14 @@ describe('withLlmCache', () => {
     }
   });
 
-  it('rejects a handler that is not a function, such as an app instead of its `fetch`', () => {
+  it('The fetch wrapper rejects a handler that is not a function, such as an app instead of its fetch', () => {
     expect(() => withLlmCache({ fetch: () => new Response() } as never)).to.throw(
       ConfigurationError,
       'withLlmCache: the handler must be a function, got object',
     );
   });
 
-  it('has the digests that the gateway has', () => {
+  it('The fetch wrapper makes the same digests as the gateway', () => {
     for (const text of ['', 'a', 'ü😀\ud800', 'x'.repeat(1000)]) {
       for (const secret of ['s', 'ü'.repeat(100)]) {
         expect(webDigest(secret).sha256(text)).to.equal(nodeDigest(secret).sha256(text));

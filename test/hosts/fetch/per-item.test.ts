@@ -5,7 +5,7 @@ import { read, request } from '../../support/fetch.ts';
 import { describePerItem } from '../../support/per-item-contract.ts';
 import { Upstream } from '../../support/upstream.ts';
 
-describePerItem('in front of a fetch handler', async () => {
+describePerItem('The fetch wrapper', async () => {
   const provider = await Upstream.start();
   const records: UsageRecord[] = [];
   const handler = async (asked: Request) =>

@@ -43,7 +43,7 @@ async function bundle(format: 'esm' | 'iife'): Promise<string> {
   return outputFiles[0]?.text ?? '';
 }
 
-describe('The official clients get from a cached handler what they got from the provider', () => {
+describe('The official clients before a cached handler', () => {
   const script = new Script(() => jsonResponse(''));
   const cached = withLlmCache(script.handler);
   const through: typeof fetch = (input, init) => cached(new Request(input, init));
@@ -78,7 +78,7 @@ describe('The official clients get from a cached handler what they got from the 
     ],
   };
   for (const [name, [answer, call]] of Object.entries(calls)) {
-    it(name, async () => {
+    it(`The client call "${name}" gets the same from a cached handler as from the provider`, async () => {
       script.answer(answer);
       const before = script.requests.length;
       const miss = plain(await call());
@@ -91,7 +91,7 @@ describe('The official clients get from a cached handler what they got from the 
 });
 
 describe('A cached handler', () => {
-  it('is a whole Hono app, whose other routes are as they were', async () => {
+  it('A cached handler can be a whole Hono app, whose other routes are unchanged', async () => {
     let calls = 0;
     const app = new Hono()
       .get('/health', (context) => context.text('well'))
@@ -116,7 +116,7 @@ describe('A cached handler', () => {
     expect([other.text, other.headers['cache-status']]).to.deep.equal(['well', undefined]);
   });
 
-  it('needs what the Web has and nothing else, and makes no code from text', async () => {
+  it('A cached handler needs only Web APIs, and makes no code from text', async () => {
     const names = [
       'Request Response Headers URL ReadableStream TextEncoder TextDecoder DecompressionStream',
       'AbortController AbortSignal ByteLengthQueuingStrategy DOMException Uint8Array ArrayBuffer',
@@ -155,7 +155,7 @@ describe('A cached handler', () => {
   });
 });
 
-describe('On workerd, the runtime of Cloudflare', function () {
+describe('A cached handler on workerd', function () {
   this.timeout(30_000);
   const dir = mkdtempSync(join(tmpdir(), 'llm-cache-worker-'));
   let runtime: ChildProcess | null = null;
@@ -209,7 +209,7 @@ describe('On workerd, the runtime of Cloudflare', function () {
   const state = async () =>
     (await (await fetch(`${url}/calls`)).json()) as { calls: number; records: UsageRecord[] };
 
-  it('a cached handler answers from the cache, JSON and streams, and keeps the books', async () => {
+  it('A cached handler on workerd answers JSON and streams from the cache, and keeps the books', async () => {
     for (const [body, text] of [
       [{ model: 'json' }, answers.chat.json],
       [{ model: 'sse', stream: true }, answers.chat.sse],
@@ -230,7 +230,7 @@ describe('On workerd, the runtime of Cloudflare', function () {
     }
   });
 
-  it('identical requests at the same time each make their call, for none may wait for another', async () => {
+  it('A cached handler on workerd lets identical concurrent requests each make their call', async () => {
     const { calls } = await state();
     const all = await Promise.all([1, 2, 3].map(() => ask({ model: 'at once', stream: true })));
     for (const one of all) expect(one.text).to.equal(answers.chat.sse);
@@ -268,7 +268,7 @@ describe('examples/deno', function () {
     await upstream.close();
   });
 
-  it('is a proxy of 20 lines', () => {
+  it('The Deno example is a proxy of at most 20 lines', () => {
     const lines = readFileSync('examples/deno/server.ts', 'utf8').split('\n');
     expect(lines.filter((line) => line.trim() !== '').length).to.be.at.most(20);
   });
@@ -277,7 +277,7 @@ describe('examples/deno', function () {
     ['JSON', false, json(answers.chat.json), answers.chat.json],
     ['a stream', true, sse(answers.chat.sse), answers.chat.sse],
   ] as const) {
-    it(`answers ${what} from the cache, and says what was saved`, async () => {
+    it(`The Deno example answers ${what} from the cache, and logs what was saved`, async () => {
       upstream.answer(answer);
       const before = upstream.requests.length;
       const body = JSON.stringify({ model: 'gpt-4o', messages, stream });

@@ -5,7 +5,7 @@ import { type Call, post } from '../../support/http.ts';
 import { both, gatewayConfig } from '../../support/pipelines.ts';
 import { json, Upstream } from '../../support/upstream.ts';
 
-describe('The admin port', () => {
+describe('The guard of the admin port', () => {
   let upstream: Upstream;
   let gateway: Gateway;
   before(async () => {
@@ -36,7 +36,7 @@ describe('The admin port', () => {
   const entries = async () =>
     (JSON.parse((await ask('/entries')).text) as { entries: unknown[] }).entries.length;
 
-  it('answers to a name that is configured, and says of another where to configure it', async () => {
+  it('The admin port answers to a configured name, and says of another where to configure it', async () => {
     for (const host of ['gateway:9876', 'admin.example.com', 'localhost', '127.0.0.1']) {
       expect((await ask('/metrics', { headers: { host } })).status, host).to.equal(200);
     }
@@ -47,7 +47,7 @@ describe('The admin port', () => {
       .and.to.contain('admin.hosts (system.config.yml, plugins.llm-cache)');
   });
 
-  it('lets neither a rebound name nor a foreign page read or delete anything', async () => {
+  it('The admin port lets neither a rebound name nor a foreign page read or delete anything', async () => {
     const rebound = 'rebound.attacker.test';
     const foreign = [
       { host: rebound, origin: `http://${rebound}`, 'sec-fetch-site': 'same-origin' },
@@ -85,7 +85,7 @@ describe('The admin port', () => {
     expect(await entries()).to.equal(1);
   });
 
-  it('deletes nothing for a GET or a POST that names another method', async () => {
+  it('The admin port deletes nothing for a GET or a POST that names another method', async () => {
     for (const method of ['GET', 'POST']) {
       const headers = { 'x-http-method-override': 'DELETE', 'x-http-method': 'DELETE' };
       await ask('/entries?all=1&_method=DELETE', { method, headers });
@@ -94,7 +94,7 @@ describe('The admin port', () => {
     expect(await entries()).to.equal(1);
   });
 
-  it('refuses what a form can send, and says what to send', async () => {
+  it('The admin port refuses what a form can send, and says what to send', async () => {
     const types = ['application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'];
     for (const type of types) {
       const reply = await ask(
@@ -109,7 +109,7 @@ describe('The admin port', () => {
     }
   });
 
-  it('answers malformed escapes, in a path or a query, with 400', async () => {
+  it('The admin port answers malformed escapes, in a path or a query, with 400', async () => {
     for (const path of [
       '/entries/%E0%A4%A',
       '/entries/100%',
@@ -127,7 +127,7 @@ describe('The admin port', () => {
     expect(gateway.log).to.not.contain('the admin API failed');
   });
 
-  it('answers every error as JSON, with what keeps a browser from misusing it', async () => {
+  it('The admin port answers every error as JSON, with headers that keep a browser from misusing it', async () => {
     const calls: [path: string, call: Call, body?: string][] = [
       ['/nothing', {}],
       ['/stats', { method: 'POST' }],
@@ -157,7 +157,7 @@ describe('The admin port', () => {
     }
   });
 
-  it('serves a page that nothing inline runs in, and no other page frames', async () => {
+  it('The admin port serves a page without inline scripts that no other page can frame', async () => {
     const { headers } = await ask('');
     const policy = String(headers['content-security-policy']);
     expect(policy).to.contain("default-src 'none'").and.to.contain("frame-ancestors 'none'");

@@ -88,8 +88,8 @@ describe('The admin API', () => {
     };
   const entryPath = (key: string) => `/entries/${encodeURIComponent(key)}`;
 
-  describe('stats', () => {
-    it('counts requests by pipeline, outcome and reason, and tells of every store', async () => {
+  describe('Stats', () => {
+    it('The stats count requests by pipeline, outcome and reason, and show every store and sink', async () => {
       const before = (await admin(gateway, '/stats')).json as { pipelines: Record<string, any> };
       expect(before.pipelines['openai']).to.deep.equal({
         requests: 0,
@@ -136,11 +136,11 @@ describe('The admin API', () => {
     });
   });
 
-  describe('usage', () => {
+  describe('Usage', () => {
     const usage = async (query: string) =>
       (await admin(gateway, `/usage${query}`)).json as { rows: Row[]; total: Row };
 
-    it('sums what was billed and what was saved, and agrees with the records to the token', async () => {
+    it('The usage report agrees with the records to the token, billed and saved', async () => {
       const asAda = { authorization: `apiKey ${ada.apiKey}` };
       for (const _ of [1, 2, 3]) await ask('keyed', question('usage'), asAda);
       upstream.answer(sse(answers.chat.sse));
@@ -183,7 +183,7 @@ describe('The admin API', () => {
       expect(total.saved_cost).to.be.closeTo(saved, 1e-12);
     });
 
-    it('has a record say what the call cost, and what was saved', async () => {
+    it('The records of a call and of its hit carry the same cost', async () => {
       const [miss, hit] = (await gateway.recorded('gpt-4o', 2)).filter(
         (one) => one.billed || one.cache_type === 'exact',
       );
@@ -197,7 +197,7 @@ describe('The admin API', () => {
       }
     });
 
-    it('shows the days that are asked for', async () => {
+    it('The usage report shows the days that are asked for', async () => {
       const today = new Date().toISOString().slice(0, 10);
       const { rows } = await usage(`?from=${today}&to=${today}T23:59:59Z&group_by=day,model`);
       expect(rows.length).to.be.above(0);
@@ -205,7 +205,7 @@ describe('The admin API', () => {
       expect(await usage('?to=2020-01-01&group_by=day')).to.deep.include({ rows: [] });
     });
 
-    it('says what is wrong with a question', async () => {
+    it('The usage report says what is wrong with a query', async () => {
       expectError(await admin(gateway, '/usage?group_by=colour'), 400, 'group_by', 'api_endpoint');
       expectError(await admin(gateway, '/usage?from=yesterday'), 400, 'from', 'YYYY-MM-DD');
       expectError(await admin(gateway, '/usage?to=2026-02-31'), 400, 'to');
@@ -215,8 +215,8 @@ describe('The admin API', () => {
     });
   });
 
-  describe('entries', () => {
-    it('lists what is stored, with how often each has answered', async () => {
+  describe('Entries', () => {
+    it('The entries list shows what is stored, and how often each entry has answered', async () => {
       const body = question('entries', { model: 'listed' });
       const first = await ask('openai', body);
       await ask('openai', body);
@@ -242,7 +242,7 @@ describe('The admin API', () => {
       expect(responseId).to.be.a('string');
     });
 
-    it('goes from page to page, and shows each entry once', async () => {
+    it('The entries list goes from page to page, and shows each entry once', async () => {
       const namespace = encodeURIComponent('some place');
       for (let at = 0; at < 7; at++) await ask('spaced', question(`page ${at}`));
       const seen: string[] = [];
@@ -258,7 +258,7 @@ describe('The admin API', () => {
       expect(new Set(seen).size).to.equal(7);
     });
 
-    it('shows the largest and the most used first', async () => {
+    it('The entries list sorts by size and by use', async () => {
       const large = { ...JSON.parse(answers.chat.json), padding: 'x'.repeat(100_000) } as object;
       upstream.answer(json(JSON.stringify(large)));
       const largest = await ask('openai', question('the largest'));
@@ -270,7 +270,7 @@ describe('The admin API', () => {
       expect((await first('hits'))?.key).to.equal(keyOf(most));
     });
 
-    it('throws one out by its key, whatever is in its name, and says so when there is none', async () => {
+    it('The entries route deletes one entry by its key, whatever its name, and answers 404 if there is none', async () => {
       const body = question('one bad answer');
       const key = keyOf(await ask('spaced', body));
       expect(key).to.contain('%20');
@@ -287,7 +287,7 @@ describe('The admin API', () => {
       }
     });
 
-    it('throws out what matches a filter, everything only when asked for, and nothing in a dry run', async () => {
+    it('The entries route purges by filter, all only with all=1, and nothing in a dry run', async () => {
       const asAda = { authorization: `apiKey ${ada.apiKey}` };
       await ask('keyed', question('purge'), asAda);
       await ask('openai', question('purge'));
@@ -309,7 +309,7 @@ describe('The admin API', () => {
       expect(await entriesOf()).to.deep.equal({ entries: [], cursor: null });
     });
 
-    it('says what is wrong with a question', async () => {
+    it('The entries route says what is wrong with a query', async () => {
       expectError(await admin(gateway, '/entries?limit=0'), 400, 'limit');
       expectError(await admin(gateway, '/entries?limit=ten'), 400, 'limit');
       expectError(await admin(gateway, '/entries?cursor=nonsense'), 400, 'cursor');
@@ -318,7 +318,7 @@ describe('The admin API', () => {
     });
   });
 
-  describe('explain', () => {
+  describe('Explain', () => {
     const explain = (asked: unknown, contentType = 'application/json') =>
       admin(gateway, '/explain', {
         method: 'POST',
@@ -328,7 +328,7 @@ describe('The admin API', () => {
     const about = (body: unknown, more: object = {}) =>
       explain({ apiEndpoint: 'openai', path, headers: {}, consumer: null, body, ...more });
 
-    it('tells the key that the request has, what it is made of, and that it would hit', async () => {
+    it("The explain route tells a request's key, what it is made of, and that it would hit", async () => {
       const body = question('explain', { user: 'someone', temperature: 0.5 });
       const headers = { 'openai-beta': 'x', authorization: 'Bearer a secret of ours' };
       const key = keyOf(await ask('openai', body, headers));
@@ -350,7 +350,7 @@ describe('The admin API', () => {
       expect(text).to.not.contain('a secret of ours');
     });
 
-    it('names the member in which the nearest stored request differs', async () => {
+    it('The explain route names the member in which the nearest stored request differs', async () => {
       const stored = keyOf(await ask('openai', question('differs', { temperature: 0 })));
       const { json: told } = await about(question('differs', { temperature: 0.1 }));
       expect(told).to.include({ outcome: 'miss', reason: null });
@@ -359,7 +359,7 @@ describe('The admin API', () => {
       expect(JSON.stringify(told)).to.not.contain('0.1');
     });
 
-    it('names the scope where another tenant has the answer, for the consumer that is asked for', async () => {
+    it('The explain route names the scope where another tenant has the answer', async () => {
       const asAda = { authorization: `apiKey ${ada.apiKey}` };
       const stored = keyOf(await ask('keyed', question('scoped'), asAda));
       const at = { apiEndpoint: 'keyed', path: '/keyed/v1/chat/completions' };
@@ -371,7 +371,7 @@ describe('The admin API', () => {
       expect(first).to.deep.include({ key: stored, differs: ['scope'] });
     });
 
-    it('names the header and the query in which they differ, and shows no value of a query', async () => {
+    it('The explain route names a header and a query that differ, and shows no query value', async () => {
       await ask('openai', question('parts'), { 'openai-beta': 'one' });
       const { text, json: told } = await about(question('parts'), {
         path: `${path}?api-version=of-ours`,
@@ -383,7 +383,7 @@ describe('The admin API', () => {
       expect(text).to.not.contain('of-ours');
     });
 
-    it('tells why the cache stands aside, as it would', async () => {
+    it('The explain route tells why the cache would stand aside', async () => {
       const outcome = async (...asked: Parameters<typeof about>) => {
         const { json: told } = await about(...asked);
         return [told['outcome'], told['reason']];
@@ -403,7 +403,7 @@ describe('The admin API', () => {
       expect(await outcome(body, { path: '/openai/v1/models' })).to.deep.equal(['pass', null]);
     });
 
-    it('goes by the step whose condition holds', async () => {
+    it('The explain route goes by the step whose condition holds', async () => {
       const at = (to: string, consumer: string | null = null) =>
         about(question('steps'), { apiEndpoint: 'conditional', path: to, consumer });
       expect((await at('/conditional/v1/chat/completions')).json).to.deep.include({
@@ -422,7 +422,7 @@ describe('The admin API', () => {
       });
     });
 
-    it('takes large questions as text, and the exact bytes of a body', async () => {
+    it('The explain route takes large questions as text, and the exact bytes of a body', async () => {
       const body = JSON.stringify(question('y'.repeat(200_000)));
       const key = keyOf(await post(`${gateway.url}${path}`, body));
       const asked = JSON.stringify({ apiEndpoint: 'openai', path, body });
@@ -430,7 +430,7 @@ describe('The admin API', () => {
       expectError(await explain(asked), 413, 'text/plain');
     });
 
-    it('takes a question about a body of too many values to be canonical, as an object or as its bytes', async () => {
+    it('The explain route takes a body of too many values to be canonical, as an object or as its bytes', async () => {
       const body = `{"model":"m","messages":[],"metadata":[${'1,'.repeat(120_000)}1]}`;
       const key = keyOf(await post(`${gateway.url}${path}`, body));
       for (const asked of [
@@ -445,7 +445,7 @@ describe('The admin API', () => {
       expectError(await explain(JSON.stringify(rest), 'text/plain'), 413, '"body"');
     });
 
-    it('says what is wrong with a question', async () => {
+    it('The explain route says what is wrong with a question', async () => {
       expectError(await explain('{"apiEndpoint":'), 400, 'not JSON');
       expectError(await explain('nonsense', 'text/plain'), 400, 'not JSON');
       expectError(await explain([]), 400, 'object');
@@ -457,8 +457,8 @@ describe('The admin API', () => {
     });
   });
 
-  describe('metrics', () => {
-    it('are Prometheus text, and count what the API counts', async () => {
+  describe('Metrics', () => {
+    it('The metrics route gives Prometheus text, and counts what the stats count', async () => {
       const { headers, text } = await admin(gateway, '/metrics');
       expect(headers.get('content-type')).to.match(/^text\/plain; version=0\.0\.4/);
       const { pipelines } = (await admin(gateway, '/stats')).json as {
@@ -474,14 +474,14 @@ describe('The admin API', () => {
     });
   });
 
-  describe('as a whole', () => {
-    it('answers what it does not know with a JSON error', async () => {
+  describe('The admin API as a whole', () => {
+    it('The admin API answers an unknown route or parameter with a JSON error', async () => {
       expectError(await admin(gateway, '/nothing'), 404, 'GET');
       expectError(await admin(gateway, '/stats', { method: 'POST' }), 404, 'POST');
       expectError(await admin(gateway, '/stats?x=1'), 400, 'x');
     });
 
-    it('serves the dashboard with a slash behind its name too', async () => {
+    it('The admin API serves the dashboard without a trailing slash, and redirects one with it', async () => {
       const { status, text, headers } = await admin(gateway, '/');
       expect(status).to.equal(200);
       expect(text).to.contain('llm-cache/dashboard.js');
@@ -493,7 +493,7 @@ describe('The admin API', () => {
       ]);
     });
 
-    it('leaves the gateway’s own admin API as it is', async () => {
+    it("The plugin leaves the gateway's own admin API as it is", async () => {
       const response = await fetch(`${gateway.adminUrl}/pipelines`);
       expect(response.status).to.equal(200);
       const broken = await fetch(`${gateway.adminUrl}/users`, {
@@ -504,7 +504,7 @@ describe('The admin API', () => {
       expect(broken.status).to.equal(500);
     });
 
-    it('says nothing of a prompt or a credential anywhere', async () => {
+    it('The admin API and the log show no prompt and no credential', async () => {
       const secret = 'prompt-of-nobody-else';
       await ask('openai', question(secret), { authorization: 'Bearer credential-of-nobody-else' });
       for (const shown of [

@@ -16,7 +16,7 @@ import { RecentRequests } from '../../../policies/hosts/node/recent-requests.ts'
 import { eventually } from '../../support/eventually.ts';
 import { post } from '../../support/http.ts';
 
-describe('A response that an earlier policy has ended', () => {
+describe('A response that another policy has ended', () => {
   const said: string[] = [];
   const rejected: unknown[] = [];
   const budget = new ByteBudget(1e7);
@@ -72,7 +72,7 @@ describe('A response that an earlier policy has ended', () => {
   });
   const onRejection = (error: unknown) => void rejected.push(error);
 
-  it('is left alone, whether it would have been a hit or a miss', async () => {
+  it('The llm-cache policy leaves a response alone that has ended meanwhile, hit or miss', async () => {
     const known = JSON.stringify({ model: 'known', messages: [] });
     expect((await post(url, known)).status).to.equal(200);
     for (const text of [known, JSON.stringify({ model: 'new', messages: [] })]) {
@@ -80,7 +80,11 @@ describe('A response that an earlier policy has ended', () => {
       const slow = http.request(url, {
         method: 'POST',
         agent: new http.Agent({ keepAlive: true }),
-        headers: { 'content-length': text.length, 'x-late': '1' },
+        headers: {
+          'content-type': 'application/json',
+          'content-length': text.length,
+          'x-late': '1',
+        },
       });
       const answered = new Promise<http.IncomingMessage>((resolve) => slow.on('response', resolve));
       slow.write(text.slice(0, 5));
@@ -99,7 +103,7 @@ describe('A response that an earlier policy has ended', () => {
     expect(said).to.deep.equal([]);
   });
 
-  it('lets its request go to no further policy once it is over', async () => {
+  it('The llm-cache policy passes a request on to no further policy once its response is over', async () => {
     const body = { model: 'over', messages: [] };
     expect((await post(url, body, { headers: { 'x-again': '1' } })).status).to.equal(200);
     await eventually(() => isOver, 'the policy is asked again');

@@ -42,7 +42,7 @@ describe('Answers through the gateway', () => {
   }
 
   for (const name of names) {
-    it(`answers the second identical ${name} request as the provider answered the first`, async () => {
+    it(`The gateway answers the second identical ${name} request as the provider answered the first`, async () => {
       upstream.answer(json(answers[name].json, { 'x-request-id': 'req_1', 'set-cookie': 'a=b' }));
       const { url, body, model } = fresh(name);
       const before = upstream.requests.length;
@@ -96,7 +96,7 @@ describe('Answers through the gateway', () => {
   for (const name of names.filter((one) => 'sse' in answers[one])) {
     const stream = (answers[name] as { sse: string }).sse;
 
-    it(`replays a ${name} stream byte for byte, with its own usage`, async () => {
+    it(`The gateway replays a ${name} stream byte for byte, and records its usage`, async () => {
       upstream.answer(sse(stream));
       const { url, body, model } = fresh(name, { stream: true });
       const before = upstream.requests.length;
@@ -122,7 +122,7 @@ describe('Answers through the gateway', () => {
     });
   }
 
-  it('keeps a stream and a JSON answer to the same question apart', async () => {
+  it('The gateway keeps a stream and a JSON answer to the same question apart', async () => {
     const { url, body } = fresh('chat');
     const streaming = { ...body, stream: true };
     upstream.answer(sse(answers.chat.sse));
@@ -135,7 +135,7 @@ describe('Answers through the gateway', () => {
     expect(last.text).to.equal(answers.chat.json);
   });
 
-  it('does not care for member order, white space or the spelling of numbers', async () => {
+  it('The gateway ignores member order, white space and the spelling of numbers in a body', async () => {
     upstream.answer(json(answers.chat.json));
     const { url, body } = fresh('chat');
     await post(url, { ...body, temperature: 1 });
@@ -143,7 +143,7 @@ describe('Answers through the gateway', () => {
     expect((await post(url, text)).headers['x-cache']).to.equal('HIT (exact)');
   });
 
-  it('delivers a stream without its ending, and does not store it', async () => {
+  it('The gateway delivers a stream without its ending, and does not store it', async () => {
     const cut = answers.chat.sse.slice(0, answers.chat.sse.indexOf('data: [DONE]'));
     upstream.answer(sse(cut));
     const { url, body } = fresh('chat', { stream: true });
@@ -166,11 +166,11 @@ describe('Answers through the gateway', () => {
       answers.chat.json.replace('"stop"', '"length"'),
     ],
     'a refusal': [200, answers.chat.json.replace('"refusal":null', '"refusal":"I cannot"')],
-    'a coding that nobody knows': [200, answers.chat.json, { 'content-encoding': 'mystery' }],
+    'an unknown coding': [200, answers.chat.json, { 'content-encoding': 'mystery' }],
     'a coding that does not decode': [200, answers.chat.json, { 'content-encoding': 'gzip' }],
   };
   for (const [what, [status, text, headers]] of Object.entries(unfit)) {
-    it(`delivers ${what} as it came, and does not store it`, async () => {
+    it(`The gateway delivers ${what} as it came, and does not store it`, async () => {
       upstream.answer(json(text, { ...headers }, status));
       const { url, body } = fresh('chat');
       const first = await post(url, body);
@@ -181,7 +181,7 @@ describe('Answers through the gateway', () => {
     });
   }
 
-  it('stores an answer cut at a limit that the request itself set', async () => {
+  it('The gateway stores an answer cut at a limit that the request itself set', async () => {
     const text = answers.chat.json.replace('"stop"', '"length"');
     upstream.answer(json(text));
     const { url, body } = fresh('chat', { max_tokens: 5 });
@@ -191,7 +191,7 @@ describe('Answers through the gateway', () => {
   });
 
   for (const [coding, compress] of Object.entries(coders)) {
-    it(`stores a ${coding} answer decoded, and counts what it used`, async () => {
+    it(`The gateway stores a ${coding} answer decoded, and records its usage`, async () => {
       upstream.answer(json(compress(answers.chat.json), { 'content-encoding': coding }));
       const { url, body, model } = fresh('chat');
       const miss = await post(url, body, { headers: { 'accept-encoding': coding } });
@@ -206,7 +206,7 @@ describe('Answers through the gateway', () => {
       expect(hit.text).to.equal(answers.chat.json);
     });
 
-    it(`stores a ${coding} stream decoded`, async () => {
+    it(`The gateway stores a ${coding} stream decoded`, async () => {
       upstream.answer(sse(compress(answers.chat.sse), { 'content-encoding': coding }));
       const { url, body, model } = fresh('chat', { stream: true });
       await post(url, body);
@@ -217,7 +217,7 @@ describe('Answers through the gateway', () => {
     });
   }
 
-  it('serves cache alone, without a usage record', async () => {
+  it('The llm-cache policy works alone, without usage records', async () => {
     upstream.answer(json(answers.chat.json));
     const { body, model } = fresh('chat');
     const url = `${gateway.url}/cache-only/v1/chat/completions`;
@@ -229,7 +229,7 @@ describe('Answers through the gateway', () => {
     expect(gateway.records.filter((one) => one.requested_model === model)).to.deep.equal([]);
   });
 
-  it('keeps the books alone, without a header of the cache', async () => {
+  it('The llm-usage policy works alone, without headers of the cache', async () => {
     upstream.answer(sse(answers.messages.sse));
     const { body, model } = fresh('messages', { stream: true });
     const reply = await post(`${gateway.url}/usage-only/v1/messages?beta=true`, body);
@@ -256,7 +256,7 @@ describe('Answers through the gateway', () => {
     });
   });
 
-  it('records an error of the provider as not billed', async () => {
+  it('The llm-usage policy records an error of the provider as not billed', async () => {
     upstream.answer(json('{"error":{"message":"slow down"}}', {}, 429));
     const { url, body, model } = fresh('chat');
     await supertest(url)
@@ -267,7 +267,7 @@ describe('Answers through the gateway', () => {
     expect(record).to.include({ status: 429, billed: false, input_tokens: null, model });
   });
 
-  it('lets requests that it does not serve pass untouched', async () => {
+  it('The gateway lets requests that the policies do not serve pass untouched', async () => {
     upstream.answer(json(answers.chat.json, { 'x-cache': 'theirs', age: '7' }));
     for (const [method, path] of [
       ['GET', '/v1/chat/completions'],
@@ -287,7 +287,7 @@ describe('Answers through the gateway', () => {
     expect(gateway.records.filter((one) => one.requested_model === 'passing')).to.deep.equal([]);
   });
 
-  it('drops what a cache further up said of itself, and appends to its Cache-Status', async () => {
+  it('The gateway drops X-Cache and Age of a cache further up, and appends to its Cache-Status', async () => {
     upstream.answer(
       json(answers.chat.json, { 'x-cache': 'theirs', age: '7', 'cache-status': 'Origin; hit' }),
     );
@@ -297,7 +297,7 @@ describe('Answers through the gateway', () => {
     expect(reply.headers['cache-status']).to.equal('Origin; hit, llm-cache; fwd=miss');
   });
 
-  it('replays the headers that tell of the answer, and no other', async () => {
+  it('The gateway replays the headers that describe an answer, and no others', async () => {
     const told = {
       'openai-model': 'gpt-4o',
       'openai-version': '2020-10-01',

@@ -53,7 +53,7 @@ async function soon<T>(promise: Promise<T>): Promise<T | 'pending'> {
   return Promise.race([promise, turns()]);
 }
 
-describe('the body of a request', () => {
+describe('The reader of a request body', () => {
   let budget: ByteBudget;
 
   let over: (() => void)[];
@@ -71,8 +71,8 @@ describe('the body of a request', () => {
     return outcome;
   };
 
-  describe('that can be held', () => {
-    it('is read whole, and offered again as it came', async () => {
+  describe('A body that can be held', () => {
+    it('The body reader reads a body whole, and offers it again as it came', async () => {
       const req = whole(bytes);
       const outcome = held(await read(req));
       expect(textOf(outcome)).to.equal(text);
@@ -81,7 +81,7 @@ describe('the body of a request', () => {
     });
 
     for (const declared of [true, false]) {
-      it(`is put together from pieces that cut characters in two, ${declared ? 'declared' : 'chunked'}`, async () => {
+      it(`The body reader joins pieces that cut characters in two, ${declared ? 'declared' : 'chunked'}`, async () => {
         const req = incoming(declared ? { 'content-length': String(bytes.length) } : {});
         const reading = read(req);
         for (const byte of bytes) req.write(Buffer.of(byte));
@@ -91,7 +91,7 @@ describe('the body of a request', () => {
       });
     }
 
-    it('may be empty, declared or not', async () => {
+    it('The body reader accepts an empty body, declared or not', async () => {
       for (const length of [0, null]) {
         const req = whole(new Uint8Array(), length);
         const outcome = held(await read(req));
@@ -101,13 +101,13 @@ describe('the body of a request', () => {
       }
     });
 
-    it('may be as large as allowed, to the byte', async () => {
+    it('The body reader accepts a body of the maximum size, to the byte', async () => {
       for (const length of [bytes.length, null]) {
         expect(textOf(held(await read(whole(bytes, length), bytes.length)))).to.equal(text);
       }
     });
 
-    it('is the bytes themselves where they are no JSON', async () => {
+    it('The body reader forwards bytes that are not JSON as they came', async () => {
       const odd = Buffer.from([0xff, 0xfe, 0x00, 0x0d, 0x0a]);
       const req = whole(odd);
       expect(problemOf(held(await read(req)))).to.equal('not-utf8');
@@ -115,7 +115,7 @@ describe('the body of a request', () => {
     });
   });
 
-  describe('that an earlier policy has rewritten', () => {
+  describe('A body that an earlier policy has rewritten', () => {
     /** As request-transformer leaves it: the stream never ends. */
     function rewritten(): Incoming {
       const req = incoming({ 'content-length': String(bytes.length) });
@@ -126,20 +126,20 @@ describe('the body of a request', () => {
       return req;
     }
 
-    it('is read up to its declared length, for its stream never ends', async () => {
+    it('The body reader reads a rewritten body up to its declared length, because its stream never ends', async () => {
       const req = rewritten();
       expect(textOf(held(await read(req)))).to.equal(text);
       expect((await forwarded(req)).equals(bytes)).to.equal(true);
     });
 
-    it('is left as it is when it is declared too large', async () => {
+    it('The body reader leaves a rewritten body as it is when it is declared too large', async () => {
       const req = rewritten();
       const before = req.egContext.requestStream;
       expect(await read(req, bytes.length - 1)).to.equal('request-too-large');
       expect(req.egContext.requestStream).to.equal(before);
     });
 
-    it('can be read again when a later policy has rewritten what was offered', async () => {
+    it('The body reader can read a body again that a later policy has rewritten', async () => {
       const req = whole(Buffer.from('{"a":1}'));
       held(await read(req));
       req.headers['content-length'] = '7';
@@ -149,8 +149,8 @@ describe('the body of a request', () => {
     });
   });
 
-  describe('that is too large', () => {
-    it('is not touched when it is declared so', async () => {
+  describe('A body that is too large', () => {
+    it('The body reader does not touch a body that is declared too large', async () => {
       const req = whole(bytes);
       expect(await read(req, bytes.length - 1)).to.equal('request-too-large');
       expect(req.egContext.requestStream).to.equal(undefined);
@@ -158,7 +158,7 @@ describe('the body of a request', () => {
       expect((await forwarded(req)).equals(bytes)).to.equal(true);
     });
 
-    it('passes on byte for byte when it turns out so on the way', async () => {
+    it('The body reader passes on, byte for byte, a body that turns out too large on the way', async () => {
       const req = incoming();
       const reading = read(req, 1000);
       const pieces = Array.from({ length: 40 }, (_, at) => Buffer.alloc(20_000 + at, at));
@@ -170,7 +170,7 @@ describe('the body of a request', () => {
       expect((await arriving).equals(Buffer.concat(pieces))).to.equal(true);
     });
 
-    it('passes on what came in front of the byte too much', async () => {
+    it('The body reader passes on the bytes that came before the one too much', async () => {
       const req = incoming();
       const reading = read(req, bytes.length - 1);
       req.write(bytes.subarray(0, 10));
@@ -180,7 +180,7 @@ describe('the body of a request', () => {
       expect((await forwarded(req)).equals(bytes)).to.equal(true);
     });
 
-    it('waits for its next reader', async () => {
+    it('The body reader reads no more of a body that is too large than its next reader takes', async () => {
       const req = incoming();
       const reading = read(req, 1000);
       req.write(Buffer.alloc(2000));
@@ -193,7 +193,7 @@ describe('the body of a request', () => {
       expect(await forwarded(req)).to.have.length(2_002_000);
     });
 
-    it('is not given a parsed body, so that a later body parser reads it', async () => {
+    it('The body reader leaves a body that is too large to later body parsers', async () => {
       const req = whole(bytes, null);
       await read(req, 10);
       expect(req.body).to.equal(undefined);
@@ -201,8 +201,8 @@ describe('the body of a request', () => {
     });
   });
 
-  describe('and the bytes held at once', () => {
-    it('are accounted for until it is released', async () => {
+  describe('The bytes held at once', () => {
+    it('The body reader accounts for a body until it is released', async () => {
       for (const length of [bytes.length, null]) {
         const { release } = held(await read(whole(bytes, length)));
         expect(budget.held).to.equal(bytes.length);
@@ -211,7 +211,7 @@ describe('the body of a request', () => {
       }
     });
 
-    it('are those that have come, whatever length is declared', async () => {
+    it('The body reader accounts for the bytes that have come, whatever length is declared', async () => {
       const req = incoming({ 'content-length': '500000' });
       const reading = read(req, 500_000);
       await soon(new Promise<never>(() => {}));
@@ -224,7 +224,7 @@ describe('the body of a request', () => {
       expect(budget.held).to.equal(0);
     });
 
-    it('are not more for the pieces that they come in', async () => {
+    it('The body reader holds a body of single bytes in few pieces, all accounted for', async () => {
       for (const declared of [true, false]) {
         const length = 200_000;
         const req = incoming(declared ? { 'content-length': String(length) } : {});
@@ -245,7 +245,7 @@ describe('the body of a request', () => {
       }
     });
 
-    it('keep no larger buffer in memory that they are a small part of', async () => {
+    it('The body reader keeps no larger buffer in memory of which a body is a small part', async () => {
       const pool = Buffer.alloc(65_536, 'x');
       const req = incoming();
       const reading = read(req);
@@ -256,7 +256,7 @@ describe('the body of a request', () => {
       expect(budget.held).to.be.within(50_000, 120_000);
     });
 
-    it('are the very bytes that came where they came in large pieces', async () => {
+    it('The body reader keeps large pieces without copying them', async () => {
       const pieces = [Buffer.alloc(60_000, 'a'), Buffer.alloc(30_000, 'b')];
       const req = incoming({ 'content-length': '90000' });
       const reading = read(req);
@@ -268,7 +268,7 @@ describe('the body of a request', () => {
       expect(budget.held).to.equal(90_000);
     });
 
-    it('bound it: a declared body stays where it is', async () => {
+    it('The body reader leaves a declared body where it is when the budget is too small', async () => {
       budget.max = bytes.length - 1;
       const req = whole(bytes);
       expect(await read(req)).to.equal('buffer-limit');
@@ -277,7 +277,7 @@ describe('the body of a request', () => {
       expect(budget.held).to.equal(0);
     });
 
-    it('bound it: a chunked one passes on byte for byte', async () => {
+    it('The body reader passes on a chunked body byte for byte when the budget is too small', async () => {
       budget.max = 15;
       const req = incoming();
       const reading = read(req);
@@ -289,7 +289,7 @@ describe('the body of a request', () => {
       expect(budget.held).to.equal(0);
     });
 
-    it('are accounted for until they have gone on, or are not wanted any more', async () => {
+    it('The body reader accounts for a body in passing until it has gone on or is not wanted any more', async () => {
       for (const goesOn of [true, false]) {
         const req = incoming();
         const reading = read(req, 500_000);
@@ -304,7 +304,7 @@ describe('the body of a request', () => {
       }
     });
 
-    it('are given back when it is too large', async () => {
+    it('The body reader gives the bytes of a body that is too large back', async () => {
       expect(await read(whole(bytes), 10)).to.equal('request-too-large');
       const chunked = whole(bytes, null);
       expect(await read(chunked, 10)).to.equal('request-too-large');
@@ -312,7 +312,7 @@ describe('the body of a request', () => {
       expect(budget.held).to.equal(0);
     });
 
-    it('are shared with all others who hold some', async () => {
+    it('The body reader shares its budget among all bodies', async () => {
       budget.max = bytes.length * 2 - 1;
       const first = held(await read(whole(bytes)));
       expect(await read(whole(bytes))).to.equal('buffer-limit');
@@ -322,12 +322,12 @@ describe('the body of a request', () => {
     });
   });
 
-  describe('of a client that leaves', () => {
+  describe('A client that leaves', () => {
     for (const [name, headers] of [
       ['declared', { 'content-length': '100' }],
       ['chunked', {}],
     ] as const) {
-      it(`the body of a client that leaves in its middle, ${name}, is gone, and its bytes are given back`, async () => {
+      it(`The body reader reports a ${name} body as gone if its client leaves in the middle, and frees its bytes`, async () => {
         const req = incoming(headers);
         const reading = read(req);
         req.write(bytes.subarray(0, 10));
@@ -337,7 +337,7 @@ describe('the body of a request', () => {
         expect(budget.held).to.equal(0);
       });
 
-      it(`the body of a client that leaves with an error, ${name}, is gone, and its bytes are given back`, async () => {
+      it(`The body reader reports a ${name} body as gone if its client fails, and frees its bytes`, async () => {
         const req = incoming(headers);
         const reading = read(req);
         req.on('error', () => {});
@@ -346,7 +346,7 @@ describe('the body of a request', () => {
         expect(budget.held).to.equal(0);
       });
 
-      it(`the body of a client that leaves before it is read, ${name}, is gone, and its bytes are given back`, async () => {
+      it(`The body reader reports a ${name} body as gone if its client left before the read`, async () => {
         const req = incoming(headers);
         req.destroy();
         await once(req, 'close');
@@ -355,7 +355,7 @@ describe('the body of a request', () => {
       });
     }
 
-    it('the body of a client that leaves while it is passed on is gone for its next reader', async () => {
+    it('The body reader reports a body as gone to its next reader if its client leaves in passing', async () => {
       const req = incoming();
       const reading = read(req, 10);
       req.write(bytes);
@@ -368,7 +368,7 @@ describe('the body of a request', () => {
     });
   });
 
-  describe('that has a content coding', () => {
+  describe('A body with a content coding', () => {
     const packed = gzipSync(bytes);
     const coded = (coding: string, body: Uint8Array) => {
       const req = whole(body);
@@ -376,7 +376,7 @@ describe('the body of a request', () => {
       return req;
     };
 
-    it('goes on as it came, and is read for what it says', async () => {
+    it('The body reader forwards a gzip body as it came, and reads its content', async () => {
       const req = coded('gzip', packed);
       const { body, release } = held(await read(req));
       expect((await body.content).outline['model']).to.equal('gpt-4o');
@@ -387,7 +387,7 @@ describe('the body of a request', () => {
       expect(budget.held).to.equal(0);
     });
 
-    it('may have several', async () => {
+    it('The body reader decodes up to three content codings', async () => {
       const { body } = held(
         await read(coded('deflate, br', brotliCompressSync(deflateSync(bytes)))),
       );
@@ -398,12 +398,12 @@ describe('the body of a request', () => {
     });
 
     for (const [what, coding, body] of [
-      ['it does not have', 'gzip', bytes],
-      ['nobody knows', 'compress', packed],
+      ['that the body does not have', 'gzip', bytes],
+      ['that is unknown', 'compress', packed],
       ['that breaks off', 'gzip', packed.subarray(0, -5)],
-      ['with something behind it', 'gzip', Buffer.concat([packed, bytes])],
+      ['with bytes behind it', 'gzip', Buffer.concat([packed, bytes])],
     ] as const) {
-      it(`${what} cannot be gone by`, async () => {
+      it(`The body reader reports a coding ${what} as a problem, and forwards the body as it came`, async () => {
         const req = coded(coding, body);
         const outcome = held(await read(req));
         expect((await outcome.body.content).problem).to.equal('encoding');
@@ -414,7 +414,7 @@ describe('the body of a request', () => {
       });
     }
 
-    it('is decoded within the bounds that it has without one, and no further', async () => {
+    it('The body reader decodes a body only within its bounds', async () => {
       const bomb = gzipSync(Buffer.alloc(50_000_000, ' '));
       const req = coded('gzip', bomb);
       const { body, release } = held(await read(req));
@@ -428,13 +428,13 @@ describe('the body of a request', () => {
       await eventually(() => budget.held === 0, 'all is given back');
     });
 
-    it('is decoded further for a later policy that takes more', async () => {
+    it('The body reader decodes further for a later policy that takes more', async () => {
       const { body } = held(await read(coded('gzip', gzipSync(Buffer.alloc(5000, ' '))), 1000));
       expect((await body.content).problem).to.equal('request-too-large');
       expect((await body.within(5000).content).problem).to.equal('not-json');
     });
 
-    it('is held until it has been decoded', async () => {
+    it('The body reader holds a compressed body until it has been decoded', async () => {
       const { body, release } = held(await read(coded('gzip', packed)));
       const reading = body.content;
       release();
@@ -444,16 +444,16 @@ describe('the body of a request', () => {
     });
   });
 
-  it('a body that another policy has read to its end does not keep the request waiting', async () => {
+  it('The body reader does not wait for a body that another policy has read to its end', async () => {
     const req = whole(bytes, null);
     await buffer(req);
     expect(await soon(read(req))).to.not.be.oneOf(['pending', 'gone']);
   });
 
-  describe('parsed for later policies', () => {
+  describe('A body parsed for later policies', () => {
     const parsed = JSON.parse(text) as object;
 
-    it('is there, and marked so that a body parser lets it be', async () => {
+    it('The body reader offers req.body, marked so that a body parser lets it be', async () => {
       const req = whole(bytes);
       held(await read(req));
       expect(req._body).to.equal(true);
@@ -461,7 +461,7 @@ describe('the body of a request', () => {
       expect(Object.keys(req)).to.include('body');
     });
 
-    it('is a copy of its own, the same at every look', async () => {
+    it('The body reader offers req.body as a copy that a policy may change', async () => {
       const req = whole(bytes);
       const { body } = held(await read(req));
       const theirs = req.body as Record<string, unknown>;
@@ -471,7 +471,7 @@ describe('the body of a request', () => {
       expect((await forwarded(req)).equals(bytes)).to.equal(true);
     });
 
-    it('can be replaced, before and after a look', async () => {
+    it('The body reader lets a policy replace req.body, before and after reading it', async () => {
       const req = whole(bytes);
       held(await read(req));
       req.body = { first: 1 };
@@ -480,7 +480,7 @@ describe('the body of a request', () => {
       expect(req.body).to.deep.equal({ second: 2 });
     });
 
-    it('is an empty object where it is no JSON object', async () => {
+    it('The body reader offers an empty object as req.body where the body is not a JSON object', async () => {
       for (const odd of ['[1]', 'a=b', '{"a":', '\ufeff{}']) {
         const req = whole(Buffer.from(odd));
         held(await read(req));
@@ -489,7 +489,7 @@ describe('the body of a request', () => {
     });
   });
 
-  describe('over the network', () => {
+  describe('A body from the network', () => {
     let server: Server;
     let port: number;
     let outcome: Promise<HeldBody | string>;
@@ -521,7 +521,7 @@ describe('the body of a request', () => {
       ['declared', { 'content-length': bytes.length }],
       ['chunked', { 'transfer-encoding': 'chunked' }],
     ] as const) {
-      it(`is read whole and goes on, ${name}`, async () => {
+      it(`The body reader reads a ${name} body from the network whole and passes it on`, async () => {
         const client = post(headers);
         client.end(bytes);
         const [res] = (await once(client, 'response')) as [IncomingMessage];
@@ -529,7 +529,7 @@ describe('the body of a request', () => {
         expect(textOf(held(await outcome))).to.equal(text);
       });
 
-      it(`is gone when the client leaves in its middle, ${name}`, async () => {
+      it(`The body reader reports a ${name} body from the network as gone if its client leaves in the middle`, async () => {
         const client = post(headers);
         client.on('error', () => {});
         const arrived = once(server, 'request');
@@ -541,7 +541,7 @@ describe('the body of a request', () => {
       });
     }
 
-    it('goes on byte for byte when it turns out too large', async () => {
+    it('The body reader passes on, byte for byte, a network body that turns out too large', async () => {
       const large = Buffer.alloc(1_000_000, 'x');
       const client = post({ 'transfer-encoding': 'chunked' });
       client.end(large);

@@ -16,7 +16,7 @@ import { json, Upstream } from '../../support/upstream.ts';
 
 const pipelines = ['memory', 'shared', 'near'] as const;
 
-describe('The books and the admin API of several gateways with one Redis', () => {
+describe('Gateways that share one Redis', () => {
   let redis: RedisServer;
   let upstream: Upstream;
   let dir: string;
@@ -85,7 +85,7 @@ describe('The books and the admin API of several gateways with one Redis', () =>
   const totalAt = async (index: number) =>
     (await admin(gateway(index), '/usage')).json['total'] as Figures;
 
-  it('add up in one ledger, survive a restart, and agree with the files and the stream', async () => {
+  it('Gateways with one Redis ledger add up across a restart, and agree with files and stream', async () => {
     for (const content of ['one', 'two', 'one']) await ask(0, 'shared', content);
     for (const content of ['one', 'three', 'three']) await ask(1, 'near', content);
     await gateway(0).stop();
@@ -127,7 +127,7 @@ describe('The books and the admin API of several gateways with one Redis', () =>
   });
 
   for (const pipeline of ['shared', 'near']) {
-    it(`${pipeline}: what is thrown out on one gateway is thrown out on all`, async () => {
+    it(`Gateways that share the ${pipeline} store purge an entry for all when one purges it`, async () => {
       const content = `thrown out of ${pipeline}`;
       await ask(0, pipeline, content);
       const isHit = async (index: number) =>
@@ -149,7 +149,7 @@ describe('The books and the admin API of several gateways with one Redis', () =>
     });
   }
 
-  it('say so while Redis does not answer, and answer again when it does', async () => {
+  it('The admin API answers 503 while Redis is silent, and works again when it is back', async () => {
     redis.freeze();
     const [entries, purge, usage] = await Promise.all([
       admin(gateway(0), '/entries?store=shared'),

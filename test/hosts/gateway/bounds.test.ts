@@ -12,7 +12,7 @@ import { json, Upstream } from '../../support/upstream.ts';
 const bufferedBytes = 400_000;
 const miss = 'llm-cache; fwd=miss';
 
-describe('Requests that are large, slow, in pieces or packed', () => {
+describe('Large, slow, fragmented and compressed requests', () => {
   let upstream: Upstream;
   let gateway: Gateway;
   let nth = 0;
@@ -74,7 +74,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
     }
   }
 
-  it('requests that are declared and not sent keep no other request from the cache', async () => {
+  it('The gateway caches other requests while 30 uploads declare much and send nothing', async () => {
     const known = ask();
     await post(url(), known);
     for (let count = 0; count < 30; count++) stall(1, 150_000);
@@ -84,7 +84,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
     expect(await statusOf(ask({ user: 'x'.repeat(100_000) }))).to.equal(miss);
   });
 
-  it('requests that stall before their end leave room for those that do not', async () => {
+  it('The gateway keeps room for new requests when uploads stall before their end', async () => {
     const known = ask();
     await post(url(), known);
     await stallAll();
@@ -94,7 +94,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
     expect(await statusOf(ask())).to.equal(miss);
   });
 
-  it('requests that find no room are in the books with what their answers tell', async () => {
+  it('The gateway records requests that find no room by what their answers tell', async () => {
     await stallAll();
     const answer = JSON.parse(answers.chat.json) as { model: string };
     const model = `unbuffered ${++nth}`;
@@ -113,7 +113,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
     }
   });
 
-  it('requests that come a byte at a time go on whole, and are answered from the cache', async () => {
+  it('The gateway forwards a request of single bytes whole, and answers it from the cache', async () => {
     const body = JSON.stringify(ask({ user: 'ü'.repeat(20_000) }));
     const bytes = Buffer.from(body);
     const wire = Buffer.concat([...bytes].map((byte) => Buffer.from([0x31, 13, 10, byte, 13, 10])));
@@ -137,7 +137,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
     expect((await post(url(), body, { headers })).headers['x-cache']).to.equal('HIT (exact)');
   });
 
-  it('requests that nest too deep are known by their bytes', async () => {
+  it('The gateway keys a request that nests too deep by its bytes', async () => {
     const deep = `${'['.repeat(70_000)}${']'.repeat(70_000)}`;
     const body = JSON.stringify(ask()).replace('[]', deep);
     expect(await statusOf(body)).to.equal(miss);
@@ -146,7 +146,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
     expect(await statusOf(` ${body}`)).to.equal(miss);
   });
 
-  describe('by a content coding', () => {
+  describe('Requests with a content coding', () => {
     const coders = {
       gzip: zlib.gzipSync,
       br: zlib.brotliCompressSync,
@@ -154,7 +154,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
       'gzip, br': (text: Buffer) => zlib.brotliCompressSync(zlib.gzipSync(text)),
     };
     for (const [coding, packed] of Object.entries(coders)) {
-      it(`${coding}: go on as they came, and share their answers with those that are not`, async () => {
+      it(`The gateway forwards a ${coding} request as it came, and shares its answer with a plain one`, async () => {
         const asked = ask({ user: 'ü'.repeat(1000) });
         const body = packed(Buffer.from(JSON.stringify(asked)));
         const headers = { 'content-encoding': coding };
@@ -171,18 +171,18 @@ describe('Requests that are large, slow, in pieces or packed', () => {
     }
 
     for (const [what, coding, packed] of [
-      ['that nobody knows', 'compress', zlib.gzipSync('{}')],
-      ['that they do not have', 'gzip', Buffer.from('{}')],
+      ['that is unknown', 'compress', zlib.gzipSync('{}')],
+      ['that the body does not have', 'gzip', Buffer.from('{}')],
       ['that breaks off', 'gzip', zlib.gzipSync('{"model":"m"}').subarray(0, -4)],
     ] as const) {
-      it(`${what} go on as they came, and the cache stands aside`, async () => {
+      it(`The gateway stands aside for a request with a coding ${what}, and forwards it as it came`, async () => {
         const { headers } = await post(url(), packed, { headers: { 'content-encoding': coding } });
         expect(headers['cache-status']).to.equal('llm-cache; fwd=bypass; detail=encoding');
         expect(upstream.last.body.equals(packed)).to.equal(true);
       });
     }
 
-    it('bodies in a coding that unpack to more than is held go on as they came, and are not unpacked further', async () => {
+    it('The gateway forwards a compressed body that unpacks to too much, and stops unpacking it', async () => {
       const bomb = zlib.gzipSync(Buffer.alloc(20_000_000, ' '));
       for (const [coding, body] of [
         ['gzip', bomb],
@@ -194,7 +194,7 @@ describe('Requests that are large, slow, in pieces or packed', () => {
       }
     });
 
-    it('can be read by a later policy', async () => {
+    it('The gateway lets a later policy read a compressed body', async () => {
       const body = zlib.gzipSync(JSON.stringify(ask()));
       const headers = { 'content-encoding': 'gzip' };
       expect((await post(url('transformed'), body, { headers })).status).to.equal(200);

@@ -36,7 +36,7 @@ function withOptions(config: object, pipeline: string, proxyOptions: object): ob
   };
 }
 
-describe('An upstream that breaks off, behind the gateway,', () => {
+describe('A broken upstream behind the gateway', () => {
   let upstream: RawUpstream;
   let gateway: Gateway;
   let question = 0;
@@ -92,7 +92,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
 
   for (const [way, { framing, carry, die }] of Object.entries(deaths)) {
     for (const pipeline of ['usage', 'cache', 'both', 'stale']) {
-      it(`${way}: a stream through "${pipeline}" ends broken, for each who reads, and is not stored`, async () => {
+      it(`An upstream that ${way} breaks a stream through "${pipeline}" for each reader, stored nowhere`, async () => {
         let socket: net.Socket | null = null;
         upstream.does((asked) => {
           socket = asked;
@@ -116,7 +116,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
       });
     }
 
-    it(`${way}: a request that the cache lets by, and one for another path, end broken too`, async () => {
+    it(`An upstream that ${way} breaks bypassed requests and those for other paths, too`, async () => {
       for (const [path, headers] of [
         ['/v1/chat/completions', { 'cache-control': 'no-store' }],
         ['/v1/files', {}],
@@ -133,7 +133,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
       }
     });
 
-    it(`${way}: between head and first byte the client gets a 502, or what has expired`, async () => {
+    it(`An upstream that ${way} before the first byte gives a 502, or a stale answer`, async () => {
       const stale = await expired('stale');
       upstream.does((socket) => {
         socket.write(head(sse, framing, 'Content-Encoding: gzip', 'ETag: "1"'));
@@ -157,7 +157,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
   const unheard: Record<string, (socket: net.Socket) => void> = {
     'closes its connection': (socket) => void socket.destroy(),
     'resets its connection': (socket) => void socket.resetAndDestroy(),
-    'sends what is no HTTP': (socket) => void socket.end('SSH-2.0-OpenSSH\r\n'),
+    'sends bytes that are not HTTP': (socket) => void socket.end('SSH-2.0-OpenSSH\r\n'),
     'sends a head that breaks off': (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Ty'),
     'declares two lengths': (socket) =>
       void socket.end(head(json, 'Content-Length: 3', 'Content-Length: 4') + '{}\n'),
@@ -165,7 +165,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
       void socket.end(head(json, 'Content-Length: 3', 'Transfer-Encoding: chunked') + '{}\n'),
   };
   for (const [way, die] of Object.entries(unheard)) {
-    it(`${way} before its answer: the client gets a 502, or what has expired`, async () => {
+    it(`An upstream that ${way} before its head gives a 502, or a stale answer`, async () => {
       const stale = await expired('stale');
       upstream.does(die);
       for (const pipeline of ['usage', 'cache', 'both']) {
@@ -176,7 +176,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
     });
   }
 
-  it('falls silent for longer than `proxyTimeout` before its first byte: what has expired answers', async () => {
+  it('An upstream that is silent past proxyTimeout before its first byte gives a 502, or a stale answer', async () => {
     for (const sent of ['', head(sse, 'Transfer-Encoding: chunked')]) {
       const stale = await expired('impatient');
       upstream.does((socket) => void socket.write(sent));
@@ -186,7 +186,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
     }
   });
 
-  it('falls silent for longer than `proxyTimeout` after it: the answer ends broken', async () => {
+  it('An upstream that is silent past proxyTimeout after its first byte breaks the answer', async () => {
     upstream.does((socket) => {
       socket.write(head(sse, 'Transfer-Encoding: chunked') + chunk(first));
     });
@@ -194,7 +194,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
     expect([reply.text, reply.broken]).to.deep.equal([first, true]);
   });
 
-  it('falls silent for longer than the client’s `timeout` before its first byte: what has expired answers, and the call ends', async () => {
+  it('An upstream that is silent past the timeout before its first byte gives a stale answer; its call ends', async () => {
     for (const sent of ['', head(sse, 'Transfer-Encoding: chunked')]) {
       const stale = await expired('idle');
       let closed = false;
@@ -207,7 +207,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
     }
   });
 
-  it('falls silent for longer than the client’s `timeout` after it: the answer ends broken', async () => {
+  it('An upstream that is silent past the timeout after its first byte breaks the answer', async () => {
     const stale = await expired('idle');
     upstream.does((socket) => {
       socket.write(head(sse, 'Transfer-Encoding: chunked') + chunk(first));
@@ -218,7 +218,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
 
   const excess: Record<string, (socket: net.Socket, text: string) => void> = {
     'at once': (socket, text) => void socket.end(`${text}excess`),
-    'at once, on a connection that stays': (socket, text) =>
+    'at once on a kept connection': (socket, text) =>
       void socket.write(`${text.replace('close', 'keep-alive')}excess`),
     'behind its last chunk': (socket) =>
       void socket.end(
@@ -227,7 +227,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
     'behind a 204': (socket) => void socket.end(`HTTP/1.1 204 No Content\r\n\r\nexcess`),
   };
   for (const [when, send] of Object.entries(excess)) {
-    it(`sends more than it declared, ${when}: no whole answer, nothing stored, and what has expired answers`, async () => {
+    it(`An upstream that sends excess bytes ${when} gives a 502 or a stale answer, and nothing is stored`, async () => {
       for (const [path, pipeline] of [
         ['/v1/chat/completions', 'usage'],
         ['/v1/chat/completions', 'cache'],
@@ -250,7 +250,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
     });
   }
 
-  it('sends more than it declared in the middle of an answer: nothing is stored, and the gateway lives', async () => {
+  it('An upstream that sends excess bytes mid-answer does not harm the gateway, and nothing is stored', async () => {
     const body = newQuestion();
     const { length } = answers.chat.json;
     for (const _ of [1, 2]) {
@@ -267,7 +267,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
     expect((await fetch(`${gateway.adminUrl}/llm-cache/stats`)).status).to.equal(200);
   });
 
-  it('answers whole and closes before it has read a large request: the client gets the answer', async () => {
+  it('An upstream that answers whole before it has read a large request has its answer delivered', async () => {
     const early = net.createServer((socket) => {
       socket.on('error', () => {});
       socket.once('data', () => {
@@ -287,7 +287,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
     early.close();
   });
 
-  it('breaks off for a client of HTTP/1.0: its connection is reset, for its end would look whole', async () => {
+  it('An upstream that breaks off resets the connection of an HTTP/1.0 client, whose end would look whole', async () => {
     for (const pipeline of ['usage', 'both']) {
       const asked: net.Socket[] = [];
       upstream.does((socket) => {
@@ -303,7 +303,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
     }
   });
 
-  it('ends whole for a client of HTTP/1.0: its connection ends', async () => {
+  it('An upstream that answers whole ends the connection of an HTTP/1.0 client normally', async () => {
     upstream.does((asked) => {
       asked.write(head(sse, 'Transfer-Encoding: chunked') + chunk(answers.chat.sse));
       asked.write(chunk(''));
@@ -314,7 +314,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
     expect(text()).to.contain(answers.chat.sse);
   });
 
-  it('breaks off for a pipelined request: the answer before it is whole, and its own is not', async () => {
+  it('An upstream that breaks off a pipelined request leaves the answer before it whole', async () => {
     const asked: net.Socket[] = [];
     upstream.does((socket) => void asked.push(socket));
     const { hostname, port, pathname } = new URL(url('both'));
@@ -340,7 +340,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
     expect(text.split(answers.chat.json)[1]).to.not.match(/0\r\n\r\n$|Bad gateway/);
   });
 
-  it('leaves the client’s connection closed, and the next request of it served on another', async () => {
+  it("An upstream that breaks off closes the client's connection, and a new one serves the next request", async () => {
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
     const ask = () =>
       new Promise<Reply>((resolve, reject) => {
@@ -361,7 +361,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
     agent.destroy();
   });
 
-  it('is called in vain by a client that breaks off a large request: the gateway lives', async () => {
+  it('The gateway survives clients that break off large requests', async () => {
     upstream.does((socket) => void socket.end(whole(answers.chat.json)));
     for (const [coding, sent] of [
       ['identity', 5000],
@@ -382,7 +382,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
     expect((await post(url('both'), newQuestion())).text).to.equal(answers.chat.json);
   });
 
-  it('says 100, 102 and 103 before it answers: the answer is whole and stored', async () => {
+  it('An upstream that sends 100, 102 and 103 first has its answer delivered whole and stored', async () => {
     upstream.does((socket) => {
       socket.write('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n');
       socket.end(`HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${whole(answers.chat.json)}`);
@@ -392,7 +392,7 @@ describe('An upstream that breaks off, behind the gateway,', () => {
     expect((await post(url('both'), body)).headers['x-cache']).to.equal('HIT (exact)');
   });
 
-  it('sends trailers: the answer is whole and stored', async () => {
+  it('An upstream that sends trailers has its answer delivered whole and stored', async () => {
     const framed = head(json, 'Transfer-Encoding: chunked', 'Trailer: X-Sum');
     upstream.does(
       (socket) => void socket.end(`${framed}${chunk(answers.chat.json)}0\r\nX-Sum: 1\r\n\r\n`),

@@ -5,7 +5,7 @@ import { post, type Reply } from '../../support/http.ts';
 import { both, gatewayConfig } from '../../support/pipelines.ts';
 import { json, Upstream } from '../../support/upstream.ts';
 
-describe('Client controls through the gateway', () => {
+describe('Client controls in the gateway', () => {
   let upstream: Upstream;
   let gateway: Gateway;
   let question = 0;
@@ -51,7 +51,7 @@ describe('Client controls through the gateway', () => {
     ['no-store beside only-if-cached', { 'cache-control': 'only-if-cached, no-store' }, 'no-store'],
   ];
   for (const [what, headers, reason] of bypasses) {
-    it(`${what} asks anew, stores nothing and leaves what is stored alone`, async () => {
+    it(`The client control "${what}" makes a new call, stores nothing and leaves the stored answer alone`, async () => {
       const body = newQuestion();
       const first = await ask(body, headers);
       expect(first.headers['cache-status']).to.equal(`llm-cache; fwd=request; detail=${reason}`);
@@ -70,7 +70,7 @@ describe('Client controls through the gateway', () => {
     [{ 'x-cache-control': 'refresh' }, 'refresh'],
     [{ 'cache-control': 'max-age=0' }, 'max-age'],
   ] as const) {
-    it(`${reason} asks anew and replaces what is stored`, async () => {
+    it(`The client control ${reason} makes a new call and replaces the stored answer`, async () => {
       const body = newQuestion();
       const old = await ask(body);
       const fresh = await ask(body, headers);
@@ -82,14 +82,14 @@ describe('Client controls through the gateway', () => {
     });
   }
 
-  it('max-age takes what is young enough', async () => {
+  it('The client control max-age accepts a stored answer that is young enough', async () => {
     const body = newQuestion();
     const stored = await ask(body);
     const hit = await ask(body, { 'cache-control': 'max-age=60' });
     expect(idOf(hit)).to.equal(idOf(stored));
   });
 
-  it('max-age asks anew when what is stored is older', async () => {
+  it('The client control max-age makes a new call when the stored answer is older', async () => {
     const body = newQuestion();
     await ask(body);
     expect((await ask(body, { 'cache-control': 'max-age=1' })).headers['x-cache']).to.equal(
@@ -100,7 +100,7 @@ describe('Client controls through the gateway', () => {
     expect(reply.headers['cache-status']).to.equal('llm-cache; fwd=request; detail=max-age');
   });
 
-  it('only-if-cached answers 504 without a call, and from the cache where it can', async () => {
+  it('The client control only-if-cached answers 504 without a call, and from the cache where it can', async () => {
     const body = newQuestion();
     const before = upstream.requests.length;
     const refused = await ask(body, { 'cache-control': 'only-if-cached' });
@@ -126,7 +126,7 @@ describe('Client controls through the gateway', () => {
     ['1.5', 3600],
     ['soon', 3600],
   ] as const) {
-    it(`X-Cache-TTL: ${asked} keeps the answer for ${seconds} seconds`, async () => {
+    it(`The client control X-Cache-TTL: ${asked} keeps the answer for ${seconds} seconds`, async () => {
       const body = newQuestion();
       await ask(body, { 'x-cache-ttl': asked });
       const hit = await ask(body);
@@ -135,7 +135,7 @@ describe('Client controls through the gateway', () => {
     });
   }
 
-  it('X-Cache-Type: semantic alone passes by; exact and both take part', async () => {
+  it('The client control X-Cache-Type bypasses the cache for semantic, but not for exact and both', async () => {
     const body = newQuestion();
     const passed = await ask(body, { 'x-cache-type': 'semantic' });
     expect(passed.headers['cache-status']).to.equal('llm-cache; fwd=bypass; detail=layer-off');
@@ -148,7 +148,7 @@ describe('Client controls through the gateway', () => {
     );
   });
 
-  it('says fwd=stale of an answer that has expired, and stores the new one', async () => {
+  it('The gateway says fwd=stale for an expired entry, and stores the new answer', async () => {
     const body = newQuestion();
     const old = await ask(body, {}, 'short');
     await gateway.pass(1100);
@@ -157,7 +157,7 @@ describe('Client controls through the gateway', () => {
     expect(idOf(reply)).to.not.equal(idOf(old));
   });
 
-  it('are ignored where the operator turned them off', async () => {
+  it('The gateway ignores client controls where the operator turned them off', async () => {
     const body = newQuestion();
     const steering = {
       'cache-control': 'no-cache',
@@ -170,7 +170,7 @@ describe('Client controls through the gateway', () => {
     expect(hit.headers['cache-status']).to.match(/ttl=3(600|599)$/);
   });
 
-  it('with `mode: opt-in` let those requests alone take part that ask', async () => {
+  it('The gateway in opt-in mode caches only for requests that ask for it', async () => {
     const body = newQuestion();
     const asking = { 'x-cache-control': 'Cache' };
     for (let count = 0; count < 2; count++) {
@@ -184,7 +184,7 @@ describe('Client controls through the gateway', () => {
     expect((await ask(body, {}, 'asked')).headers).to.not.have.property('x-cache');
   });
 
-  it('steer by the headers alone that the operator allows', async () => {
+  it('The gateway obeys only the client controls that the operator allows', async () => {
     const body = newQuestion();
     const steering = {
       'cache-control': 'no-cache',
@@ -198,7 +198,7 @@ describe('Client controls through the gateway', () => {
     expect(hit.headers['cache-status']).to.match(/ttl=[345]$/);
   });
 
-  it('X-Cache-Namespace keeps the answers of one client apart', async () => {
+  it('The client control X-Cache-Namespace keeps the answers of one client apart', async () => {
     const body = newQuestion();
     const plain = await ask(body);
     const one = await ask(body, { 'x-cache-namespace': 'experiment 1' });
@@ -209,7 +209,7 @@ describe('Client controls through the gateway', () => {
     expect(idOf(await ask(body, { 'x-cache-namespace': '' }))).to.equal(idOf(plain));
   });
 
-  it('X-Cache-Namespace reaches no other client’s answers', async () => {
+  it("The client control X-Cache-Namespace reaches no other client's answers", async () => {
     const body = newQuestion();
     const of = (key: string) => ({
       authorization: `Bearer ${key}`,
@@ -221,7 +221,7 @@ describe('Client controls through the gateway', () => {
     expect(idOf(second)).to.not.equal(idOf(first));
   });
 
-  it('with `statusHeader: always` are answered with MISS or BYPASS where the cache did not answer', async () => {
+  it('The gateway with statusHeader always says MISS or BYPASS where the cache did not answer', async () => {
     const body = newQuestion();
     const told = async (headers: Headers = {}) =>
       (await ask(body, headers, 'telling')).headers['x-cache'];
@@ -233,7 +233,7 @@ describe('Client controls through the gateway', () => {
     expect(await told({ 'x-cache-type': 'semantic' })).to.equal('BYPASS');
   });
 
-  it('leave one record each, and only a fresh answer is billed', async () => {
+  it('The gateway leaves one record per steered request, and bills only fresh answers', async () => {
     const body = { ...newQuestion(), model: 'counted' };
     await ask(body);
     await ask(body, { 'cache-control': 'no-cache' });

@@ -10,7 +10,7 @@ import { json, sse, Upstream } from '../../support/upstream.ts';
 
 const messages = [{ role: 'user' as const, content: 'Hi!' }];
 
-describe('The official clients get from the cache what they got from the provider', () => {
+describe('The official clients behind the gateway', () => {
   let upstream: Upstream;
   let gateway: Gateway;
   let openai: OpenAI;
@@ -138,7 +138,7 @@ describe('The official clients get from the cache what they got from the provide
     ],
   };
   for (const [name, [answer, call]] of Object.entries(calls)) {
-    it(name, async () => {
+    it(`The client call "${name}" gets the same through the gateway as from the provider`, async () => {
       upstream.answer(answer);
       const before = upstream.requests.length;
       const plain = (value: unknown) => JSON.parse(JSON.stringify(value, withoutHead)) as unknown;
@@ -150,7 +150,7 @@ describe('The official clients get from the cache what they got from the provide
     });
   }
 
-  it('ask once for a stored answer only, whatever retries they make', async () => {
+  it('The official clients do not retry a 504 for only-if-cached', async () => {
     const only = { headers: { 'cache-control': 'only-if-cached' } };
     const asked = async () => {
       const response = await fetch(`${gateway.adminUrl}/llm-cache/stats`);
@@ -179,7 +179,7 @@ describe('The official clients get from the cache what they got from the provide
     }
   });
 
-  it('see the headers of the cache', async () => {
+  it('The OpenAI client sees the headers of the cache', async () => {
     upstream.answer(json(answers.chat.json));
     const ask = () => openai.chat.completions.create({ model: 'gpt-5', messages }).withResponse();
     expect((await ask()).response.headers.get('cache-status')).to.equal('llm-cache; fwd=miss');

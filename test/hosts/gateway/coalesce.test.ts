@@ -1,5 +1,6 @@
 import http from 'node:http';
 import { expect } from 'chai';
+import { admin } from '../../support/admin.ts';
 import { answers } from '../../support/answers.ts';
 import { eventually } from '../../support/eventually.ts';
 import { Gateway } from '../../support/gateway.ts';
@@ -37,13 +38,19 @@ describe('Identical requests at the same time', () => {
   const url = (pipeline = 'api') => `${gateway.url}/${pipeline}/v1/chat/completions`;
   const passAll = (gate: Gate) => events.forEach(() => gate.pass());
 
+  /** Resolves when so many requests wait for a call or read along. */
+  const joining = (count: number) =>
+    eventually(
+      async () => (await admin(gateway, '/stats')).json['joiners'] === count,
+      `${count} requests have joined`,
+    );
   /** Long enough that requests sent before are waiting, or have been answered. */
   async function settled(): Promise<void> {
     const headers = { 'cache-control': 'only-if-cached' };
     for (let times = 0; times < 5; times++) await post(url(), 'answered by the cache', { headers });
   }
 
-  it('make one call, and each gets every byte of its stream, early or late', async () => {
+  it('The gateway makes one call for 201 identical requests, and each gets every byte, early or late', async () => {
     const gate = new Gate();
     upstream.answer(gated(events, gate));
     const before = upstream.requests.length;
@@ -92,7 +99,7 @@ describe('Identical requests at the same time', () => {
     expect(records.filter((one) => one.billed).length).to.equal(1);
   });
 
-  it('a late one gets at once what has come so far, and the rest as it comes', async () => {
+  it('The gateway gives a late request at once what has come so far, and the rest as it comes', async () => {
     const gate = new Gate();
     upstream.answer(gated(events, gate));
     const body = ask({ stream: true });
@@ -112,7 +119,7 @@ describe('Identical requests at the same time', () => {
     await eventually(() => late.response.complete, 'the stream ends');
   });
 
-  it('share a JSON answer when it is whole', async () => {
+  it('The gateway shares a JSON answer with joined requests once it is whole', async () => {
     const gate = new Gate();
     upstream.answer(async (request, res) => {
       await gate.wait();
@@ -135,7 +142,7 @@ describe('Identical requests at the same time', () => {
     expect(calls.length).to.equal(1);
   });
 
-  it('do not share a failure: one of those that wait calls again, for all', async () => {
+  it('The gateway shares no failure: one waiting request calls again, for all', async () => {
     const gates = [new Gate(), new Gate()];
     let calls = 0;
     upstream.answer(async (request, res) => {
@@ -149,7 +156,7 @@ describe('Identical requests at the same time', () => {
     await eventually(() => calls === 1, 'the first call');
     const others = Array.from({ length: 10 }, () => post(url(), body));
     upstream.requests.length = 0;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await joining(10);
     gates[0]?.pass();
     expect((await leader).status).to.equal(500);
     await eventually(() => calls === 2, 'the second call');
@@ -161,7 +168,7 @@ describe('Identical requests at the same time', () => {
     expect(replies.filter(({ headers }) => headers['x-cache'] === undefined).length).to.equal(1);
   });
 
-  it('take a few latencies, not a hundred, when every call fails', async () => {
+  it('The gateway lets waiting requests call all at once after two failed calls', async () => {
     let calls = 0;
     const gates: Gate[] = [];
     upstream.answer(async (request, res) => {
@@ -175,10 +182,10 @@ describe('Identical requests at the same time', () => {
     const replies = [post(url(), body)];
     await eventually(() => calls === 1, 'the first call');
     for (let count = 0; count < 100; count++) replies.push(post(url(), body));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await joining(100);
     gates[0]?.pass();
     await eventually(() => calls === 2, 'a second call, alone');
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await joining(99);
     expect(calls).to.equal(2);
     gates[1]?.pass();
     await eventually(() => calls === 101, 'the rest, all at once');
@@ -189,7 +196,7 @@ describe('Identical requests at the same time', () => {
     for (const reply of await Promise.all(replies)) expect(reply.status).to.equal(500);
   });
 
-  it('go on as soon as a failure shows, though its body is slow', async () => {
+  it('The gateway lets waiting requests go on as soon as a failure shows, though its body is slow', async () => {
     const gate = new Gate();
     let calls = 0;
     upstream.answer(async (request, res) => {
@@ -212,7 +219,7 @@ describe('Identical requests at the same time', () => {
     expect((await leader).status).to.equal(503);
   });
 
-  it('one that has seen no byte for too long goes by itself', async () => {
+  it('The gateway lets a joined request that has seen no byte for too long call by itself', async () => {
     let calls = 0;
     const gate = new Gate();
     upstream.answer(async (request, res) => {
@@ -232,7 +239,7 @@ describe('Identical requests at the same time', () => {
     expect(calls).to.equal(2);
   });
 
-  it('a stream that breaks off ends broken for all who read it', async () => {
+  it('The gateway breaks a stream that breaks off for all who read it', async () => {
     const gate = new Gate();
     upstream.answer(async (_request, res) => {
       res.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -252,7 +259,7 @@ describe('Identical requests at the same time', () => {
     expect((await post(url(), body)).headers['cache-status']).to.equal('llm-cache; fwd=miss');
   });
 
-  it('the first may leave: the call goes on for the others, and is stored', async () => {
+  it('The gateway goes on with a stream when the first client leaves, and stores it', async () => {
     const gate = new Gate();
     upstream.answer(gated(events, gate));
     const before = upstream.requests.length;
@@ -279,7 +286,7 @@ describe('Identical requests at the same time', () => {
     });
   });
 
-  it('the first may leave before the provider has said anything', async () => {
+  it('The gateway goes on with a call when the first client leaves before any byte', async () => {
     const gate = new Gate();
     upstream.answer(async (request, res) => {
       await gate.wait();
@@ -315,7 +322,7 @@ describe('Identical requests at the same time', () => {
     ]);
   });
 
-  it('when all have left the call ends', async () => {
+  it('The gateway ends a call when all of its clients have left', async () => {
     const gate = new Gate();
     upstream.answer(gated(events, gate));
     const body = ask({ stream: true });
@@ -331,7 +338,7 @@ describe('Identical requests at the same time', () => {
     await eventually(() => call.aborted, 'the call ends');
   });
 
-  it('when all have left the call runs on, where the operator says so', async () => {
+  it('The gateway finishes a call without any client with finishOnDisconnect', async () => {
     const gate = new Gate();
     upstream.answer(gated(events, gate));
     const body = ask({ stream: true });
@@ -350,7 +357,7 @@ describe('Identical requests at the same time', () => {
     expect(call.aborted).to.equal(false);
   });
 
-  it('joiners get the decoded bytes of an answer that the first wanted compressed', async () => {
+  it('The gateway sends joined requests decoded bytes when the first client wanted compression', async () => {
     const gate = new Gate();
     const compressed = coders.gzip(answers.chat.sse);
     upstream.answer(async (_request, res) => {
@@ -375,7 +382,7 @@ describe('Identical requests at the same time', () => {
     return [events[0] ?? '', ...Array.from({ length: count }, () => filler), ...events.slice(2)];
   };
 
-  it('a first client that does not read holds no other up', async () => {
+  it('The gateway does not let a first client that does not read hold up others', async () => {
     const gate = new Gate();
     const chunks = large(500);
     upstream.answer(gated([chunks[0] ?? '', chunks.slice(1).join('')], gate));
@@ -391,7 +398,7 @@ describe('Identical requests at the same time', () => {
     expect((await read(leader.response)).text).to.equal(chunks.join(''));
   });
 
-  it('a joiner that does not read holds no other up, and gets all of the stream in the end', async () => {
+  it('The gateway does not let a joined client that does not read hold up others, and sends it all later', async () => {
     const gate = new Gate();
     const chunks = large(500);
     upstream.answer(gated([chunks[0] ?? '', chunks.slice(1).join('')], gate));
@@ -404,7 +411,7 @@ describe('Identical requests at the same time', () => {
     expect((await read(other.response)).text).to.equal(chunks.join(''));
   });
 
-  it('an answer too large to be stored still reaches all who read it, whole', async () => {
+  it('The gateway delivers an answer too large to be stored whole to all who read it', async () => {
     const gate = new Gate();
     const chunks = large(60);
     upstream.answer(gated(chunks, gate));
@@ -424,13 +431,13 @@ describe('Identical requests at the same time', () => {
   });
 
   const strangers: [string, Record<string, string>][] = [
-    ['ask for a fresh answer', { 'cache-control': 'no-cache' }],
-    ['refresh', { 'x-cache-control': 'refresh' }],
-    ['take nothing of any age', { 'cache-control': 'max-age=0' }],
-    ['are of another scope', { authorization: 'Bearer sk-other' }],
+    ['asks for a fresh answer', { 'cache-control': 'no-cache' }],
+    ['refreshes', { 'x-cache-control': 'refresh' }],
+    ['accepts no stored age', { 'cache-control': 'max-age=0' }],
+    ['has another scope', { authorization: 'Bearer sk-other' }],
   ];
   for (const [what, headers] of strangers) {
-    it(`those that ${what} never join`, async () => {
+    it(`The gateway lets no request join a call that ${what}`, async () => {
       const gate = new Gate();
       upstream.answer(gated(events, gate));
       const body = ask({ stream: true });
@@ -445,7 +452,7 @@ describe('Identical requests at the same time', () => {
     });
   }
 
-  it('only-if-cached does not wait for a call under way', async () => {
+  it('The gateway answers only-if-cached with 504 at once while a call is under way', async () => {
     const gate = new Gate();
     upstream.answer(gated(events, gate));
     const body = ask({ stream: true });
@@ -456,7 +463,7 @@ describe('Identical requests at the same time', () => {
     await read(leader.response);
   });
 
-  it('go each by itself where coalescing is off', async () => {
+  it('The gateway calls for each identical request where coalescing is off', async () => {
     let calls = 0;
     const gate = new Gate();
     upstream.answer(async (request, res) => {

@@ -48,8 +48,8 @@ if (hasRedis()) {
   describeCompressedHits('through the gateway, in a tiered store', () => withRedis('near'));
 }
 
-describe('An expired answer that is stored compressed', () => {
-  it('stands in for a failing upstream as it is stored, for a client that accepts gzip', async () => {
+describe('Expired answers that are stored compressed', () => {
+  it('An expired answer stands in for a failing upstream as it is stored, for a client that accepts gzip', async () => {
     const upstream = await Upstream.start();
     const gateway = await Gateway.start({
       gateway: gatewayConfig(upstream.url, { api: both({ ttl: 10, staleIfError: 1000 }) }),

@@ -7,7 +7,7 @@ import { json, Upstream } from '../../support/upstream.ts';
 
 const nowhere = 'http://127.0.0.1:1';
 
-describe('A wrong configuration stops the start and says what is wrong', () => {
+describe('A wrong configuration of the gateway', () => {
   const wrong: [what: string, settings: object, policies: object[], message: string | RegExp][] = [
     [
       'an unknown parameter',
@@ -90,7 +90,7 @@ describe('A wrong configuration stops the start and says what is wrong', () => {
     ],
   ];
   for (const [what, settings, policies, message] of wrong) {
-    it(what, async () => {
+    it(`The gateway does not start with ${what}, and says what is wrong`, async () => {
       const { code, log } = await Gateway.failToStart({
         settings,
         gateway: gatewayConfig(nowhere, { api: policies }),
@@ -100,7 +100,7 @@ describe('A wrong configuration stops the start and says what is wrong', () => {
     });
   }
 
-  it('a wrong configuration stops the start in one sentence, which is the last thing said, without a stack', async () => {
+  it('The gateway says what stops its start in one last sentence, without a stack', async () => {
     const { code, log } = await Gateway.failToStart({
       settings: {},
       gateway: gatewayConfig(nowhere, { api: both({ tll: 60 }) }),
@@ -116,7 +116,7 @@ describe('A wrong configuration stops the start and says what is wrong', () => {
       .and.not.contain('node_modules');
   });
 
-  it('a wrong configuration stops the start with the name of an environment variable that is not set', async () => {
+  it('The gateway does not start with an unset environment variable, and names it', async () => {
     const { code, log } = await Gateway.failToStart({
       settings: { stores: { shared: { type: 'redis', url: 'redis://${NO_REDIS_HOST}:6379' } } },
       gateway: gatewayConfig(nowhere, { api: both() }),
@@ -125,7 +125,7 @@ describe('A wrong configuration stops the start and says what is wrong', () => {
     expect(log).to.contain('"stores.shared.url" contains the environment variable NO_REDIS_HOST');
   });
 
-  it('a wrong configuration stops the start with how to make a key', async () => {
+  it('The gateway does not start with a short key, says how to make one, and does not show it', async () => {
     const keys = { encryptionKeys: ['c2hvcnQ='] };
     const { code, log } = await Gateway.failToStart({
       settings: { stores: { shared: { type: 'redis', url: 'redis://127.0.0.1:1', ...keys } } },
@@ -135,7 +135,7 @@ describe('A wrong configuration stops the start and says what is wrong', () => {
     expect(log).to.contain('openssl rand -base64 32').and.not.contain('c2hvcnQ=');
   });
 
-  it('a wrong configuration stops the start with the name of a condition that does not exist, on any policy', async () => {
+  it('The gateway does not start with an unknown condition on any policy, and suggests a name', async () => {
     const { code, log } = await Gateway.failToStart({
       settings: {},
       gateway: gatewayConfig(nowhere, {
@@ -148,7 +148,7 @@ describe('A wrong configuration stops the start and says what is wrong', () => {
     );
   });
 
-  it('a secret is not shown, however wrong it is', async () => {
+  it('The gateway shows no secret in the message about it', async () => {
     const { code, log } = await Gateway.failToStart({
       settings: { scopeSecret: 1234567 },
       gateway: gatewayConfig(nowhere, { api: both() }),
@@ -170,7 +170,7 @@ describe('A reload of the configuration', () => {
   const ask = (gateway: Gateway, user: string) =>
     post(`${gateway.url}/api/v1/chat/completions`, { model: 'gpt-4o', messages: [], user });
 
-  it('keeps what is stored, through good changes and broken ones', async () => {
+  it('The gateway keeps stored answers across reloads, and the old settings if the new are wrong', async () => {
     const config = (action: object) => gatewayConfig(upstream.url, { api: both(action) });
     const gateway = await Gateway.start({ watch: true, gateway: config({ ttl: 100 }) });
     await ask(gateway, 'a');
@@ -197,7 +197,7 @@ describe('A reload of the configuration', () => {
     await gateway.stop();
   });
 
-  it('a reload of the settings takes a new store into use, and leaves the old one when they are broken', async () => {
+  it('The gateway uses a new store after a reload, and keeps the old one if the settings are wrong', async () => {
     const gateway = await Gateway.start({
       watch: true,
       gateway: gatewayConfig(upstream.url, { api: both() }),

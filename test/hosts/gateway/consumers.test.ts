@@ -68,7 +68,7 @@ describe('Consumers in the admin API', () => {
       }),
     });
 
-  it('have the names of users and applications in usage and entries, beside their ids', async () => {
+  it('The admin API shows the names of users and applications beside their ids', async () => {
     const known = [
       [ada.id, 'ada'],
       [app.id, '=nightly'],
@@ -82,7 +82,7 @@ describe('Consumers in the admin API', () => {
     ).to.have.deep.members(known);
   });
 
-  it('have their names in CSV, where none of them becomes a formula', async () => {
+  it('The admin API writes the names of consumers into CSV, none of them as a formula', async () => {
     const { text, headers } = await admin(gateway, '/usage?group_by=consumer_id&format=csv');
     expect(headers.get('content-type')).to.match(/^text\/csv/);
     const lines = text.split('\r\n').map((line) => line.split(',').slice(2, 5).join(','));
@@ -94,7 +94,7 @@ describe('Consumers in the admin API', () => {
     ]);
   });
 
-  it('are found by user name, application name, key id and id', async () => {
+  it('The admin API finds a consumer by user name, application name, key id and id', async () => {
     for (const [asked, id] of [
       ['ada', ada.id],
       [ada.id, ada.id],
@@ -107,7 +107,7 @@ describe('Consumers in the admin API', () => {
     }
   });
 
-  it('are explained by name, and the answer tells who that is', async () => {
+  it("The admin API explains a request for a consumer's name, and says who that is", async () => {
     const { json: told } = await explain('ada');
     expect(told).to.deep.include({ outcome: 'hit', consumer: { id: ada.id, name: 'ada' } });
     expect((await explain(app.keyId)).json).to.deep.include({
@@ -116,7 +116,7 @@ describe('Consumers in the admin API', () => {
     });
   });
 
-  it('are told apart from names that no consumer has, and from one that two have', async () => {
+  it('The admin API answers 404 for a name that no consumer has, and 409 for one that two have', async () => {
     expectError(await explain('nemo'), 404, 'no consumer has the name or id "nemo"');
     expectError(await explain('same name'), 409, 'more than one consumer is called "same name"');
     for (const method of ['GET', 'DELETE']) {
@@ -126,7 +126,7 @@ describe('Consumers in the admin API', () => {
     expect(await entries()).to.have.lengthOf(3);
   });
 
-  it('have their entries thrown out by name', async () => {
+  it('The admin API purges the entries of a consumer by name', async () => {
     const purged = await admin(gateway, '/entries?consumer=%3Dnightly', { method: 'DELETE' });
     expect(purged.json).to.deep.equal({ matched: 1, deleted: 1 });
     expect((await entries()).map(({ consumerName }) => consumerName)).to.have.members([

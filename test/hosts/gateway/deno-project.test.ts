@@ -51,7 +51,7 @@ function documentedCommand(): string[] {
   return command.split(' ').slice(1);
 }
 
-describe('A project that `eg gateway create` made, under Deno', function () {
+describe('A project of eg gateway create under Deno', function () {
   this.timeout(60_000);
   let upstream: Upstream;
   before(async () => {
@@ -90,7 +90,7 @@ describe('A project that `eg gateway create` made, under Deno', function () {
     return { code: child.exitCode, log };
   }
 
-  it('serves hits once its package.json says that it is CommonJS', async () => {
+  it('A generated gateway project serves hits under Deno once its package.json says it is CommonJS', async () => {
     await run({ type: 'commonjs' }, async (log) => {
       const port = () => /gateway http server listening on \S*:(\d+)/.exec(log())?.[1];
       await eventually(() => port() !== undefined, 'the gateway listens', 30_000);
@@ -102,7 +102,7 @@ describe('A project that `eg gateway create` made, under Deno', function () {
     });
   });
 
-  it('does not start as it was made, and Deno names the member that is missing', async () => {
+  it('A generated gateway project does not start under Deno unchanged, and Deno names what is missing', async () => {
     const { code, log } = await run({}, (_log, isOver) =>
       eventually(isOver, 'Deno gives up', 30_000),
     );

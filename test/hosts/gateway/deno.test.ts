@@ -6,7 +6,7 @@ import { open, post } from '../../support/http.ts';
 import { both, gatewayConfig } from '../../support/pipelines.ts';
 import { coders, dies, Gate, gated, json, sse, Upstream } from '../../support/upstream.ts';
 
-describe('The real gateway under Deno, with the plugin', function () {
+describe('The gateway under Deno', function () {
   this.timeout(60_000);
   let upstream: Upstream;
   let gateway: Gateway;
@@ -25,7 +25,7 @@ describe('The real gateway under Deno, with the plugin', function () {
 
   const ask = (body: object) => post(`${gateway.url}/api/v1/chat/completions`, body);
 
-  it('answers from the cache, JSON and streams, and keeps the books', async () => {
+  it('The gateway under Deno answers JSON and streams from the cache, and keeps the books', async () => {
     for (const [body, answer, text] of [
       [{ model: 'json' }, json(answers.chat.json), answers.chat.json],
       [{ model: 'sse', stream: true }, sse(answers.chat.sse), answers.chat.sse],
@@ -46,7 +46,7 @@ describe('The real gateway under Deno, with the plugin', function () {
     }
   });
 
-  it('ends the response when the provider dies, and the call when the client leaves', async () => {
+  it('The gateway under Deno breaks the answer when the provider dies, and ends the call of a client that left', async () => {
     upstream.answer(dies('data: {}\n\n', { 'content-type': 'text/event-stream' }));
     expect((await ask({ model: 'dies', stream: true })).broken).to.equal(true);
 
@@ -60,7 +60,7 @@ describe('The real gateway under Deno, with the plugin', function () {
     await eventually(() => asked.aborted, 'the call to the provider ends');
   });
 
-  it('stops at a wrong parameter and says which', async () => {
+  it('The gateway under Deno does not start with a wrong parameter, and names it', async () => {
     const { code, log } = await Gateway.failToStart({
       runtime: 'deno',
       gateway: gatewayConfig(upstream.url, { api: both({ tll: 1 }) }),

@@ -12,7 +12,7 @@ interface Eviction {
   readonly missedUsd: number;
 }
 
-describe('A gateway whose memory store is full', () => {
+describe('A gateway with a full memory store', () => {
   let upstream: Upstream;
   let gateway: Gateway;
   before(async () => {
@@ -37,7 +37,7 @@ describe('A gateway whose memory store is full', () => {
       messages: [{ role: 'user', content }],
     });
 
-  it('tells what its evictions cost at the prices that the operator gave', async () => {
+  it("The gateway tells what evictions have cost at the operator's prices", async () => {
     for (let at = 0; at < 60; at++) await ask(`question ${at}`);
     const missed = [];
     for (let at = 0; at < 60; at++) {

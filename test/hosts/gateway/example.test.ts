@@ -106,7 +106,7 @@ async function freePorts(): Promise<Ports> {
   return { EG_HTTP_PORT: http, EG_ADMIN_PORT: admin, UPSTREAM_PORT: upstream };
 }
 
-describe('the demo of npm start', () => {
+describe('The demo of npm start', () => {
   const stackTrace = /^ +at /m;
   const upstreamCall = /^\[upstream\] call/m;
   const record = /llm-usage \{.*"cache_type":/;
@@ -120,7 +120,7 @@ describe('the demo of npm start', () => {
   });
   after(() => rmSync(directory, { recursive: true, force: true }));
 
-  describe('while it runs', () => {
+  describe('The running demo', () => {
     let demo: Demo;
     let url: string;
 
@@ -158,12 +158,12 @@ describe('the demo of npm start', () => {
       return second;
     }
 
-    it('listens on this machine alone', () => {
+    it('The demo listens on this machine alone', () => {
       const listening = [...demo.output.matchAll(/server listening on (\S*):\d+/g)];
       expect(listening.map(([, host]) => host)).to.deep.equal(['127.0.0.1', '127.0.0.1']);
     });
 
-    it('prints three curl lines, which answer from the cache the second time', async function () {
+    it('The demo prints three curl lines, which answer from the cache the second time', async function () {
       if (spawnSync('curl', ['--version']).error) this.skip();
       const lines = demo.output.match(/^curl .*$/gm) ?? [];
       expect(lines).to.have.length(3);
@@ -189,7 +189,7 @@ describe('the demo of npm start', () => {
     for (const [path, rest] of requests) {
       const forms = path === '/v1/embeddings' ? [false] : [false, true];
       for (const stream of forms) {
-        it(`answers ${path} from the cache the second time, ${stream ? 'as a stream' : 'as JSON'}`, async () => {
+        it(`The demo answers ${path} from the cache the second time, ${stream ? 'as a stream' : 'as JSON'}`, async () => {
           const body = { model: 'a-model', ...rest, ...(stream ? { stream } : {}) };
           const { headers } = await expectReplay(() => post(`${url}${path}`, body));
           expect(headers.get('content-type')).to.contain(stream ? 'event-stream' : 'json');
@@ -197,12 +197,12 @@ describe('the demo of npm start', () => {
       }
     }
 
-    it('lets no request into /team without a key', async () => {
+    it('The demo lets no request into /team without a key', async () => {
       const { status } = await post(`${url}/team/v1/chat/completions`, { model: 'm', messages });
       expect(status).to.equal(401);
     });
 
-    it('hands on what the provider refuses, and keeps nothing of it', async () => {
+    it('The demo passes on a refusal of the provider, and does not store it', async () => {
       for (const _time of [1, 2]) {
         const { status, headers, body } = await post(`${url}/v1/messages`, { model: 'm' });
         expect(status).to.equal(400);
@@ -211,7 +211,7 @@ describe('the demo of npm start', () => {
       }
     });
 
-    it('ends at SIGTERM with status 0, its usage records written', async () => {
+    it('The demo ends at SIGTERM with status 0, its usage records written', async () => {
       await post(`${url}/v1/embeddings`, { model: 'the last one', input: 'Why twice?' });
       await demo.printed(/llm-usage \{.*"the last one"/);
       const [printed, exact] = [demo.count(record), demo.count(exactRecord)];
@@ -233,7 +233,7 @@ describe('the demo of npm start', () => {
     ['UPSTREAM_PORT', '127.0.0.1'],
   ] as const;
   for (const [variable, host] of listeners) {
-    it(`says that the port of ${variable} is taken, and ends with status 1`, async () => {
+    it(`The demo says that the port of ${variable} is taken, and ends with status 1`, async () => {
       const ports = await freePorts();
       const other = await listen(ports[variable], host);
       const demo = new Demo(ports, usageFile);
@@ -247,7 +247,7 @@ describe('the demo of npm start', () => {
     });
   }
 
-  it('says what a port may be, and ends with status 1', async () => {
+  it('The demo says what a port may be, and ends with status 1', async () => {
     const demo = new Demo({ ...(await freePorts()), EG_HTTP_PORT: 65536 }, usageFile);
     expect(await demo.ended).to.deep.equal([1, null]);
     expect(demo.output)

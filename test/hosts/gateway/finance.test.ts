@@ -14,7 +14,7 @@ interface Sums {
   readonly total: { readonly requests: number; readonly billed_cost: number | null };
 }
 
-describe('What the admin API tells of money', () => {
+describe('Money in the admin API', () => {
   let upstream: Upstream;
   let gateway: Gateway;
   before(async () => {
@@ -51,7 +51,7 @@ describe('What the admin API tells of money', () => {
   const today = () => new Date().toISOString().slice(0, 10);
   const cost = (11 * 3 + 5 * 15) / 1e6;
 
-  it('is summed by calendar month, with the month before beside it', async () => {
+  it('The usage route sums a calendar month, with the month before beside it', async () => {
     const month = today().slice(0, 7);
     const report = await usage(`month=${month}&compare=previous&group_by=model`);
     expect(report.from).to.equal(`${month}-01`);
@@ -63,7 +63,7 @@ describe('What the admin API tells of money', () => {
     expect(one.previous?.from).to.equal(one.previous?.to);
   });
 
-  it('comes as a CSV file whose name says of which days', async () => {
+  it('The usage route sends a CSV file whose name says which days it covers', async () => {
     const month = today().slice(0, 7);
     const { text, headers } = await admin(
       gateway,
@@ -96,7 +96,7 @@ describe('What the admin API tells of money', () => {
     );
   });
 
-  it('refuses what is no period, no comparison and no format', async () => {
+  it('The usage route refuses a wrong month, comparison or format', async () => {
     expectError(await admin(gateway, '/usage?month=2026-13'), 400, 'month', 'YYYY-MM');
     expectError(await admin(gateway, '/usage?month=2026-11&to=2026-11-02'), 400, 'beside');
     expectError(await admin(gateway, '/usage?compare=previous'), 400, 'compare', 'from');
@@ -104,7 +104,7 @@ describe('What the admin API tells of money', () => {
     expectError(await admin(gateway, '/usage?format=xlsx'), 400, 'format', 'json, csv');
   });
 
-  it('says how far each budget is spent, in the API and in the metrics', async () => {
+  it('The admin API and the metrics say how far each budget is spent', async () => {
     await eventually(
       async () => {
         const { budgets } = (await admin(gateway, '/budgets')).json;
@@ -131,7 +131,7 @@ describe('What the admin API tells of money', () => {
     );
   });
 
-  it('warns at the start of a budget that never fills, and of sums that end with the process', () => {
+  it('The gateway warns at start of a budget that never fills, and of sums that end with the process', () => {
     expect(gateway.log).to.contain('"apiEndpoint nowhere per day" never fills');
     expect(gateway.log).to.contain('"usage.budgets" count what this process has billed');
   });

@@ -6,7 +6,7 @@ import { post } from '../../support/http.ts';
 import { both, gatewayConfig } from '../../support/pipelines.ts';
 import { json, sse, Upstream } from '../../support/upstream.ts';
 
-describe('Gemini’s own API through the gateway', () => {
+describe("Gemini's own API through the gateway", () => {
   let upstream: Upstream;
   let gateway: Gateway;
   let asked = 0;
@@ -25,7 +25,7 @@ describe('Gemini’s own API through the gateway', () => {
   const ask = (model: string, method: string, sent: object = body) =>
     post(`${gateway.url}/api/v1beta/models/${model}:${method}`, sent);
 
-  it('answers a stream without alt=sse, which is an array, from the cache as it came', async () => {
+  it('The gateway replays a Gemini stream without alt=sse, which is an array, as it came', async () => {
     const model = newModel();
     const array = JSON.stringify(events, null, 2);
     upstream.answer(json(array, { 'content-type': 'application/json; charset=UTF-8' }));
@@ -44,7 +44,7 @@ describe('Gemini’s own API through the gateway', () => {
     }
   });
 
-  it('keeps the stream, the array and the JSON answer to one question apart', async () => {
+  it("The gateway keeps Gemini's stream, array and JSON answer to one question apart", async () => {
     const model = newModel();
     const methods = [
       ['generateContent', json(answers.gemini.json)],
@@ -58,7 +58,7 @@ describe('Gemini’s own API through the gateway', () => {
     }
   });
 
-  it('answers a batch of embeddings from the cache, priced by its model', async () => {
+  it('The gateway answers a batch of Gemini embeddings from the cache, priced by its model', async () => {
     upstream.answer(json(JSON.stringify(batch)));
     const part = (text: string) => ({ content: { parts: [{ text }] } });
     const sent = { requests: [part('one'), part('two')] };
@@ -73,14 +73,14 @@ describe('Gemini’s own API through the gateway', () => {
     expect(saved).to.include({ billed: false, input_cost: real?.input_cost });
   });
 
-  it('stores no answer to a prompt that was blocked', async () => {
+  it('The gateway stores no Gemini answer to a prompt that was blocked', async () => {
     const model = newModel();
     upstream.answer(json(JSON.stringify(blocked)));
     await ask(model, 'generateContent');
     expect((await ask(model, 'generateContent')).headers['cache-status']).to.contain('fwd=miss');
   });
 
-  it('gives nobody the answer of another key in the query, and tells the key nowhere', async () => {
+  it('The gateway keeps answers of different query keys apart, and shows the keys nowhere', async () => {
     const model = newModel();
     upstream.answer(json(answers.gemini.json));
     const withKey = (key: string) => ask(model, `generateContent?key=${key}`);
@@ -119,7 +119,7 @@ describe('Gemini’s own API through the gateway', () => {
     expect(told).to.not.contain('AIza-secret');
   });
 
-  it('says in Gemini’s own shape that nothing stored answers', async () => {
+  it("The gateway answers only-if-cached for Gemini in Gemini's own error format", async () => {
     const url = `${gateway.url}/api/v1beta/models/${newModel()}:generateContent`;
     const reply = await post(url, body, { headers: { 'cache-control': 'only-if-cached' } });
     expect(reply.status).to.equal(504);
@@ -144,7 +144,7 @@ describe('Rerankers and moderations through the gateway', () => {
     await upstream.close();
   });
 
-  it('books a search at its price, and saves it on a hit', async () => {
+  it('The gateway records a rerank at the price of a search, and as saved on a hit', async () => {
     upstream.answer(json(answers.rerank.json));
     const sent = { model: 'rerank-v3.5', query: 'q', documents: ['a', 'b'] };
     for (let time = 1; time <= 2; time++) await post(`${gateway.url}/api/v2/rerank`, sent);
@@ -154,7 +154,7 @@ describe('Rerankers and moderations through the gateway', () => {
     expect(saved?.raw_data).to.deep.equal({ search_units: 1 });
   });
 
-  it('books a moderation as free', async () => {
+  it('The gateway records a moderation as free', async () => {
     upstream.answer(json(answers.moderations.json));
     const sent = { model: 'omni-moderation-latest', input: 'Hi!' };
     for (let time = 1; time <= 2; time++) await post(`${gateway.url}/api/v1/moderations`, sent);

@@ -20,8 +20,8 @@ const rewrite = { 'request-transformer': { action: { body: { add: { user: "'u'" 
 
 const request = (...protocols: string[]) => ({ name: 'llm-request', protocols });
 
-describe('the order of policies', () => {
-  it('is well as the README has it', () => {
+describe('Warnings about the order of policies', () => {
+  it('The order of the README brings no warning', () => {
     expect(warnings(rewrite, keyAuth, { 'rate-limit': {} }, usage, cache, proxy)).to.deep.equal([]);
   });
 
@@ -48,7 +48,7 @@ describe('the order of policies', () => {
     ],
   ];
   for (const [name, policies] of fine) {
-    it(`accepts ${name}`, () => expect(warnings(...policies)).to.deep.equal([]));
+    it(`The order warnings accept ${name}`, () => expect(warnings(...policies)).to.deep.equal([]));
   }
 
   const wrong: readonly (readonly [string, unknown[], RegExp])[] = [
@@ -114,14 +114,14 @@ describe('the order of policies', () => {
     ),
   ];
   for (const [name, policies, expected] of wrong) {
-    it(`warns of ${name}, naming the pipeline`, () => {
+    it(`The order warnings warn of ${name}, naming the pipeline`, () => {
       const found = warnings(...policies);
       expect(found).to.have.length(1);
       expect(found[0]).to.match(expected).and.to.contain('pipeline "openai"');
     });
   }
 
-  it('warns of llm-cache without llm-usage, and of nothing where both are', () => {
+  it('The order warnings warn of llm-cache without llm-usage', () => {
     const [alone, ...more] = allWarnings(cache, proxy);
     expect(alone).to.equal(
       'pipeline "openai": llm-cache stands without llm-usage, so neither hits nor savings are recorded; put llm-usage before llm-cache',
@@ -156,7 +156,7 @@ describe('the order of policies', () => {
   for (const [earlier, later] of covered) {
     const step = (condition: unknown) => ({ ...closed, condition });
     const title = `${JSON.stringify(earlier)} before ${JSON.stringify(later)}`;
-    it(`warns of a step that never runs: ${title}`, () => {
+    it(`The order warnings warn of a step that never runs: ${title}`, () => {
       const [text, ...more] = allWarnings(
         usage,
         { 'llm-cache': [step(earlier), step(later)] },
@@ -186,23 +186,23 @@ describe('the order of policies', () => {
   for (const [earlier, later] of apart) {
     const step = (condition: unknown) => ({ ...closed, condition });
     const title = `${JSON.stringify(earlier)} before ${JSON.stringify(later)}`;
-    it(`accepts two steps of which each may run: ${title}`, () => {
+    it(`The order warnings accept two steps that may both run: ${title}`, () => {
       const steps = { 'llm-cache': [step(earlier), step(later)] };
       expect(allWarnings(usage, steps, proxy)).to.deep.equal([]);
     });
   }
 
-  it('warns of a second llm-cache policy, and of a second llm-usage, that never runs', () => {
+  it('The order warnings warn of a second llm-cache or llm-usage policy that never runs', () => {
     expect(allWarnings(usage, cache, cache, proxy)[0]).to.contain('an llm-cache step never runs');
     expect(allWarnings(usage, usage, cache, proxy)[0]).to.contain('an llm-usage step never runs');
   });
 
-  it('says the same once, and each thing that is wrong', () => {
+  it('The order warnings say each thing once', () => {
     expect(warnings(cache, { 'llm-usage': [{}, {}] }, keyAuth, rewrite, proxy)).to.have.length(4);
   });
 });
 
-describe('a pipeline in which callers may be anonymous', () => {
+describe('Warnings about anonymous callers', () => {
   const open = { 'llm-cache': {} };
   const custom = { 'llm-cache': { action: { scope: 'auto', ttl: 5 } } };
   const under = (...conditions: object[]) => ({
@@ -211,7 +211,7 @@ describe('a pipeline in which callers may be anonymous', () => {
   const said =
     /"openai": no policy authenticates before llm-cache, so callers without a credential share one scope .* scope: credential or scope: shared$/;
 
-  it('is warned of once, with the ways out of it', () => {
+  it('The order warnings warn once of a pipeline with anonymous callers, and name the ways out', () => {
     for (const policies of [
       [open, proxy],
       [rewrite, usage, { 'rate-limit': {} }, { cors: {} }, custom, proxy],
@@ -227,7 +227,7 @@ describe('a pipeline in which callers may be anonymous', () => {
     }
   });
 
-  it('is not warned of where a policy authenticates, or may, or the scope or the condition shuts them out', () => {
+  it('The order warnings accept an open pipeline that authenticates, scopes or filters its callers', () => {
     const scoped = (scope: string) => ({ 'llm-cache': { action: { scope } } });
     for (const policies of [
       [keyAuth, open, proxy],
@@ -244,12 +244,12 @@ describe('a pipeline in which callers may be anonymous', () => {
   });
 });
 
-describe('the Host that a client sent', () => {
+describe('The Host that a client sent', () => {
   const forwards = (policies: unknown[], serviceEndpoints?: unknown) =>
     readPipelines({ serviceEndpoints, pipelines: { p: { policies } } })[0]?.forwardsHost;
   const by = (action: object) => [{ proxy: { action: { serviceEndpoint: 'up', ...action } } }];
 
-  it('is replaced by the proxy policy, unless it is told to pass it on', () => {
+  it('The pipeline reader sees that the proxy policy replaces the Host, unless told to pass it on', () => {
     expect(forwards(by({}))).to.equal(false);
     expect(forwards(by({ changeOrigin: true, xfwd: false }))).to.equal(false);
     expect(forwards(by({ xfwd: 'false' }))).to.equal(false);
@@ -266,23 +266,23 @@ describe('the Host that a client sent', () => {
     }
   });
 
-  it('is passed on where a serviceEndpoint says so, or one of several proxies does', () => {
+  it('The pipeline reader sees a passed-on Host in a serviceEndpoint and in one of several proxies', () => {
     const up = { up: { url: 'http://a', proxyOptions: { changeOrigin: false } } };
     expect(forwards(by({}), up)).to.equal(true);
     expect(forwards(by({ serviceEndpoint: 'other' }), up)).to.equal(false);
     expect(forwards([...by({}), ...by({ xfwd: true })])).to.equal(true);
   });
 
-  it('may be passed on where another policy calls the upstream', () => {
+  it('The pipeline reader assumes a passed-on Host where another policy calls the upstream', () => {
     expect(forwards([{ 'our-own-proxy': {} }])).to.equal(true);
     expect(forwards([{ proxy: null }])).to.equal(false);
   });
 });
 
-describe('the pipelines of gateway.config.yml', () => {
+describe('The pipelines of gateway.config.yml', () => {
   const step = { policy: 'llm-cache', action: undefined, condition: undefined };
 
-  it('are read by name, with every step of a policy', () => {
+  it('The pipeline reader reads pipelines by name, with every step of a policy', () => {
     const action = { ttl: 1 };
     const condition = { name: 'always' };
     const [one] = readPipelines({
@@ -325,7 +325,7 @@ describe('the pipelines of gateway.config.yml', () => {
     ['the singular names', { p: { apiEndpoint: 'a', policy: { 'llm-cache': {} } } }],
   ];
   for (const [name, pipelines] of spellings) {
-    it(`may have ${name}`, () => {
+    it(`The pipeline reader accepts ${name}`, () => {
       expect(readPipelines({ pipelines })).to.deep.equal([
         {
           name: 'p',
@@ -337,7 +337,7 @@ describe('the pipelines of gateway.config.yml', () => {
     });
   }
 
-  it('may be a list, or one unnamed pipeline', () => {
+  it('The pipeline reader accepts a list of pipelines and one unnamed pipeline', () => {
     const pipeline = { apiEndpoint: 'a', policies: [{ 'llm-cache': {} }] };
     const steps = [{ ...step, pipeline: '0' }];
     const expected = [{ name: '0', apiEndpoints: ['a'], steps, forwardsHost: true }];
@@ -345,13 +345,13 @@ describe('the pipelines of gateway.config.yml', () => {
     expect(readPipelines({ pipeline })).to.deep.equal(expected);
   });
 
-  it('are none where there are none', () => {
+  it('The pipeline reader finds no pipelines where there are none', () => {
     for (const pipelines of [undefined, null, {}, 'x', { p: null }]) {
       expect(readPipelines({ pipelines }), JSON.stringify(pipelines)).to.deep.equal([]);
     }
   });
 
-  it('tell every condition that one is made of', () => {
+  it('The pipeline reader lists every condition within a condition', () => {
     const inner = { name: 'llm-request' };
     const other = { name: 'llm-no-cache' };
     const not = { name: 'not', condition: other };

@@ -10,8 +10,8 @@ const perItem = { 'llm-cache': { action: { perItem: true } } };
 /** Between the two, so that the body has been offered before the cache replaces it. */
 const limit = { 'rate-limit': { action: { max: 10_000, windowMs: 60_000, delayMs: 0 } } };
 
-describe('A list of inputs that is asked about', () => {
-  it('is explained by what is stored of it', async () => {
+describe('The explanation of a list of inputs', () => {
+  it('The explain route tells how many inputs of a list are stored', async () => {
     const upstream = await Upstream.start();
     const gateway = await Gateway.start({
       gateway: gatewayConfig(upstream.url, { api: [perItem] }),
@@ -47,8 +47,8 @@ describe('A list of inputs that is asked about', () => {
 });
 
 for (const [where, steps] of Object.entries({
-  'through the gateway': [{ 'llm-usage': {} }, perItem],
-  'through the gateway, with a policy between the two': [{ 'llm-usage': {} }, limit, perItem],
+  'The gateway': [{ 'llm-usage': {} }, perItem],
+  'The gateway with a policy in between': [{ 'llm-usage': {} }, limit, perItem],
 })) {
   describePerItem(where, async () => {
     const upstream = await Upstream.start();
@@ -66,7 +66,7 @@ for (const [where, steps] of Object.entries({
 }
 
 if (hasRedis()) {
-  describePerItem('through the gateway, in Redis', async () => {
+  describePerItem('The gateway with a redis store', async () => {
     const redis = await RedisServer.start();
     const upstream = await Upstream.start();
     const steps = [

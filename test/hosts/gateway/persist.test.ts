@@ -50,7 +50,7 @@ describe('A memory store with persist', () => {
   const statusOf = async (...asked: Parameters<typeof ask>) =>
     (await ask(...asked)).headers['cache-status'];
 
-  it('answers after a restart what it had stored before, streams as well', async () => {
+  it('The persisted store answers after a restart what it had stored before, streams as well', async () => {
     const first = await start();
     upstream.answer(json(answers.chat.json));
     await ask(first, 'json');
@@ -68,7 +68,7 @@ describe('A memory store with persist', () => {
     expect(upstream.requests.length).to.equal(asked);
   });
 
-  it('is encrypted in its file, and read with a key that has been rotated', async () => {
+  it('The persisted store is encrypted in its file, and readable after a key rotation', async () => {
     upstream.answer(json(answers.chat.json));
     const first = await start({ encryptionKeys: [keyOf(1)] });
     await ask(first, 'm');
@@ -79,7 +79,7 @@ describe('A memory store with persist', () => {
     expect(await statusOf(second, 'm')).to.match(/^llm-cache; hit/);
   });
 
-  it('is written every so often, and survives a kill', async () => {
+  it('The persisted store is written at intervals, and survives a kill', async () => {
     upstream.answer(json(answers.chat.json));
     const first = await start({ persist: { path, everySeconds: 1 } });
     await ask(first, 'm');
@@ -90,7 +90,7 @@ describe('A memory store with persist', () => {
     expect(await statusOf(second, 'm')).to.match(/^llm-cache; hit/);
   });
 
-  it('serves on, with a word in the log, where the file is none of its own', async () => {
+  it('The persisted store starts empty from a foreign file, which it logs and keeps', async () => {
     const other = join(dir, 'foreign.txt');
     writeFileSync(other, 'what somebody else keeps');
     const gateway = await start({ persist: { path: other } });
@@ -101,7 +101,7 @@ describe('A memory store with persist', () => {
     expect(readFileSync(`${other}.unread`, 'utf8')).to.equal('what somebody else keeps');
   });
 
-  describe('and the routes that move entries', () => {
+  describe('The export and import routes', () => {
     const exportFrom = ({ adminUrl }: Gateway, query = '') =>
       fetch(`${adminUrl}/llm-cache/export${query}`);
     const importInto = ({ adminUrl }: Gateway, body: BodyInit, more: RequestInit = {}) =>
@@ -112,7 +112,7 @@ describe('A memory store with persist', () => {
         ...more,
       });
 
-    it('take the entries of one gateway into another', async () => {
+    it('The export and import routes take the entries of one gateway into another', async () => {
       upstream.answer(json(answers.chat.json));
       const one = await start();
       for (const model of ['a', 'b', 'c']) await ask(one, model);
@@ -134,7 +134,7 @@ describe('A memory store with persist', () => {
       expect(await statusOf(other, 'b')).to.match(/^llm-cache; hit/);
     });
 
-    it('take those alone that are asked for', async () => {
+    it('The export route takes only the entries asked for', async () => {
       upstream.answer(json(answers.chat.json));
       const gateway = await start();
       for (const model of ['a', 'b']) await ask(gateway, model);
@@ -145,7 +145,7 @@ describe('A memory store with persist', () => {
       expect(await statusOf(gateway, 'b')).to.contain('fwd=miss');
     });
 
-    it('refuse what is no export, is damaged, or was made under another secret', async () => {
+    it('The import route refuses what is no export, is damaged, or has another secret', async () => {
       upstream.answer(json(answers.chat.json));
       const gateway = await start();
       for (const model of ['a', 'b']) await ask(gateway, model);
@@ -178,7 +178,7 @@ describe('A memory store with persist', () => {
       expect((await exportFrom(other, '?store=nowhere')).status).to.equal(400);
     });
 
-    it('take the entries of a memory store into Redis, and back', async function () {
+    it('The export and import routes take entries of a memory store into Redis, and back', async function () {
       if (!hasRedis()) return this.skip();
       const redis = await RedisServer.start();
       try {
@@ -208,7 +208,7 @@ describe('A memory store with persist', () => {
       }
     });
 
-    it('ask which store is meant where there are several', async () => {
+    it('The export route asks which store is meant where there are several', async () => {
       const gateway = await start(
         {},
         {

@@ -71,14 +71,14 @@ describe('The policies among others in a pipeline', () => {
   const ask = (pipeline: string, body: object | string, headers = {}) =>
     post(`${gateway.url}/${pipeline}/v1/chat/completions`, body, { headers });
 
-  it('rate-limit before the cache counts hits too', async () => {
+  it('A rate-limit before the cache counts hits too', async () => {
     const body = newQuestion();
     expect((await ask('limited-before', body)).status).to.equal(200);
     expect((await ask('limited-before', body)).headers['x-cache']).to.equal('HIT (exact)');
     expect((await ask('limited-before', body)).status).to.equal(429);
   });
 
-  it('rate-limit behind the cache counts only what reaches the provider', async () => {
+  it('A rate-limit behind the cache counts only what reaches the provider', async () => {
     const body = newQuestion();
     await ask('limited-behind', body);
     for (let times = 0; times < 4; times++) {
@@ -94,7 +94,7 @@ describe('The policies among others in a pipeline', () => {
   });
 
   for (const place of ['request-before', 'request-between']) {
-    it(`${place}: the key is over the body that the provider gets`, async () => {
+    it(`A request-transformer, placed ${place}, changes the body that is keyed and sent`, async () => {
       const body = newQuestion();
       await ask(place, body);
       expect(JSON.parse(upstream.last.body.toString())).to.deep.equal({ ...body, seed: 7 });
@@ -105,7 +105,7 @@ describe('The policies among others in a pipeline', () => {
     });
   }
 
-  it('request-behind: the provider gets the change, which is not in the key', async () => {
+  it('A request-transformer behind the cache changes what is sent, but not the key', async () => {
     const body = newQuestion();
     await ask('request-behind', body);
     expect(JSON.parse(upstream.last.body.toString())).to.deep.equal({ ...body, seed: 7 });
@@ -121,18 +121,18 @@ describe('The policies among others in a pipeline', () => {
       .filter((line) => line.includes('warn: pipeline') && line.includes(text))
       .map((line) => /pipeline "(.*?)"/.exec(line)?.[1]);
 
-  it('logs a warning at start for orders that are likely mistakes, and for no other', () => {
+  it('The gateway warns at start of orders that are likely mistakes, and of no others', () => {
     expect(warned('rewrites the body behind')).to.deep.equal(['request-between', 'request-behind']);
     expect(warned(' stands behind ')).to.deep.equal([]);
   });
 
-  it('logs one warning at start for each pipeline in which callers may be anonymous', () => {
+  it('The gateway warns once at start of each pipeline with anonymous callers', () => {
     const open = warned('no policy authenticates before llm-cache');
     expect(open).to.include.members(['limited-before', 'conditions', 'terminated']);
     expect(new Set(open)).to.have.length(open.length);
   });
 
-  it('response-behind: the rewritten answer is what is stored', async () => {
+  it('A response-transformer behind the cache changes what is stored', async () => {
     const body = newQuestion();
     const miss = await ask('response-behind', body);
     expect(JSON.parse(miss.text)).to.include({ added: 'yes', id: 'chatcmpl-json' });
@@ -140,7 +140,7 @@ describe('The policies among others in a pipeline', () => {
     expect([hit.headers['x-cache'], hit.text]).to.deep.equal(['HIT (exact)', miss.text]);
   });
 
-  it('response-before: the answer is rewritten on hits too', async () => {
+  it('A response-transformer before the cache changes hits too', async () => {
     const body = newQuestion();
     const miss = await ask('response-before', body);
     expect(JSON.parse(miss.text)).to.include({ added: 'yes' });
@@ -150,7 +150,7 @@ describe('The policies among others in a pipeline', () => {
     expect([real?.total_tokens, synthetic?.total_tokens]).to.deep.equal([16, 16]);
   });
 
-  it('response-before: streams and what it cannot parse pass as they are', async () => {
+  it('A response-transformer before the cache passes streams as they are', async () => {
     upstream.answer(sse(answers.chat.sse));
     const body = { ...newQuestion(), stream: true };
     await ask('response-before', body);
@@ -159,7 +159,7 @@ describe('The policies among others in a pipeline', () => {
   });
 
   for (const place of ['header-before', 'header-behind']) {
-    it(`${place}: the headers of the cache stand`, async () => {
+    it(`A header transformer, placed ${place}, leaves the headers of the cache alone`, async () => {
       const body = newQuestion();
       const miss = await ask(place, body);
       expect(miss.headers['cache-status']).to.equal('llm-cache; fwd=miss');
@@ -170,7 +170,7 @@ describe('The policies among others in a pipeline', () => {
     });
   }
 
-  it('the first step whose condition matches decides', async () => {
+  it('The first llm-cache step whose condition matches decides', async () => {
     const ttlOf = async (path: string, headers = {}) => {
       const body = newQuestion();
       const url = `${gateway.url}/conditions${path}`;
@@ -187,14 +187,14 @@ describe('The policies among others in a pipeline', () => {
     expect(await ttlOf('/v1/completions', { 'cache-control': 'no-cache' })).to.equal(null);
   });
 
-  it('an answer that no provider gave is not billed', async () => {
+  it('An answer that no provider gave is not billed', async () => {
     const body = newQuestion();
     expect((await ask('terminated', body)).text).to.equal('{}');
     const [record] = await gateway.recorded(body.model, 1);
     expect(record).to.include({ status: 200, billed: false, total_tokens: null });
   });
 
-  it('a compressed answer that a policy behind the cache leaves alone is still decoded', async () => {
+  it('A compressed answer is stored decoded behind a policy that leaves the body alone', async () => {
     upstream.answer(json(coders.gzip(answers.chat.json), { 'content-encoding': 'gzip' }));
     const body = newQuestion();
     await ask('header-behind', body);

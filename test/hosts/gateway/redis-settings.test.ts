@@ -6,10 +6,10 @@ import { ConfigurationError, validate } from '../../../schemas/validate.ts';
 
 const settings = (stores: object) => validate<PluginSettings>(pluginSchema, { stores }, 'test');
 
-describe('a redis store without a url', () => {
+describe('A redis store without a url', () => {
   const stores = settings({ shared: { type: 'redis' } });
 
-  it('is reached with what the gateway itself is', () => {
+  it("A redis store without a url connects to the gateway's own Redis", () => {
     const redis = {
       emulate: false,
       namespace: 'EG',
@@ -25,14 +25,14 @@ describe('a redis store without a url', () => {
     });
   });
 
-  it('is refused where the gateway’s own is emulated', () => {
+  it("A redis store without a url is refused where the gateway's own Redis is emulated", () => {
     expect(() => checkStores(stores, { db: { redis: { emulate: true } } })).to.throw(
       ConfigurationError,
       '"stores.shared.url" is missing, and the gateway\'s own db.redis is emulated',
     );
   });
 
-  it('a redis store with a url is not, whatever the gateway has', () => {
+  it('A redis store with a url is accepted, whatever Redis the gateway has', () => {
     const own = settings({ shared: { type: 'redis', url: 'redis://127.0.0.1' } });
     expect(() => checkStores(own, { db: { redis: { emulate: true } } })).to.not.throw();
   });

@@ -6,7 +6,7 @@ import { both, gatewayConfig } from '../../support/pipelines.ts';
 import { json, Upstream } from '../../support/upstream.ts';
 
 describe('A request whose target is in absolute form', () => {
-  it('leaves the credentials in its target in no record, no log and no admin route', async () => {
+  it('The gateway shows credentials in an absolute request target in no record, log or admin route', async () => {
     const upstream = await Upstream.start();
     upstream.answer(json(answers.chat.json));
     const gateway = await Gateway.start({

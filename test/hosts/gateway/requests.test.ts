@@ -60,7 +60,7 @@ describe('The recent requests in the admin API', () => {
   const tell = async ({ id }: Shown) =>
     (await admin(gateway, `/requests/${id}`)).json as unknown as Told;
 
-  it('tell what each request was, what became of it, and what it cost or saved', async () => {
+  it('The requests route tells what each request was, what became of it, and what it cost or saved', async () => {
     const headers = { authorization: `apiKey ${ada.apiKey}` };
     const key = keyOf(await ask('keyed', question('a secret of ours'), headers));
     await ask('keyed', question('a secret of ours'), headers);
@@ -92,7 +92,7 @@ describe('The recent requests in the admin API', () => {
     }
   });
 
-  it('name the stored requests that a miss is most like, and the members that differ', async () => {
+  it("The requests route names a miss's nearest stored request, and the members that differ", async () => {
     const stored = keyOf(await ask('openai', question('nearest', { temperature: 0 })));
     const key = keyOf(await ask('openai', question('nearest', { temperature: 1 })));
     const [miss] = await under(key, 1);
@@ -103,7 +103,7 @@ describe('The recent requests in the admin API', () => {
     expect(nearest.map((one) => one.key)).to.not.include(key);
   });
 
-  it('tell of a hit which entry answered, as long as there is one', async () => {
+  it('The requests route names the entry that answered a hit, as long as it is stored', async () => {
     const key = keyOf(await ask('openai', question('hit')));
     await ask('openai', question('hit'));
     const [hit] = await under(key, 2);
@@ -117,7 +117,7 @@ describe('The recent requests in the admin API', () => {
     expect((await tell(hit!)).entry).to.equal(null);
   });
 
-  it('say why the cache stood aside, and why an answer was not stored', async () => {
+  it('The requests route says why the cache stood aside, and why an answer was not stored', async () => {
     await ask('openai', question('aside'), { 'cache-control': 'no-cache' });
     upstream.answer(json('{"error":{}}', {}, 500));
     const failed = keyOf(await ask('openai', question('failing')));
@@ -129,7 +129,7 @@ describe('The recent requests in the admin API', () => {
     expect((await list('?reason=status')).map(({ key }) => key)).to.deep.equal([failed]);
   });
 
-  it('tell an expired answer from one that never was, and one that stood in', async () => {
+  it('The requests route marks an answer from an expired entry as stale', async () => {
     const key = keyOf(await ask('stale', question('expired')));
     await eventually(async () => {
       upstream.answer(json('{"error":{}}', {}, 503));
@@ -140,14 +140,14 @@ describe('The recent requests in the admin API', () => {
     expect(stale).to.include({ key, expired: true, status: 200, billed: false });
   });
 
-  it('have their streams, with what they took', async () => {
+  it('The requests route lists streams with their tokens', async () => {
     upstream.answer(sse(answers.chat.sse));
     const key = keyOf(await ask('openai', question('stream', { stream: true })));
     const [miss] = await under(key, 1);
     expect(miss).to.include({ stream: true, outcome: 'miss', totalTokens: 16 });
   });
 
-  it('have those of a pipeline without llm-usage, and those that no llm-cache saw', async () => {
+  it('The requests route lists requests without llm-usage, and those without llm-cache', async () => {
     const key = keyOf(await ask('unbooked', question('no books')));
     const [unbooked] = await under(key, 1);
     expect(unbooked).to.include({
@@ -162,7 +162,7 @@ describe('The recent requests in the admin API', () => {
     expect((await list('?pipeline=uncached'))[0]).to.include({ outcome: 'pass', key: null });
   });
 
-  it('are filtered by each of their names, newest first, and refuse others', async () => {
+  it('The requests route filters by each of its names, newest first, and refuses other names', async () => {
     expect((await list('?model=gpt-4o&limit=3')).length).to.equal(3);
     expect((await list('?consumer=ada')).every((one) => one['consumer'] === ada.id)).to.equal(true);
     expect(await list('?outcome=coalesced')).to.deep.equal([]);
@@ -176,7 +176,7 @@ describe('The recent requests in the admin API', () => {
 });
 
 describe('The recent requests, switched off', () => {
-  it('are not kept, and the API says which setting does that', async () => {
+  it('The requests route answers 404 when switched off, and names the setting', async () => {
     const upstream = await Upstream.start();
     const gateway = await Gateway.start({
       gateway: gatewayConfig(upstream.url, { openai: both() }),

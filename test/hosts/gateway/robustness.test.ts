@@ -9,7 +9,7 @@ import { dies, Gate, gated, json, sse, Upstream } from '../../support/upstream.t
 
 const events = answers.chat.sse.split(/(?<=\n\n)/);
 
-describe('When clients, upstream and configuration misbehave, the policies', () => {
+describe('Misbehaving clients and providers', () => {
   let upstream: Upstream;
   let gateway: Gateway;
   let question = 0;
@@ -40,7 +40,7 @@ describe('When clients, upstream and configuration misbehave, the policies', () 
 
   for (const place of ['api', 'usage-only']) {
     for (const streaming of [true, false]) {
-      it(`${place}: end the response of a ${streaming ? 'stream' : 'JSON answer'} whose provider died`, async () => {
+      it(`The gateway breaks a ${streaming ? 'stream' : 'JSON answer'} through "${place}" whose provider died`, async () => {
         const body = newQuestion({ stream: streaming });
         const type = streaming ? 'text/event-stream' : 'application/json';
         upstream.answer(dies(events[0] ?? '', { 'content-type': type }));
@@ -53,19 +53,19 @@ describe('When clients, upstream and configuration misbehave, the policies', () 
     }
   }
 
-  it('end a response whose length was told, too', async () => {
+  it('The gateway breaks an answer that is shorter than its declared length', async () => {
     upstream.answer(dies('{"id"', { 'content-length': 500 }));
     expect((await post(url(), newQuestion())).broken).to.equal(true);
   });
 
-  it('answer 502 when the provider dies between head and body', async () => {
+  it('The gateway answers 502 when the provider dies between head and body', async () => {
     upstream.answer(dies('', { 'content-length': 500, 'content-encoding': 'gzip' }));
     const reply = await post(url(), newQuestion());
     expect([reply.status, reply.text, reply.broken]).to.deep.equal([502, 'Bad gateway.', false]);
     expect(reply.headers).to.not.have.property('content-encoding');
   });
 
-  it('store nothing of an answer that broke off', async () => {
+  it('The gateway stores nothing of an answer that broke off', async () => {
     const body = newQuestion({ stream: true });
     upstream.answer(dies(answers.chat.sse, { 'content-type': 'text/event-stream' }));
     await post(url(), body);
@@ -73,7 +73,7 @@ describe('When clients, upstream and configuration misbehave, the policies', () 
     expect((await post(url(), body)).headers['cache-status']).to.equal('llm-cache; fwd=miss');
   });
 
-  it('end the call to the provider when the client leaves in the middle, and store nothing', async () => {
+  it('The gateway ends a call when the client leaves in the middle of a stream, and stores nothing', async () => {
     const gate = new Gate();
     upstream.answer(gated(events, gate));
     const body = newQuestion({ stream: true });
@@ -88,7 +88,7 @@ describe('When clients, upstream and configuration misbehave, the policies', () 
     expect((await post(url(), body)).headers['cache-status']).to.equal('llm-cache; fwd=miss');
   });
 
-  it('end the call when the client leaves before the provider says anything', async () => {
+  it("The gateway ends a call and records 499 when the client leaves before the provider's first byte", async () => {
     upstream.answer(() => {});
     const body = newQuestion();
     const before = upstream.requests.length;
@@ -103,7 +103,7 @@ describe('When clients, upstream and configuration misbehave, the policies', () 
     expect(record).to.include({ status: 499, billed: false, total_tokens: null });
   });
 
-  it('go on when a client leaves in the middle of its request', async () => {
+  it('The gateway works on when a client leaves in the middle of its request', async () => {
     const before = upstream.requests.length;
     const request = http.request(url(), {
       method: 'POST',
@@ -120,7 +120,7 @@ describe('When clients, upstream and configuration misbehave, the policies', () 
     expect(upstream.requests.length).to.equal(before + 1);
   });
 
-  it('pass a stream on event by event, as it comes', async () => {
+  it('The gateway passes on a stream event by event, as it comes', async () => {
     const gate = new Gate();
     upstream.answer(gated(events, gate));
     const { response } = await open(url(), newQuestion({ stream: true }));
@@ -133,10 +133,10 @@ describe('When clients, upstream and configuration misbehave, the policies', () 
   });
 
   const bodies: Record<string, [Buffer, string]> = {
-    'no JSON': [Buffer.from('{"model": oops'), 'not-json'],
-    'JSON but no object': [Buffer.from('[1,2]'), 'not-json'],
-    nothing: [Buffer.alloc(0), 'not-json'],
-    'no UTF-8': [Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d]), 'not-utf8'],
+    'bytes that are not JSON': [Buffer.from('{"model": oops'), 'not-json'],
+    'JSON that is not an object': [Buffer.from('[1,2]'), 'not-json'],
+    'no bytes': [Buffer.alloc(0), 'not-json'],
+    'bytes that are not UTF-8': [Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d]), 'not-utf8'],
     'a byte order mark': [Buffer.from('\ufeff{"model":"m"}'), 'not-json'],
     'more than the cache reads': [
       Buffer.from(`{"model":"${'x'.repeat(60_000)}"}`),
@@ -146,7 +146,7 @@ describe('When clients, upstream and configuration misbehave, the policies', () 
     'a conversation': [Buffer.from('{"model":"m","conversation":"conv_1"}'), 'stateful'],
   };
   for (const [what, [bytes, reason]] of Object.entries(bodies)) {
-    it(`pass a request of ${what} byte for byte`, async () => {
+    it(`The gateway passes on a request of ${what} byte for byte`, async () => {
       const path = reason === 'stateful' ? '/v1/responses' : '/v1/chat/completions';
       for (const coding of ['identity', 'chunked'] as const) {
         const reply = await post(`${gateway.url}/api${path}`, bytes, { coding });
@@ -157,7 +157,7 @@ describe('When clients, upstream and configuration misbehave, the policies', () 
     });
   }
 
-  it('serve deeply nested bodies and ones with duplicate members, byte for byte', async () => {
+  it('The gateway serves deeply nested bodies and duplicate members byte for byte', async () => {
     const deep = `{"model":"m","x":${'['.repeat(20_000)}${']'.repeat(20_000)}}`;
     const twice = '{"model":"m","user":"a","user":"b"}';
     const twiceOther = '{"model":"m","user":"b","user":"a"}';
@@ -169,7 +169,7 @@ describe('When clients, upstream and configuration misbehave, the policies', () 
     }
   });
 
-  it('deliver an answer that is too large whole, and do not store it', async () => {
+  it('The gateway delivers an answer that is too large whole, and does not store it', async () => {
     const text = answers.chat.json.replace('Hello', 'Hello'.repeat(8000));
     upstream.answer(json(text));
     const body = newQuestion();
@@ -177,7 +177,7 @@ describe('When clients, upstream and configuration misbehave, the policies', () 
     expect((await post(url(), body)).headers['cache-status']).to.equal('llm-cache; fwd=miss');
   });
 
-  it('read the usage of a stream that is too large to be stored', async () => {
+  it('The gateway reads the usage of a stream that is too large to be stored', async () => {
     const text = answers.chat.sse.replace(events[1] ?? '', (events[1] ?? '').repeat(200));
     upstream.answer(sse(text));
     const body = newQuestion({ stream: true });
@@ -187,7 +187,7 @@ describe('When clients, upstream and configuration misbehave, the policies', () 
     expect((await post(url(), body)).headers['cache-status']).to.equal('llm-cache; fwd=miss');
   });
 
-  it('hold no more bodies at once than they may, and serve again when there is room', async () => {
+  it('The gateway holds a bounded number of bodies, and caches again when there is room', async () => {
     const large = () => newQuestion({ stream: true, input: 'x'.repeat(45_000) });
     const gates = [new Gate(), new Gate()];
     const streams: Opened[] = [];
@@ -208,13 +208,13 @@ describe('When clients, upstream and configuration misbehave, the policies', () 
     );
   });
 
-  it('leave the gateway’s other paths as they are', async () => {
+  it('The gateway leaves pipelines without the policies as they are', async () => {
     const reply = await post(`${gateway.url}/plain/v1/chat/completions`, '{"a":1}');
     expect(reply.text).to.equal(answers.chat.json);
     expect(reply.headers).to.not.have.property('cache-status');
   });
 
-  it('answer 502 when there is no provider at all, and store nothing', async () => {
+  it('The gateway answers 502 without a provider, and stores nothing', async () => {
     const dead = await Gateway.start({
       gateway: gatewayConfig('http://127.0.0.1:1', { api: both() }),
     });
@@ -229,7 +229,7 @@ describe('When clients, upstream and configuration misbehave, the policies', () 
     await dead.stop();
   });
 
-  it('have said nothing of a fault in the log', () => {
+  it('The gateway logs no fault while clients and providers misbehave', () => {
     expect(gateway.log).to.not.match(/unhandled|TypeError|llm-cache: |llm-usage: /i);
   });
 });

@@ -12,7 +12,7 @@ const operatorsKey = {
   'request-transformer': { action: { headers: { add: { authorization: "'Bearer operator'" } } } },
 };
 
-describe('Scopes through the gateway', () => {
+describe('Scopes in the gateway', () => {
   let upstream: Upstream;
   let gateway: Gateway;
   let question = 0;
@@ -51,7 +51,7 @@ describe('Scopes through the gateway', () => {
   const hits = (replies: readonly Reply[]) =>
     replies.map(({ headers }) => headers['x-cache'] === 'HIT (exact)');
 
-  it('gives a consumer no other consumer’s answer, and each its own', async () => {
+  it("The gateway gives no consumer another consumer's answer, and each its own", async () => {
     const ada = await gateway.createConsumer('ada');
     const bob = await gateway.createConsumer('bob');
     const asAda = { authorization: `apiKey ${ada.apiKey}` };
@@ -66,13 +66,13 @@ describe('Scopes through the gateway', () => {
     }
   });
 
-  it('turns a request without a valid key away before the cache', async () => {
+  it('The gateway turns a request without a valid key away before the cache', async () => {
     const [reply] = await ask('keyed', {});
     expect(reply?.status).to.equal(401);
     expect(reply?.headers).to.not.have.property('cache-status');
   });
 
-  it('tells the subjects of tokens that were not looked up apart', async () => {
+  it('The gateway tells apart the subjects of tokens that were not looked up', async () => {
     const bearer = (payload: object) => ({
       authorization: `Bearer ${signJwt(payload, 'jwt secret')}`,
     });
@@ -91,7 +91,7 @@ describe('Scopes through the gateway', () => {
     for (const id of ids) expect(id).to.match(/^[\w-]{22}$/);
   });
 
-  it('takes the credential where there is no consumer, and one circle for those without', async () => {
+  it('The gateway tells callers without a consumer apart by credential, and groups those with none', async () => {
     const one = { authorization: 'Bearer sk-one' };
     const two = { authorization: 'Bearer sk-two' };
     const anthropic = { 'x-api-key': 'sk-one' };
@@ -99,14 +99,14 @@ describe('Scopes through the gateway', () => {
     expect(hits(replies)).to.deep.equal([false, false, false, false, true, true, true, true]);
   });
 
-  it('stands aside without a consumer where only consumers share', async () => {
+  it('The gateway stands aside for a caller without a consumer in scope consumer', async () => {
     const replies = await ask('consumers', {}, { authorization: 'Bearer sk-one' });
     for (const { headers } of replies) {
       expect(headers['cache-status']).to.equal('llm-cache; fwd=bypass; detail=no-scope');
     }
   });
 
-  it('knows the operator’s own credential headers, in any case', async () => {
+  it("The gateway knows the operator's own credential headers, in any case", async () => {
     const replies = await ask(
       'credentials',
       { 'x-tenant': 'a' },
@@ -118,12 +118,12 @@ describe('Scopes through the gateway', () => {
     expect(replies[3]?.headers['cache-status']).to.contain('detail=no-scope');
   });
 
-  it('shares an answer with all callers where the operator says so', async () => {
+  it('The gateway shares an answer with all callers in scope shared', async () => {
     const replies = await ask('shared', { authorization: 'Bearer a' }, {}, { 'x-api-key': 'b' });
     expect(hits(replies)).to.deep.equal([false, true, true]);
   });
 
-  it('goes by the client’s own credential where a policy puts the operator’s in its place', async () => {
+  it("The gateway scopes by the client's credential where a policy replaces it with the operator's", async () => {
     const one = { authorization: 'Bearer sk-one' };
     const two = { authorization: 'Bearer sk-two' };
     const replies = await ask('operators-key', one, two, one);
@@ -131,7 +131,7 @@ describe('Scopes through the gateway', () => {
     expect(upstream.last.headers.authorization).to.equal('Bearer operator');
   });
 
-  it('keeps answers apart by path, query and vary headers, and by nothing else', async () => {
+  it('The gateway keeps answers apart by path, query and vary headers, and by nothing else', async () => {
     const body = {
       model: 'gpt-4o',
       messages: [{ role: 'user', content: `Question ${++question}` }],

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { admin } from '../../support/admin.ts';
 import { answers } from '../../support/answers.ts';
 import { eventually } from '../../support/eventually.ts';
 import { Gateway } from '../../support/gateway.ts';
@@ -10,7 +11,7 @@ import { Gate, gated, json, sse, Upstream } from '../../support/upstream.ts';
 const events = answers.chat.sse.split(/(?<=\n\n)/);
 const joined = { 'x-cache': 'HIT (coalesced)', 'cache-status': 'llm-cache; fwd=miss; collapsed' };
 
-describe('Several gateways with one Redis', () => {
+describe('Gateways that share one Redis', () => {
   let redis: RedisServer;
   let upstream: Upstream;
   let gateways: Gateway[] = [];
@@ -47,13 +48,19 @@ describe('Several gateways with one Redis', () => {
   });
 
   const ask = (more: object = {}) => ({ model: `model ${++question}`, messages: [], ...more });
+  /** Resolves when so many requests of the second gateway wait for the first one, or read along. */
+  const following = (count: number) =>
+    eventually(
+      async () => (await admin(gateways[1]!, '/stats')).json['joiners'] === count,
+      `${count} requests follow`,
+    );
   const url = (gateway: number, pipeline = 'redis') =>
     `${gateways[gateway]?.url}/${pipeline}/v1/chat/completions`;
   const callsOf = (body: { model: string }) =>
     upstream.requests.filter(({ body: bytes }) => bytes.includes(`"${body.model}"`));
 
   for (const pipeline of ['redis', 'tiered']) {
-    it(`${pipeline}: one answers what another has stored, JSON and streams`, async () => {
+    it(`Gateways that share a ${pipeline} store answer what another has stored, JSON and streams`, async () => {
       for (const [more, answer, text] of [
         [{}, json(answers.chat.json), answers.chat.json],
         [{ stream: true }, sse(answers.chat.sse), answers.chat.sse],
@@ -75,7 +82,7 @@ describe('Several gateways with one Redis', () => {
       }
     });
 
-    it(`${pipeline}: a JSON answer on its way to one is waited for by the other`, async () => {
+    it(`Gateways that share a ${pipeline} store wait for a JSON answer that another is fetching`, async () => {
       const gate = new Gate();
       upstream.answer(async (request, res) => {
         await gate.wait();
@@ -85,7 +92,7 @@ describe('Several gateways with one Redis', () => {
       const first = post(url(0, pipeline), body);
       await eventually(() => callsOf(body).length === 1, 'the call');
       const others = Array.from({ length: 10 }, () => post(url(1, pipeline), body));
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await following(10);
       gate.pass();
       expect((await first).text).to.equal(answers.chat.json);
       for (const reply of await Promise.all(others)) {
@@ -99,7 +106,7 @@ describe('Several gateways with one Redis', () => {
       }
     });
 
-    it(`${pipeline}: a stream on its way to one is followed live by the other, early and late`, async () => {
+    it(`Gateways that share a ${pipeline} store follow live, early and late, a stream that another is fetching`, async () => {
       const gate = new Gate();
       upstream.answer(gated(events, gate));
       const body = ask({ stream: true });
@@ -130,7 +137,7 @@ describe('Several gateways with one Redis', () => {
     });
   }
 
-  it('a failure on one is not shared with the other, which calls itself', async () => {
+  it('Gateways that share one Redis share no failure: each calls for itself', async () => {
     const gate = new Gate();
     let calls = 0;
     upstream.answer(async (request, res) => {
@@ -142,7 +149,7 @@ describe('Several gateways with one Redis', () => {
     const first = post(url(0), body);
     await eventually(() => calls === 1, 'the first call');
     const other = post(url(1), body);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await following(1);
     expect(calls).to.equal(1);
     gate.pass();
     expect((await first).status).to.equal(500);
@@ -150,7 +157,7 @@ describe('Several gateways with one Redis', () => {
     expect(calls).to.equal(2);
   });
 
-  it('waits no longer than coalesceWaitMs for another', async () => {
+  it('Gateways that share one Redis wait for each other no longer than coalesceWaitMs', async () => {
     const gate = new Gate();
     let calls = 0;
     upstream.answer(async (request, res) => {
@@ -166,7 +173,7 @@ describe('Several gateways with one Redis', () => {
     await first;
   });
 
-  it('call each for itself where the operator says so', async () => {
+  it('Gateways that share one Redis each call for themselves with coalesceAcross off', async () => {
     const gate = new Gate();
     let calls = 0;
     upstream.answer(async (request, res) => {
@@ -183,7 +190,7 @@ describe('Several gateways with one Redis', () => {
     await first;
   });
 
-  it('when the one that makes the call dies, those that read along end broken, and those that wait call', async () => {
+  it('The death of the calling gateway breaks answers that others follow, and lets waiting requests call', async () => {
     const dying = await Gateway.start({
       settings: { stores: { shared: { type: 'redis', url: redis.url } } },
       gateway: gatewayConfig(upstream.url, { redis: both({ store: 'shared' }) }),
@@ -198,7 +205,7 @@ describe('Several gateways with one Redis', () => {
     void post(`${dying.url}/redis/v1/chat/completions`, waiting).catch(() => {});
     await eventually(() => callsOf(waiting).length === 1, 'the second call');
     const waits = post(url(1), waiting);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await following(2);
     expect(callsOf(waiting).length).to.equal(1);
     upstream.answer(json(answers.chat.json));
     await dying.stop('SIGKILL');
@@ -208,7 +215,7 @@ describe('Several gateways with one Redis', () => {
   });
 });
 
-describe('A gateway whose Redis', () => {
+describe('A gateway whose Redis fails', () => {
   let upstream: Upstream;
   before(async function () {
     if (!hasRedis()) return this.skip();
@@ -225,7 +232,7 @@ describe('A gateway whose Redis', () => {
   const ask = (gateway: Gateway, user: string) =>
     post(`${gateway.url}/api/v1/chat/completions`, { model: 'gpt-4o', messages: [], user });
 
-  it('is down: the gateway starts, serves, and uses it when it comes', async () => {
+  it('The gateway starts and serves while Redis is down, and uses it once it is up', async () => {
     const redis = await RedisServer.down();
     const gateway = await start(redis.url);
     for (let count = 0; count < 20; count++) {
@@ -240,7 +247,7 @@ describe('A gateway whose Redis', () => {
     await redis.close();
   });
 
-  it('freezes loses no request, and hardly any time', async () => {
+  it('The gateway loses no request while Redis is frozen, and uses it again afterwards', async () => {
     const redis = await RedisServer.start();
     const gateway = await start(redis.url);
     await ask(gateway, 'a');
@@ -271,7 +278,7 @@ describe('A gateway whose Redis', () => {
     await redis.close();
   });
 
-  it('is killed under load loses no request', async () => {
+  it('The gateway loses no request when Redis is killed under load', async () => {
     const redis = await RedisServer.start();
     const gateway = await start(redis.url);
     const replies: Promise<Reply>[] = [];
@@ -320,7 +327,7 @@ describe('The configuration of stores', () => {
     ],
   ];
   for (const [what, stores, message] of wrong) {
-    it(`says what is wrong with ${what}`, async () => {
+    it(`The gateway does not start with ${what}, and says what is wrong`, async () => {
       const { code, log } = await Gateway.failToStart({
         settings: { stores },
         gateway: gatewayConfig('http://127.0.0.1:1', { api: both() }),

@@ -67,16 +67,12 @@ describe('A shared call that goes wrong', () => {
   const ask = (more: object = {}) => ({ model: `m${++question}`, messages: [], ...more });
 
   for (const [what, chunks, pipeline] of [
-    ['is larger than may be stored', [large, ...events.slice(2)], 'small'],
-    ['is not JSON', ['data: {nonsense\n\n', ...events], 'api'],
-    ['is an error', ['data: {"error":{"message":"overloaded"}}\n\n'], 'api'],
-    [
-      'is all of it, and larger than may be stored',
-      [`${large}${events.slice(2).join('')}`],
-      'small',
-    ],
+    ['larger than may be stored', [large, ...events.slice(2)], 'small'],
+    ['not JSON', ['data: {nonsense\n\n', ...events], 'api'],
+    ['an error', ['data: {"error":{"message":"overloaded"}}\n\n'], 'api'],
+    ['all of it and larger than may be stored', [`${large}${events.slice(2).join('')}`], 'small'],
   ] as const) {
-    it(`gives who waits an answer of its own where the first chunk of the stream ${what}`, async () => {
+    it(`The gateway lets a waiting request call when the first chunk of a shared stream is ${what}`, async () => {
       const gate = new Gate();
       once(gated(chunks, gate), sse(answers.chat.sse), gate);
       const body = ask({ stream: true });
@@ -93,7 +89,7 @@ describe('A shared call that goes wrong', () => {
     });
   }
 
-  it('breaks neither the reader nor the leader that got much at once', async () => {
+  it('The gateway breaks neither leader nor joined client when much arrives at once', async () => {
     const text = [
       ...Array.from({ length: 40 }, () => first.replace('Hello', 'x'.repeat(1000))),
       ...events.slice(2),
@@ -110,7 +106,7 @@ describe('A shared call that goes wrong', () => {
     }
   });
 
-  it('lets the leader read a large JSON answer at its own pace, for it cannot be shared', async () => {
+  it('The gateway lets the leader of a large JSON answer read at its own pace, as it cannot be shared', async () => {
     const text = answers.chat.json.replace('Hello', 'x'.repeat(20_000_000));
     const gate = new Gate();
     once(json(text), json(text), gate);
@@ -127,7 +123,7 @@ describe('A shared call that goes wrong', () => {
   });
 
   for (const pipeline of ['api', 'finishing']) {
-    it(`${pipeline}: lets who waits go on when the provider resets a call whose client has left`, async () => {
+    it(`The gateway (${pipeline}) lets waiting requests call when a call resets whose client has left`, async () => {
       const gate = new Gate();
       once((_request, res) => void res.destroy(), json(answers.chat.json), gate);
       const body = ask();
@@ -142,7 +138,7 @@ describe('A shared call that goes wrong', () => {
     });
   }
 
-  it('holds no client up twice: one that waited too long has its next requests answered from the store', async () => {
+  it('The gateway holds no client up twice: after one long wait its next request hits', async () => {
     const gate = new Gate();
     once(json('{}'), json(answers.chat.json), gate);
     const body = ask();
@@ -163,7 +159,7 @@ describe('A shared call that goes wrong', () => {
       res.on('close', () => clearInterval(timer));
     };
 
-  it('ends a failing call when its leader and all who waited have gone', async () => {
+  it('The gateway ends a failing call when its leader and all waiting clients have gone', async () => {
     const gate = new Gate();
     once(endless(500), json(answers.chat.json), gate);
     const body = ask();
@@ -178,7 +174,7 @@ describe('A shared call that goes wrong', () => {
     await eventually(() => call.aborted, 'the call ends');
   });
 
-  it('ends a call that fails when an expired entry has answered in its place', async () => {
+  it('The gateway ends a failing call when an expired entry has answered in its place', async () => {
     upstream.answer(json(answers.chat.json));
     const body = ask();
     await post(url('stale'), body);
@@ -189,7 +185,7 @@ describe('A shared call that goes wrong', () => {
     await eventually(() => call.aborted, 'the call ends');
   });
 
-  it('does not finish a call without clients whose answer cannot be stored', async () => {
+  it('The gateway does not finish a call without clients whose answer cannot be stored', async () => {
     upstream.answer(endless(500));
     const { request, response } = await open(url('finishing'), ask());
     response.on('error', () => {});
@@ -198,7 +194,7 @@ describe('A shared call that goes wrong', () => {
     await eventually(() => call.aborted, 'the call ends');
   });
 
-  it('stores nothing that was thrown out while it was on its way, and nothing older than what is stored', async () => {
+  it('The gateway stores no answer that was purged on its way, or is older than the stored one', async () => {
     const gate = new Gate();
     const fresh = json(answers.chat.json.replace('Hello', 'Newer'));
     once(json(answers.chat.json), fresh, gate);
@@ -221,7 +217,7 @@ describe('A shared call that goes wrong', () => {
     expect((await post(url(), refreshed)).text).to.contain('Newer');
   });
 
-  it('says of a client that left before the head that it left', async () => {
+  it('The gateway counts a client that left before the head as client-left', async () => {
     const count = async () => {
       const { finishing } = (await stat())['pipelines'] as Record<
         string,
@@ -244,7 +240,7 @@ describe('A shared call that goes wrong', () => {
     expect((await count())[1]).to.equal(status);
   });
 
-  it('takes what a cache further up says of itself for the cache’s further up', async () => {
+  it('The gateway drops X-Cache and Age of a cache further up, and keeps its Cache-Status in front', async () => {
     const said = { 'x-cache': 'HIT (stale)', age: '77', 'cache-status': 'up; hit' };
     upstream.answer(json(answers.chat.json, said));
     const { headers } = await post(url(), ask());
@@ -252,7 +248,7 @@ describe('A shared call that goes wrong', () => {
     expect(headers['cache-status']).to.equal('up; hit, llm-cache; fwd=miss');
   });
 
-  it('gives all back when a connection with several requests on it is closed, and ends their calls', async () => {
+  it('The gateway ends all calls of a closed connection with 20 requests on it, and frees their bytes', async () => {
     await nothingHeld();
     upstream.answer(() => {});
     const asked = upstream.requests.length;

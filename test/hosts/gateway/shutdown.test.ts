@@ -1,15 +1,16 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { UsageRecord } from '../../../policies/llm-usage/usage-record.ts';
 import { answers } from '../../support/answers.ts';
+import { eventually } from '../../support/eventually.ts';
 import { Gateway } from '../../support/gateway.ts';
 import { open, post } from '../../support/http.ts';
 import { both, gatewayConfig } from '../../support/pipelines.ts';
 import { json, Upstream } from '../../support/upstream.ts';
 
-describe('At the end of the process', () => {
+describe('The end of the process', () => {
   let upstream: Upstream;
   let dir: string;
   before(async () => {
@@ -23,7 +24,7 @@ describe('At the end of the process', () => {
   });
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`${signal} loses no record, and ends the process as it would have without the plugin`, async () => {
+    it(`The gateway loses no record at ${signal}, and ends as it would without the plugin`, async () => {
       const path = join(dir, `${signal}.jsonl`);
       const gateway = await Gateway.start({
         settings: { usage: { sinks: [{ type: 'jsonl', path }] } },
@@ -41,7 +42,7 @@ describe('At the end of the process', () => {
     });
   }
 
-  it('a request under way does not hold the process up', async () => {
+  it('The gateway ends at SIGTERM though a request is under way', async () => {
     const gateway = await Gateway.start({
       gateway: gatewayConfig(upstream.url, { api: both() }),
     });
@@ -55,23 +56,16 @@ describe('At the end of the process', () => {
     upstream.answer(json(answers.chat.json));
   });
 
-  it('relative paths of sinks start at the gateway’s working directory', async () => {
+  it('The gateway resolves relative paths of sinks from its working directory', async () => {
     const gateway = await Gateway.start({
       settings: { usage: { sinks: [{ type: 'jsonl', path: './books.jsonl' }, { type: 'log' }] } },
       gateway: gatewayConfig(upstream.url, { api: both() }),
     });
     await post(`${gateway.url}/api/v1/chat/completions`, { model: 'here' });
     await gateway.recorded('here', 1);
-    let text = '';
-    for (let tries = 0; tries < 500 && text === ''; tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-      try {
-        text = readFileSync(join(gateway.dir, 'books.jsonl'), 'utf8');
-      } catch {
-        // not there yet
-      }
-    }
-    expect(JSON.parse(text)).to.include({ requested_model: 'here' });
+    const path = join(gateway.dir, 'books.jsonl');
+    await eventually(() => existsSync(path) && readFileSync(path, 'utf8') !== '', 'a record');
+    expect(JSON.parse(readFileSync(path, 'utf8'))).to.include({ requested_model: 'here' });
     await gateway.stop();
   });
 });

@@ -69,7 +69,7 @@ describe('staleIfError', () => {
     'dies between head and body': [dies('', { 'content-length': 100, 'x-request-id': '1' }), null],
   };
   for (const [what, [answer, status]] of Object.entries(failures)) {
-    it(`answers from an expired entry when the upstream ${what}`, async () => {
+    it(`The gateway answers from an expired entry when the upstream ${what}`, async () => {
       const body = await expired();
       upstream.answer(answer);
       expectStale(await ask(body), answers.chat.json, status);
@@ -86,7 +86,7 @@ describe('staleIfError', () => {
     });
   }
 
-  it('replays a stream, too', async () => {
+  it('The gateway replays an expired stream when the upstream fails', async () => {
     const body = await expired('api', { stream: true });
     upstream.answer(json('{"error":{}}', {}, 503));
     const reply = await ask(body);
@@ -94,7 +94,7 @@ describe('staleIfError', () => {
     expect(reply.headers['content-type']).to.equal('text/event-stream; charset=utf-8');
   });
 
-  it('gives way to the upstream’s recovery', async () => {
+  it('The gateway serves and stores fresh answers again once the upstream recovers', async () => {
     const body = await expired();
     upstream.answer(json('{"error":{}}', {}, 503));
     expectStale(await ask(body), answers.chat.json, 503);
@@ -105,7 +105,7 @@ describe('staleIfError', () => {
     expect([hit.headers['x-cache'], hit.text]).to.deep.equal(['HIT (exact)', fresh.text]);
   });
 
-  it('answers a crowd that asks at the same time', async () => {
+  it('The gateway answers a crowd from one expired entry when the upstream fails', async () => {
     const body = await expired();
     upstream.answer(json('{"error":{}}', {}, 503));
     for (const reply of await Promise.all(Array.from({ length: 30 }, () => ask(body)))) {
@@ -114,7 +114,7 @@ describe('staleIfError', () => {
   });
 
   for (const status of [400, 401, 403, 404, 413, 422, 501]) {
-    it(`lets a ${status} pass: it is no failure of the upstream`, async () => {
+    it(`The gateway passes on a ${status} in place of an expired entry, as it is no upstream failure`, async () => {
       const body = await expired();
       upstream.answer(json('{"error":{"message":"no"}}', {}, status));
       const reply = await ask(body);
@@ -123,20 +123,20 @@ describe('staleIfError', () => {
     });
   }
 
-  it('lets an answer pass that no upstream gave', async () => {
+  it('The gateway passes on an answer that no upstream gave in place of an expired entry', async () => {
     const body = await expired('limited');
     const reply = await ask(body, 'limited');
     expect(reply.status).to.equal(429);
     expect(reply.headers).to.not.have.property('x-cache');
   });
 
-  it('lets a body pass that broke off after its first byte', async () => {
+  it('The gateway passes on a body that broke off after its first byte in place of an expired entry', async () => {
     const body = await expired('api', { stream: true });
     upstream.answer(dies('data: {}\n\n', { 'content-type': 'text/event-stream' }));
     expect((await ask(body)).broken).to.equal(true);
   });
 
-  it('passes the wrappers of earlier policies once more, and those of later ones not', async () => {
+  it('The gateway sends an expired entry through the wrappers of earlier policies, not of later ones', async () => {
     const body = await expired('wrapped');
     upstream.answer(json('{"error":{}}', {}, 503));
     const reply = await ask(body, 'wrapped');
@@ -146,13 +146,13 @@ describe('staleIfError', () => {
     );
   });
 
-  it('is off unless the operator says so', async () => {
+  it('The gateway uses no expired entry unless staleIfError is set', async () => {
     const body = await expired('none');
     upstream.answer(json('{"error":{}}', {}, 503));
     expect((await ask(body, 'none')).status).to.equal(503);
   });
 
-  it('answers when the upstream cannot be reached at all', async () => {
+  it('The gateway answers from an expired entry when the upstream cannot be reached at all', async () => {
     const gone = await Upstream.start();
     gone.answer(json(answers.chat.json));
     const other = await Gateway.start({

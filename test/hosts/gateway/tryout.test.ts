@@ -12,7 +12,7 @@ describe('The request that the dashboard offers to try', () => {
     return tryoutOf(config, readPipelines(config));
   };
 
-  it('goes to a path that the apiEndpoint takes', () => {
+  it('The offered request goes to a path that the apiEndpoint takes', () => {
     for (const [paths, path] of [
       ['/v1/chat/completions', '/v1/chat/completions'],
       ['/*', '/v1/chat/completions'],
@@ -25,7 +25,7 @@ describe('The request that the dashboard offers to try', () => {
     }
   });
 
-  it('names the port, and whether a credential is asked for', () => {
+  it('The offered request names the port, and whether a credential is needed', () => {
     expect(offered('/*', [{ 'llm-cache': {} }], { port: 8080 })).to.deep.equal({
       port: 8080,
       path: '/v1/chat/completions',
@@ -37,7 +37,7 @@ describe('The request that the dashboard offers to try', () => {
     });
   });
 
-  it('is none where no pipeline has the cache', () => {
+  it('The dashboard is offered no request where no pipeline has the cache', () => {
     expect(offered('/*', [{ proxy: {} }])).to.equal(null);
   });
 });

@@ -14,7 +14,7 @@ const proxies = {
   forwarded: { xfwd: true },
 } as const;
 
-describe('What an upstream goes by beside the body, through the gateway', () => {
+describe('What an upstream reads beside the body', () => {
   let upstream: Upstream;
   let gateway: Gateway;
   let question = 0;
@@ -66,24 +66,24 @@ describe('What an upstream goes by beside the body, through the gateway', () => 
   const hit = 'HIT (exact)';
 
   for (const pipeline of ['own-host', 'forwarded', 'by-endpoint']) {
-    it(`${pipeline}: answers for one host never go to another, where the upstream gets the host`, async () => {
+    it(`The gateway (${pipeline}) keeps hosts apart where the upstream gets the host`, async () => {
       const hosts = ['a.test', 'b.test', 'a.test'].map((host) => ({ host }));
       expect(await ask(pipeline, ...hosts)).to.deep.equal([miss, miss, hit]);
     });
   }
 
-  it('all hosts share an answer where the upstream does not get the host', async () => {
+  it('The gateway shares answers between hosts where the upstream does not get the host', async () => {
     expect(await ask('plain', { host: 'a.test' }, { host: 'b.test' })).to.deep.equal([miss, hit]);
     expect(upstream.last.headers.host).to.equal(new URL(upstream.url).host);
   });
 
-  it('X-Forwarded-Host keeps answers apart everywhere, for it is passed on', async () => {
+  it('The gateway keeps answers apart by X-Forwarded-Host, which is passed on', async () => {
     const senders = ['a.test', 'b.test'].map((host) => ({ 'x-forwarded-host': host }));
     expect(await ask('plain', ...senders)).to.deep.equal([miss, miss]);
     expect(upstream.last.headers['x-forwarded-host']).to.equal('b.test');
   });
 
-  it('a body that is not said to be JSON in UTF-8 passes by', async () => {
+  it('The gateway stands aside for a body that is not declared JSON in UTF-8', async () => {
     const types = ['application/x-www-form-urlencoded', 'application/json; charset=utf-7'];
     const senders = ['application/json', ...types].map((type) => ({ 'content-type': type }));
     expect(await ask('plain', ...senders)).to.deep.equal([
@@ -93,7 +93,7 @@ describe('What an upstream goes by beside the body, through the gateway', () => 
     ]);
   });
 
-  it('a POST that is another method to the upstream passes by', async () => {
+  it('The gateway stands aside for a POST that is another method to the upstream', async () => {
     const override = { 'x-http-method-override': 'DELETE' };
     expect(await ask('plain', {}, override)).to.deep.equal([
       miss,
@@ -101,7 +101,7 @@ describe('What an upstream goes by beside the body, through the gateway', () => 
     ]);
   });
 
-  it('events that only Accept asked for go to no other client, and are not stored', async () => {
+  it('The gateway stores and shares no events that only Accept asked for', async () => {
     upstream.answer((request, res) =>
       request.headers.accept === 'text/event-stream'
         ? sse(answers.chat.sse)(request, res)
@@ -111,7 +111,7 @@ describe('What an upstream goes by beside the body, through the gateway', () => 
     expect(await ask('plain', events, {}, events, {})).to.deep.equal([miss, miss, miss, hit]);
   });
 
-  it('an answer that is not written as it was asked for is delivered and not stored', async () => {
+  it('The gateway delivers an answer of another type than asked for, and does not store it', async () => {
     const notStored = async () => {
       const { json: stats } = await admin(gateway, '/stats');
       const { pipelines } = stats as {
@@ -156,7 +156,7 @@ describe('What an upstream goes by beside the body, through the gateway', () => 
     });
   }
 
-  it('a credential in the target or the query keeps answers apart, and shows nowhere', async () => {
+  it('The gateway keeps apart credentials in the target or query, and shows them nowhere', async () => {
     const model = newQuestion().model;
     const body = JSON.stringify({ model, messages: [] });
     const path = '/plain/v1/chat/completions';
@@ -196,7 +196,7 @@ describe('What an upstream goes by beside the body, through the gateway', () => 
     for (const text of shown) expect(text).to.not.match(/(password|secret)-of/);
   });
 
-  it('every line of a header that comes twice counts', async () => {
+  it('The gateway counts every line of a header that comes twice', async () => {
     const body = JSON.stringify(newQuestion());
     const send = (...keys: string[]) =>
       sendRaw(

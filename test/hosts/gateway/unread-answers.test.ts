@@ -14,7 +14,7 @@ function bomb(): Buffer {
   return zlib.gzipSync(zlib.gzipSync(Buffer.concat(Array<Buffer>(128).fill(member))));
 }
 
-describe('Answers that are not read to their end, in the gateway', () => {
+describe('Answers that are not read to their end', () => {
   let upstream: Upstream;
   let gateway: Gateway;
   let asked = 0;
@@ -46,7 +46,7 @@ describe('Answers that are not read to their end, in the gateway', () => {
   };
 
   for (const pipeline of ['api', 'usage-only']) {
-    it(`passes a body that unpacks without end on, and keeps the books: ${pipeline}`, async () => {
+    it(`The gateway passes on a decompression bomb through ${pipeline}, and records that no usage was seen`, async () => {
       const body = bomb();
       upstream.answer(json(body, { 'content-encoding': 'gzip, gzip, gzip' }));
       const request = fresh('chat', pipeline);
@@ -57,7 +57,7 @@ describe('Answers that are not read to their end, in the gateway', () => {
       expect(record.costs_calculation_caveat).to.match(/larger than is read .* no usage was seen$/);
     });
 
-    it(`says of a client that left before the usage came that it left: ${pipeline}`, async () => {
+    it(`The ${pipeline} record of a client that left before the usage says so`, async () => {
       upstream.answer((_request, res) => {
         res.writeHead(200, { 'content-type': 'text/event-stream' });
         res.write(answers.chat.sse.slice(0, 300));
@@ -73,7 +73,7 @@ describe('Answers that are not read to their end, in the gateway', () => {
       );
     });
 
-    it(`prices what a client had until it left, and says so: ${pipeline}`, async () => {
+    it(`The ${pipeline} record of a client that left early prices what it got, and says so`, async () => {
       const start = answers.messages.sse.indexOf('event: content_block_stop');
       upstream.answer((_request, res) => {
         res.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -91,7 +91,7 @@ describe('Answers that are not read to their end, in the gateway', () => {
       );
     });
 
-    it(`says of an upstream that broke off that it did: ${pipeline}`, async () => {
+    it(`The ${pipeline} record of an answer that the upstream broke off says so`, async () => {
       upstream.answer((_request, res) => {
         res.writeHead(200, { 'content-type': 'text/event-stream' });
         res.write(answers.chat.sse.slice(0, 300), () => res.destroy());
@@ -104,14 +104,14 @@ describe('Answers that are not read to their end, in the gateway', () => {
     });
   }
 
-  it('says of a JSON answer that is larger than is read that it is', async () => {
+  it('The record of a JSON answer that is larger than is read says so', async () => {
     upstream.answer(json(answers.chat.json.padEnd(2000)));
     const { url, body, model } = fresh('chat', 'usage-only');
     expect((await post(url, body)).status).to.equal(200);
     expect((await recordOf(model)).costs_calculation_caveat).to.match(/larger than is read/);
   });
 
-  it('stores no answer with an error in a choice, and counts it', async () => {
+  it('The gateway stores no answer with an error in a choice, and counts it', async () => {
     const broken = answers.chat.json.replace('"index":0', '"index":0,"error":{"code":502}');
     const { url, body } = fresh('chat');
     const before = upstream.requests.length;
@@ -122,7 +122,7 @@ describe('Answers that are not read to their end, in the gateway', () => {
     expect(pipelines['api']?.notStored['error-in-body']).to.equal(2);
   });
 
-  it('stores an answer that names a voice for as long as the provider has that', async () => {
+  it('The gateway stores an answer that names a voice only as long as the provider keeps the voice', async () => {
     const spoken = (expiresAt: number) => {
       const audio = { id: 'a', data: 'AAAA', transcript: 'hi', expires_at: expiresAt };
       const message = { role: 'assistant', content: null, audio };
@@ -144,7 +144,7 @@ describe('Answers that are not read to their end, in the gateway', () => {
     expect((await statsOf(gateway)).pipelines['api']?.notStored['expired']).to.equal(2);
   });
 
-  it('has the record of a stream that ended as the process was told to', async () => {
+  it('The gateway writes the record of a stream that ended just before SIGTERM', async () => {
     const one = await Gateway.start({ gateway: gatewayConfig(upstream.url, { api: both() }) });
     const body = zlib.gzipSync(answers.chat.sse + ': \n'.repeat(500_000));
     upstream.answer(sse(body, { 'content-encoding': 'gzip' }));

@@ -71,13 +71,13 @@ const encoders = {
 } as const;
 const codings = Object.entries(encoders);
 
-describe('the decoding of a body', () => {
+describe('The decoder of a body', () => {
   for (const [coding, encode] of codings) {
     // Deno's brotli does not tell that its input broke off; the answer's own ending does.
     const tells = coding !== 'br' || !('Deno' in globalThis);
 
-    describe(`in ${coding}`, () => {
-      it('gives the bytes back, however they are cut', async () => {
+    describe(coding, () => {
+      it(`The ${coding} decoder gives the bytes back, however they are cut`, async () => {
         for (const size of [1, 7, Infinity]) {
           const sink = await decoded(coding, encode(text), size);
           expect(sink.endings).to.deep.equal(['end']);
@@ -85,18 +85,18 @@ describe('the decoding of a body', () => {
         }
       });
 
-      it('gives every byte back of a large body', async () => {
+      it(`The ${coding} decoder gives every byte of a large body back`, async () => {
         const body = randomBytes(1024 * 1024);
         const sink = await decoded(coding, encode(body), 64 * 1024);
         expect(sink.bytes.equals(body)).to.equal(true);
       });
 
-      it('gives an empty body back', async () => {
+      it(`The ${coding} decoder gives an empty body back`, async () => {
         const sink = await decoded(coding, encode(''));
         expect([sink.bytes.length, ...sink.endings]).to.deep.equal([0, 'end']);
       });
 
-      it('passes on what it has before the end has come', async () => {
+      it(`The ${coding} decoder passes on what it has before the end has come`, async () => {
         const sink = new Sink();
         const body = encode(randomBytes(256 * 1024));
         const decoder = decoding(coding, sink);
@@ -106,24 +106,24 @@ describe('the decoding of a body', () => {
         expect(sink.endings).to.deep.equal(['aborted']);
       });
 
-      (tells ? it : it.skip)('refuses a truncated body', async () => {
+      (tells ? it : it.skip)(`The ${coding} decoder refuses a truncated body`, async () => {
         for (const cut of [1, 5, 20]) {
           const sink = await decoded(coding, encode(text).subarray(0, -cut));
           expect(sink.endings, `${cut} bytes short`).to.deep.equal(['encoding']);
         }
       });
 
-      (tells ? it : it.skip)('refuses a body of no bytes', async () => {
+      (tells ? it : it.skip)(`The ${coding} decoder refuses a body of no bytes`, async () => {
         const sink = await decoded(coding, new Uint8Array());
         expect(sink.endings).to.deep.equal(['encoding']);
       });
 
-      it('refuses a body that is not encoded at all', async () => {
+      it(`The ${coding} decoder refuses a body that is not encoded at all`, async () => {
         const sink = await decoded(coding, Buffer.from(text));
         expect(sink.endings).to.deep.equal(['encoding']);
       });
 
-      it('does not take the end of the coding for the end of the body', async () => {
+      it(`The ${coding} decoder does not take the end of the coding for the end of the body`, async () => {
         const sink = new Sink();
         const decoder = decoding(coding, sink);
         decoder.chunk(Buffer.concat([encode(text), Buffer.from('and more')]));
@@ -137,7 +137,7 @@ describe('the decoding of a body', () => {
   }
 
   for (const coding of ['gzip', 'deflate']) {
-    it(`refuses a body in ${coding} whose checksum is wrong`, async () => {
+    it(`The ${coding} decoder refuses a body whose checksum is wrong`, async () => {
       const body = Buffer.from(encoders[coding as 'gzip'](text));
       const at = body.length - (coding === 'gzip' ? 8 : 4);
       body[at] = (body[at] ?? 0) ^ 0xff;
@@ -145,12 +145,12 @@ describe('the decoding of a body', () => {
     });
   }
 
-  it('joins the members of a gzip body', async () => {
+  it('The gzip decoder joins the members of a body', async () => {
     const body = Buffer.concat([zlib.gzipSync('one, '), zlib.gzipSync('two')]);
     expect((await decoded('gzip', body)).bytes.toString()).to.equal('one, two');
   });
 
-  it('undoes a chain, the last coding first', async () => {
+  it('The decoder undoes a chain of codings, the last one first', async () => {
     const chains: readonly (readonly [string, Uint8Array])[] = [
       ['gzip, br', zlib.brotliCompressSync(zlib.gzipSync(text))],
       ['br,deflate , gzip', zlib.gzipSync(zlib.deflateSync(zlib.brotliCompressSync(text)))],
@@ -165,30 +165,30 @@ describe('the decoding of a body', () => {
     }
   });
 
-  it('refuses a chain that is damaged in the middle', async () => {
+  it('The decoder refuses a chain of codings that is damaged inside', async () => {
     const body = zlib.gzipSync(zlib.gzipSync(text).subarray(0, -5));
     expect((await decoded('gzip, gzip', body)).endings).to.deep.equal(['encoding']);
   });
 
-  it('refuses a chain that is damaged outside', async () => {
+  it('The decoder refuses a chain of codings that is damaged outside', async () => {
     const body = zlib.gzipSync(zlib.gzipSync(text)).subarray(0, -5);
     expect((await decoded('gzip, gzip', body)).endings).to.deep.equal(['encoding']);
   });
 
-  it('knows the codings in any case, and x-gzip', async () => {
+  it('The decoder knows codings in any case, and x-gzip', async () => {
     for (const name of ['GZIP', 'x-gzip', ' gzip ', 'identity, gzip', 'gzip,']) {
       expect((await decoded(name, zlib.gzipSync(text))).bytes.toString(), name).to.equal(text);
     }
   });
 
-  it('stands aside where there is nothing to undo', () => {
+  it('The decoder stands aside where there is nothing to undo', () => {
     for (const name of ['', 'identity', ' Identity , ', ',']) {
       const sink = new Sink();
       expect(decoding(name, sink), name).to.equal(sink);
     }
   });
 
-  it('undoes zstd where the runtime can', async function () {
+  it('The decoder undoes zstd where the runtime can', async function () {
     if (!('zstdCompressSync' in zlib)) return this.skip();
     const encode = zlib.zstdCompressSync as (body: string) => Buffer;
     expect((await decoded('zstd', encode(text))).bytes.toString()).to.equal(text);
@@ -202,7 +202,7 @@ describe('the decoding of a body', () => {
     'gzip;q=1',
     'gzip, gzip, gzip, gzip, gzip',
   ]) {
-    it(`refuses ${name} at once, and hears no more of the body`, async () => {
+    it(`The decoder refuses ${name} at once, and ignores the rest of the body`, async () => {
       const sink = new Sink();
       const decoder = decoding(name, sink);
       expect(sink.endings).to.deep.equal(['encoding']);
@@ -215,7 +215,7 @@ describe('the decoding of a body', () => {
     });
   }
 
-  it('hears no more once it was aborted', async () => {
+  it('The decoder ignores what comes after an abort', async () => {
     const sink = new Sink();
     const decoder = decoding('gzip', sink);
     decoder.chunk(zlib.gzipSync(text));
@@ -228,7 +228,7 @@ describe('the decoding of a body', () => {
     expect(sink.chunks).to.deep.equal([]);
   });
 
-  it('gives up where the body comes faster than it can be decoded', async () => {
+  it('The decoder gives up when a body comes faster than it can decode', async () => {
     const sink = new Sink();
     const decoder = decoding('gzip', sink);
     const body = zlib.gzipSync(randomBytes(17 * 1024 * 1024), { level: 0 });
@@ -261,7 +261,7 @@ for (const [host, decode] of [
   ['Node', decoding],
   ['Web', webDecoding],
 ] as const) {
-  describe(`the decoding of a body that unpacks to very much, by ${host}`, () => {
+  describe(`The ${host} decoder of a decompression bomb`, () => {
     const mebibyte = 1 << 20;
     // Members of one body, so that a gigabyte costs the test little.
     const member = zlib.gzipSync(Buffer.alloc(8 * mebibyte, 97), { level: 9 });
@@ -276,7 +276,7 @@ for (const [host, decode] of [
     ];
 
     for (const [chain, body] of bombs) {
-      it(`stops decoding when no reader wants more: ${chain}`, async () => {
+      it(`The ${host} decoder stops unpacking ${chain} when no reader wants more`, async () => {
         const sink = new FullSink(2 * mebibyte);
         const decoder = decode(chain, sink);
         for (let at = 0; at < body.length; at += 65_536) {
@@ -291,7 +291,7 @@ for (const [host, decode] of [
         expect(taken).to.be.lessThan(3 * mebibyte);
       });
 
-      it(`stops by itself where it unpacks without end: ${chain}`, async () => {
+      it(`The ${host} decoder stops by itself when ${chain} unpacks without end`, async () => {
         const sink = new FullSink(Infinity);
         const decoder = decode(chain, sink);
         decoder.chunk(body.subarray(0, 65_536));
@@ -303,7 +303,7 @@ for (const [host, decode] of [
       });
     }
 
-    it('stops where the inner coding gives nothing', async () => {
+    it(`The ${host} decoder stops when the inner coding of a bomb gives nothing`, async () => {
       const empty = zlib.gzipSync('');
       const body = zlib.gzipSync(Buffer.concat(Array<Buffer>(2 * mebibyte).fill(empty)));
       const sink = new FullSink(Infinity);
@@ -315,13 +315,13 @@ for (const [host, decode] of [
       expect(sink.taken).to.equal(0);
     });
 
-    it('decodes nothing for whom nothing is news', () => {
+    it(`The ${host} decoder is not used for a sink that wants nothing`, () => {
       const sink = new FullSink(0);
       sink.isDone = true;
       expect(decode('gzip', sink)).to.equal(sink);
     });
 
-    it('gives all of a long stream of small events of one shape', async () => {
+    it(`The ${host} decoder gives all of a long stream of small, equal events`, async () => {
       const event = (n: number) =>
         `data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{"content":"${n * 7919}"}}]}\n\n`;
       const stream = Buffer.from(Array.from({ length: 250_000 }, (_, n) => event(n)).join(''));

@@ -6,13 +6,13 @@ import { Ring } from '../../../policies/shared/ring.ts';
 import { record } from '../../support/sinks-records.ts';
 
 describe('A ring', () => {
-  it('keeps the newest of what was put in', () => {
+  it('A ring keeps the newest of what was put in', () => {
     const ring = new Ring<number>(3);
     for (const one of [1, 2, 3, 4, 5]) ring.add(one);
     expect(ring.newestFirst()).to.deep.equal([5, 4, 3]);
   });
 
-  it('loses the oldest when it gets fewer places, and nothing when it gets more', () => {
+  it('A ring loses its oldest members when it shrinks, and nothing when it grows', () => {
     const ring = new Ring<number>(3);
     for (const one of [1, 2, 3, 4]) ring.add(one);
     ring.resize(2);
@@ -39,7 +39,7 @@ describe('The notes of recent requests', () => {
   }
   const outcomes = (requests: RecentRequests) => requests.all().map(({ outcome }) => outcome);
 
-  it('are bounded, and many hits push no miss out', () => {
+  it('Recent requests are bounded, and many hits push no miss out', () => {
     const requests = new RecentRequests();
     requests.configure(2);
     for (const _ of [1, 2, 3]) keep(requests, 'miss');
@@ -47,7 +47,7 @@ describe('The notes of recent requests', () => {
     expect(outcomes(requests).toSorted()).to.deep.equal(['hit', 'hit', 'miss', 'miss']);
   });
 
-  it('are one for all policies that see a request', () => {
+  it('Recent requests hold one note for all policies that see a request', () => {
     const requests = new RecentRequests();
     requests.configure(5);
     const one = request();
@@ -56,14 +56,14 @@ describe('The notes of recent requests', () => {
     expect(note?.outcome).to.equal('pass');
   });
 
-  it('have ids of their own', () => {
+  it('Recent requests have distinct ids', () => {
     const requests = new RecentRequests();
     requests.configure(5);
     for (const _ of [1, 2, 3]) keep(requests, 'miss');
     expect(new Set(requests.all().map((one) => requests.idOf(one))).size).to.equal(3);
   });
 
-  it('cut what a client can make long', () => {
+  it('Recent requests cut texts that a client can make long', () => {
     const requests = new RecentRequests();
     requests.configure(1);
     const note = requests.begin(request('x'.repeat(10_000)), 'p', 'left');
@@ -72,7 +72,7 @@ describe('The notes of recent requests', () => {
     expect(note?.model).to.have.lengthOf(256);
   });
 
-  it('are none while the setting is 0', () => {
+  it('Recent requests keep no notes while the setting is 0', () => {
     const requests = new RecentRequests();
     requests.configure(0);
     expect(requests.begin(request(), 'p', 'left')).to.equal(null);

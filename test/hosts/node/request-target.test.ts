@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { pathOf, protocolOf, queryOf } from '../../../policies/hosts/node/request-target.ts';
 
-describe("a request's target", () => {
+describe('A request target', () => {
   const chat = '/v1/chat/completions';
 
-  it('has a path and a query, in whatever form it is', () => {
+  it('A request target has a path and a query, in origin or absolute form', () => {
     for (const before of ['', 'http://api.example', 'https://ann:secret@api.example:8443']) {
       const target = `${before}${chat}?key=k`;
       expect([pathOf(target), queryOf(target)], target).to.deep.equal([chat, '?key=k']);

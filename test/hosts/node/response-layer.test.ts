@@ -37,7 +37,7 @@ describe('A layer around a response', () => {
 
   const named = (name: string, res: http.ServerResponse) => new Named(name, res);
 
-  it('stands inside what is put around the response after it', async () => {
+  it('A response layer stands inside what is wrapped around the response after it', async () => {
     const response = await answer((res) => {
       named('first', res);
       named('second', res);
@@ -52,7 +52,7 @@ describe('A layer around a response', () => {
     expect(await response.text()).to.equal('first(second(other(third(fourth(x)))))');
   });
 
-  it('asks to wait only where what is below it says so', async () => {
+  it('A response layer returns false from write only where the layer below does', async () => {
     const asked: unknown[] = [];
     await answer((res) => {
       const { write } = res;
@@ -68,7 +68,7 @@ describe('A layer around a response', () => {
     expect(asked).to.deep.equal([true, true, false]);
   });
 
-  it('puts the same functions around every response', async () => {
+  it('Response layers wrap every response with the same functions', async () => {
     const functions: unknown[] = [];
     for (let count = 0; count < 2; count++) {
       await answer((res) => {
@@ -81,7 +81,7 @@ describe('A layer around a response', () => {
     expect(functions[0]).to.equal(functions[1]);
   });
 
-  it('may write past itself and all above it', async () => {
+  it('A response layer can write past itself and all layers above', async () => {
     const response = await answer((res) => {
       const { below } = named('unsaid', res);
       below.write(['straight']);
@@ -90,7 +90,7 @@ describe('A layer around a response', () => {
     expect(await response.text()).to.equal('straight');
   });
 
-  describe('that sees the head', () => {
+  describe('A layer that sees the head', () => {
     class Marking extends HeadLayer {
       seen: unknown[] = [];
 
@@ -119,7 +119,7 @@ describe('A layer around a response', () => {
       ['an object behind a message', 201, [201, 'Made', { a: '1', b: '2' }]],
     ];
     for (const [title, status, args] of heads) {
-      it(`sees all of a head that is given as ${title}`, async () => {
+      it(`A head layer sees all of a head that is given as ${title}`, async () => {
         let layer: Marking | null = null;
         const response = await answer((res) => {
           layer = new Marking(res);
@@ -136,7 +136,7 @@ describe('A layer around a response', () => {
       });
     }
 
-    it('keeps every value of a name that comes several times', async () => {
+    it('A head layer keeps every value of a header name that comes several times', async () => {
       const response = await answer((res) => {
         res.setHeader('set-cookie', 'old=1');
         const layer = new Marking(res);
@@ -147,7 +147,7 @@ describe('A layer around a response', () => {
       expect(response.headers.getSetCookie()).to.deep.equal(['a=1', 'b=2']);
     });
 
-    it('sees a head that Node writes by itself, and may change its status', async () => {
+    it('A head layer sees a head that Node writes by itself, and may change its status', async () => {
       const response = await answer((res) => {
         const layer = new Marking(res);
         res.statusCode = 203;

@@ -10,7 +10,7 @@ import {
   type Patience,
   UpstreamCall,
 } from '../../../policies/hosts/node/upstream-call.ts';
-import { eventually } from '../../support/eventually.ts';
+import { useFakeClock } from '../../support/fake-clock.ts';
 
 /** An answer that a handler writes by itself, and whose client leaves. */
 function written(
@@ -33,10 +33,10 @@ function written(
   return { req, res, call, cuts };
 }
 
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+describe('The call of a handler without an upstream message', () => {
+  const clock = useFakeClock({ toFake: ['setTimeout', 'clearTimeout'] });
 
-describe('The call for an answer that no upstream message carries', () => {
-  it('is cut at once when no other client wants the answer', () => {
+  it('An upstream call is cut at once when its client leaves and no other wants the answer', () => {
     const { req, res, cuts } = written({});
     let told = 0;
     req.on('aborted', () => told++);
@@ -44,35 +44,37 @@ describe('The call for an answer that no upstream message carries', () => {
     expect([cuts, told]).to.deep.equal([['client-left'], 1]);
   });
 
-  it('is cut when the answer falls silent after its head', async () => {
+  it('An upstream call is cut when the answer falls silent after its head', () => {
     const { res, call, cuts } = written({ silentMs: 60 }, { outlives: true });
     res.headersSent = true;
     res.emit('close');
     for (let times = 0; times < 5; times++) {
-      await wait(20);
+      clock().tick(59);
       call.keepAlive();
     }
     expect(cuts).to.deep.equal([]);
-    await eventually(() => cuts.length === 1, 'it is cut');
+    clock().tick(60);
+    expect(cuts).to.deep.equal(['client-left']);
   });
 
-  it('waits longer for a head', async () => {
+  it('An upstream call waits longer for a head than for the next byte', () => {
     const { res, cuts } = written({ thinkingMs: 80, silentMs: 1 }, { outlives: true });
     res.emit('close');
-    await wait(20);
+    clock().tick(79);
     expect(cuts).to.deep.equal([]);
-    await eventually(() => cuts.length === 1, 'it is cut');
+    clock().tick(1);
+    expect(cuts).to.deep.equal(['client-left']);
   });
 
-  it('is not cut after its end', async () => {
+  it('An upstream call is not cut after its end', () => {
     const { res, call, cuts } = written({ silentMs: 10, thinkingMs: 10 }, { outlives: true });
     res.emit('close');
     call.complete();
-    await wait(30);
+    clock().tick(1000);
     expect(cuts).to.deep.equal([]);
   });
 
-  it('is cut when the request itself breaks, though others want the answer', () => {
+  it('An upstream call is cut when its request breaks, though others want the answer', () => {
     for (const order of [
       ['aborted', 'close'],
       ['close', 'aborted'],

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { type Counted, EntryCount } from '../../../policies/llm-cache/stores/entry-count.ts';
 
-describe('a count in the background', () => {
+describe('A background count of entries', () => {
   let now: number;
   let counts: number;
   let end: (counted: Counted | Error) => void;
@@ -20,7 +20,7 @@ describe('a count in the background', () => {
   });
   const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-  it('is null until the first has ended, and made once however often it is asked for', async () => {
+  it('A background count is null until the first has ended, and is made only once', async () => {
     for (const _ of [1, 2, 3]) expect(count.latest()).to.equal(null);
     expect(counts).to.equal(1);
     end({ entries: 5, bytes: 50 });
@@ -29,7 +29,7 @@ describe('a count in the background', () => {
     expect(counts).to.equal(1);
   });
 
-  it('is made again after half a minute, and shown as it was meanwhile', async () => {
+  it('A background count is made again after half a minute, and meanwhile shown as it was', async () => {
     count.latest();
     end({ entries: 5, bytes: 50 });
     await settle();
@@ -41,7 +41,7 @@ describe('a count in the background', () => {
     expect(counts).to.equal(2);
   });
 
-  it('is made the more seldom the longer it takes', async () => {
+  it('A background count is made less often the longer it takes', async () => {
     count.latest();
     now += 1000;
     end({ entries: 5, bytes: 50 });
@@ -54,7 +54,7 @@ describe('a count in the background', () => {
     expect(counts).to.equal(2);
   });
 
-  it('ends when it is stopped, and is made again when it is asked for later', async () => {
+  it('A background count ends when it is stopped, and is made again when asked for later', async () => {
     count.stop();
     count.latest();
     count.stop();
@@ -66,7 +66,7 @@ describe('a count in the background', () => {
     expect(counts).to.equal(2);
   });
 
-  it('is null after one that failed', async () => {
+  it('A background count is null after one that failed', async () => {
     count.latest();
     end({ entries: 5, bytes: 50 });
     await settle();

@@ -18,7 +18,7 @@ for (const [what, seal] of [
   ['signed', new Signature('secret')],
   ['encrypted', new Encryption([key])],
 ] as const) {
-  describe(`an entry that is ${what} for Redis`, () => {
+  describe(`An ${what} entry for Redis`, () => {
     const envelope = new Envelope(seal);
     const bytes = envelope.wrap('name', entry);
     /** What a reader gets that has all the bytes. */
@@ -30,21 +30,21 @@ for (const [what, seal] of [
       return body && entryOf(opened.head, body.bytes);
     };
 
-    it(`an entry that was ${what} opens to what it was made of, body and all`, () => {
+    it(`A Redis entry that was ${what} opens to what it was made of, body and all`, () => {
       const { body, ...head } = open(bytes) ?? makeEntry(0);
       const { body: put, ...expected } = entry;
       expect(head).to.deep.equal(expected);
       expect(Buffer.compare(body, put)).to.equal(0);
     });
 
-    it(`an entry that was ${what} opens without its body as far as its head goes, and to no other body`, () => {
+    it(`A Redis entry that was ${what} opens by its head alone, and then with no other body`, () => {
       const opened = envelope.open('name', bytes.subarray(0, bytes.length - entry.body.length));
       expect(opened).to.deep.include({ bodyLength: entry.body.length });
       expect(opened?.head.consumer).to.equal('ada ü');
       expect(opened?.body(new Uint8Array(entry.body.length))).to.equal(undefined);
     });
 
-    it(`an entry that was ${what} is none when any bit of it was changed`, () => {
+    it(`A Redis entry that was ${what} does not open when any bit of it was changed`, () => {
       for (let bit = 0; bit < bytes.length * 8; bit++) {
         const changed = Buffer.from(bytes);
         changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
@@ -52,7 +52,7 @@ for (const [what, seal] of [
       }
     });
 
-    it(`an entry that was ${what} is none when it was cut, lengthened, renamed or written under another key`, () => {
+    it(`A Redis entry that was ${what} does not open when cut, lengthened, renamed or under another key`, () => {
       for (let length = 0; length < bytes.length; length++) {
         expect(open(bytes.subarray(0, length)), `${length} bytes`).to.equal(undefined);
       }
@@ -63,7 +63,7 @@ for (const [what, seal] of [
       expect(new Envelope(other).open('name', bytes)).to.equal(undefined);
     });
 
-    it(`an entry that was ${what} does not open with the body of another under the same name`, () => {
+    it(`A Redis entry that was ${what} does not open with another body under the same name`, () => {
       const other = envelope.wrap('name', { ...entry, body: Buffer.from('{"id":"chatcmpl-2"}') });
       const { bodyStart = 0 } = envelope.open('name', bytes) ?? {};
       const mixed = Buffer.concat([bytes.subarray(0, bodyStart), other.subarray(-19)]);
@@ -71,13 +71,13 @@ for (const [what, seal] of [
       expect(open(mixed)).to.equal(undefined);
     });
 
-    it(`an entry that was ${what} has a mark that no other has`, () => {
+    it(`A Redis entry that was ${what} has a unique mark`, () => {
       const marks = [bytes, envelope.wrap('name', { ...entry, storedAt: 5 })].map(markOf);
       expect(new Set(marks).size).to.equal(2);
       expect(marks[0]?.length).to.equal(32);
     });
 
-    it(`an entry that was ${what} shows its version, and a coding of its body that is not known`, () => {
+    it(`A Redis entry that was ${what} shows its version, and an unknown coding of its body`, () => {
       for (const at of [4, 5]) {
         const other = Buffer.from(bytes);
         other[at] = 9;
@@ -90,8 +90,8 @@ for (const [what, seal] of [
   });
 }
 
-describe('an entry for Redis', () => {
-  it('is signed as it is, and encrypted out of sight', () => {
+describe('An entry for Redis', () => {
+  it('A Redis entry is readable when signed, and unreadable when encrypted', () => {
     const head = Buffer.from(encodeHead(entry));
     const [signed, encrypted] = [new Signature('secret'), new Encryption([key])].map((seal) =>
       new Envelope(seal).wrap('name', entry),
@@ -106,7 +106,7 @@ describe('an entry for Redis', () => {
     ]);
   });
 
-  it('an entry says how its body is compressed, and a coding of a newer gateway is none of its own', async () => {
+  it("A Redis entry says how its body is compressed, and a newer gateway's coding does not open", async () => {
     const envelope = new Envelope(new Signature('secret'));
     const body = Buffer.from('{"id":"chatcmpl-1"}'.repeat(200));
     const stored = await storedBody(body);
@@ -124,13 +124,13 @@ describe('an entry for Redis', () => {
     expect(envelope.open('name', plain)).to.equal(undefined);
   });
 
-  it('an entry whose head claims to be longer than any is no entry, though it is signed', () => {
+  it('A Redis entry does not open when its head is too long, though it is signed', () => {
     const envelope = new Envelope(new Signature('secret'));
     const long = envelope.wrap('name', { ...entry, responseId: 'x'.repeat(maxHeadEnd) });
     expect(envelope.open('name', long)).to.equal(undefined);
   });
 
-  it('an entry that a gateway with the key wrote and that has what no entry has is none', () => {
+  it('A Redis entry does not open with parts that no entry has, though it is signed', () => {
     const envelope = new Envelope(new Signature('secret'));
     for (const part of [{ headers: { 'set-cookie': 'a' } }, { storedAt: -1 }, { usage: {} }]) {
       const made = envelope.wrap('name', { ...entry, ...part } as typeof entry);

@@ -9,13 +9,13 @@ class Clock {
   readonly now = () => this.at;
 }
 
-describeStore('the store without Node', async () => {
+describeStore('The MapStore', async () => {
   const clock = new Clock();
   const store = new MapStore({ maxBytes: 10_000_000, now: clock.now });
   return { store, now: clock.now, advance: async (ms) => void (clock.at += ms) };
 });
 
-describe('the store without Node', () => {
+describe('The MapStore', () => {
   const clock = new Clock();
   const entry = (size: number, lifeMs = 60_000) =>
     makeEntry(clock.at, { body: new Uint8Array(size), expiresAt: clock.at + lifeMs });
@@ -25,7 +25,7 @@ describe('the store without Node', () => {
     return found.join('');
   };
 
-  it('throws out what was not used for the longest time, with eviction lru and no room', async () => {
+  it('The MapStore with eviction lru throws out the least recently used entry', async () => {
     const probe = new MapStore({ maxBytes: 100_000, now: clock.now });
     for (const key of 'xyz') await probe.set(key, entry(1000));
     const maxBytes = probe.stats().bytes;
@@ -37,7 +37,7 @@ describe('the store without Node', () => {
     expect(store.stats()).to.include({ entries: 3, evictions: 1 });
   });
 
-  it('refuses an entry larger than itself, and throws nothing out for it', async () => {
+  it('The MapStore refuses an entry larger than itself, and throws nothing out for it', async () => {
     const store = new MapStore({ maxBytes: 5000, now: clock.now });
     await store.set('a', entry(1000));
     expect(await store.set('b', entry(5000))).to.equal(false);
@@ -45,7 +45,7 @@ describe('the store without Node', () => {
     expect(store.stats()).to.include({ entries: 1, evictions: 0, droppedWrites: 1 });
   });
 
-  it('lets go of what has expired without a timer, as others come', async () => {
+  it('The MapStore drops expired entries without a timer, as others come', async () => {
     const store = new MapStore({ maxBytes: 10_000_000, now: clock.now });
     for (let count = 0; count < 100; count++) await store.set(`old${count}`, entry(1000, 10));
     clock.at += 20;
@@ -53,7 +53,7 @@ describe('the store without Node', () => {
     expect(store.stats()).to.include({ entries: 50, evictions: 0 });
   });
 
-  it('counts what it holds, and no more than it may, whatever is done to it', async () => {
+  it('The MapStore counts what it holds, within its bound, after any steps', async () => {
     const key = fc.constantFrom('a', 'b', 'c', 'd', 'e');
     const step = fc.oneof(
       fc.record({

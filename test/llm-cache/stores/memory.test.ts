@@ -11,13 +11,13 @@ class Clock {
   readonly now = () => this.at;
 }
 
-describeStore('the memory store', async () => {
+describeStore('The memory store', async () => {
   const clock = new Clock();
   const store = new MemoryStore({ maxBytes: 10_000_000, now: clock.now });
   return { store, now: clock.now, advance: async (ms) => void (clock.at += ms) };
 });
 
-describe('the memory store', () => {
+describe('The memory store', () => {
   const clock = new Clock();
   const entry = (size: number, lifeMs = 60_000) =>
     makeEntry(clock.at, { body: new Uint8Array(size), expiresAt: clock.at + lifeMs });
@@ -30,7 +30,7 @@ describe('the memory store', () => {
     return found.join('');
   };
 
-  it('throws out what was not used for the longest time, with eviction lru and no room', async () => {
+  it('The memory store with eviction lru throws out the least recently used entry', async () => {
     const probe = new MemoryStore({ maxBytes: 100_000, now: clock.now });
     await filled(probe, ['x', 'y', 'z']);
     const maxBytes = probe.stats().bytes;
@@ -43,7 +43,7 @@ describe('the memory store', () => {
     await Promise.all([store.close(), probe.close()]);
   });
 
-  it('refuses an entry larger than itself, and throws nothing out for it', async () => {
+  it('The memory store refuses an entry larger than itself, and throws nothing out for it', async () => {
     const store = new MemoryStore({ maxBytes: 5000, now: clock.now });
     await filled(store, ['a']);
     expect(await store.set('b', entry(5000))).to.equal(false);
@@ -52,7 +52,7 @@ describe('the memory store', () => {
     await store.close();
   });
 
-  it('makes room for one large entry by throwing out many small ones', async () => {
+  it('The memory store makes room for one large entry by throwing out many small ones', async () => {
     const store = new MemoryStore({ maxBytes: 2_000_000, eviction: 'lru', now: clock.now });
     for (let count = 0; count < 1000; count++) await store.set(`k${count}`, entry(1000));
     expect(await store.set('large', entry(1_800_000))).to.equal(true);
@@ -61,7 +61,7 @@ describe('the memory store', () => {
     await store.close();
   });
 
-  it('takes the same time for an answer of a few bytes and for one of megabytes', async () => {
+  it('The memory store does no work per byte of an answer', async () => {
     // node-cache counts a value with Object.keys: of bare bytes it would make a string for each.
     const { keys } = Object;
     let most = 0;
@@ -94,7 +94,7 @@ describe('the memory store', () => {
     return steps;
   };
 
-  it('looks at no more than five hundred entries in one step of its sweep', async () => {
+  it('The memory store looks at no more than 500 entries in one step of its sweep', async () => {
     const store = new MemoryStore({ maxBytes: 100_000_000, now: clock.now });
     for (let count = 0; count < 5000; count++) await store.set(`k${count}`, entry(10, 1000));
     clock.at += 1000;
@@ -103,7 +103,7 @@ describe('the memory store', () => {
     await store.close();
   });
 
-  it('sweeps past entries that live, and begins again at the end', async () => {
+  it('The memory store sweeps past live entries, and begins again at the end', async () => {
     const store = new MemoryStore({ maxBytes: 100_000_000, now: clock.now });
     for (let count = 0; count < 3000; count++) {
       await store.set(`k${count}`, entry(10, count % 2 === 0 ? 1000 : 10_000));
@@ -115,7 +115,7 @@ describe('the memory store', () => {
     await store.close();
   });
 
-  it('sweeps on while entries are asked for, replaced and thrown out', async () => {
+  it('The memory store sweeps on while entries are read, replaced and deleted', async () => {
     const store = new MemoryStore({ maxBytes: 10_000_000, now: clock.now });
     for (let count = 0; count < 3000; count++) {
       await store.set(`k${count}`, entry(10, count < 1000 ? 60_000 : 1000));
@@ -133,7 +133,7 @@ describe('the memory store', () => {
     await store.close();
   });
 
-  it('has a timer only while it has entries, and one that keeps no process alive', async () => {
+  it('The memory store has a timer only while it has entries, and an unreferenced one', async () => {
     const { setInterval, clearInterval } = globalThis;
     const running = new Map<object, { sweep: () => void; unref: boolean }>();
     const fakes = {
@@ -168,7 +168,7 @@ describe('the memory store', () => {
     }
   });
 
-  it('purges and counts what is alive, and lets others run meanwhile', async () => {
+  it('The memory store counts the live entries of a purge, though they are read meanwhile', async () => {
     const store = new MemoryStore({ maxBytes: 100_000_000, now: clock.now });
     for (let count = 0; count < 2000; count++) {
       await store.set(`k${count}`, entry(10, count % 2 === 0 ? 1000 : 10_000));
@@ -181,7 +181,7 @@ describe('the memory store', () => {
     expect(store.stats()).to.include({ entries: 0, bytes: 0 });
   });
 
-  it('deletes entries of any name', async () => {
+  it('The memory store deletes entries of any name', async () => {
     const store = new MemoryStore({ maxBytes: 100_000, now: clock.now });
     for (const key of ['__proto__', 'constructor', '']) {
       await store.set(key, entry(10));
@@ -191,7 +191,7 @@ describe('the memory store', () => {
     expect(store.stats()).to.include({ entries: 0, bytes: 0 });
   });
 
-  it('has with eviction lru what a simple model of it has, byte for byte, whatever is done to it', async () => {
+  it('The memory store with eviction lru agrees with a simple model, byte for byte', async () => {
     const maxBytes = 9000;
     const probe = new MemoryStore({ maxBytes, now: clock.now });
     await probe.set('a', entry(0));
@@ -300,7 +300,7 @@ describe('the memory store', () => {
     );
   });
 
-  it('holds as much memory as it says, within 5 %', async function () {
+  it('The memory store holds as much memory as it says, within 5 %', async function () {
     if ('Deno' in globalThis) this.skip(); // Measured on V8 as Node runs it.
     this.timeout(60_000);
     const run = promisify(execFile);

@@ -16,7 +16,7 @@ const key = randomBytes(32).toString('base64');
 const name = 'test:entry:a';
 const page = { limit: 100, cursor: null };
 
-describe('a value in Redis that no gateway wrote there', () => {
+describe('A value in Redis that no gateway wrote', () => {
   let server: RedisServer;
   let stores: RedisStores;
   let client: Redis;
@@ -63,7 +63,7 @@ describe('a value in Redis that no gateway wrote there', () => {
     ['signs', new Signature('secret')],
     ['encrypts', new Encryption([key])],
   ] as const) {
-    it(`a store that ${what} keeps a body compressed in Redis, and gives it back byte for byte`, async () => {
+    it(`The redis store that ${what} keeps a body compressed, and returns it byte for byte`, async () => {
       const store = stores.redis({ seal });
       const body = Buffer.from(answers.chat.sse.repeat(200));
       await stored(store, entry({ body }));
@@ -73,7 +73,7 @@ describe('a value in Redis that no gateway wrote there', () => {
     });
 
     for (const [how, change] of Object.entries(changes)) {
-      it(`a value that ${how} is a miss for a store that ${what}, and is written over`, async () => {
+      it(`The redis store that ${what} takes a value that ${how} for a miss, and writes over it`, async () => {
         const store = stores.redis({ seal });
         await stored(store);
         const value = (await client.getBuffer(name)) ?? Buffer.alloc(0);
@@ -96,7 +96,7 @@ describe('a value in Redis that no gateway wrote there', () => {
     }
   }
 
-  it('is counted each time, and said once, and nothing of it', async () => {
+  it('The redis store counts each foreign value, logs it once, and shows nothing of it', async () => {
     const store = stores.redis();
     await client.set(name, 'a secret');
     await client.lpush('test:entry:b', 'a secret');
@@ -108,7 +108,7 @@ describe('a value in Redis that no gateway wrote there', () => {
     ]);
   });
 
-  it('an entry of another version is a miss that is no fault', async () => {
+  it('The redis store takes an entry of another version for a miss, not for a fault', async () => {
     const store = stores.redis();
     await stored(store);
     await client.setrange(name, 4, '\u0004');
@@ -117,12 +117,12 @@ describe('a value in Redis that no gateway wrote there', () => {
     expect(stores.said).to.deep.equal([]);
   });
 
-  it('an entry that was written with another secret is a miss', async () => {
+  it('The redis store takes an entry under another secret for a miss', async () => {
     await stored(stores.redis({ seal: new Signature('other') }));
     expect(await stores.redis().get('a')).to.equal(undefined);
   });
 
-  it('is neither listed nor counted among the bytes, and keeps nothing else from being', async () => {
+  it('The redis store neither lists nor counts foreign values, and purges past them', async () => {
     const store = stores.redis();
     await store.set('ns:one', entry());
     await eventually(async () => (await client.dbsize()) === 1, 'it is stored');
@@ -139,7 +139,7 @@ describe('a value in Redis that no gateway wrote there', () => {
     expect(await client.keys('*entry:*')).to.deep.equal(['test:entry:ns:one']);
   });
 
-  it('among the counts of uses is no use, and keeps nothing else from being counted', async () => {
+  it('The redis store counts uses from zero where a counter holds a foreign value', async () => {
     const store = stores.redis();
     const puts = new Map(['one', 'two', 'three', 'four'].map((id) => [id, entry()]));
     for (const [id, put] of puts) await store.set(id, put);
@@ -155,7 +155,7 @@ describe('a value in Redis that no gateway wrote there', () => {
     expect(await client.pttl(counter('one'))).to.be.above(0);
   });
 
-  it('is kept out of the near store as well', async () => {
+  it('The tiered store keeps foreign values out of its near store', async () => {
     const { store, near } = stores.tiered();
     await eventually(() => store.isNearInUse, 'it hears of purges');
     await stored(stores.redis());
@@ -164,7 +164,7 @@ describe('a value in Redis that no gateway wrote there', () => {
     expect(near.stats().entries).to.equal(0);
   });
 
-  it('an entry of a clock that is ahead is replaced by a newer answer', async () => {
+  it('The redis store replaces an entry from a clock that is ahead by a newer answer', async () => {
     const store = stores.redis();
     await stored(store, entry({ storedAt: Date.now() + 3_600_000, responseId: 'ahead' }));
     await store.set('a', entry({ responseId: 'new' }));
@@ -173,7 +173,7 @@ describe('a value in Redis that no gateway wrote there', () => {
   });
 });
 
-describe('an answer that many read out of Redis', () => {
+describe('An answer that many read from Redis', () => {
   let server: RedisServer;
   let stores: RedisStores;
   let client: Redis;
@@ -198,7 +198,7 @@ describe('an answer that many read out of Redis', () => {
     Number(/cmdstat_getrange:calls=(\d+)/.exec(await client.info('commandstats'))?.[1] ?? 0);
   const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-  it('at once is read once, and charged once until they had a turn to hold it', async () => {
+  it('The redis store reads a body once for 50 readers, and charges it once until they hold it', async () => {
     const budget = new ByteBudget(600_000);
     const store = stores.redis({ budget, timeoutMs: 1000 });
     const all = await Promise.all(Array.from({ length: 50 }, () => store.get('a')));
@@ -211,14 +211,14 @@ describe('an answer that many read out of Redis', () => {
     expect(budget.held).to.equal(0);
   });
 
-  it('one after the other is held once, and its body read once, while one of them still has it', async () => {
+  it('The redis store reads a body once while a reader still has it', async () => {
     const store = stores.redis({ timeoutMs: 1000 });
     const first = await store.get('a');
     for (const _ of [1, 2, 3]) expect(await store.get('a')).to.equal(first);
     expect(await reads()).to.equal(5);
   });
 
-  it('is not read where there is no room for it, and that is no fault', async () => {
+  it('The redis store does not read a body that there is no room for, and counts no fault', async () => {
     const budget = new ByteBudget(499_999);
     const store = stores.redis({ budget, timeoutMs: 1000 });
     const error = await store.get('a').catch((reason: unknown) => reason);
@@ -227,7 +227,7 @@ describe('an answer that many read out of Redis', () => {
     expect(await store.look('a')).to.include({ bytes: 500_000 });
   });
 
-  it('is not served once it has been deleted, though a client reads it still', async () => {
+  it('The redis store serves no deleted entry, though a client still reads it', async () => {
     const store = stores.redis({ timeoutMs: 1000 });
     const early = store.get('a');
     await store.delete('a');
@@ -235,7 +235,7 @@ describe('an answer that many read out of Redis', () => {
     await early;
   });
 
-  it('holds no more memory than it has', async () => {
+  it('The redis store returns bodies that hold no more memory than they need', async () => {
     await stores.redis().set('small', makeEntry(Date.now()));
     await eventually(async () => (await client.exists('test:entry:small')) === 1, 'it is stored');
     for (const one of ['a', 'small']) {

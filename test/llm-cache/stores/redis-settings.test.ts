@@ -21,7 +21,7 @@ const log = { info() {}, warn() {}, error() {} };
 const entry = (parts = {}) => makeEntry(Date.now(), parts);
 const newKey = () => randomBytes(32).toString('base64');
 
-describe('the settings of a redis store', () => {
+describe('The settings of a redis store', () => {
   const servers: RedisServer[] = [];
   const opened: (() => unknown)[] = [];
   before(function () {
@@ -77,7 +77,7 @@ describe('the settings of a redis store', () => {
       `the keys are ${names.join()}`,
     );
 
-  it('name its database and the beginning of its keys', async () => {
+  it('The redis settings name a database and a key prefix', async () => {
     const { url } = await start();
     await stores(open({ url: `${url}/3`, keyPrefix: 'mine:' }));
     await hasKeys(client(url, { db: 3 }), ['mine:entry:openai:u:a']);
@@ -85,7 +85,7 @@ describe('the settings of a redis store', () => {
     await hasKeys(client(url, { db: 4 }), ['llm-cache:entry:openai:u:a']);
   });
 
-  it('name its user and password, in the url or in the options', async () => {
+  it('The redis settings name a user and password, in the url or in the options', async () => {
     const { url, port } = await start();
     await client(url).acl('SETUSER', 'cache', 'on', '>pass/word', '~*', '&*', '+@all');
     await client(url).acl('SETUSER', 'default', 'off');
@@ -93,7 +93,7 @@ describe('the settings of a redis store', () => {
     await stores(open({ url, options: { username: 'cache', password: 'pass/word' } }));
   });
 
-  it('may ask for TLS, and do not take any certificate', async function () {
+  it('The redis settings can ask for TLS, and refuse an unknown certificate', async function () {
     const dir = mkdtempSync(join(tmpdir(), 'llm-cache-tls-'));
     opened.push(() => rmSync(dir, { recursive: true, force: true }));
     const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')];
@@ -121,7 +121,7 @@ describe('the settings of a redis store', () => {
     );
   });
 
-  it('without a place are what the gateway itself uses', async () => {
+  it("The redis settings without a url use the gateway's own Redis", async () => {
     const { url, port } = await start('--requirepass', 'pw');
     const own = {
       host: '127.0.0.1',
@@ -137,14 +137,14 @@ describe('the settings of a redis store', () => {
     expect(await store.purge({ namespace: 'openai' })).to.equal(1);
   });
 
-  it('settings with a place of their own take nothing from the gateway’s', async () => {
+  it("The redis settings with a host of their own take nothing from the gateway's", async () => {
     const { port, url } = await start();
     const gateways = { host: '127.0.0.1', port: 1, username: 'eg', password: 'pw', db: 5 };
     await stores(open({ options: { host: '127.0.0.1', port } }, gateways));
     await hasKeys(client(url), ['llm-cache:entry:openai:u:a']);
   });
 
-  it('may name sentinels, and follow the master that they tell of', async () => {
+  it('The redis settings can name sentinels, whose master the store follows', async () => {
     const [one, two, sentinel] = [await start(), await start(), await RedisServer.down()];
     servers.push(sentinel);
     await sentinel.runSentinel();
@@ -167,7 +167,7 @@ describe('the settings of a redis store', () => {
     );
   });
 
-  it('may name a cluster, all of which is purged, and all of whose purges are heard', async () => {
+  it('The redis settings can name a cluster, which is purged as a whole and heard as a whole', async () => {
     const nodes = [await clusterNode(), await clusterNode()];
     const [one, two] = nodes.map(({ url }) => client(url)) as [Redis, Redis];
     await one.call('CLUSTER', 'ADDSLOTSRANGE', '0', '8191');
@@ -223,7 +223,7 @@ describe('the settings of a redis store', () => {
     return start('--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1');
   }
 
-  describe('are refused', () => {
+  describe('Refusals', () => {
     const wrong: readonly (readonly [object, string])[] = [
       [{}, '.url" is missing, and the gateway\'s own db.redis is emulated'],
       [
@@ -244,7 +244,7 @@ describe('the settings of a redis store', () => {
       ],
     ];
     for (const [settings, message] of wrong) {
-      it(`as ${JSON.stringify(settings).replace(/"[A-Za-z0-9+/]{43}="/, '"…"')}, in words that show no secret`, () => {
+      it(`The redis settings are refused as ${JSON.stringify(settings).replace(/"[A-Za-z0-9+/]{43}="/, '"…"')}, without the secret`, () => {
         const make = () => open(settings);
         expect(make).to.throw(ConfigurationError, message);
         expect(make)

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { Encryption } from '../../../policies/llm-cache/stores/encryption.ts';
+import { MemoryStore } from '../../../policies/llm-cache/stores/memory.ts';
 import { NoRoom, type Store } from '../../../policies/llm-cache/stores/store.ts';
 import { ByteBudget } from '../../../policies/shared/bytes/budget.ts';
 import { makeEntry } from '../../support/entry.ts';
@@ -13,7 +14,7 @@ import { describeStore, type StoreUnderTest } from '../../support/store-contract
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const newKey = () => randomBytes(32).toString('base64');
 
-describe('with a real Redis', () => {
+describe('A real Redis', () => {
   let server: RedisServer;
   let stores: RedisStores;
 
@@ -28,27 +29,51 @@ describe('with a real Redis', () => {
   });
   afterEach(() => stores?.close());
 
-  const underTest = (store: Store): StoreUnderTest => ({ store, now: Date.now, advance: sleep });
+  /** On a clock that the test moves, and Redis with it. */
+  function underTest(open: (now: () => number) => Store): StoreUnderTest {
+    let aheadMs = 0;
+    const now = () => Date.now() + aheadMs;
+    const store = open(now);
+    const advance = async (ms: number) => {
+      // What was asked for before a purge is told by a clock that only runs.
+      if (ms < 100) return sleep(ms);
+      // All that was put in has arrived.
+      await store.list({}, { limit: 1, cursor: null });
+      aheadMs += ms;
+      const client = stores.client();
+      for (const name of await client.keys(`${keyPrefix}entry:*`)) {
+        const leftMs = await client.pttl(name);
+        if (leftMs >= 0) await client.pexpire(name, leftMs - ms);
+      }
+    };
+    return { store, now, advance };
+  }
   const entry = (parts = {}) => makeEntry(Date.now(), parts);
   const isWritten = (keys = 1) =>
     eventually(async () => (await stores.client().dbsize()) === keys, 'it is written');
 
-  describeStore('the redis store', async () => underTest(stores.redis()));
-  describeStore('the redis store, encrypted', async () =>
-    underTest(stores.redis({ seal: new Encryption([newKey()]) })),
+  describeStore('The redis store', async () => underTest((now) => stores.redis({ now })));
+  describeStore('The encrypted redis store', async () =>
+    underTest((now) => stores.redis({ now, seal: new Encryption([newKey()]) })),
   );
-  describeStore('the tiered store', async () => {
-    const { store } = stores.tiered();
-    await eventually(() => store.isNearInUse, 'it hears of purges');
-    return underTest(store);
+  describeStore('The tiered store', async () => {
+    let isReady = () => false;
+    const test = underTest((now) => {
+      const near = new MemoryStore({ maxBytes: 1_000_000, now });
+      const { store } = stores.tiered({ now, near });
+      isReady = () => store.isNearInUse;
+      return store;
+    });
+    await eventually(isReady, 'it hears of purges');
+    return test;
   });
 
-  describe('the redis store', () => {
+  describe('The redis store', () => {
     const written = async (store: Store) => {
       await store.list({}, { limit: 1, cursor: null });
     };
 
-    it('writes the body as it is, under prefix, namespace and scope, with its time to live', async () => {
+    it('The redis store writes a short body as it is, under prefix, namespace and scope, with its TTL', async () => {
       const body = randomBytes(500);
       await stores.redis().set('openai:anonymous:digest', entry({ body }));
       await isWritten();
@@ -59,7 +84,7 @@ describe('with a real Redis', () => {
       expect(await client.pttl(name)).to.be.within(3_600_000, 3_660_000);
     });
 
-    it('reads a long stream once for all who take gzip, and charges what it takes compressed', async () => {
+    it('The redis store reads a long stream once for all callers who take gzip, and charges its compressed size', async () => {
       const body = new TextEncoder().encode('data: {"same":"again"}\n\n'.repeat(4000));
       const budget = new ByteBudget(20_000);
       const [writing, store] = [stores.redis(), stores.redis({ budget })];
@@ -76,7 +101,7 @@ describe('with a real Redis', () => {
       expect(await store.get('a', true)).to.equal(undefined);
     });
 
-    it('counts its entries in the background, and reckons their bytes', async () => {
+    it('The redis store counts its entries in the background, and estimates their bytes', async () => {
       const store = stores.redis();
       for (let at = 0; at < 300; at++)
         await store.set(`ns:${at}`, entry({ body: randomBytes(500) }));
@@ -86,14 +111,14 @@ describe('with a real Redis', () => {
       expect(store.stats().bytes).to.be.within(300 * 800, 300 * 1200);
     });
 
-    it('takes an entry of a newer version for a miss', async () => {
+    it('The redis store takes an entry of a newer version for a miss', async () => {
       await stores.redis().set('a', entry());
       await isWritten();
       await stores.client().setrange('test:entry:a', 4, '\u0004');
       expect(await stores.redis().get('a')).to.equal(undefined);
     });
 
-    it('decrypts with any of its keys, and takes what is not authentic for a miss', async () => {
+    it('The redis store decrypts with any of its keys, and takes what is not authentic for a miss', async () => {
       const [old, fresh] = [newKey(), newKey()];
       const with_ = (...keys: string[]) => stores.redis({ seal: new Encryption(keys) });
       const before = with_(old);
@@ -113,7 +138,7 @@ describe('with a real Redis', () => {
       expect(await before.get('a')).to.equal(undefined);
     });
 
-    it('takes what was stored before it was given keys for a miss', async () => {
+    it('The redis store takes entries stored before it had keys for misses', async () => {
       await stores.redis().set('a', entry());
       await isWritten();
       const store = stores.redis({ seal: new Encryption([newKey()]) });
@@ -121,7 +146,7 @@ describe('with a real Redis', () => {
     });
 
     for (const encrypted of [false, true]) {
-      it(`purges a thousand entries, long heads and damaged ones, ${encrypted ? 'encrypted' : 'in the clear'}`, async () => {
+      it(`The redis store purges a thousand entries, long and damaged ones, ${encrypted ? 'encrypted' : 'in the clear'}`, async () => {
         const store = stores.redis(encrypted ? { seal: new Encryption([newKey()]) } : {});
         const responseId = 'x'.repeat(10_000);
         for (let count = 0; count < 1000; count++) {
@@ -141,7 +166,7 @@ describe('with a real Redis', () => {
       ['behind', -600_000],
     ] as const) {
       const other = { now: () => Date.now() + aheadMs };
-      it(`stores no answer that was asked for before a purge by a gateway whose clock is ${what}`, async () => {
+      it(`The redis store keeps out an answer asked for before a purge whose gateway's clock is ${what}`, async () => {
         const [here, there] = [stores.redis(), stores.redis(other)];
         const askedAt = performance.now();
         await sleep(5);
@@ -154,7 +179,7 @@ describe('with a real Redis', () => {
         expect(await here.get('by:key')).to.equal(undefined);
       });
 
-      it(`stores what was asked for after a purge by a gateway whose clock is ${what}`, async () => {
+      it(`The redis store keeps an answer asked for after a purge whose gateway's clock is ${what}`, async () => {
         const [here, there] = [stores.redis(), stores.redis(other)];
         await there.purge({});
         await sleep(20);
@@ -163,7 +188,7 @@ describe('with a real Redis', () => {
         expect(await there.get('a')).to.not.equal(undefined);
       });
 
-      it(`keeps the newer of two answers though a clock is ${what}`, async () => {
+      it(`The redis store keeps the newer of two answers though a clock is ${what}`, async () => {
         const [here, there] = [stores.redis(), stores.redis(other)];
         const askedAt = performance.now();
         await sleep(20);
@@ -179,7 +204,7 @@ describe('with a real Redis', () => {
       });
     }
 
-    it('takes back what it wrote while another gateway purged', async () => {
+    it('The redis store takes back what it wrote while another gateway purged', async () => {
       const [here, there] = [stores.redis(), stores.redis()];
       const client = stores.client();
       const askedAt = performance.now();
@@ -199,7 +224,7 @@ describe('with a real Redis', () => {
       expect(await here.get('a')).to.equal(undefined);
     });
 
-    it('purges over a log of purges that something else has overwritten', async () => {
+    it('The redis store purges though its log of purges was overwritten', async () => {
       const store = stores.redis();
       await stores.client().set('test:purges', 'nonsense');
       await store.set('a', entry());
@@ -208,7 +233,7 @@ describe('with a real Redis', () => {
       expect(await stores.client().type('test:purges')).to.equal('stream');
     });
 
-    it('stores nothing that a purge it does not understand may cover', async () => {
+    it('The redis store stores nothing that a purge it does not understand may cover', async () => {
       const store = stores.redis();
       const askedAt = performance.now();
       await sleep(5);
@@ -218,7 +243,7 @@ describe('with a real Redis', () => {
       expect(await store.get('a')).to.equal(undefined);
     });
 
-    it('purges its own entries and no others, whatever is in a namespace’s name', async () => {
+    it('The redis store purges its own entries and no others, whatever is in the namespace', async () => {
       const store = stores.redis();
       const client = stores.client();
       for (const namespace of ['a*', 'ab', 'a?[b]', 'a\\']) {
@@ -237,7 +262,7 @@ describe('with a real Redis', () => {
       ]);
     });
 
-    it('does not bring back what was deleted or purged while its write was on its way', async () => {
+    it('The redis store does not bring back what was deleted or purged during its write', async () => {
       const store = stores.redis();
       const large = entry({ body: randomBytes(4_000_000) });
       await Promise.all(['x', 'y', 'z'].map((key) => store.set(key, large)));
@@ -248,7 +273,7 @@ describe('with a real Redis', () => {
       expect(await stores.client().keys('*entry:*')).to.deep.equal([]);
     });
 
-    it('refuses an entry larger than all that may wait', async () => {
+    it('The redis store refuses an entry larger than all that may wait', async () => {
       const store = stores.redis();
       expect(await store.set('a', entry({ body: new Uint8Array(33 * 1024 * 1024) }))).to.equal(
         false,

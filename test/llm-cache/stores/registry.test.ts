@@ -30,7 +30,7 @@ const entry: CachedResponse = {
 const small: StoreSettings = { type: 'memory', maxBytes: 4096, eviction: 'worth' };
 const large: StoreSettings = { type: 'memory', maxBytes: 8192, eviction: 'worth' };
 
-describe('the registry of stores', () => {
+describe('The registry of stores', () => {
   let now: number;
   let registry: StoreRegistry;
 
@@ -49,7 +49,7 @@ describe('the registry of stores', () => {
 
   const has = async (name: string) => (await registry.open(name).get('key')) !== undefined;
 
-  it('has a store `memory` even when nothing is said', () => {
+  it('The store registry has a store named memory without any settings', () => {
     expect(registry.open('memory').stats()).to.include({
       type: 'memory',
       maxBytes: 268435456,
@@ -57,12 +57,12 @@ describe('the registry of stores', () => {
     expect(storeSettings({ near: small })).to.have.keys('memory', 'near');
   });
 
-  it('takes `memory` as the operator configured it', () => {
+  it("The store registry takes the operator's settings for the store named memory", () => {
     registry.configure({ memory: small });
     expect(registry.open('memory').stats().maxBytes).to.equal(4096);
   });
 
-  it('refuses a name that no store has, and tells those there are', () => {
+  it('The store registry refuses an unknown name, and lists the known ones', () => {
     registry.configure({ near: small });
     for (const name of ['far', 'constructor', '__proto__', '']) {
       expect(() => registry.open(name)).to.throw(
@@ -72,7 +72,7 @@ describe('the registry of stores', () => {
     }
   });
 
-  it('gives all who ask for a name the same store, and each name its own', async () => {
+  it('The store registry gives one store per name', async () => {
     registry.configure({ near: small, far: small });
     await filled('near');
     expect(await has('near')).to.equal(true);
@@ -80,8 +80,8 @@ describe('the registry of stores', () => {
     expect(registry.open('near').stats().entries).to.equal(1);
   });
 
-  describe('across reloads', () => {
-    it('keeps what is stored where the settings stay', async () => {
+  describe('Reloads', () => {
+    it('The store registry keeps a store across reloads where its settings stay', async () => {
       registry.configure({ near: small });
       const before = await filled('near');
       registry.configure({ near: { ...small }, other: large });
@@ -89,14 +89,14 @@ describe('the registry of stores', () => {
       expect(await before.get('key')).to.deep.equal(entry);
     });
 
-    it('keeps what is stored where the settings are only written in another order', async () => {
+    it('The store registry keeps a store whose settings only changed their order', async () => {
       registry.configure({ near: { type: 'memory', maxBytes: 4096, eviction: 'worth' } });
       await filled('near');
       registry.configure({ near: { maxBytes: 4096, eviction: 'worth', type: 'memory' } });
       expect(await has('near')).to.equal(true);
     });
 
-    it('begins a store anew where its settings changed, and leaves the old one to those who hold it', async () => {
+    it('The store registry starts a new store for changed settings, and leaves the old one to its holders', async () => {
       registry.configure({ near: small });
       const before = await filled('near');
       registry.configure({ near: large });
@@ -105,17 +105,17 @@ describe('the registry of stores', () => {
       expect(await before.get('key')).to.deep.equal(entry);
     });
 
-    it('no longer opens a store whose name is gone', () => {
+    it('The store registry no longer opens a store whose name is gone', () => {
       registry.configure({ near: small });
       registry.configure({});
       expect(() => registry.open('near')).to.throw(ConfigurationError);
     });
   });
 
-  describe('sweeps', () => {
+  describe('Sweeps', () => {
     beforeEach(() => registry.configure({ near: small }));
 
-    it('close a store that no configuration names once it has not been used for five minutes', async () => {
+    it('The store registry closes a store that has no name any more after five minutes without use', async () => {
       const store = await filled('near');
       registry.configure({});
       now += 5 * minute - 1;
@@ -126,7 +126,7 @@ describe('the registry of stores', () => {
       expect(store.stats().entries).to.equal(0);
     });
 
-    it('leave a store alone that is still used, by reads or by writes', async () => {
+    it('The store registry leaves a store alone that is still read or written', async () => {
       const store = await filled('near');
       registry.configure({});
       for (const use of [() => store.get('other'), () => store.set('second', entry)]) {
@@ -139,7 +139,7 @@ describe('the registry of stores', () => {
       expect(store.stats().entries).to.equal(2);
     });
 
-    it('do not take a look at its counters for a use', async () => {
+    it('The store registry does not take reading the stats of a store for a use', async () => {
       const store = await filled('near');
       registry.configure({});
       now += 4 * minute;
@@ -149,14 +149,14 @@ describe('the registry of stores', () => {
       expect(store.stats().entries).to.equal(0);
     });
 
-    it('leave a store alone that a configuration names, however long it is not used', async () => {
+    it('The store registry leaves a configured store alone, however long it is unused', async () => {
       const store = await filled('near');
       now += 60 * minute;
       await registry.sweep();
       expect(store.stats().entries).to.equal(1);
     });
 
-    it('leave a store alone that is wanted again in time', async () => {
+    it('The store registry leaves a store alone that is configured again in time', async () => {
       const store = await filled('near');
       registry.configure({});
       registry.configure({ near: small });
@@ -166,7 +166,7 @@ describe('the registry of stores', () => {
       expect(await has('near')).to.equal(true);
     });
 
-    it('leave a store usable for those who still hold it', async () => {
+    it('The store registry leaves a closed store usable for its holders', async () => {
       const store = await filled('near');
       registry.configure({});
       now += 5 * minute;
@@ -179,8 +179,8 @@ describe('the registry of stores', () => {
   });
 });
 
-describe('a memory store whose entries are in a file', () => {
-  it('leaves them to the one that a reload puts in its place, and takes the file back', async () => {
+describe('A persisted memory store across reloads', () => {
+  it("The store registry hands a persisted store's file to its successor and back", async () => {
     const dir = mkdtempSync(join(tmpdir(), 'llm-cache-registry-'));
     const path = join(dir, 'entries.snapshot');
     const settings = (maxBytes: number) => ({

@@ -57,7 +57,7 @@ class Listener {
   }
 }
 
-describe('A call that several gateways share through Redis', () => {
+describe('A relayed call', () => {
   let server: RedisServer;
   let stores: RedisStores;
   let client: Redis;
@@ -84,7 +84,7 @@ describe('A call that several gateways share through Redis', () => {
   const nameOf = async (kind: 'lease' | 'live') => (await client.keys(`test:${kind}:*`))[0] ?? '';
 
   for (const [what, seal] of seals) {
-    it(`is told as it is, to who joins early and late (${what})`, async () => {
+    it(`A relayed call reaches early and late followers as it is (${what})`, async () => {
       const lease = await leased(stores.relay({ seal }));
       const early = new Listener(stores.relay({ seal }));
       lease.head(head);
@@ -104,7 +104,7 @@ describe('A call that several gateways share through Redis', () => {
       }
     });
 
-    it(`shows in Redis ${what === 'signed' ? 'its bytes, and its headers,' : 'nothing of what it says'} (${what})`, async () => {
+    it(`A relayed call shows ${what === 'signed' ? 'bytes and headers' : 'nothing'} in Redis (${what})`, async () => {
       const lease = await leased(stores.relay({ seal }));
       lease.head({ 'content-type': 'text/event-stream; x=secret' });
       lease.chunk(bytesOf('secret'));
@@ -143,7 +143,7 @@ describe('A call that several gateways share through Redis', () => {
         withPart(frames, 1, ([kind]) => [kind, Buffer.alloc(100_000)]),
     };
     for (const [how, forge] of Object.entries(forgeries)) {
-      it(`never looks whole when ${how} (${what})`, async () => {
+      it(`A relayed call never looks whole when ${how} (${what})`, async () => {
         const framesOf = async (key: string): Promise<[string, string, Frames]> => {
           const lease = await leased(stores.relay({ seal, timing: hasty }), key);
           const token = (await client.get(`test:lease:{${key}}`)) ?? '';
@@ -175,7 +175,7 @@ describe('A call that several gateways share through Redis', () => {
     }
   }
 
-  it('is not read under another key or another secret', async () => {
+  it('A relayed call is not read under another key or another secret', async () => {
     const lease = await leased(stores.relay());
     lease.head(head);
     await eventually(async () => (await client.exists(await nameOf('live'))) === 1, 'published');
@@ -189,7 +189,7 @@ describe('A call that several gateways share through Redis', () => {
     expect([stranger.ending, moved.ending]).to.deep.equal(['failed', 'failed']);
   });
 
-  it('outlasts a Redis that hesitates', async () => {
+  it('A relayed call outlasts a Redis that hesitates', async () => {
     const lease = await leased(stores.relay({ timeoutMs: 20 }));
     const listener = new Listener(stores.relay({ timeoutMs: 20 }));
     lease.head(head);
@@ -221,7 +221,7 @@ describe('A call that several gateways share through Redis', () => {
     ['has something else in place of its lease', async () => replaced('lease')],
     ['has something else in place of its stream', async () => replaced('live')],
   ] as const) {
-    it(`goes on where it was when Redis ${how}`, async () => {
+    it(`A relayed call goes on where it was when Redis ${how}`, async () => {
       const lease = await leased(stores.relay({ timing: { renewMs: 50 } }));
       const listener = new Listener(stores.relay());
       lease.head(head);
@@ -240,7 +240,7 @@ describe('A call that several gateways share through Redis', () => {
     await client.multi().del(name).lpush(name, 'x').exec();
   }
 
-  it('fails for who reads along when Redis is lost for longer, and holds nothing', async () => {
+  it('A relayed call fails for its followers when Redis is lost for longer, and holds nothing', async () => {
     const budget = new ByteBudget(1_000_000);
     const lease = await leased(stores.relay({ budget, timeoutMs: 20, timing: hasty }));
     const reading = new Listener(stores.relay({ timeoutMs: 20, timing: hasty }));
@@ -263,7 +263,7 @@ describe('A call that several gateways share through Redis', () => {
     expect(budget.held).to.equal(0);
   });
 
-  it('fails for who reads along when the gateway that makes it is gone', async () => {
+  it('A relayed call fails for its followers when the calling gateway is gone', async () => {
     const relay = stores.relay({ timing: { ...hasty, leaseMs: 200 } });
     const lease = await leased(relay);
     const listener = new Listener(stores.relay({ timing: hasty }));
@@ -275,7 +275,7 @@ describe('A call that several gateways share through Redis', () => {
     expect(listener.ending).to.equal('failed');
   });
 
-  it('is not told any more by a gateway whose lease is another’s, nor followed', async () => {
+  it('A relayed call is neither published nor followed once another gateway has its lease', async () => {
     const lease = await leased(stores.relay({ timing: { ...hasty, renewMs: 60_000 } }));
     const listener = new Listener(stores.relay({ timing: hasty }));
     lease.head(head);
@@ -301,9 +301,9 @@ describe('A call that several gateways share through Redis', () => {
   for (const [what, put] of [
     ['is a list', async () => client.lpush('test:lease:{k}', 'x')],
     ['has no time to live', async () => client.set('test:lease:{k}', 'x')],
-    ['lives for ever so long', async () => client.set('test:lease:{k}', 'x', 'EX', 100_000)],
+    ['lives too long', async () => client.set('test:lease:{k}', 'x', 'EX', 100_000)],
   ] as const) {
-    it(`has its lease though what stands in its place ${what}`, async () => {
+    it(`A relayed call gets its lease though the value in its place ${what}`, async () => {
       await put();
       const lease = await leased(stores.relay());
       expect(await stores.relay().lease('k')).to.equal(null);
@@ -312,7 +312,7 @@ describe('A call that several gateways share through Redis', () => {
     });
   }
 
-  it('is not followed where what holds its lease is no token', async () => {
+  it('A relayed call is not followed where its lease holds no token', async () => {
     await client.set('test:lease:{k}', 'x'.repeat(1_000_000), 'PX', 4000);
     const listener = new Listener(stores.relay({ timing: hasty }));
     await listener.ended();
@@ -320,7 +320,7 @@ describe('A call that several gateways share through Redis', () => {
     expect(await client.pttl('test:lease:{k}')).to.be.above(1000);
   });
 
-  it('a call that began hours ago by its own clock is not joined', async () => {
+  it('A relayed call that began hours ago by its own clock is not joined', async () => {
     const { now } = Date;
     const lease = await (async () => {
       Date.now = () => now() - 4_000_000;
@@ -338,7 +338,7 @@ describe('A call that several gateways share through Redis', () => {
     await lease.end({ kind: 'whole' });
   });
 
-  it('leaves nothing in Redis for long, and as little as it may while it goes on', async () => {
+  it('A relayed call leaves nothing in Redis for long', async () => {
     const lease = await leased(stores.relay({ timing: { renewMs: 20 } }));
     lease.head(head);
     await eventually(async () => (await client.dbsize()) === 2, 'lease and stream are there');
@@ -352,7 +352,7 @@ describe('A call that several gateways share through Redis', () => {
     expect(await client.pttl(await nameOf('live'))).to.be.within(1, 20_000);
   });
 
-  it('gathers single bytes into few frames', async () => {
+  it('A relayed call of single bytes is gathered into few frames', async () => {
     const lease = await leased(stores.relay());
     const listener = new Listener(stores.relay());
     lease.head(head);
@@ -364,7 +364,7 @@ describe('A call that several gateways share through Redis', () => {
     expect(await client.xlen(await nameOf('live'))).to.be.below(20);
   });
 
-  it('keeps so many bytes readable and no more, and is not joined by who would miss some', async () => {
+  it('A relayed call keeps a bounded number of bytes, and is not joined by a gateway that would miss some', async () => {
     const lease = await leased(stores.relay({ timeoutMs: 2000 }));
     const early = new Listener(stores.relay({ timeoutMs: 2000 }));
     lease.head(head);
@@ -382,7 +382,7 @@ describe('A call that several gateways share through Redis', () => {
     expect(early.ending).to.equal('whole');
   });
 
-  it('is given up where more waits than may, and nothing of it is held', async () => {
+  it('A relayed call is given up when too much waits, and nothing of it is held', async () => {
     const budget = new ByteBudget(100_000);
     const lease = await leased(stores.relay({ budget }));
     lease.head(head);
@@ -399,7 +399,7 @@ describe('A call that several gateways share through Redis', () => {
     expect(roomy.held).to.equal(0);
   });
 
-  it('ends for who reads along when the store is closed', async () => {
+  it('A relayed call ends for its followers when their store is closed', async () => {
     const relay = stores.relay();
     await leased(stores.relay());
     const listener = new Listener(relay);

@@ -12,11 +12,11 @@ const key = newKey();
 const encryption = new Encryption([key]);
 const text = new TextEncoder().encode('a secret answer');
 
-describe('encryption at rest', () => {
+describe('The encryption at rest', () => {
   const open = (by: Seal, name: string, { proof, bytes }: Sealed) =>
     by.open([name], { proof, bytes });
 
-  it('gives back what it was given, of any length', () => {
+  it('The encryption returns what it was given, of any length', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 2000 }), fc.string(), (bytes, name) => {
         const got = open(encryption, name, encryption.seal([name], bytes));
@@ -25,7 +25,7 @@ describe('encryption at rest', () => {
     );
   });
 
-  it('never makes the same of the same, and shows nothing of it', () => {
+  it('The encryption never seals equal texts alike, and shows nothing of them', () => {
     const made = Array.from({ length: 1000 }, () => encryption.seal(['a'], text));
     expect(new Set(made.map(({ bytes }) => hexOf(bytes))).size).to.equal(1000);
     // The nonces: twice the same one under one key would give both texts away.
@@ -35,12 +35,12 @@ describe('encryption at rest', () => {
     }
   });
 
-  it('shows nothing of its key', () => {
+  it('The encryption shows nothing of its key', () => {
     const made = Buffer.from(encryption.seal(['a'], text).proof.subarray(0, 4));
     expect(Buffer.from(key, 'base64').includes(made)).to.equal(false);
   });
 
-  it('lets keys rotate: the first encrypts, all decrypt', () => {
+  it('The encryption seals with the first key, and opens with all', () => {
     const [old, fresh] = [newKey(), newKey()];
     const before = new Encryption([old]);
     const during = new Encryption([fresh, old]);
@@ -54,8 +54,8 @@ describe('encryption at rest', () => {
   });
 });
 
-describe('a signature', () => {
-  it('leaves the bytes as they are, and is of its own secret', () => {
+describe('A signature', () => {
+  it('A signature leaves the bytes as they are, and is valid only under its secret', () => {
     const sealed = new Signature('one').seal(['a'], text);
     expect(sealed.bytes).to.equal(text);
     expect(new Signature('one').open(['a'], sealed)).to.equal(text);
@@ -68,10 +68,10 @@ for (const [what, seal] of [
   ['encrypted', encryption],
   ['signed', new Signature('secret')],
 ] as const) {
-  describe(`bytes that are ${what}`, () => {
+  describe(`Sealed bytes (${what})`, () => {
     const made = seal.seal(['name', 7, 'kind'], text);
 
-    it(`bytes that were ${what} do not open when a single bit of them or of their proof was changed`, () => {
+    it(`Bytes that were ${what} do not open when a single bit of them or their proof changed`, () => {
       for (const part of ['proof', 'bytes'] as const) {
         for (let bit = 0; bit < made[part].length * 8; bit++) {
           const changed = new Uint8Array(made[part]);
@@ -82,7 +82,7 @@ for (const [what, seal] of [
       }
     });
 
-    it(`bytes that were ${what} do not open when they or their proof were cut or lengthened`, () => {
+    it(`Bytes that were ${what} do not open when they or their proof were cut or lengthened`, () => {
       for (const part of ['proof', 'bytes'] as const) {
         const whole = made[part];
         const others = Array.from(whole.keys(), (length) => whole.subarray(0, length));
@@ -93,7 +93,7 @@ for (const [what, seal] of [
       }
     });
 
-    it(`bytes that were ${what} open in no other place, however its parts are put together`, () => {
+    it(`Bytes that were ${what} open in no other place, however its parts are put together`, () => {
       for (const place of [
         ['name', 8, 'kind'],
         ['name', 7, 'kind', ''],

@@ -56,7 +56,7 @@ describe('The file of a store', () => {
     return { store, file, memory };
   }
 
-  it('keeps the entries from one process to the next', async () => {
+  it('The store file keeps the entries from one process to the next', async () => {
     const first = start();
     await first.file.loaded;
     const entry = fresh({ body: new TextEncoder().encode('the answer') });
@@ -73,7 +73,7 @@ describe('The file of a store', () => {
     expect(lines).to.deep.equal([`info llm-cache: store "memory" has read 2 entries from ${path}`]);
   });
 
-  it('is no matter where there is none yet, and is not written for nothing', async () => {
+  it('The store file may be missing, and is not written without a change', async () => {
     const { file, store } = start();
     await file.loaded;
     await store.save();
@@ -85,7 +85,7 @@ describe('The file of a store', () => {
     expect(statSync(path)).to.include({ mtimeMs, ino });
   });
 
-  it('is encrypted where there are keys', async () => {
+  it('The store file is encrypted where there are keys', async () => {
     const keyed = new Encryption([Buffer.alloc(32, 7).toString('base64')]);
     const first = start(keyed);
     await first.file.loaded;
@@ -97,7 +97,7 @@ describe('The file of a store', () => {
     expect(await second.store.get('key')).to.not.equal(undefined);
   });
 
-  it('has nothing of what has expired, and gives up nothing that is newer', async () => {
+  it('The store file brings back nothing expired, and replaces nothing newer', async () => {
     const first = start();
     await first.file.loaded;
     await first.store.set('old', fresh({ expiresAt: Date.now() + 1 }));
@@ -112,7 +112,7 @@ describe('The file of a store', () => {
     expect(await second.store.get('old')).to.equal(undefined);
   });
 
-  it('brings nothing back that was thrown out while it was read', async () => {
+  it('The store file brings back nothing that was purged while it was read', async () => {
     const first = start();
     await first.file.loaded;
     for (const key of ['a', 'b']) await first.store.set(key, fresh({ consumer: 'ada' }));
@@ -123,7 +123,7 @@ describe('The file of a store', () => {
     expect(second.store.stats().entries).to.equal(0);
   });
 
-  it('loses soon what was thrown out, so that no crash brings it back', async () => {
+  it('The store file loses purged and deleted entries soon, so that no crash brings them back', async () => {
     const { file, store } = start();
     await file.loaded;
     await store.set('a', fresh({ consumer: 'ada', body: new TextEncoder().encode('of ada') }));
@@ -139,10 +139,10 @@ describe('The file of a store', () => {
   });
 
   for (const [what, bytes, words] of [
-    ['foreign', Buffer.from('some other file'), /it is no snapshot of a cache/],
-    ['of another secret', null, /another scopeSecret or encryption key/],
+    ['a foreign file', Buffer.from('some other file'), /it is no snapshot of a cache/],
+    ['a file of another secret', null, /another scopeSecret or encryption key/],
   ] as const) {
-    it(`that is ${what} is left alone, with a word in the log, and kept when another is written`, async () => {
+    it(`The store takes nothing from ${what}, logs that, and keeps it when it writes its own`, async () => {
       if (bytes === null) {
         const other = start(new Signature('another'));
         await other.file.loaded;
@@ -169,7 +169,7 @@ describe('The file of a store', () => {
     });
   }
 
-  it('that is damaged gives what is whole of it', async () => {
+  it('The store file that is damaged gives back its whole entries', async () => {
     const first = start();
     await first.file.loaded;
     for (const key of ['a', 'b', 'c']) await first.store.set(key, fresh());
@@ -181,7 +181,7 @@ describe('The file of a store', () => {
     expect(lines.at(-1)).to.match(/^warn .* has read 2 entries .*: it is damaged behind 2 entries/);
   });
 
-  it('that cannot be written is told of once, and again when it can', async () => {
+  it('The store file that cannot be written is logged once', async () => {
     path = join(dir, 'missing', 'entries.snapshot');
     const { file, store } = start();
     await file.loaded;
@@ -194,7 +194,7 @@ describe('The file of a store', () => {
     ]);
   });
 
-  it('is written whole or not at all', async () => {
+  it('The store file is written whole or not at all', async () => {
     const { file, store, memory } = start();
     await file.loaded;
     await store.set('a', fresh());
@@ -209,7 +209,7 @@ describe('The file of a store', () => {
     expect(readdirSync(dir)).to.deep.equal(['entries.snapshot']);
   });
 
-  it('is another store’s from when it is handed over until it is taken back', async () => {
+  it('The store file is not written between handing it over and taking it back', async () => {
     const first = start();
     await first.file.loaded;
     await first.store.set('a', fresh());
@@ -224,7 +224,7 @@ describe('The file of a store', () => {
     expect(existsSync(path)).to.equal(true);
   });
 
-  it('fits into a smaller store as far as it goes', async () => {
+  it('The store file fills a smaller store as far as it goes', async () => {
     const first = start();
     await first.file.loaded;
     for (let at = 0; at < 50; at++) await first.store.set(`key ${at}`.replace(' ', '-'), fresh());

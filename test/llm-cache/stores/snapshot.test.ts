@@ -59,7 +59,7 @@ const shown = (entries: readonly StoredEntry[]) =>
 
 describe('A snapshot', () => {
   for (const [how, seal] of Object.entries({ signed, encrypted })) {
-    it(`has the entries as they were, ${how}, in whatever pieces it comes`, async () => {
+    it(`A snapshot has the entries as they were, ${how}, in whatever pieces it comes`, async () => {
       const bytes = await written(seal);
       expect(bytes.includes('the answer number 1')).to.equal(how === 'signed');
       await fc.assert(
@@ -74,7 +74,7 @@ describe('A snapshot', () => {
       expect((await read(bytewise, seal)).entries).to.have.length(3);
     });
 
-    it(`that is cut off anywhere is damaged, ${how}, and what was whole of it is right`, async () => {
+    it(`A snapshot that is cut off is damaged, and its whole entries are right (${how})`, async () => {
       const bytes = await written(seal);
       for (let length = 0; length < bytes.length; length++) {
         const { entries, fault } = await read([bytes.subarray(0, length)], seal);
@@ -85,7 +85,7 @@ describe('A snapshot', () => {
       }
     });
 
-    it(`with a byte that was changed gives no entry that was not written, ${how}`, async () => {
+    it(`A snapshot with a changed byte gives no entry that was not written (${how})`, async () => {
       const bytes = await written(seal);
       for (let at = 0; at < bytes.length; at++) {
         const changed = Buffer.from(bytes);
@@ -97,7 +97,7 @@ describe('A snapshot', () => {
     });
   }
 
-  it('of another secret, key or version is not read, and says so', async () => {
+  it('A snapshot of another secret, key or version is not read, and says so', async () => {
     const foreign = 'it was written with another scopeSecret or encryption key';
     for (const [one, other] of [
       [signed, new Signature('another')],
@@ -117,7 +117,7 @@ describe('A snapshot', () => {
     expect((await read([older], signed)).fault).to.equal('it was written by another version');
   });
 
-  it('of nothing is one, and anything else is none', async () => {
+  it('A snapshot may be empty, and other bytes are no snapshot', async () => {
     expect(await read([await written(signed, [])], signed)).to.deep.equal({
       entries: [],
       fault: null,
@@ -129,7 +129,7 @@ describe('A snapshot', () => {
     );
   });
 
-  it('has entries in their own places alone', async () => {
+  it('A snapshot that was joined from two is damaged', async () => {
     const [one, two] = await Promise.all(
       stored.slice(0, 2).map((entry) => written(signed, [entry])),
     );

@@ -10,15 +10,15 @@ import { answers } from '../../support/answers.ts';
 
 const repeated = (text: string, bytes: number) => Buffer.alloc(bytes, text);
 
-describe('A body as Redis has it', () => {
+describe('A body as stored in Redis', () => {
   for (const [what, body, coding] of [
-    ['is compressed where it repeats itself', repeated(answers.chat.sse, 8000), 1],
-    ['is compressed where it is large', repeated(answers.chat.sse, 3_000_000), 1],
-    ['is left as it is where it is short', repeated('a', 1000), 0],
-    ['is left as it is where compression gains little', randomBytes(5000), 0],
-    ['is left as it is where there is none', Buffer.alloc(0), 0],
+    ['that repeats itself is compressed', repeated(answers.chat.sse, 8000), 1],
+    ['that is large is compressed', repeated(answers.chat.sse, 3_000_000), 1],
+    ['that is short is left as it is', repeated('a', 1000), 0],
+    ['that hardly shrinks is left as it is', randomBytes(5000), 0],
+    ['that is empty is left as it is', Buffer.alloc(0), 0],
   ] as const) {
-    it(`${what}, and comes back byte for byte`, async () => {
+    it(`A stored body ${what}, and comes back byte for byte`, async () => {
       const stored = await storedBody(body);
       expect([stored.coding, lengthOf(stored)]).to.deep.equal([coding, body.length]);
       if (coding === 1) expect(stored.bytes.length).to.be.below(body.length / 5);
@@ -26,7 +26,7 @@ describe('A body as Redis has it', () => {
     });
   }
 
-  it('is none where what is compressed was changed, cut or is longer than it says', async () => {
+  it('A stored body that was changed, cut or is longer than it says does not come back', async () => {
     for (const size of [4000, 400_000]) {
       const { bytes } = await storedBody(repeated(answers.chat.sse, size));
       const from = (change: (bytes: Buffer) => Buffer): StoredBody => ({

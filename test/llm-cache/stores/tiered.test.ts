@@ -5,7 +5,7 @@ import { eventually } from '../../support/eventually.ts';
 import { hasRedis, RedisServer } from '../../support/redis-server.ts';
 import { RedisStores } from '../../support/redis-stores.ts';
 
-describe('the tiered store', () => {
+describe('The tiered store', () => {
   let server: RedisServer;
   let stores: RedisStores;
 
@@ -31,7 +31,7 @@ describe('the tiered store', () => {
   const isFar = (key: string) =>
     eventually(async () => (await stores.client().exists(`test:entry:${key}`)) === 1, 'it is far');
 
-  it('answers from near, without asking Redis', async () => {
+  it('The tiered store answers from near, without asking Redis', async () => {
     const { store } = await tiered();
     await store.set('a', entry());
     await isFar('a');
@@ -39,7 +39,7 @@ describe('the tiered store', () => {
     expect(await store.get('a')).to.not.equal(undefined);
   });
 
-  it('keeps near what it found far, for nearTtl at most, and changes nothing of it', async () => {
+  it('The tiered store keeps near what it found far, unchanged, for nearTtl at most', async () => {
     let now = Date.now();
     const near = new MemoryStore({ maxBytes: 1_000_000, now: () => now });
     const { store, far } = await tiered({ near, nearTtl: 30, now: () => now });
@@ -62,7 +62,7 @@ describe('the tiered store', () => {
     expect(near.stats().entries).to.equal(0);
   });
 
-  it('throws out of every gateway’s near store what one of them deletes or purges', async () => {
+  it('The tiered store drops what any gateway deletes or purges from every near store', async () => {
     const [one, two] = [await tiered(), await tiered()];
     await one.store.set('x:a', entry({ namespace: 'x' }));
     await one.store.set('y:b', entry({ namespace: 'y' }));
@@ -80,7 +80,7 @@ describe('the tiered store', () => {
     for (const { near } of [one, two]) expect(near.stats().entries).to.equal(1);
   });
 
-  it('hears what a gateway throws out that has no near store', async () => {
+  it('The tiered store hears the purges of a gateway that has no near store', async () => {
     const { store, near } = await tiered();
     await store.set('openai:a', entry());
     await isFar('openai:a');
@@ -95,7 +95,7 @@ describe('the tiered store', () => {
     await eventually(() => near.stats().entries === 0, 'it is near no more');
   });
 
-  it('empties its near store at a message that it does not understand', async () => {
+  it('The tiered store empties its near store at a message that it does not understand', async () => {
     const { store, near } = await tiered();
     for (const text of ['nonsense', '[]', '{"filter":{"colour":"red"}}', '{"filter":null}']) {
       await store.set('a', entry());
@@ -105,7 +105,7 @@ describe('the tiered store', () => {
     }
   });
 
-  it('keeps nothing near that was thrown out while it was read', async () => {
+  it('The tiered store keeps nothing near that was deleted while it was read', async () => {
     const { store, far, near } = await tiered();
     await far.set('a', entry());
     await isFar('a');
@@ -134,7 +134,7 @@ describe('the tiered store', () => {
     expect(await store.get('a')).to.equal(undefined);
   });
 
-  it('leaves alone what others keep in the memory store that it uses', async () => {
+  it("The tiered store leaves others' entries in the near memory store alone", async () => {
     const near = new MemoryStore({ maxBytes: 1_000_000 });
     const { store } = await tiered({ near });
     await near.set('a', entry({ responseId: 'theirs' }));
@@ -147,7 +147,7 @@ describe('the tiered store', () => {
     expect(near.stats().entries).to.equal(1);
   });
 
-  it('leaves the far store open when it is closed', async () => {
+  it('The tiered store leaves the far store open when it is closed', async () => {
     const { store, far } = await tiered();
     await store.set('a', entry());
     await store.close();
@@ -155,14 +155,14 @@ describe('the tiered store', () => {
     expect(await far.get('a')).to.not.equal(undefined);
   });
 
-  describe('that loses its connection', () => {
+  describe('A lost connection', () => {
     let own: RedisServer;
     beforeEach(async () => {
       own = await RedisServer.start();
     });
     afterEach(() => own.close());
 
-    it('empties its near store, and uses none until it hears again', async () => {
+    it('The tiered store empties its near store when Redis dies, and uses it again when it hears again', async () => {
       const { store, near, far } = await tiered({ url: own.url });
       await store.set('a', entry());
       expect(near.stats().entries).to.equal(1);
@@ -184,7 +184,7 @@ describe('the tiered store', () => {
       expect(near.stats().entries).to.equal(1);
     });
 
-    it('empties its near store when the subscription alone is lost', async () => {
+    it('The tiered store empties its near store when only the subscription is lost', async () => {
       const { store, near } = await tiered({ url: own.url });
       await store.set('a', entry());
       expect(near.stats().entries).to.equal(1);
@@ -194,7 +194,7 @@ describe('the tiered store', () => {
       expect(await store.get('a')).to.not.equal(undefined);
     });
 
-    it('notices a Redis that went silent', async () => {
+    it('The tiered store notices a Redis that went silent', async () => {
       const { store, near } = await tiered({ url: own.url });
       await store.set('a', entry());
       own.freeze();
@@ -203,7 +203,7 @@ describe('the tiered store', () => {
       await eventually(() => store.isNearInUse, 'it hears again', 4000);
     });
 
-    it('uses no near store where it may not subscribe', async () => {
+    it('The tiered store uses no near store where it may not subscribe', async () => {
       const client = stores.client(own.url);
       await client.acl('SETUSER', 'deaf', 'on', '>pw', '~*', '+@all', 'resetchannels');
       const { store, near } = stores.tiered({

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { type QueuedWrite, WriteQueue } from '../../../policies/llm-cache/stores/write-queue.ts';
 
-describe('the queue of writes', () => {
+describe('The write queue', () => {
   /** The writes under way, each with what ends it. */
   let sent: { write: QueuedWrite; end: (error?: Error) => void }[];
   let queue: WriteQueue;
@@ -21,7 +21,7 @@ describe('the queue of writes', () => {
   const turn = () => new Promise((resolve) => setImmediate(resolve));
   const names = () => sent.map(({ write }) => write.name).join('');
 
-  it('sends sixteen at once, and the others in their order', async () => {
+  it('The write queue sends sixteen writes at once, and the others in order', async () => {
     const all = 'abcdefghijklmnopqrst';
     for (const name of all) push(name);
     expect(names()).to.equal(all.slice(0, 16));
@@ -31,7 +31,7 @@ describe('the queue of writes', () => {
     expect(names()).to.equal(all.slice(0, 18));
   });
 
-  it('sends large ones by themselves', async () => {
+  it('The write queue sends large writes one by one', async () => {
     for (const name of 'abc') push(name, 5_000_000);
     expect(names()).to.equal('a');
     sent[0]?.end();
@@ -39,7 +39,7 @@ describe('the queue of writes', () => {
     expect(names()).to.equal('ab');
   });
 
-  it('sends of several under one name the first, if it was too late, and the last', async () => {
+  it('The write queue sends only the first and the last of several writes under one name', async () => {
     const last = { name: 'a', bytes: new Uint8Array([1]), expiresAt: Infinity };
     push('a');
     push('a');
@@ -54,7 +54,7 @@ describe('the queue of writes', () => {
     expect(queue.dropped).to.equal(0);
   });
 
-  it('knows what is on its way until it has arrived', async () => {
+  it('The write queue knows a write until it has arrived', async () => {
     push('a');
     expect(queue.find('a')?.name).to.equal('a');
     sent[0]?.end();
@@ -63,7 +63,7 @@ describe('the queue of writes', () => {
     expect(queue.find('constructor')).to.equal(undefined);
   });
 
-  it('counts as dropped what fails and what finds no room', async () => {
+  it('The write queue counts as dropped what fails and what finds no room', async () => {
     expect(push('a', 30_000_000)).to.equal(true);
     expect(push('b', 30_000_000)).to.equal(false);
     expect([queue.dropped, queue.failed]).to.deep.equal([1, 0]);
@@ -74,7 +74,7 @@ describe('the queue of writes', () => {
     expect(names()).to.equal('ac');
   });
 
-  it('takes back what waits, and waits for what was sent', async () => {
+  it('The write queue withdraws a waiting write, and waits for one that was sent', async () => {
     for (const name of 'ab') push(name, 2_000_000);
     expect(await queue.withdraw('b')).to.equal(true);
     let isOver = false;
@@ -89,7 +89,7 @@ describe('the queue of writes', () => {
     expect(names()).to.equal('a');
   });
 
-  it('is flushed when all has arrived or failed', async () => {
+  it('The write queue is flushed when all has arrived or failed', async () => {
     await queue.flushed();
     for (const name of 'ab') push(name, 2_000_000);
     let isFlushed = false;

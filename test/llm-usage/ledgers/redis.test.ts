@@ -33,7 +33,7 @@ class LossyConnection extends ClockedConnection {
   }
 }
 
-describe('the redis ledger, which gateways share,', () => {
+describe('The redis ledger', () => {
   let server: RedisServer;
   let opened: RedisLedger[];
   let log: ReturnType<typeof keptLog>;
@@ -99,7 +99,7 @@ describe('the redis ledger, which gateways share,', () => {
     );
   };
 
-  it('adds up what several of them count', async () => {
+  it('The redis ledger adds up what several gateways count', async () => {
     const [here, there] = [open(), open()];
     add(here, 3);
     add(there, 4);
@@ -109,12 +109,12 @@ describe('the redis ledger, which gateways share,', () => {
     expect((await there.query({ groupBy: [] })).total).to.include({ billed_tokens: 8 * 16 });
   });
 
-  it('sends without being flushed', async () => {
+  it('The redis ledger sends without being flushed', async () => {
     add(open(), 2);
     await arrived(2);
   });
 
-  it('loses nothing over a restart of the gateway', async () => {
+  it('The redis ledger loses nothing over a restart of the gateway', async () => {
     const before = open();
     add(before, 5);
     await before.close();
@@ -124,7 +124,7 @@ describe('the redis ledger, which gateways share,', () => {
     expect(log.lines).to.deep.equal([]);
   });
 
-  it('goes on after it was closed', async () => {
+  it('The redis ledger goes on after it was closed', async () => {
     const ledger = open();
     add(ledger, 1);
     await ledger.close();
@@ -134,7 +134,7 @@ describe('the redis ledger, which gateways share,', () => {
     await ledger.close();
   });
 
-  it('sends more groups than one call takes', async () => {
+  it('The redis ledger sends more groups than one call takes', async () => {
     const ledger = open({ maxGroups: 2000 });
     for (let n = 0; n < 1200; n++) add(ledger, 1, `model ${n}`);
     await ledger.flush();
@@ -143,7 +143,7 @@ describe('the redis ledger, which gateways share,', () => {
     expect(report.total.requests).to.equal(1200);
   });
 
-  it('keeps sums exact that no number holds', async () => {
+  it('The redis ledger keeps sums exact that no double holds', async () => {
     const ledger = open();
     const large = 9007.1992547409;
     for (let n = 0; n < 3; n++) ledger.record(usage({ total_cost: large }));
@@ -155,7 +155,7 @@ describe('the redis ledger, which gateways share,', () => {
     expect(day['1:billed_pico']).to.equal(String(pico % 10n ** 12n));
   });
 
-  it('goes on beside a sum that is full', async () => {
+  it('The redis ledger goes on beside a sum that is full', async () => {
     const ledger = open();
     add(ledger, 1);
     await ledger.flush();
@@ -168,7 +168,7 @@ describe('the redis ledger, which gateways share,', () => {
     });
   });
 
-  it('keeps its keys in one slot, for a day longer than the days are reported', async () => {
+  it('The redis ledger keeps its keys in one slot, a day longer than the days are reported', async () => {
     const ledger = open({ retentionDays: 2 });
     add(ledger, 1);
     await ledger.flush();
@@ -182,7 +182,7 @@ describe('the redis ledger, which gateways share,', () => {
     expect(await client.pttl(gateway)).to.be.within(167 * hour, 168 * hour);
   });
 
-  it('works on a cluster', async () => {
+  it('The redis ledger works on a cluster', async () => {
     const announced = ['--cluster-announce-ip', '127.0.0.1'];
     const node = await RedisServer.start(['--cluster-enabled', 'yes', ...announced]);
     const admin = new Redis(node.url);
@@ -202,7 +202,7 @@ describe('the redis ledger, which gateways share,', () => {
     }
   });
 
-  it('carries what comes together below a dollar, whatever is there already', async () => {
+  it('The redis ledger carries cents over to dollars, whatever is stored already', async () => {
     const ledger = open();
     const cents = async (count: number) => {
       for (let n = 0; n < count; n++) {
@@ -220,7 +220,7 @@ describe('the redis ledger, which gateways share,', () => {
     expect((await ledger.query({ groupBy: [] })).total.billed_cost).to.equal(7_654_322.3);
   });
 
-  describe('whose gateways have clocks of their own', () => {
+  describe('Gateways with wrong clocks', () => {
     const dayMs = 86_400_000;
     const today = new Date().toISOString().slice(0, 10);
 
@@ -239,7 +239,7 @@ describe('the redis ledger, which gateways share,', () => {
     };
 
     for (const daysOff of [200, -200, 2, -2]) {
-      it(`counts today, by Redis, what one counts that is ${daysOff} days off, and loses nothing`, async () => {
+      it(`The redis ledger dates by Redis what a gateway ${daysOff} days off counts, and loses nothing`, async () => {
         const [right, wrong] = [gateway(0), gateway(daysOff)];
         add(right, 3);
         await right.flush();
@@ -258,13 +258,13 @@ describe('the redis ledger, which gateways share,', () => {
       });
     }
 
-    it('reports by Redis’s days to one that has counted nothing', async () => {
+    it("The redis ledger reports by Redis's days to a gateway that has counted nothing", async () => {
       add(gateway(0), 3);
       await opened.at(-1)?.flush();
       expect(await byDay(gateway(200))).to.deep.equal({ [today]: 3 });
     });
 
-    it('dates a request by when it came, though Redis was away for a day', async () => {
+    it('The redis ledger dates a request by its arrival, though Redis was away for a day', async () => {
       let running = 0;
       const clock = { now: noon };
       const connection = new ClockedConnection(connectionOptions({}), clock);
@@ -288,7 +288,7 @@ describe('the redis ledger, which gateways share,', () => {
       expect(await byDay(ledger)).to.deep.equal(expected);
     });
 
-    it('counts once what was refused by the clock, and what Redis answered too late', async () => {
+    it('The redis ledger counts once what a wrong clock and a late answer made it send again', async () => {
       const ledger = gateway(200);
       server.freeze();
       add(ledger, 3);
@@ -301,10 +301,10 @@ describe('the redis ledger, which gateways share,', () => {
     });
   });
 
-  describe('in a Redis where others write as well', () => {
+  describe('Foreign values in Redis', () => {
     const day = 'test:{ledger}:day:2026-01-31';
 
-    it('counts in place of keys that are no hashes', async () => {
+    it('The redis ledger counts over foreign keys that are not hashes', async () => {
       await client.set('test:{ledger}:days', 'nonsense');
       await client.lpush(day, 'nonsense');
       const ledger = open();
@@ -314,7 +314,7 @@ describe('the redis ledger, which gateways share,', () => {
       expect(ledger.stats().failures).to.equal(0);
     });
 
-    it('reports nothing of a day that is no hash', async () => {
+    it('The redis ledger reports nothing for a day that is not a hash', async () => {
       const ledger = open();
       add(ledger, 2);
       await ledger.flush();
@@ -322,7 +322,7 @@ describe('the redis ledger, which gateways share,', () => {
       expect(await requests(ledger)).to.equal(0);
     });
 
-    it('counts beside fields that are no numbers, names that are none and days that are none', async () => {
+    it('The redis ledger counts beside foreign fields, groups and days', async () => {
       const ledger = open();
       add(ledger, 2);
       await ledger.flush();
@@ -347,7 +347,7 @@ describe('the redis ledger, which gateways share,', () => {
       expect(ledger.stats().failures).to.equal(0);
     });
 
-    it('leaves its groups to the days that are kept, whatever a day to come says', async () => {
+    it('The redis ledger does not count the groups of a day in the future', async () => {
       await client.hset('test:{ledger}:days', '2099-01-01', '1000000');
       const ledger = open();
       add(ledger, 1);
@@ -355,8 +355,8 @@ describe('the redis ledger, which gateways share,', () => {
     });
   });
 
-  describe('with answers that are lost', () => {
-    it('counts each request once, and what came meanwhile as well', async () => {
+  describe('Lost answers', () => {
+    it('The redis ledger counts each request once though answers are lost', async () => {
       const connection = new LossyConnection(connectionOptions({}), noonClock);
       const ledger = open({}, connection);
       connection.losing = true;
@@ -370,7 +370,7 @@ describe('the redis ledger, which gateways share,', () => {
       expect(await requests(open())).to.equal(5);
     });
 
-    it('counts nothing by a copy of an old call that arrives late', async () => {
+    it('The redis ledger counts nothing when a copy of an old call arrives late', async () => {
       const connection = new LossyConnection(connectionOptions({}), noonClock);
       const ledger = open({}, connection);
       add(ledger, 3);
@@ -383,8 +383,8 @@ describe('the redis ledger, which gateways share,', () => {
     });
   });
 
-  describe('with a frozen Redis', () => {
-    it('counts each request once when it goes on', async () => {
+  describe('A frozen Redis', () => {
+    it('The redis ledger counts each request once after Redis was frozen', async () => {
       const ledger = open();
       add(ledger, 1);
       await ledger.flush();
@@ -402,7 +402,7 @@ describe('the redis ledger, which gateways share,', () => {
       await arrived(32);
     });
 
-    it('stays within its groups', async () => {
+    it('The redis ledger stays within its groups while Redis is frozen', async () => {
       const ledger = open({ maxGroups: 10 });
       server.freeze();
       for (let n = 0; n < 100; n++) add(ledger, 1, `model ${n}`);
@@ -414,8 +414,8 @@ describe('the redis ledger, which gateways share,', () => {
     });
   });
 
-  describe('with a Redis that was killed', () => {
-    it('counts what came meanwhile when it is there again, empty', async () => {
+  describe('A killed Redis', () => {
+    it('The redis ledger counts what came while Redis was down once it is up again, empty', async () => {
       const ledger = open();
       add(ledger, 2, 'a');
       await ledger.flush();
@@ -432,7 +432,7 @@ describe('the redis ledger, which gateways share,', () => {
       expect(await byModel(ledger)).to.deep.equal({ a: 1, b: 3 });
     });
 
-    it('says once at the end how many requests it could not count', async () => {
+    it('The redis ledger logs once at its end how many requests it could not count', async () => {
       const ledger = open();
       await server.kill();
       add(ledger, 3);
@@ -445,7 +445,7 @@ describe('the redis ledger, which gateways share,', () => {
       ]);
     });
 
-    it('ends with a logger that throws', async () => {
+    it('The redis ledger closes though the logger throws', async () => {
       const ledger = open();
       await server.kill();
       add(ledger, 1);
@@ -457,9 +457,9 @@ describe('the redis ledger, which gateways share,', () => {
     });
   });
 
-  describe('with a Redis that refuses', () => {
+  describe('A refusing Redis', () => {
     const refusals: readonly (readonly [string, readonly string[], readonly string[]])[] = [
-      ['being full', ['CONFIG', 'SET', 'maxmemory', '1'], ['CONFIG', 'SET', 'maxmemory', '0']],
+      ['memory', ['CONFIG', 'SET', 'maxmemory', '1'], ['CONFIG', 'SET', 'maxmemory', '0']],
       ...['pexpire', 'hset', 'hincrby', 'hget', 'hgetall'].map(
         (command) =>
           [
@@ -470,7 +470,7 @@ describe('the redis ledger, which gateways share,', () => {
       ),
     ];
     for (const [what, [begin = '', ...with_], [end = '', ...without]] of refusals) {
-      it(`counts each request once when it takes them again: ${what}`, async () => {
+      it(`The redis ledger counts each request once after Redis refused ${what}`, async () => {
         const ledger = open();
         add(ledger, 1);
         await ledger.flush();
@@ -485,8 +485,8 @@ describe('the redis ledger, which gateways share,', () => {
     }
   });
 
-  describe('past the groups of all gateways together', () => {
-    it('sums in the other group what opens one too many', async () => {
+  describe('The limit of groups', () => {
+    it('The redis ledger sums what would open a group too many in the group "other"', async () => {
       const [here, there] = [open({ maxGroups: 3 }), open({ maxGroups: 3 })];
       for (const model of ['a', 'b']) add(here, 1, model);
       await here.flush();
@@ -497,7 +497,7 @@ describe('the redis ledger, which gateways share,', () => {
       expect(await byModel(here)).to.deep.equal({ a: 1, b: 2, c: 2, other: 2 });
     });
 
-    it('counts the groups of every day that is kept', async () => {
+    it('The redis ledger limits the groups of all days together', async () => {
       const ledger = open({ maxGroups: 2, retentionDays: 2 });
       for (const hoursAgo of [13, 0, 0]) {
         const came = { duration_ms: hoursAgo * 3_600_000 };
@@ -508,7 +508,7 @@ describe('the redis ledger, which gateways share,', () => {
       expect(await byModel(ledger)).to.deep.equal({ a: 1, b: 1, other: 4 });
     });
 
-    it('leaves half of them to requests that cost something', async () => {
+    it('The redis ledger leaves half of the groups of all gateways to billed requests', async () => {
       const [here, there] = [open({ maxGroups: 4 }), open({ maxGroups: 4 })];
       add(here, 1, 'a');
       await here.flush();

@@ -18,7 +18,7 @@ class Machine {
   }
 }
 
-describe('the clock of the books in memory', () => {
+describe('The steady clock', () => {
   let machine: Machine;
   let clock: SteadyClock;
   const off = () => clock.now() - machine.set;
@@ -27,7 +27,7 @@ describe('the clock of the books in memory', () => {
     clock = new SteadyClock(machine.clocks.now, machine.clocks.running);
   });
 
-  it("is the machine's, also where that is corrected by up to an hour", () => {
+  it("The steady clock is the machine's, corrections of up to an hour included", () => {
     machine.pass(30 * day);
     expect(off()).to.equal(0);
     for (const correction of [400, -400, hour, -hour]) {
@@ -37,7 +37,7 @@ describe('the clock of the books in memory', () => {
   });
 
   for (const leap of [200 * day, -200 * day, 2 * hour, -2 * hour]) {
-    it(`goes on by itself past a leap of ${leap / hour} hours, until it has lasted an hour`, () => {
+    it(`The steady clock ignores a leap of ${leap / hour} hours until it has lasted an hour`, () => {
       machine.set += leap;
       expect(off()).to.equal(-leap);
       machine.pass(hour - 1);
@@ -48,7 +48,7 @@ describe('the clock of the books in memory', () => {
       expect(off()).to.equal(0);
     });
 
-    it(`forgets a leap of ${leap / hour} hours that is taken back`, () => {
+    it(`The steady clock forgets a leap of ${leap / hour} hours that is taken back`, () => {
       machine.set += leap;
       clock.now();
       machine.pass(hour / 2);
@@ -61,9 +61,9 @@ describe('the clock of the books in memory', () => {
   }
 });
 
-describe('the memory ledger', () => {
+describe('The memory ledger', () => {
   for (const leap of [200 * day, -200 * day]) {
-    it(`loses nothing to a clock that leaps by ${leap / day} days and back, and dates nothing by it`, async () => {
+    it(`The memory ledger loses and misdates nothing when the clock leaps ${leap / day} days and back`, async () => {
       const machine = new Machine();
       const ledger = new MemoryLedger({ retentionDays: 90, maxGroups: 100, ...machine.clocks });
       ledger.record(usage());

@@ -12,7 +12,7 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, n) => from + n);
 }
 
-describe('the redis sink', () => {
+describe('The redis sink', () => {
   let server: RedisServer;
   let client: Redis;
   let log: ReturnType<typeof keptLog>;
@@ -58,7 +58,7 @@ describe('the redis sink', () => {
     });
   }
 
-  it('adds one entry a record, in order, the record as JSON', async () => {
+  it('The redis sink adds one entry per record, in order, as JSON', async () => {
     const sink = open();
     add(sink, 0, 700);
     await sink.flush();
@@ -69,12 +69,12 @@ describe('the redis sink', () => {
     expect(log.lines).to.deep.equal([]);
   });
 
-  it('adds without being flushed', async () => {
+  it('The redis sink adds records without being flushed', async () => {
     add(open(), 0, 3);
     await eventually(async () => (await numbers()).length === 3, 'they are there');
   });
 
-  it('keeps the newest of as many as it is told, or a few more', async () => {
+  it('The redis sink keeps about maxLength of the newest records', async () => {
     const sink = open({ maxLength: 200 });
     add(sink, 0, 3000);
     await sink.flush();
@@ -83,7 +83,7 @@ describe('the redis sink', () => {
     expect(left.at(-1)).to.equal(2999);
   });
 
-  it('adds records with long names in several calls', async () => {
+  it('The redis sink adds records with long names in several calls', async () => {
     const sink = open();
     const model = 'm'.repeat(400_000);
     for (let n = 0; n < 6; n++) sink.record({ ...record(n), model });
@@ -91,7 +91,7 @@ describe('the redis sink', () => {
     expect(await numbers()).to.deep.equal(range(0, 6));
   });
 
-  it('keeps records while Redis is away, says so once, and adds them when it is there again', async () => {
+  it('The redis sink keeps records while Redis is down, logs it once, and adds them afterwards', async () => {
     const sink = open();
     add(sink, 0, 1);
     await sink.flush();
@@ -108,7 +108,7 @@ describe('the redis sink', () => {
     expect(log.lines[1]).to.include('0 records were dropped');
   });
 
-  it('loses nothing to a frozen Redis, though a record may come twice', async () => {
+  it('The redis sink loses nothing to a frozen Redis, though a record may come twice', async () => {
     const sink = open();
     add(sink, 0, 1);
     await sink.flush();
@@ -121,7 +121,7 @@ describe('the redis sink', () => {
     expect(unique.toSorted((a, b) => a - b)).to.deep.equal(range(0, 4));
   });
 
-  it('drops and counts the newest records past its bound', async () => {
+  it('The redis sink drops and counts the newest records past its bound', async () => {
     const sink = open({ maxQueuedRecords: 3 });
     await sink.flush();
     await server.kill();
@@ -135,7 +135,7 @@ describe('the redis sink', () => {
     expect(log.lines[1]).to.include(' 3 records were dropped');
   });
 
-  it('says once that records come too fast', async () => {
+  it('The redis sink logs once that records come too fast', async () => {
     const sink = open({ maxQueuedRecords: 2 });
     add(sink, 0, 5);
     expect(log.lines).to.have.length(1);
@@ -144,14 +144,14 @@ describe('the redis sink', () => {
     expect(sink.stats()).to.deep.equal({ dropped: 3, failures: 0 });
   });
 
-  it('bounds what waits in bytes as well', () => {
+  it('The redis sink bounds the waiting bytes as well as the records', () => {
     const sink = open();
     const model = 'm'.repeat(6 * 1024 * 1024);
     for (let n = 0; n < 3; n++) sink.record({ ...record(n), model });
     expect(sink.stats().dropped).to.equal(1);
   });
 
-  it('says why Redis refuses by its code alone, and goes on when it does not any more', async () => {
+  it('The redis sink logs a refusal by its code alone, and goes on when it is over', async () => {
     await client.set(stream, 'no stream');
     const sink = open();
     add(sink, 0, 2);
@@ -164,7 +164,7 @@ describe('the redis sink', () => {
     expect(await numbers()).to.deep.equal([0, 1]);
   });
 
-  it('says once at the end how many records are not in it', async () => {
+  it('The redis sink logs once at its end how many records it lost', async () => {
     const sink = open({ maxQueuedRecords: 2 });
     await server.kill();
     add(sink, 0, 3);
@@ -175,7 +175,7 @@ describe('the redis sink', () => {
     expect(last[0]).to.include('3 records');
   });
 
-  it('says nothing at the end when all are in it', async () => {
+  it('The redis sink logs nothing at its end when all records are added', async () => {
     const sink = open();
     add(sink, 0, 2);
     await sink.close();
@@ -184,7 +184,7 @@ describe('the redis sink', () => {
     expect(await numbers()).to.deep.equal([0, 1]);
   });
 
-  it('works with a logger that throws', async () => {
+  it('The redis sink works with a logger that throws', async () => {
     const fail = () => {
       throw new Error('the transport is closed');
     };

@@ -74,15 +74,15 @@ function isHeld(path: string): boolean {
 
 const lineBytes = Buffer.byteLength(JSON.stringify(record(0))) + 1;
 
-describe('the log sink', () => {
-  it('writes a record as one line of JSON behind its name', () => {
+describe('The log sink', () => {
+  it('The log sink writes a record as one line of JSON after its name', () => {
     const log = keptLog();
     logSink(log).record(record(1));
     expect(log.lines).to.deep.equal([`info llm-usage ${JSON.stringify(record(1))}`]);
     expect(log.lines[0]).not.to.include('\n');
   });
 
-  it('lets no error of the logger out, and counts it', () => {
+  it('The log sink catches and counts errors of the logger', () => {
     const info = () => {
       throw new Error('the transport is closed');
     };
@@ -92,14 +92,14 @@ describe('the log sink', () => {
     expect(sink.stats()).to.deep.equal({ dropped: 2, failures: 2 });
   });
 
-  it('counts nothing while the logger works', () => {
+  it('The log sink counts nothing while the logger works', () => {
     const sink = logSink(quietLog);
     sink.record(record(1));
     expect(sink.stats()).to.deep.equal({ dropped: 0, failures: 0 });
   });
 });
 
-describe('the jsonl sink', () => {
+describe('The jsonl sink', () => {
   let dir: string;
   let path: string;
   let log: ReturnType<typeof keptLog>;
@@ -127,8 +127,8 @@ describe('the jsonl sink', () => {
     for (let n = from; n < to; n++) sink.record(record(n));
   }
 
-  describe('writing', () => {
-    it('appends one record a line, in order, behind what the file has', async () => {
+  describe('Writing', () => {
+    it('The jsonl sink appends one record per line, in order, to what the file has', async () => {
       fs.writeFileSync(path, `${JSON.stringify(record(0))}\n`);
       const sink = open();
       add(sink, 1, 500);
@@ -139,20 +139,20 @@ describe('the jsonl sink', () => {
       );
     });
 
-    it('makes a file that only its owner can read', async () => {
+    it('The jsonl sink makes a file that only its owner can read', async () => {
       const sink = open();
       add(sink, 0, 1);
       await sink.flush();
       expect(fs.statSync(path).mode & 0o777).to.equal(0o600);
     });
 
-    it('writes without being flushed', async () => {
+    it('The jsonl sink writes without being flushed', async () => {
       add(open(), 0, 3);
       await eventually(() => fs.existsSync(path) && fs.statSync(path).size > 0, 'a write');
       expect(recordsIn(path)).to.deep.equal(range(3));
     });
 
-    it('joins the records of a moment into one write of whole lines', async () => {
+    it('The jsonl sink joins the records of a moment into one write of whole lines', async () => {
       const writes: string[] = [];
       const sink = open({
         writer: {
@@ -169,7 +169,7 @@ describe('the jsonl sink', () => {
       expect(numbers(writes[0]?.split('\n').slice(0, -1) ?? [])).to.deep.equal(range(200));
     });
 
-    it('flushes the records that came during a write too', async () => {
+    it('The jsonl sink flushes the records that came during a write too', async () => {
       const flushes: Promise<void>[] = [];
       const sink = open({
         writer: {
@@ -189,7 +189,7 @@ describe('the jsonl sink', () => {
       expect(recordsIn(path)).to.deep.equal(range(3));
     });
 
-    it('goes on where a short write stopped', async () => {
+    it('The jsonl sink goes on where a short write stopped', async () => {
       const sink = open({ writer: shortWriter(7) });
       add(sink, 0, 5);
       await sink.flush();
@@ -197,7 +197,7 @@ describe('the jsonl sink', () => {
       expect(log.lines).to.deep.equal([]);
     });
 
-    it('writes a line anew when another writer comes into a short write', async () => {
+    it('The jsonl sink rewrites a line when another writer interrupts it', async () => {
       let isFirst = true;
       const sink = open({
         writer: {
@@ -217,7 +217,7 @@ describe('the jsonl sink', () => {
       expect(numbers(lines.slice(1, -1))).to.deep.equal(range(2));
     });
 
-    it('starts a line of its own behind a line that a killed process left torn', async () => {
+    it('The jsonl sink starts a line of its own after one that a killed process left torn', async () => {
       fs.writeFileSync(path, '{"id":"record-');
       const sink = open();
       add(sink, 0, 1);
@@ -229,7 +229,7 @@ describe('the jsonl sink', () => {
       expect(numbers(lines.slice(1, -1))).to.deep.equal([0, 1]);
     });
 
-    it('shares the file with another writer', async () => {
+    it('The jsonl sink shares its file with another writer', async () => {
       const one = open();
       const other = open();
       for (let n = 0; n < 40; n += 2) {
@@ -241,8 +241,8 @@ describe('the jsonl sink', () => {
     });
   });
 
-  describe('with a log rotation', () => {
-    it('opens the file anew when it was moved', async () => {
+  describe('Log rotation', () => {
+    it('The jsonl sink reopens its file after a move', async () => {
       const sink = open();
       add(sink, 0, 1);
       await sink.flush();
@@ -257,7 +257,7 @@ describe('the jsonl sink', () => {
       expect(isHeld(`${path}.1`)).to.equal(false);
     });
 
-    it('opens the file anew when it was removed', async () => {
+    it('The jsonl sink reopens its file after a removal', async () => {
       const sink = open();
       add(sink, 0, 1);
       await sink.flush();
@@ -267,7 +267,7 @@ describe('the jsonl sink', () => {
       expect(recordsIn(path)).to.deep.equal([1]);
     });
 
-    it('goes on at the beginning of a file that was copied and cut', async () => {
+    it('The jsonl sink goes on at the start of a file that was truncated', async () => {
       const sink = open();
       add(sink, 0, 3);
       await sink.flush();
@@ -278,8 +278,8 @@ describe('the jsonl sink', () => {
     });
   });
 
-  describe('with a file that cannot be written', () => {
-    it('keeps the records while the disk is full, and says so once at its beginning and end', async () => {
+  describe('A file that cannot be written', () => {
+    it('The jsonl sink keeps the records while the disk is full, and logs the start and end of that once', async () => {
       fs.symlinkSync('/dev/full', path);
       const sink = open({ retryMs: 5 });
       add(sink, 0, 2);
@@ -300,7 +300,7 @@ describe('the jsonl sink', () => {
       expect(log.lines[1]).to.include('0 records were dropped');
     });
 
-    it('tries on until a missing directory is there', async () => {
+    it('The jsonl sink retries until a missing directory is there', async () => {
       const inside = join(dir, 'logs', 'usage.jsonl');
       const sink = open({ path: inside, retryMs: 5 });
       add(sink, 0, 2);
@@ -311,7 +311,7 @@ describe('the jsonl sink', () => {
       expect(recordsIn(inside)).to.deep.equal(range(2));
     });
 
-    it('throws nothing out, whatever the path is', async () => {
+    it('The jsonl sink throws no error, whatever the path is', async () => {
       const sink = open({ path: dir });
       add(sink, 0, 1);
       await sink.flush();
@@ -320,7 +320,7 @@ describe('the jsonl sink', () => {
       expect(log.lines[0]).to.include('EISDIR');
     });
 
-    it('works with a logger that throws', async () => {
+    it('The jsonl sink works with a logger that throws', async () => {
       const fail = () => {
         throw new Error('the transport is closed');
       };
@@ -333,7 +333,7 @@ describe('the jsonl sink', () => {
       expect(recordsIn(path)).to.deep.equal([0]);
     });
 
-    it('drops and counts the newest records past the bound', async () => {
+    it('The jsonl sink drops and counts the newest records past its bound', async () => {
       const disk = new SmallDisk(0);
       const sink = open({ writer: disk, maxQueuedBytes: 4 * lineBytes });
       add(sink, 0, 2);
@@ -356,7 +356,7 @@ describe('the jsonl sink', () => {
       expect(sink.dropped).to.equal(4);
     });
 
-    it('tells how many records it dropped and how many writes failed', async () => {
+    it('The jsonl sink counts dropped records and failed writes', async () => {
       const disk = new SmallDisk(0);
       const sink = open({ writer: disk, maxQueuedBytes: 2 * lineBytes });
       expect(sink.stats()).to.deep.equal({ dropped: 0, failures: 0 });
@@ -370,7 +370,7 @@ describe('the jsonl sink', () => {
       expect(sink.stats()).to.deep.equal({ dropped: 1, failures: 3 });
     });
 
-    it('says that records are lost to a disk that is too slow', async () => {
+    it('The jsonl sink logs that records are lost to a disk that is too slow', async () => {
       const sink = open({ maxQueuedBytes: 2 * lineBytes });
       add(sink, 0, 5);
       expect(log.lines).to.have.length(1);
@@ -381,7 +381,7 @@ describe('the jsonl sink', () => {
 
     for (const failsInPart of [false, true]) {
       const how = failsInPart ? 'fails without a count' : 'is short';
-      it(`ends the line that a full disk has torn, where the write ${how}`, async () => {
+      it(`The jsonl sink completes the line that a full disk tore, where the write ${how}`, async () => {
         const disk = new SmallDisk(lineBytes + 10, failsInPart);
         const sink = open({ writer: disk });
         add(sink, 0, 3);
@@ -397,7 +397,7 @@ describe('the jsonl sink', () => {
       });
     }
 
-    it('writes a torn line anew when its beginning was moved or cut away', async () => {
+    it('The jsonl sink rewrites a torn line when its beginning was moved or cut away', async () => {
       const disk = new SmallDisk(10);
       const sink = open({ writer: disk });
       add(sink, 0, 1);
@@ -411,7 +411,7 @@ describe('the jsonl sink', () => {
       expect(recordsIn(path)).to.deep.equal([0]);
     });
 
-    it('writes a torn line anew when another writer has come behind its beginning', async () => {
+    it('The jsonl sink rewrites a torn line when another writer wrote after its beginning', async () => {
       const disk = new SmallDisk(10);
       const sink = open({ writer: disk });
       add(sink, 0, 1);
@@ -425,8 +425,8 @@ describe('the jsonl sink', () => {
     });
   });
 
-  describe('at rest', () => {
-    it('holds the file between writes, and lets go of it when no record comes', async () => {
+  describe('At rest', () => {
+    it('The jsonl sink keeps its file open between writes, and closes it when idle', async () => {
       const sink = open();
       add(sink, 0, 1);
       await sink.flush();
@@ -441,7 +441,7 @@ describe('the jsonl sink', () => {
       expect(recordsIn(`${path}.idle`)).to.deep.equal(range(2));
     });
 
-    it('holds nothing before its first record and after it was closed', async () => {
+    it('The jsonl sink holds no file before its first record or after it was closed', async () => {
       const sink = open();
       await sink.flush();
       expect(fs.existsSync(path)).to.equal(false);
@@ -454,8 +454,8 @@ describe('the jsonl sink', () => {
     });
   });
 
-  describe('flushed at the end of the process', () => {
-    it('has written everything when flushSync returns', () => {
+  describe('The last flush', () => {
+    it('The jsonl sink has written everything when flushSync returns', () => {
       const sink = open({ writer: shortWriter(100) });
       add(sink, 0, 50);
       sink.flushSync();
@@ -465,7 +465,7 @@ describe('the jsonl sink', () => {
       expect(isHeld(path)).to.equal(false);
     });
 
-    it('writes the rest of a line that a full disk has torn', async () => {
+    it('The jsonl sink writes the rest of a torn line in flushSync', async () => {
       const disk = new SmallDisk(lineBytes + 10);
       const sink = open({ writer: disk });
       add(sink, 0, 3);
@@ -475,14 +475,14 @@ describe('the jsonl sink', () => {
       expect(recordsIn(path)).to.deep.equal(range(3));
     });
 
-    it('says what is lost when the file still cannot be written', async () => {
+    it('The jsonl sink logs what is lost when flushSync cannot write', async () => {
       const sink = open({ writer: new SmallDisk(0), maxQueuedBytes: 2 * lineBytes });
       add(sink, 0, 3);
       sink.flushSync();
       expect(log.lines.at(-1)).to.include('ENOSPC').and.include('3 records');
     });
 
-    it('waits for a write that is under way and writes only what came after it', async () => {
+    it('The jsonl sink waits in flushSync for a write under way, and writes only what came after it', async () => {
       const sink = open({
         writer: {
           ...shortWriter(Infinity),
@@ -504,7 +504,7 @@ describe('the jsonl sink', () => {
       expect(recordsIn(path)).to.deep.equal(range(21));
     });
 
-    it('finishes a write that stopped inside a line', async () => {
+    it('The jsonl sink finishes a write in flushSync that stopped inside a line', async () => {
       const sink = open({
         writer: {
           ...shortWriter(Infinity),
@@ -520,7 +520,7 @@ describe('the jsonl sink', () => {
       expect(recordsIn(path)).to.deep.equal(range(5));
     });
 
-    it('writes a batch itself when the write under way never shows', async () => {
+    it('The jsonl sink writes a batch in flushSync when the write under way fails', async () => {
       const sink = open({
         writer: {
           ...shortWriter(Infinity),
@@ -537,7 +537,7 @@ describe('the jsonl sink', () => {
     });
   });
 
-  describe('in a process that ends', () => {
+  describe('The end of the process', () => {
     interface Ended {
       readonly error: Error | null;
       readonly output: string;
@@ -553,22 +553,22 @@ describe('the jsonl sink', () => {
       });
     }
 
-    it('loses nothing when the process exits right after the last record', async () => {
+    it('The jsonl sink loses nothing when the process exits right after the last record', async () => {
       expect(await run('exit at once')).to.deep.equal({ error: null, output: '' });
       expect(recordsIn(path)).to.deep.equal(range(1000));
     });
 
-    it('writes no line twice and none half when the process exits during a write', async () => {
+    it('The jsonl sink writes no line twice or in part when the process exits during a write', async () => {
       expect(await run('exit during a write')).to.deep.equal({ error: null, output: '' });
       expect(recordsIn(path)).to.deep.equal(range(1000));
     });
 
-    it('keeps no process alive with an open file, yet its flush ends', async () => {
+    it('The jsonl sink keeps no process alive by its open file, yet its flush ends', async () => {
       expect(await run('nothing left to do')).to.deep.equal({ error: null, output: 'flushed' });
       expect(recordsIn(path)).to.deep.equal(range(1000));
     });
 
-    it('keeps no process alive with records that it cannot write, yet its flush ends', async () => {
+    it('The jsonl sink keeps no process alive by records that it cannot write, yet its flush ends', async () => {
       const nowhere = join(dir, 'missing', 'usage.jsonl');
       const ended = await run('nothing left to do', nowhere);
       expect(ended).to.deep.equal({ error: null, output: 'flushed' });

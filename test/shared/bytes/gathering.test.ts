@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Gathering } from '../../../policies/shared/bytes/gathering.ts';
 
-describe('a body whose pieces are gathered', () => {
+describe('A gathering of chunks', () => {
   let pieces: Uint8Array[];
   let events: string[];
   let errors: unknown[];
@@ -31,7 +31,7 @@ describe('a body whose pieces are gathered', () => {
   const come = (text: string) => gathering.chunk(Buffer.from(text));
   const text = () => Buffer.concat(pieces).toString();
 
-  it('is handed on in few pieces where many small ones come in one go', async () => {
+  it('A gathering passes many small chunks of one moment on as a few', async () => {
     const all = Array.from({ length: 100_000 }, (_, at) => String(at % 10)).join('');
     for (const one of all) come(one);
     await Promise.resolve();
@@ -39,7 +39,7 @@ describe('a body whose pieces are gathered', () => {
     expect(pieces.length).to.be.below(5);
   });
 
-  it('is handed on as it comes where it comes piece by piece', async () => {
+  it('A gathering passes chunks on as they come where they come apart', async () => {
     for (const one of ['data: 1\n\n', 'data: 2\n\n']) {
       come(one);
       await Promise.resolve();
@@ -48,14 +48,14 @@ describe('a body whose pieces are gathered', () => {
     expect(text()).to.equal('data: 1\n\ndata: 2\n\n');
   });
 
-  it('is handed on at once, and not copied, where a piece is large', () => {
+  it('A gathering passes a large chunk on at once without copying it', () => {
     const large = Buffer.alloc(10_000);
     gathering.chunk(large);
     expect(pieces).to.deep.equal([large]);
     expect(pieces[0]?.buffer).to.equal(large.buffer);
   });
 
-  it('keeps its order, and is whole when it ends or breaks off', () => {
+  it('A gathering keeps the order, and passes all on at the end or an abort', () => {
     come('a');
     come('b'.repeat(5000));
     come('c');
@@ -66,7 +66,7 @@ describe('a body whose pieces are gathered', () => {
     expect([text().at(-1), events]).to.deep.equal(['d', ['end', 'aborted']]);
   });
 
-  it('lets nothing out that is thrown later', async () => {
+  it('A gathering catches what is thrown later', async () => {
     breaks = true;
     come('a');
     await Promise.resolve();

@@ -5,8 +5,8 @@ import { StreamBuffer } from '../../../policies/llm-cache/stores/stream-buffer.t
 import { ByteBudget } from '../../../policies/shared/bytes/budget.ts';
 import { SharedBodies } from '../../../policies/shared/bytes/shared-bodies.ts';
 
-describe('bodies that many read at once', () => {
-  it('are charged once each, from their first reader to their last', () => {
+describe('Shared bodies', () => {
+  it('Shared bodies are charged once each, from their first reader to their last', () => {
     const budget = new ByteBudget(250);
     const bodies = new SharedBodies(budget);
     const [one, two] = [{ body: new Uint8Array(100) }, { body: new Uint8Array(100) }];
@@ -26,7 +26,7 @@ describe('bodies that many read at once', () => {
     expect(budget.held).to.equal(0);
   });
 
-  it('are charged while they are read, and not read where there is no room', async () => {
+  it('Shared bodies are charged while they are read, and not read where there is no room', async () => {
     const budget = new ByteBudget(100);
     const bodies = new SharedBodies(budget);
     expect(await bodies.during(60, async () => budget.held)).to.equal(60);
@@ -36,8 +36,8 @@ describe('bodies that many read at once', () => {
   });
 });
 
-describe('a single flight', () => {
-  it('gives all who ask at once the same answer, and a new one to who asks later or after a change', async () => {
+describe('A single flight', () => {
+  it('A single flight gives concurrent callers one answer, and calls again afterwards or after a change', async () => {
     const flight = new SingleFlight<number>();
     let asked = 0;
     const ask = async () => ++asked;
@@ -54,8 +54,8 @@ describe('a single flight', () => {
   });
 });
 
-describe('a buffer of a stream', () => {
-  it('gives back all bytes in their order, in few pieces whatever pieces they came in', () => {
+describe('A stream buffer', () => {
+  it('A stream buffer returns all bytes in order, in few pieces', () => {
     fc.assert(
       fc.property(
         fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 50 }),
@@ -78,7 +78,7 @@ describe('a buffer of a stream', () => {
     );
   });
 
-  it('joins a thousand single bytes', () => {
+  it('A stream buffer joins a thousand single bytes', () => {
     const buffer = new StreamBuffer(600);
     for (let at = 0; at < 1000; at++) buffer.push(Uint8Array.of(at));
     expect([buffer.take().length, buffer.take().length, buffer.length]).to.deep.equal([

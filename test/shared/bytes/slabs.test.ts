@@ -5,13 +5,13 @@ import { type SlabReader, Slabs } from '../../../policies/shared/bytes/slabs.ts'
 
 const bytes = (length: number, fill = 120) => new Uint8Array(length).fill(fill);
 
-describe('slabs', () => {
+describe('Slabs', () => {
   let budget: ByteBudget;
   beforeEach(() => {
     budget = new ByteBudget(1 << 24);
   });
 
-  it('take what they keep in memory from the budget, and no more than about twice what came', () => {
+  it('Slabs charge the memory they use, at most about twice what came', () => {
     const slabs = new Slabs(budget);
     for (let count = 0; count < 100_000; count++) slabs.add(bytes(1));
     expect(slabs.size).to.equal(100_000);
@@ -22,13 +22,13 @@ describe('slabs', () => {
     expect(budget.held).to.equal(0);
   });
 
-  it('take no more than is expected where that is told', () => {
+  it('Slabs charge no more than the expected size where it is known', () => {
     const slabs = new Slabs(budget, 1000);
     for (let count = 0; count < 1000; count++) slabs.add(bytes(1));
     expect(budget.held).to.equal(1000);
   });
 
-  it('hold little for small pieces among large ones', () => {
+  it('Slabs hold little for small pieces among large ones', () => {
     const slabs = new Slabs(budget);
     for (let count = 0; count < 100; count++) {
       slabs.add(bytes(5000));
@@ -37,7 +37,7 @@ describe('slabs', () => {
     expect(budget.held).to.be.below(600_000);
   });
 
-  it('use the last byte that there is room for', () => {
+  it('Slabs use the last byte that there is room for', () => {
     budget.max = 1000;
     const slabs = new Slabs(budget);
     for (let count = 0; count < 1000; count++)
@@ -46,7 +46,7 @@ describe('slabs', () => {
     expect([slabs.size, slabs.join().length]).to.deep.equal([1000, 1000]);
   });
 
-  it('can be accounted for elsewhere, where there is room', () => {
+  it('Slabs can be moved to another budget that has room', () => {
     const slabs = new Slabs(budget);
     slabs.add(bytes(5000));
     const [small, other] = [new ByteBudget(4000), new ByteBudget(5000)];
@@ -56,7 +56,7 @@ describe('slabs', () => {
     expect(other.held).to.equal(0);
   });
 
-  it('become one piece without another copy of it', () => {
+  it('Slabs become one piece without another copy', () => {
     const slabs = new Slabs(budget);
     for (let count = 0; count < 10; count++) slabs.add(bytes(10_000, count));
     const joined = slabs.joined();
@@ -66,7 +66,7 @@ describe('slabs', () => {
     expect(budget.held).to.equal(0);
   });
 
-  it('give every reader all that comes, and hold what the slowest has not taken', () => {
+  it('Slabs give every reader all that comes, and hold what the slowest has not taken', () => {
     const step = fc.oneof(
       fc.record({ add: fc.integer({ min: 0, max: 9000 }) }),
       fc.record({ read: fc.nat(3), all: fc.boolean() }),

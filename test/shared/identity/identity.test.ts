@@ -71,25 +71,25 @@ for (const [host, identify] of Object.entries({
       .and.to.equal(textOf(identify(other)));
   };
 
-  describe(`the identity of a consumer of ${host}`, () => {
-    it('is none without a consumer', () => {
+  describe(`The identity of a consumer of ${host}`, () => {
+    it(`The identity of a consumer of ${host} is none without a consumer`, () => {
       for (const nobody of [undefined, null, false, '']) expect(identify(nobody)).to.equal('none');
     });
 
-    it('is known by an id, or an object with one, whatever else the object has', () => {
+    it(`The identity of a consumer of ${host} is its id, whatever else the object has`, () => {
       expectSame('alice', { id: 'alice' });
       expectSame({ id: 'alice', email: 'a@b' }, { id: 'alice', email: 'c@d', username: 'x' });
       expectApart({ id: 'alice' }, { id: 'bob' }, { sub: 'alice' });
     });
 
-    it('is another for ids that only look the same', () => {
+    it(`The identity of a consumer of ${host} differs for ids that only look the same`, () => {
       const ids = [1, '1', 1n, '1n', 1.5, new Uuid('1'), new Cuid('1'), new ObjectId('1')];
       expectApart(...ids.map((id) => ({ id })));
       expectApart(1, '1', 1n, '1n');
       expectApart({ id: 0 }, { id: '0' }, { id: '' + Number.MAX_SAFE_INTEGER });
     });
 
-    it('is told by ids of any kind that says what it is, beside the same weaker claims', () => {
+    it(`The identity of a consumer of ${host} reads ids of any readable type, beside equal weaker claims`, () => {
       const same = { client_id: 'web', username: 'admin' };
       for (const of of [
         (n: number) => BigInt(n),
@@ -108,7 +108,7 @@ for (const [host, identify] of Object.entries({
       }
     });
 
-    it('cannot be read where its id tells it from no other, and no weaker claim takes its place', () => {
+    it(`The identity of a consumer of ${host} is unreadable for an ambiguous id, and takes no weaker claim`, () => {
       const thrower = {
         get id(): string {
           throw new Error('no');
@@ -152,7 +152,7 @@ for (const [host, identify] of Object.entries({
       }
     });
 
-    it('has the issuer and every tenant that is told in it, and not the audience', () => {
+    it(`The identity of a consumer of ${host} covers the issuer and every tenant, but not the audience`, () => {
       for (const name of [
         'iss',
         'issuer',
@@ -186,7 +186,7 @@ for (const [host, identify] of Object.entries({
       expect(identify({ sub: 'u', tid: Number.NaN })).to.equal('unreadable');
     });
 
-    it('reads what a class computes, and what is inherited', () => {
+    it(`The identity of a consumer of ${host} reads getters and inherited members`, () => {
       const of = (id: unknown, tenantId?: unknown) => new Account({ id, tenantId });
       expectApart(of('1'), of('2'), of('1', 'a'), of('1', 'b'));
       const inheriting = (id: string) => Object.create({ id }) as object;
@@ -194,12 +194,12 @@ for (const [host, identify] of Object.entries({
       expect(identify(of(undefined))).to.not.be.an('object');
     });
 
-    it('does not depend on the order of members', () => {
+    it(`The identity of a consumer of ${host} does not depend on the order of members`, () => {
       expectSame({ id: '1', org: 'a', tid: 'b' }, { tid: 'b', org: 'a', id: '1' });
       expectSame({ client_id: 'a', tid: { a: 1, b: 2 } }, { tid: { b: 2, a: 1 }, client_id: 'a' });
     });
 
-    it('cannot be forged by shifting text between members', () => {
+    it(`The identity of a consumer of ${host} cannot be forged by shifting text between members`, () => {
       expectApart({ iss: 'a', sub: 'bc' }, { iss: 'ab', sub: 'c' });
       expectApart({ iss: 'a"\n"sub"="b', sub: 'c' }, { iss: 'a', sub: 'b"\n"sub"="c' });
       expectApart({ sub: 'a', 'org"="x"\n"tid': 'b' }, { sub: 'a', org: 'x', tid: 'b' });
@@ -214,7 +214,7 @@ for (const [host, identify] of Object.entries({
     );
     const naming = 'id sub iss tid tenant org org_id client_id username'.split(' ');
 
-    it('is never shared by two objects that differ in a member that names a consumer', () => {
+    it(`The identity of a consumer of ${host} is never shared by two that differ in a naming member`, () => {
       fc.assert(
         fc.property(
           fc.dictionary(fc.constantFrom(...naming), ids, { minKeys: 1, noNullPrototype: true }),
@@ -237,10 +237,10 @@ for (const [host, identify] of Object.entries({
   });
 }
 
-describe('the identity of a token that the gateway did not look up', () => {
+describe('The identity of a token without a consumer', () => {
   const id = (payload: unknown) => consumerId(gatewayIdentity(payload), digest);
 
-  it('is of issuer and subject, whatever else it says', () => {
+  it('The identity of a token is its issuer and subject, whatever else it says', () => {
     const token = { iss: 'https://a', sub: 's', client_id: 'c', username: 'u', exp: 1 };
     expect(id(token)).to.match(/^[\w-]{22}$/);
     expect(id({ ...token, client_id: 'd', username: 'v', exp: 2 })).to.equal(id(token));
@@ -248,7 +248,7 @@ describe('the identity of a token that the gateway did not look up', () => {
     expect(id({ ...token, sub: 't' })).to.not.equal(id(token));
   });
 
-  it('is, without a subject, of all that it says of client and user, and not of the token itself', () => {
+  it('The identity of a token without a subject is all it says of client and user', () => {
     const token = { client_id: 'web', username: 'ann', exp: 1, iat: 1, jti: 'a', scope: 'read' };
     expect(id({ ...token, exp: 2, iat: 2, jti: 'b', scope: 'write' })).to.equal(id(token));
     expect(id({ ...token, username: 'bob' })).to.not.equal(id(token));
@@ -256,7 +256,7 @@ describe('the identity of a token that the gateway did not look up', () => {
     expect(id({ client_id: 'web' })).to.not.equal(id({ username: 'web' }));
   });
 
-  it('is none where it names neither client nor user, and unreadable where their names are empty', () => {
+  it('The identity of a token without client and user is its claims, and unreadable if a name is empty', () => {
     expect(gatewayIdentity({})).to.equal('none');
     for (const payload of [{ scope: 'read', exp: 1 }, { email: 'a@b' }, { tenant: 'a' }]) {
       expect(gatewayIdentity(payload)).to.have.all.keys('claims');
@@ -267,14 +267,14 @@ describe('the identity of a token that the gateway did not look up', () => {
   });
 });
 
-describe("the identity of an application's object without an id and a subject", () => {
+describe('The identity of an object without an id', () => {
   const apart = (one: unknown, other: unknown) => {
     const [a, b] = [one, other].map((consumer) => textOf(applicationIdentity(consumer)));
     expect(a).to.be.a('string');
     expect(b).to.be.a('string').and.to.not.equal(a);
   };
 
-  it('is all of it', () => {
+  it('The identity of an object without an id is all of the object', () => {
     apart({ _id: new ObjectId('a'), username: 'u' }, { _id: new ObjectId('b'), username: 'u' });
     apart({ user_id: 'a', username: 'u' }, { user_id: 'b', username: 'u' });
     apart({ nameID: 'a', deep: { er: [1, 2] } }, { nameID: 'a', deep: { er: [1, 3] } });
@@ -284,7 +284,7 @@ describe("the identity of an application's object without an id and a subject", 
     );
   });
 
-  it('is unreadable where not all of it is seen', () => {
+  it('The identity of an object without an id is unreadable where not all of it is visible', () => {
     class Hidden {
       readonly role = 'user';
       readonly #mail: string;
@@ -318,7 +318,7 @@ describe("the identity of an application's object without an id and a subject", 
     }
   });
 
-  it('is never shared by two objects that differ in any member', () => {
+  it('The identity of an object without an id is never shared by two that differ in a member', () => {
     const objects = fc.dictionary(fc.string(), fc.jsonValue(), {
       minKeys: 1,
       noNullPrototype: true,
@@ -349,16 +349,16 @@ function sameJson(one: unknown, other: unknown): boolean {
   return tagged(one) === tagged(other);
 }
 
-describe('the id of a consumer in the books', () => {
+describe('The consumer id in the records', () => {
   const id = (consumer: unknown) => consumerId(applicationIdentity(consumer), digest);
 
-  it('is its own, a number as its digits', () => {
+  it("The consumer id in a record is the consumer's own, a number as its digits", () => {
     expect(id({ id: 'alice', email: 'a@b' })).to.equal('alice');
     expect(id('alice')).to.equal('alice');
     expect([id({ id: 7 }), id({ id: 0 }), id(7n)]).to.deep.equal(['7', '0', '7']);
   });
 
-  it('is a digest where the id alone does not tell it from others, or is too long to show', () => {
+  it('The consumer id in a record is a digest where the id alone is ambiguous or too long', () => {
     for (const consumer of [
       { id: 'alice', tenant: 'a' },
       { id: 'alice', iss: 'https://a' },
@@ -373,7 +373,7 @@ describe('the id of a consumer in the books', () => {
     expect(id({ id: 'alice', tenant: 'a' })).to.not.equal(id({ id: 'alice', tenant: 'b' }));
   });
 
-  it('is null without a consumer, and for one that cannot be told from others', () => {
+  it('The consumer id in a record is null without a consumer, and for an ambiguous one', () => {
     for (const consumer of [undefined, null, Number.NaN, {}]) expect(id(consumer)).to.equal(null);
   });
 });

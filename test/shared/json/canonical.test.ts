@@ -131,8 +131,8 @@ function changed(value: Json, pick: Pick): Json {
   return Object.fromEntries(members.toSpliced(at, 1, ...instead[pick(3)]!));
 }
 
-describe('canonical JSON', () => {
-  it('is one for all texts of one meaning', () => {
+describe('Canonical JSON', () => {
+  it('Canonical JSON is the same for all texts of one meaning', () => {
     const property = fc.property(object, picks, (value, pick) => {
       const expected = canonical(JSON.stringify(value));
       expect(expected).to.be.a('string');
@@ -141,14 +141,14 @@ describe('canonical JSON', () => {
     fc.assert(property, { numRuns: 1000 });
   });
 
-  it('means what the text meant', () => {
+  it('Canonical JSON means what the text meant', () => {
     const property = fc.property(object, picks, (value, pick) => {
       expect(JSON.parse(canonical(spelling(value, pick)) ?? '')).to.deep.equal(value);
     });
     fc.assert(property, { numRuns: 300 });
   });
 
-  it('is another one after any change', () => {
+  it('Canonical JSON changes with any change of meaning', () => {
     const property = fc.property(object, picks, (value, pick) => {
       const other = changed(value, pick);
       expect(canonical(spelling(other, pick))).not.to.equal(canonical(spelling(value, pick)));
@@ -156,7 +156,7 @@ describe('canonical JSON', () => {
     fc.assert(property, { numRuns: 1000 });
   });
 
-  it('is its own canonical form', () => {
+  it('Canonical JSON is its own canonical form', () => {
     const property = fc.property(object, picks, (value, pick) => {
       const text = canonical(spelling(value, pick)) ?? '';
       expect(canonical(text)).to.equal(text);
@@ -168,21 +168,21 @@ describe('canonical JSON', () => {
     expect(canonical(beyondDoubles ?? '')).to.equal(beyondDoubles);
   });
 
-  it('sorts members by the bytes of their names at every level, and keeps the order of arrays', () => {
+  it('Canonical JSON sorts members by the bytes of their names, and keeps the order of arrays', () => {
     expect(canonical('{"b":[{"z":1,"Z":2},1],"\ufb01":3,"\ud83d\ude00":4,"a":5}')).to.equal(
       '{"a":5,"b":[{"Z":2,"z":1},1],"\ufb01":3,"\ud83d\ude00":4}',
     );
     expect(canonicalValue('[1,2]')).not.to.equal(canonicalValue('[2,1]'));
   });
 
-  it('takes empty objects and arrays', () => {
+  it('Canonical JSON may have empty objects and arrays', () => {
     expect(canonical(' { "a" : [ ] , "b" : { } , "c" : [ [ ] , { } ] } ')).to.equal(
       '{"a":[],"b":{},"c":[[],{}]}',
     );
     expect(canonical('{}')).to.equal('{}');
   });
 
-  it('knows members by their unescaped name, whatever an object would make of it', () => {
+  it('Canonical JSON knows members by their unescaped names, built-in ones included', () => {
     const text = '{"__proto__":{"a":1},"constructor":2,"toString":3,"":4,"\\u0061":5}';
     expect([...(canonicalMembers(text) ?? [])]).to.deep.equal([
       ['__proto__', '{"a":1}'],
@@ -194,8 +194,8 @@ describe('canonical JSON', () => {
   });
 });
 
-describe('canonical JSON of numbers', () => {
-  it('is by value', () => {
+describe('Numbers in canonical JSON', () => {
+  it('Canonical JSON writes numbers by value', () => {
     for (const same of [
       ['1', '1.0', '1e0', '10e-1', '0.1E+1', '1000000000000000000000e-21'],
       ['0', '-0', '0.0', '-0e5', `0e${'9'.repeat(400)}`],
@@ -208,7 +208,7 @@ describe('canonical JSON of numbers', () => {
     }
   });
 
-  it('is by decimal text where a double cannot hold it', () => {
+  it('Canonical JSON writes a number that no double holds by its decimal text', () => {
     const literals =
       '12345678901234567890 12345678901234567891 -12345678901234567891 9007199254740992 ' +
       '9007199254740993 0.1 0.10000000000000001 1e400 1e401 -1e400 1e-400 1e-401 0 ' +
@@ -217,7 +217,7 @@ describe('canonical JSON of numbers', () => {
     expect(new Set(forms)).to.have.property('size', forms.length);
   });
 
-  it('is equal exactly where the decimal values are', () => {
+  it('Canonical JSON writes two numbers alike exactly where their decimal values are equal', () => {
     const bases = [0n, 1n, 2n ** 53n, 10n ** 15n, 12345678901234567890n, 10n ** 22n, 10n ** 40n];
     const literal = fc.record({
       digits: fc
@@ -237,7 +237,7 @@ describe('canonical JSON of numbers', () => {
     fc.assert(property, { numRuns: 5000 });
   });
 
-  it('takes literals of four thousand digits, and none that are longer', () => {
+  it('Canonical JSON accepts numbers of four thousand digits, and no longer ones', () => {
     const zeros = '0'.repeat(4000);
     expect(canonicalValue(`1${zeros}`)).to.equal('1e4000');
     expect(canonicalValue(`0.${zeros}1e4001`)).to.equal('1');
@@ -246,7 +246,7 @@ describe('canonical JSON of numbers', () => {
     expect(canonicalValue('7'.repeat(5000))).to.equal(undefined);
   });
 
-  it('is not there beyond doubles with an exponent that a double does not sum exactly', () => {
+  it('Canonical JSON refuses exponents past 1e15, whose sums a double would round', () => {
     expect(canonicalValue('1e1000000000000000')).to.equal('1e1000000000000000');
     for (const sign of ['', '-']) {
       expect(canonical(`{"a":1e${sign}1000000000000001}`)).to.equal(null);
@@ -255,13 +255,13 @@ describe('canonical JSON of numbers', () => {
   });
 });
 
-describe('canonical JSON of strings', () => {
-  it('is by code unit', () => {
+describe('Strings in canonical JSON', () => {
+  it('Canonical JSON writes strings by code unit', () => {
     expect(canonicalValue('"\\u0041\\/\\u00e9\\ud83d\\uDE00"')).to.equal('"A/é😀"');
     expect(canonicalValue('"\\u00e9"')).not.to.equal(canonicalValue('"e\\u0301"'));
   });
 
-  it('keeps surrogates that stand alone apart', () => {
+  it('Canonical JSON keeps lone surrogates apart', () => {
     expect(canonicalValue('"\\uD800"')).to.equal('"\\ud800"');
     expect(canonicalValue('"\\ud83d\\ud83d\\ude00\\ude00"')).to.equal('"\\ud83d😀\\ude00"');
     const strings = ['"\\ud800"', '"\\ud801"', '"\\udc00"', '"\\udc00\\ud800"', '"\ufffd"'];
@@ -269,7 +269,7 @@ describe('canonical JSON of strings', () => {
     expect(canonical('{"\\ud800":1,"\\ud801":2,"\ufffd":3}')).to.be.a('string');
   });
 
-  it('takes long runs of quotes and backslashes', () => {
+  it('Canonical JSON accepts long runs of quotes and backslashes', () => {
     for (const run of ['\\', '"', '\\"', '\\\\"', '\n']) {
       const literal = JSON.stringify(run.repeat(3e5));
       expect(canonicalValue(literal) === literal, run).to.equal(true);
@@ -277,8 +277,8 @@ describe('canonical JSON of strings', () => {
   });
 });
 
-describe('canonical JSON is not there', () => {
-  it('where a member stands twice, at any depth and however it is spelt', () => {
+describe('Bodies without a canonical form', () => {
+  it('Canonical JSON refuses a member that stands twice, at any depth and in any spelling', () => {
     expect(canonical('{"a":1,"a":1}')).to.equal(null);
     expect(canonical('{"a":1,"b":2,"\\u0061":1}')).to.equal(null);
     expect(canonical('{"a":[0,{"b":{"__proto__":1,"__proto__":2}}]}')).to.equal(null);
@@ -287,7 +287,7 @@ describe('canonical JSON is not there', () => {
     expect(canonical('{"a":{"a":1},"b":{"a":1}}')).to.be.a('string');
   });
 
-  it('beyond 500 levels', () => {
+  it('Canonical JSON refuses more than 500 levels', () => {
     const arrays = (depth: number) => `{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`;
     const objects = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
     for (const nested of [arrays, objects]) {
@@ -298,13 +298,13 @@ describe('canonical JSON is not there', () => {
     expect(canonical(`{"a":[${'[],{},'.repeat(1000)}0]}`)).to.be.a('string');
   });
 
-  it('there is no canonical form of more than 100,000 values', () => {
+  it('Canonical JSON refuses more than 100,000 values', () => {
     const values = (count: number) => `{"a":[${Array(count).fill('{}').join()}]}`;
     expect(canonical(values(99_990))).to.be.a('string');
     expect(canonical(values(100_001))).to.equal(null);
   });
 
-  it('there is no canonical form of an object with more members than are sorted, unless they are in order', () => {
+  it('Canonical JSON refuses an object with too many members to sort, unless they are in order', () => {
     const names = Array.from({ length: 5000 }, (_, at) => `"n${String(at).padStart(5, '0')}":0`);
     expect(canonical(`{${names.join()}}`)).to.equal(`{${names.join()}}`);
     expect(canonical(`{${names.toReversed().join()}}`)).to.equal(null);
@@ -312,7 +312,7 @@ describe('canonical JSON is not there', () => {
     expect(canonical(`{${few.toReversed().join()}}`)).to.equal(`{${few.join()}}`);
   });
 
-  it('where sorting would move everything many times over', () => {
+  it('Canonical JSON refuses a body whose sorting would move everything many times', () => {
     const nested = (levels: number) =>
       `${'{"b":0,"a":'.repeat(levels)}"${'x'.repeat(100_000)}"${'}'.repeat(levels)}`;
     expect(canonical(nested(7))).to.be.a('string');

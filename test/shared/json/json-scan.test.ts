@@ -58,8 +58,8 @@ const jsonish = fc.oneof(
   fc.string(),
 );
 
-describe('the scan of a request body', () => {
-  it('takes for JSON objects what JSON.parse does, and nothing else', () => {
+describe('The scan of a request body', () => {
+  it('The body scan accepts as JSON objects exactly what JSON.parse does', () => {
     fc.assert(
       fc.property(jsonish, (text) => {
         expect(contentOf(text).problem, text).to.equal(expectedProblem(encode(text)));
@@ -68,7 +68,7 @@ describe('the scan of a request body', () => {
     );
   });
 
-  it('takes for UTF-8 what a decoder does, and nothing else', () => {
+  it('The body scan accepts as UTF-8 exactly what a decoder does', () => {
     const byte = fc.oneof(
       fc.nat(0xff),
       fc.constantFrom(0x7f, 0x80, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5),
@@ -84,7 +84,7 @@ describe('the scan of a request body', () => {
     );
   });
 
-  it('finds the same wherever it stops', () => {
+  it('The body scan finds the same wherever it pauses', () => {
     fc.assert(
       fc.property(jsonish, fc.integer({ min: 1, max: 40 }), (text, units) => {
         const bytes = encode(text);
@@ -96,7 +96,7 @@ describe('the scan of a request body', () => {
     expect(scanned(long, 10_000).content).to.deep.equal(scanned(long).content);
   });
 
-  it('has the values of short members, and what kind of value a long one is', () => {
+  it('The body scan has the values of short members, and the kind of a long one', () => {
     const text = JSON.stringify({
       model: 'gpt-4o',
       n: 2,
@@ -125,7 +125,7 @@ describe('the scan of a request body', () => {
     expect(contentOf('{"__proto__":1}').outline['__proto__']).to.equal(1);
   });
 
-  it('keeps long values by a digest of their canonical form', () => {
+  it('The body scan keeps long values as a digest of their canonical form', () => {
     const [one, other] = ['{"a":[1.0,"%"]}', '{ "a" : [ 1, "%" ] }'].map(
       (text) => contentOf(text.replace('%', 'x'.repeat(100_000))).members,
     );
@@ -134,18 +134,18 @@ describe('the scan of a request body', () => {
     expect(contentOf('{"a":[1,2]}').members?.get('a')).to.equal('[1,2]');
   });
 
-  it('knows a body without a canonical form by all its bytes', () => {
+  it('The body scan knows a body without a canonical form by all its bytes', () => {
     const { members, digest } = contentOf('{"a":1,"a":2}');
     expect([members, digest]).to.deep.equal([null, nodeHashing.of(encode('{"a":1,"a":2}'))]);
   });
 
-  it('refuses a body with more than 1,000 members', () => {
+  it('The body scan refuses a body with more than 1,000 members', () => {
     const of = (count: number) =>
       contentOf(`{${Array.from({ length: count }, (_, at) => `"${at}":0`).join()}}`).problem;
     expect([of(1000), of(1001)]).to.deep.equal([null, 'too-many-members']);
   });
 
-  describe('stops about as often as its length and its values ask for', () => {
+  describe('Pauses', () => {
     const size = 1 << 20;
     const fill = (item: string) =>
       Array(Math.floor(size / (item.length + 1)))
@@ -153,7 +153,7 @@ describe('the scan of a request body', () => {
         .join();
     const bodies: readonly (readonly [string, string])[] = [
       ['one long string', `"${'x'.repeat(size)}"`],
-      ['one of characters of three bytes', `"${'漢'.repeat(size / 3)}"`],
+      ['a string of three-byte characters', `"${'漢'.repeat(size / 3)}"`],
       ['escapes', `"${'\\u0041'.repeat(size / 6)}"`],
       ['white space', `${' '.repeat(size)}1`],
       ['digits', '1'.repeat(size)],
@@ -163,7 +163,7 @@ describe('the scan of a request body', () => {
       ['members', `{${Array.from({ length: size / 12 }, (_, at) => `"k${at}":1`).join()}}`],
     ];
     for (const [what, value] of bodies) {
-      it(what, () => {
+      it(`The body scan pauses as often as the length asks for in ${what}`, () => {
         const bytes = encode(`{"model":"m","a":${value}}`);
         expect(scanned(bytes, 16_384).stops).to.be.at.least(bytes.length / 16_384 - 1);
       });

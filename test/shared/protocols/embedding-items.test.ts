@@ -8,8 +8,8 @@ const encode = (value: unknown) =>
   new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value));
 const decode = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
 
-describe('The inputs of a request for embeddings', () => {
-  it('are a list of texts or of lists of tokens, and nothing else', () => {
+describe('The inputs of an embeddings request', () => {
+  it('Embedding inputs are a list of texts or of lists of tokens, and nothing else', () => {
     for (const input of [['a'], ['a', 'b'], [[1], [2, 3]], ['', 'a'], ['a', [1]]]) {
       expect(readInputs(encode({ input }))?.weights, JSON.stringify(input)).to.have.length(
         input.length,
@@ -25,7 +25,7 @@ describe('The inputs of a request for embeddings', () => {
     expect(readInputs(encode({ input: many.slice(1) }))).to.not.equal(null);
   });
 
-  it('are put into the body in place of all, which stays as it was to the byte', () => {
+  it('Embedding inputs replace the list in a body that else stays the same to the byte', () => {
     const body =
       '{ "seed" : 12345678901234567890.50,\n "input" : [ "a\\u00e9" , [1, 2] ], "x":"é" }';
     const list = readInputs(encode(body));
@@ -35,7 +35,7 @@ describe('The inputs of a request for embeddings', () => {
     expect(decode(list?.some([1, 0]))).to.equal(withInput('[[1,2],"aé"]'));
   });
 
-  it('are the same when they are read again, whatever they say', () => {
+  it('Embedding inputs are the same when they are read again, whatever they say', () => {
     const input = fc.array(
       fc.oneof(fc.string({ unit: 'binary' }), fc.array(fc.nat(), { minLength: 1 })),
       {
@@ -57,18 +57,18 @@ describe('The inputs of a request for embeddings', () => {
   });
 });
 
-describe('The items of an answer with embeddings', () => {
+describe('The items of an embeddings answer', () => {
   const item = (index: number | undefined, embedding: unknown) => ({ index, embedding });
   const read = (data: unknown, count: number) => readItems(encode({ model: 'm', data }), count);
 
-  it('are in the order of the inputs, by their indexes where they have some', () => {
+  it('Embedding items are in the order of the inputs, by their indexes where they have some', () => {
     const answer = read([item(1, [2]), item(0, [1])], 2);
     expect(answer?.items.map(({ embedding }) => embedding)).to.deep.equal([[1], [2]]);
     const plain = read([item(undefined, [2]), item(undefined, [1])], 2);
     expect(plain?.items.map(({ embedding }) => embedding)).to.deep.equal([[2], [1]]);
   });
 
-  it('are none where one is missing, too many, or of another kind or length', () => {
+  it('Embedding items are refused where one is missing, too many, or of another kind or length', () => {
     const two = [item(0, [1]), item(1, [2])];
     expect(read(two, 1)).to.equal(null);
     expect(read(two, 3)).to.equal(null);
@@ -87,7 +87,7 @@ describe('The items of an answer with embeddings', () => {
     expect(readItems(encode('{"data":'), 1)).to.equal(null);
   });
 
-  it('are numbered anew, with the usage that they have together', () => {
+  it('Embedding items are renumbered when joined, with their usage together', () => {
     const answer = read([item(0, [1]), item(1, [2])], 2);
     if (answer === null) throw new Error('no answer');
     const joined = (usage: { total: number; saved: number } | null) =>
@@ -109,7 +109,7 @@ describe('The usage of one item', () => {
     details: {},
   });
 
-  it('is its part of the whole by its length, and all parts add up to it', () => {
+  it('The usage of one item is its part by length, and all parts add up to the whole', () => {
     const weights = fc.array(fc.integer({ min: 1, max: 10_000 }), { minLength: 1 });
     fc.assert(
       fc.property(fc.nat(1_000_000), weights, (tokens, lengths) => {
@@ -122,7 +122,7 @@ describe('The usage of one item', () => {
     expect(parts).to.deep.equal([2, 8]);
   });
 
-  it('is not known where the whole tells none', () => {
+  it('The usage of one item is unknown where the whole tells none', () => {
     expect(dividedUsage(null, [1, 2])).to.deep.equal([null, null]);
     expect(totalTokens([usage(1), null])).to.equal(null);
   });

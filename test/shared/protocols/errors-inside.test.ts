@@ -57,12 +57,12 @@ const chatAnswer = (...choices: readonly unknown[]) => ({ id: 'c', model: 'm', c
 const overloaded = { code: 502, message: 'overloaded' };
 const outOfOrder = { error: { code: 'content_filter_error', message: 'not filtered' } };
 
-describe('An answer with a fault somewhere inside', () => {
+describe('An answer with a fault inside', () => {
   const cases: Record<
     string,
     readonly (readonly [ProtocolName, Body, Verdict, request?: object])[]
   > = {
-    'a sound answer': [
+    'without a fault': [
       ['chat', chatAnswer(choice()), null],
       ['chat', chatAnswer(choice({ error: null, content_filter_results: {} })), null],
       ['completions', { choices: [{ text: '', index: 0, finish_reason: 'stop' }] }, null],
@@ -71,7 +71,7 @@ describe('An answer with a fault somewhere inside', () => {
       ['responses', { object: 'response', status: 'completed', output: [] }, null],
       ...streaming.map((name) => [name, framed(payloadsOf[name]), null] as const),
     ],
-    'an error in a choice': [
+    'with an error in a choice': [
       ['chat', chatAnswer(choice({ error: overloaded })), 'error-in-body'],
       ['chat', chatAnswer(choice(), choice({ index: 1, error: 'no' })), 'error-in-body'],
       [
@@ -95,7 +95,7 @@ describe('An answer with a fault somewhere inside', () => {
         'error-in-body',
       ],
     ],
-    'an error in what a server adds to an answer': [
+    'with an error in what a server adds': [
       [
         'chat',
         { ...chatAnswer(choice()), x_groq: { id: 'r', error: 'over capacity' } },
@@ -120,7 +120,7 @@ describe('An answer with a fault somewhere inside', () => {
         null,
       ],
     ],
-    'a filter that was out of order, or took something': [
+    'with a filter that failed or took something': [
       ['chat', chatAnswer(choice({ content_filter_results: outOfOrder })), 'error-in-body'],
       ['chat', chatAnswer(choice({ content_filter_result: outOfOrder })), 'error-in-body'],
       [
@@ -153,7 +153,7 @@ describe('An answer with a fault somewhere inside', () => {
         'error-in-body',
       ],
     ],
-    'an error where an answer should be': [
+    'that is an error': [
       ...[
         { error: 'no' },
         { object: 'error', message: 'no' },
@@ -175,7 +175,7 @@ describe('An answer with a fault somewhere inside', () => {
       ['chat', [chatAnswer(choice())], 'incomplete'],
       ['chat', streamWith('chat', [{ error: overloaded }]), 'malformed'],
     ],
-    'an answer without an answer': [
+    'without content': [
       ['chat', chatAnswer(choice({ message: {} })), 'incomplete'],
       ['chat', chatAnswer(choice({ message: { role: 'assistant', content: null } })), 'incomplete'],
       [
@@ -198,7 +198,7 @@ describe('An answer with a fault somewhere inside', () => {
       ['chat', framed([chatChunk({ content: '' }), chatChunk({}, 'stop'), '[DONE]']), null],
       ['messages', { type: 'message', content: [null], stop_reason: 'end_turn' }, 'incomplete'],
     ],
-    'choices that are missing, or there twice': [
+    'with missing or double choices': [
       ['chat', chatAnswer(choice(), choice()), 'incomplete'],
       ['chat', chatAnswer(choice({ index: 1 })), 'incomplete'],
       ['chat', chatAnswer(choice(), choice({ index: 2 })), 'incomplete'],
@@ -214,7 +214,7 @@ describe('An answer with a fault somewhere inside', () => {
       ['completions', framed(completionsPayloads), 'incomplete', { prompt: [[1], [2]] }],
       ['completions', framed(completionsPayloads), 'incomplete', { prompt: 'a', n: 2 }],
     ],
-    'vectors that are missing, broken or there twice': [
+    'with missing, broken or double vectors': [
       ['embeddings', { data: [{ index: 0, embedding: [1] }] }, 'incomplete', { input: ['a', 'b'] }],
       ['embeddings', { data: [{ index: 0, embedding: [1] }] }, null, { input: [7, 8, 9] }],
       ['embeddings', { data: [{ index: 0, embedding: [1] }] }, null, { input: 'a' }],
@@ -231,7 +231,7 @@ describe('An answer with a fault somewhere inside', () => {
       ['embeddings', { data: [{ index: 0, embedding: [1], error: 'no' }] }, 'error-in-body'],
       ['embeddings', { data: [{ embedding: [1] }, { object: 'error' }] }, 'error-in-body'],
     ],
-    'a failure in an output item of a response': [
+    'with a failed output item': [
       ...[
         [{ type: 'mcp_call', error: 'refused' }, 'error-in-body'],
         [{ type: 'web_search_call', status: 'failed' }, 'error-in-body'],
@@ -259,7 +259,7 @@ describe('An answer with a fault somewhere inside', () => {
       ['responses', streamWith('responses', { type: 'response.mcp_call.failed' }), 'error-in-body'],
       ['responses', responseWith({ incomplete_details: { reason: 'x' } }), 'incomplete'],
     ],
-    'a tool of the provider that failed within a message': [
+    'with a failed tool of the provider': [
       [
         {
           type: 'web_search_tool_result',
@@ -287,7 +287,7 @@ describe('An answer with a fault somewhere inside', () => {
         reason as Verdict,
       ] as const,
     ]),
-    'two answers that were put together': [
+    'joined from two answers': [
       [
         'chat',
         framed([
@@ -320,7 +320,7 @@ describe('An answer with a fault somewhere inside', () => {
       ['messages', streamWith('messages', { type: 'content_block_delta', index: 3 }), 'incomplete'],
       ['responses', framed([responsesPayloads[0], ...responsesPayloads]), 'incomplete'],
     ],
-    'arguments of a tool that are no JSON, as the reference allows': [
+    'with tool arguments that are not JSON': [
       [
         'chat',
         chatAnswer(
@@ -332,7 +332,7 @@ describe('An answer with a fault somewhere inside', () => {
         null,
       ],
     ],
-    'an error under another name, in whatever part': [
+    'with an error under another name': [
       ['chat', { ...chatAnswer(choice()), errors: [overloaded] }, 'error-in-body'],
       ['chat', { ...chatAnswer(choice()), provider_error: overloaded }, 'error-in-body'],
       ['chat', { ...chatAnswer(choice()), errorMessage: 'overloaded' }, 'error-in-body'],
@@ -354,13 +354,13 @@ describe('An answer with a fault somewhere inside', () => {
       ],
       ['responses', responseWith({ output: [{ status: 'cancelled' }] }), 'incomplete'],
     ],
-    "a stop that is an error or a filter in the provider's own words": [
+    "with the provider's own finish reason": [
       ['chat', chatAnswer(choice({ native_finish_reason: 'SAFETY' })), 'finish-reason'],
       ['chat', chatAnswer(choice({ native_finish_reason: 'error' })), 'finish-reason'],
       ['chat', chatAnswer(choice({ native_finish_reason: 'STOP' })), null],
       ['chat', chatAnswer(choice({ native_finish_reason: 'end_turn' })), null],
     ],
-    'vectors that are none, or not of one length': [
+    'with vectors of several lengths': [
       ['embeddings', { data: [{ embedding: [1, 'NaN'] }] }, 'incomplete'],
       [
         'embeddings',
@@ -370,7 +370,7 @@ describe('An answer with a fault somewhere inside', () => {
       ],
       ['embeddings', { data: [{ embedding: [[1], [2]] }, { embedding: [[1]] }] }, null],
     ],
-    'a finish reason that tells an error': [
+    'with an error as finish reason': [
       ['chat', framed([chatChunk({ content: 'a' }, 'error'), '[DONE]']), 'finish-reason'],
       [
         'chat',
@@ -385,7 +385,7 @@ describe('An answer with a fault somewhere inside', () => {
   }
 
   for (const [title, answers] of Object.entries(cases)) {
-    it(`is judged by what it is: ${title}`, () => {
+    it(`An answer ${title} is stored or refused as it deserves`, () => {
       for (const [name, body, reason, request] of answers) {
         const told = `${name} ${JSON.stringify(body)} to ${JSON.stringify(request ?? {})}`;
         expect(verdict(name, body, request), told).to.equal(reason);
@@ -398,7 +398,7 @@ describe('An answer with a fault somewhere inside', () => {
     const cut = stream.lastIndexOf('\n\n', stream.length - 3) + 2;
     const withLine = (line: string) => `${stream.slice(0, cut)}${line}\n\n${stream.slice(cut)}`;
 
-    it(`refuses a ${name} stream with a line that no event stream has`, () => {
+    it(`A ${name} stream with a line that no event stream has is refused`, () => {
       for (const line of [
         'error: {"code":500}',
         'error: no',
@@ -422,13 +422,13 @@ describe('An answer with a fault somewhere inside', () => {
       }
     });
 
-    it(`stores a ${name} stream with comments and fields to be ignored`, () => {
+    it(`A ${name} stream with comments and unknown fields is stored`, () => {
       for (const line of [': error', 'foo: bar', 'x-request-id: 7', 'retry: 10', 'id: 7', 'foo']) {
         expect(verdict(name, withLine(line)), line).to.equal(null);
       }
     });
 
-    it(`refuses a ${name} stream that is not UTF-8, wherever that is, and reads its usage`, () => {
+    it(`A ${name} stream that is not UTF-8 is refused, wherever that is, and its usage is read`, () => {
       const bytes = encode(stream);
       const at = bytes.indexOf(0xc3);
       for (const place of [at, at + 1, bytes.length]) {
@@ -446,7 +446,7 @@ describe('An answer with a fault somewhere inside', () => {
 describe('An answer that names something at the provider', () => {
   const at = 1_900_000_000;
 
-  it('tells when that is gone: a voice, or a container', () => {
+  it('A JSON answer with a voice or a container tells when that expires', () => {
     const audio = { id: 'a', data: 'AAAA', expires_at: at };
     const spoken = chatAnswer(choice({ message: { content: null, audio } }));
     const container = { id: 'c', expires_at: new Date(at * 1000).toISOString() };
@@ -461,7 +461,7 @@ describe('An answer that names something at the provider', () => {
     }
   });
 
-  it('tells it of a stream, the soonest of several', () => {
+  it('A stream with voices or a container tells when the first expires', () => {
     const part = (index: number, seconds: number) => ({
       choices: [{ index, delta: { audio: { expires_at: seconds } }, finish_reason: 'stop' }],
     });

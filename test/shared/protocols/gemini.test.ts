@@ -51,13 +51,13 @@ describe('The target of a request to Gemini', () => {
     ['/v1/projects/p/locations/l/endpoints/77:streamGenerateContent?alt=sse', '77', true],
     ['/v1beta/models/:generateContent', null, false],
   ] as const) {
-    it(`${target} is ${isStream ? 'a stream' : 'JSON'} of ${model ?? 'no model'}`, () => {
+    it(`The Gemini target ${target} is ${isStream ? 'a stream' : 'JSON'} of ${model ?? 'no model'}`, () => {
       const [path = '', query = ''] = target.split(/(?=\?)/);
       expect(readGeminiTarget({ path, query })).to.deep.equal({ model, isStream });
     });
   }
 
-  it('is what a body of the same bytes is read by, whatever was read before', () => {
+  it('A Gemini body is read by its target, whatever an equal body was read by before', () => {
     const body = makeBody({ model: 'not this', stream: true, contents: [] });
     const protocol = protocolOf('gemini');
     const facts = (path: string, query: string) => now(body.facts({ protocol, path, query }));
@@ -70,7 +70,7 @@ describe('The target of a request to Gemini', () => {
 });
 
 describe('An answer of Gemini', () => {
-  it('may be stored as it comes, JSON, stream and array', () => {
+  it('A Gemini answer can be stored as JSON, stream and array', () => {
     expect(verdict(thinking)).to.equal(null);
     expect(verdict(framed(events))).to.equal(null);
     const array = read(events);
@@ -78,7 +78,7 @@ describe('An answer of Gemini', () => {
     expect(array.usage).to.deep.equal(read(framed(events)).usage);
   });
 
-  it('tells its id, model and usage, its thoughts among the output', () => {
+  it('A Gemini answer tells its id, model and usage, its thoughts among the output', () => {
     expect(read(thinking)).to.deep.include({
       id: 'Un6LacrVMcjUxs0PmJfWoQc',
       model: 'gemini-3-pro-preview',
@@ -94,13 +94,13 @@ describe('An answer of Gemini', () => {
     expect(stream.usage).to.include({ inputTokens: 15, outputTokens: 53, totalTokens: 68 });
   });
 
-  it('is refused where the prompt was blocked, and its usage is read all the same', () => {
+  it('A Gemini answer to a blocked prompt is refused, and its usage is read', () => {
     expect(verdict(blocked)).to.equal('refusal');
     expect(verdict(framed([blocked]))).to.equal('refusal');
     expect(read(blocked).usage).to.include({ inputTokens: 9, outputTokens: null, totalTokens: 9 });
   });
 
-  it('is refused by the finish reason of any candidate that is not one of a whole answer', () => {
+  it("A Gemini answer is refused by any candidate's finish reason that is not one of a whole answer", () => {
     for (const reason of [
       'SAFETY',
       'RECITATION',
@@ -126,7 +126,7 @@ describe('An answer of Gemini', () => {
     );
   });
 
-  it('that was cut at a length may be stored where the request set it', () => {
+  it('A Gemini answer that was cut at a length is stored where the request set it', () => {
     const cut = ended('MAX_TOKENS');
     expect(verdict(cut)).to.equal('limit');
     for (const config of [
@@ -140,7 +140,7 @@ describe('An answer of Gemini', () => {
     expect(verdict(cut, { maxOutputTokens: 5 })).to.equal('limit');
   });
 
-  it('is incomplete with fewer candidates than were asked for', () => {
+  it('A Gemini answer with fewer candidates than asked for is incomplete', () => {
     const two = { generationConfig: { candidateCount: 2 } };
     const [one] = ended('STOP')['candidates'] as [object];
     expect(verdict({ candidates: [one] }, two)).to.equal('incomplete');
@@ -150,7 +150,7 @@ describe('An answer of Gemini', () => {
     ).to.equal(null);
   });
 
-  it('is incomplete as a stream that ends before the last candidate has', () => {
+  it('A Gemini stream that ends before its last candidate has is incomplete', () => {
     const [first, last] = events;
     expect(verdict(framed([first]))).to.equal('incomplete');
     expect(verdict(framed([]))).to.equal('no-body');
@@ -161,19 +161,19 @@ describe('An answer of Gemini', () => {
     expect(read([]).fault).to.equal('incomplete');
   });
 
-  it('is incomplete where two answers were put together', () => {
+  it('A Gemini stream that was joined from two is incomplete', () => {
     const other = events.map((event) => ({ ...event, responseId: 'another' }));
     expect(verdict(framed([...events, ...other]))).to.equal('incomplete');
   });
 
-  it('may say more behind its finish reason, and counts what was told last', () => {
+  it('A Gemini stream may go on after its finish reason, and its last usage counts', () => {
     const last = { usageMetadata: { promptTokenCount: 15, candidatesTokenCount: 9 } };
     const answer = read(framed([...events, last]));
     expect(answer).to.deep.include({ fault: null, finishReasons: ['STOP'] });
     expect(answer.usage).to.include({ inputTokens: 15, outputTokens: 9 });
   });
 
-  it('carries an error in a part of a stream or of an array, or in a page that was not fetched', () => {
+  it('A Gemini answer is refused for an error in any part, or in a page that was not fetched', () => {
     const error = { error: { code: 503, message: 'overloaded', status: 'UNAVAILABLE' } };
     expect(verdict(framed([...events, error]))).to.equal('error-in-body');
     expect(read([...events, error]).fault).to.equal('error-in-body');
@@ -191,7 +191,7 @@ describe('An answer of Gemini', () => {
     expect(verdict(fetched('URL_RETRIEVAL_STATUS_PAYWALL'))).to.equal(null);
   });
 
-  it('counts the searches that the provider made', () => {
+  it('A Gemini answer counts the searches that the provider made', () => {
     const grounded = {
       ...thinking,
       candidates: [
@@ -204,7 +204,7 @@ describe('An answer of Gemini', () => {
     });
   });
 
-  it('bounds the candidates that it keeps in mind', () => {
+  it('A Gemini stream of too many candidates is refused', () => {
     const many = Array.from({ length: 65 }, (_, index) => ({
       candidates: [{ ...thinking.candidates[0], index }],
     }));
@@ -212,7 +212,7 @@ describe('An answer of Gemini', () => {
     expect(verdict(framed(many))).to.equal('incomplete');
   });
 
-  it('is judged the same in any pieces', () => {
+  it('A Gemini stream is judged the same in any pieces', () => {
     const bytes = encode(framed(events));
     const whole = validate('gemini', bytes);
     fc.assert(
@@ -223,7 +223,7 @@ describe('An answer of Gemini', () => {
     );
   });
 
-  it('never makes its reader throw', () => {
+  it('The readers of Gemini, rerank and moderation answers never throw', () => {
     const members = [
       'candidates',
       'usageMetadata',
@@ -249,10 +249,10 @@ describe('An answer of Gemini', () => {
   });
 });
 
-describe('The usage that Gemini tells', () => {
+describe("The usage in Gemini's answers", () => {
   const usage = (metadata: object) => readUsage(geminiUsage(metadata));
 
-  it('has what tools gave the model among the input, and adds up to its total', () => {
+  it('The usage of Gemini has tool tokens in the input, and adds up to its total', () => {
     expect(usage(searched)).to.deep.equal({
       inputTokens: 77,
       outputTokens: 160,
@@ -266,7 +266,7 @@ describe('The usage that Gemini tells', () => {
     });
   });
 
-  it('has sound and images apart, without what was read from the cache', () => {
+  it('The usage of Gemini tells audio and images apart, without what was cached', () => {
     const details = usage({
       promptTokenCount: 300,
       candidatesTokenCount: 7,
@@ -286,7 +286,7 @@ describe('The usage that Gemini tells', () => {
     });
   });
 
-  it('tells the tier, by either of its names', () => {
+  it('The usage of Gemini tells the tier, by either of its names', () => {
     const terms = (more: object) => usage({ promptTokenCount: 1, ...more })?.terms;
     expect(terms({ serviceTier: 'flex' })).to.deep.equal(['service_tier flex']);
     expect(terms({ trafficType: 'ON_DEMAND_FLEX' })).to.deep.equal(['service_tier flex']);
@@ -304,7 +304,7 @@ describe('The usage that Gemini tells', () => {
     }
   });
 
-  it('is not known where a count is none', () => {
+  it('The usage of Gemini is unknown where a value is not a count', () => {
     for (const broken of [-1, '7', 0.5]) {
       expect(usage({ promptTokenCount: broken, candidatesTokenCount: 3 })).to.equal(null);
       expect(usage({ promptTokenCount: 3, thoughtsTokenCount: broken })).to.equal(null);
@@ -317,7 +317,7 @@ describe('The usage that Gemini tells', () => {
 describe('Embeddings of Gemini', () => {
   const { parts } = protocolOf('gemini-embeddings');
 
-  it('are one, or one a request of a batch, with their usage', () => {
+  it('Gemini embeddings are one per request of a batch, with their usage', () => {
     const answer = read(batch, 'gemini-embeddings');
     expect(answer).to.deep.include({ fault: null, parts: 2 });
     expect(answer.usage).to.include({ inputTokens: 12, outputTokens: null });
@@ -325,7 +325,7 @@ describe('Embeddings of Gemini', () => {
     expect(parts({ requests: [{}, {}] })).to.equal(2);
   });
 
-  it('are incomplete where one is missing', () => {
+  it('Gemini embeddings are incomplete where one is missing', () => {
     const protocol = protocolOf('gemini-embeddings');
     const path = '/v1beta/models/gemini-embedding-001:batchEmbedContents';
     const asked = { protocol, path, query: '' };

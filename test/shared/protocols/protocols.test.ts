@@ -34,7 +34,7 @@ function readStream(
   return reader.reading();
 }
 
-describe('findProtocol', () => {
+describe('The protocol finder', () => {
   for (const [path, name] of [
     ['/v1/chat/completions', 'chat'],
     ['/openai/deployments/gpt-4o/chat/completions', 'chat'],
@@ -68,26 +68,26 @@ describe('findProtocol', () => {
     ['/', null],
     ['', null],
   ] as const) {
-    it(`finds ${name ?? 'nothing'} in ${path || 'an empty path'}`, () => {
+    it(`The protocol finder finds ${name ?? 'nothing'} in ${path || 'an empty path'}`, () => {
       expect(findProtocol(path)?.name ?? null).to.equal(name);
     });
   }
 
-  it('finds at most one protocol for a path', () => {
+  it('The protocol finder finds at most one protocol for a path', () => {
     for (const path of ['/v1/chat/completions', '/v1/completions', '/messages', '/responses']) {
       expect(protocols.filter((one) => one.matches(path))).to.have.length(1);
     }
   });
 
-  it('knows the protocols by name', () => {
+  it('The protocol finder knows the protocols by name', () => {
     const others = ['embeddings', 'gemini', 'gemini-embeddings', 'rerank', 'moderations'];
     expect(protocolNames).to.have.members([...streaming, ...others]);
     expect(llmRequestSchema.properties.protocols.default).to.deep.equal(protocolNames);
   });
 });
 
-describe('a request', () => {
-  it('streams where `stream` is true, of an API that has that member', () => {
+describe('A request by its protocol', () => {
+  it('A request streams where stream is true and its API has that member', () => {
     const names: readonly ProtocolName[] = streaming;
     for (const protocol of protocols) {
       expect(protocol.isStream({ stream: true })).to.equal(names.includes(protocol.name));
@@ -97,7 +97,7 @@ describe('a request', () => {
     }
   });
 
-  it('is stateful where a replay would lose an effect at the provider', () => {
+  it('A request is stateful where a replay would lose an effect at the provider', () => {
     const stateful: [ProtocolName, JsonObject][] = [
       ['responses', { background: true }],
       ['responses', { conversation: 'conv_1' }],
@@ -110,7 +110,7 @@ describe('a request', () => {
     }
   });
 
-  it('is not stateful by what other protocols call so, or by what is off', () => {
+  it("A request is not stateful by another protocol's members, or by members that are off", () => {
     for (const { name, isStateful } of protocols) {
       expect(isStateful({ store: true, previous_response_id: 'resp_1' })).to.equal(false);
       expect(isStateful({ background: false, conversation: null, container: null })).to.equal(
@@ -121,7 +121,7 @@ describe('a request', () => {
     }
   });
 
-  it('sets a limit by the numbers that its protocol has for that', () => {
+  it('A request sets a limit by the numbers that its protocol has for that', () => {
     const limits: Partial<Record<ProtocolName, string[]>> = {
       chat: ['max_tokens', 'max_completion_tokens'],
       completions: ['max_tokens'],
@@ -138,7 +138,7 @@ describe('a request', () => {
   });
 });
 
-describe('a JSON answer', () => {
+describe('A JSON answer', () => {
   const message = { message: { content: 'Hello' }, finish_reason: 'stop' };
   const candidate = (more: object = {}) => ({
     content: { parts: [{ text: 'Hello' }], role: 'model' },
@@ -246,7 +246,7 @@ describe('a JSON answer', () => {
   };
 
   for (const { name, readAnswer } of protocols) {
-    it(`a JSON answer of ${name} is whole or not`, () => {
+    it(`A JSON answer of ${name} is whole or incomplete by its content`, () => {
       for (const json of answers[name].whole) {
         expect(readAnswer(json).fault, JSON.stringify(json)).to.equal(null);
       }
@@ -255,7 +255,7 @@ describe('a JSON answer', () => {
       }
     });
 
-    it(`a JSON answer of ${name} may carry an error, whatever else it has`, () => {
+    it(`A JSON answer of ${name} may carry an error, whatever else it has`, () => {
       for (const error of [{ message: 'no' }, 'no', '', 0, false]) {
         expect(readAnswer({ ...answers[name].whole[0], error }).fault).to.equal('error-in-body');
       }
@@ -266,14 +266,14 @@ describe('a JSON answer', () => {
     // Gemini has other names for them, and its embeddings none.
     if (name.startsWith('gemini')) continue;
 
-    it(`a JSON answer of ${name} tells its id and model where they are names, and no more of them than fits`, () => {
+    it(`A JSON answer of ${name} tells its id and model where they are names, cut to 256 characters`, () => {
       expect(readAnswer({ id: 'i', model: 'm' })).to.include({ id: 'i', model: 'm' });
       expect(readAnswer({ id: 7, model: '' })).to.include({ id: null, model: null });
       expect(readAnswer({ model: 'm'.repeat(1000) }).model).to.have.length(256);
     });
   }
 
-  it('tells the finish reason of each choice', () => {
+  it('A JSON answer tells the finish reason of each choice', () => {
     const choices = [message, { ...message, finish_reason: null }, { message: {} }];
     expect(protocolOf('chat').readAnswer({ choices }).finishReasons).to.deep.equal([
       'stop',
@@ -285,7 +285,7 @@ describe('a JSON answer', () => {
     expect(readAnswer({ stop_reason: null }).finishReasons).to.deep.equal([null]);
   });
 
-  it('tells a refusal where the protocol has a field for it', () => {
+  it('A JSON answer tells a refusal where its protocol has a field for it', () => {
     const refusing = (refusal: unknown) =>
       protocolOf('chat').readAnswer({ choices: [message, { message: { refusal } }] }).refused;
     expect([refusing('I cannot'), refusing(null), refusing('')]).to.deep.equal([
@@ -303,7 +303,7 @@ describe('a JSON answer', () => {
   });
 });
 
-describe('a stream', () => {
+describe('A stream', () => {
   const payloadsOf = {
     chat: chatPayloads,
     completions: completionsPayloads,
@@ -314,13 +314,13 @@ describe('a stream', () => {
   for (const name of streaming) {
     const payloads = payloadsOf[name];
 
-    it(`a stream of ${name} is whole at its ending`, () => {
+    it(`A ${name} stream is whole at its ending`, () => {
       expect(readStream(name, payloads).fault).to.equal(null);
       expect(readStream(name, payloads.slice(0, -1)).fault).to.equal('incomplete');
       expect(readStream(name, []).fault).to.equal('incomplete');
     });
 
-    it(`a stream of ${name} carries an error in a payload, or by the name of an event`, () => {
+    it(`A ${name} stream carries an error in a payload, or by the name of an event`, () => {
       const event = { detail: 'overloaded' };
       for (const error of [{ error: { message: 'no' } }, { type: 'error' }, { object: 'error' }]) {
         expect(readStream(name, [error, ...payloads]).fault).to.equal('error-in-body');
@@ -328,7 +328,7 @@ describe('a stream', () => {
       expect(readStream(name, [event], 'error').fault).to.equal('error-in-body');
     });
 
-    it(`a stream of ${name} takes nothing behind its ending`, () => {
+    it(`A ${name} stream takes nothing after its ending`, () => {
       const reader = protocolOf(name).streamReader();
       for (const payload of payloads) {
         const fits =
@@ -344,13 +344,13 @@ describe('a stream', () => {
     });
   }
 
-  describe('of chat', () => {
+  describe('chat', () => {
     const read = (...payloads: (object | string)[]) => readStream('chat', [...payloads, '[DONE]']);
     const part = (index: unknown, finish: unknown, delta: object = { content: 'a' }) => ({
       choices: [{ index, delta, finish_reason: finish }],
     });
 
-    it('has a finish reason for every choice, the last that was told', () => {
+    it('A chat stream has one finish reason per choice, the last one sent', () => {
       const reading = read(
         part(0, null),
         part(1, ''),
@@ -364,17 +364,17 @@ describe('a stream', () => {
       ]);
     });
 
-    it('has its choices in one chunk or in several', () => {
+    it('A chat stream has its choices in one chunk or in several', () => {
       const both = { choices: [...part(0, 'stop').choices, ...part(1, 'length').choices] };
       expect(read(both).finishReasons).to.deep.equal(['stop', 'length']);
     });
 
-    it('takes a choice without an index for the first', () => {
+    it('A chat stream takes a choice without an index for the first', () => {
       const reading = read(part(undefined, null), part(0, 'stop'));
       expect(reading).to.deep.include({ fault: null, finishReasons: ['stop'] });
     });
 
-    it('is incomplete with a choice that cannot be told from others, or with too many', () => {
+    it('A chat stream is incomplete with an unreadable choice index, or too many choices', () => {
       for (const index of ['1', -1, 0.5, {}]) {
         expect(read(part(0, 'stop'), part(index, null)).fault).to.equal('incomplete');
       }
@@ -386,30 +386,30 @@ describe('a stream', () => {
       expect(reading.finishReasons).to.have.length(1024);
     });
 
-    it('is incomplete without a single choice', () => {
+    it('A chat stream is incomplete without a single choice', () => {
       expect(read({ id: 'c1', choices: [], usage: { total_tokens: 1 } }).fault).to.equal(
         'incomplete',
       );
       expect(read({ choices: null }, { choices: {} }).fault).to.equal('incomplete');
     });
 
-    it('tells the first id and model that are names', () => {
+    it('A chat stream tells the first id and model that are names', () => {
       const nameless = { id: '', model: '', choices: [], prompt_filter_results: [] };
       expect(read(nameless, chatChunk({}, 'stop'))).to.include({ id: 'c1', model: 'gpt-4o' });
     });
 
-    it('tells the last usage that is one', () => {
+    it('A chat stream tells the last usage that is one', () => {
       const usage = (count: number) => ({ usage: { prompt_tokens: count, completion_tokens: 1 } });
       const last = read(usage(1), usage(2), { usage: null }, { usage: {} });
       expect(last.usage).to.deep.include({ inputTokens: 2, totalTokens: 3 });
     });
 
-    it('finds the usage where Groq puts it', () => {
+    it('A chat stream finds the usage where Groq puts it', () => {
       const reading = read({ x_groq: { id: 'req_1' } }, { x_groq: { usage: { total_tokens: 9 } } });
       expect(reading.usage?.totalTokens).to.equal(9);
     });
 
-    it('keeps a count that a later chunk repeats as 0, and no total of earlier counts', () => {
+    it('A chat stream keeps a count that a later chunk repeats as 0, but no total of earlier counts', () => {
       const usage = (counts: object) => ({ usage: counts });
       expect(
         read(
@@ -427,7 +427,7 @@ describe('a stream', () => {
       expect(read(usage(zero), usage(all), usage(zero)).usage).to.include({ totalTokens: 11 });
     });
 
-    it('finds the usage where Moonshot puts it, the output of each choice', () => {
+    it('A chat stream finds the usage where Moonshot puts it, and adds the output of each choice', () => {
       const last = (index: number, output: number) => ({
         choices: [
           {
@@ -450,7 +450,7 @@ describe('a stream', () => {
       expect(read(last(0, 13), above).usage).to.deep.equal(counts(1, 1));
     });
 
-    it('tells the tier that it was answered in, the last that was told', () => {
+    it('A chat stream tells the last service tier that was sent', () => {
       const counted = { usage: { total_tokens: 1 } };
       const told = (...tiers: unknown[]) =>
         read(counted, ...tiers.map((tier) => ({ service_tier: tier }))).usage?.terms;
@@ -459,7 +459,7 @@ describe('a stream', () => {
       expect(told('priority', null)).to.deep.equal(['service_tier priority']);
     });
 
-    it('takes a page that it cites for a search that the provider made', () => {
+    it('A chat stream takes a page that it cites for a search of the provider', () => {
       const cites = (annotations: unknown) =>
         read({ usage: { total_tokens: 1 } }, part(0, 'stop', { annotations })).usage?.details;
       expect(cites([{ type: 'url_citation', url_citation: {} }])).to.deep.equal({
@@ -470,21 +470,21 @@ describe('a stream', () => {
       }
     });
 
-    it('tells a refusal that any part of it has', () => {
+    it('A chat stream tells a refusal that any part of it has', () => {
       expect(read(part(0, null, { refusal: 'I' }), part(0, 'stop')).refused).to.equal(true);
       expect(read(part(0, null, { refusal: null }), part(0, 'stop')).refused).to.equal(false);
     });
   });
 
-  describe('of responses', () => {
+  describe('responses', () => {
     const [created, delta, completed] = responsesPayloads;
 
-    it('is not ended by [DONE], but may have one behind its ending', () => {
+    it('A responses stream is not ended by [DONE], but may have one after its ending', () => {
       expect(readStream('responses', [created, delta, '[DONE]']).fault).to.equal('incomplete');
       expect(readStream('responses', [created, completed, '[DONE]']).fault).to.equal(null);
     });
 
-    it('is whole only where the response itself is completed', () => {
+    it('A responses stream is whole only where the response itself is completed', () => {
       for (const response of [
         { ...completed.response, status: 'in_progress' },
         { ...completed.response, object: 'other' },
@@ -497,14 +497,14 @@ describe('a stream', () => {
       expect(readStream('responses', [created, failed]).fault).to.equal('error-in-body');
     });
 
-    it('is incomplete where the response is, and failed where it failed', () => {
+    it('A responses stream is incomplete where the response is, and failed where it failed', () => {
       const incomplete = { type: 'response.incomplete', response: { status: 'incomplete' } };
       expect(readStream('responses', [created, incomplete]).fault).to.equal('incomplete');
       const failed = { type: 'response.failed', response: { status: 'failed' } };
       expect(readStream('responses', [created, failed]).fault).to.equal('error-in-body');
     });
 
-    it('counts the calls of tools that are charged for, and tells the tier', () => {
+    it('A responses stream counts the tool calls that are charged for, and tells the tier', () => {
       const items = [
         { type: 'web_search_call', action: { type: 'search' } },
         { type: 'web_search_call', action: { type: 'open_page' } },
@@ -539,7 +539,7 @@ describe('a stream', () => {
       }
     });
 
-    it('tells a refusal by its events or by what came out', () => {
+    it('A responses stream tells a refusal by its events or by its output', () => {
       const event = { type: 'response.refusal.delta', delta: 'I' };
       expect(readStream('responses', [created, event, completed]).refused).to.equal(true);
       const output = [{ content: [{ type: 'refusal', refusal: 'I cannot' }] }];
@@ -549,10 +549,10 @@ describe('a stream', () => {
     });
   });
 
-  describe('of messages', () => {
+  describe('messages', () => {
     const [start, open, ping, delta, close, end, stop] = messagesPayloads;
 
-    it('starts with a message, once', () => {
+    it('A messages stream starts with one message', () => {
       expect(readStream('messages', [open, delta, close, end, stop]).fault).to.equal('incomplete');
       expect(readStream('messages', [{ type: 'message_start' }, end, stop]).fault).to.equal(
         'incomplete',
@@ -560,7 +560,7 @@ describe('a stream', () => {
       expect(readStream('messages', [start, start, end, stop]).fault).to.equal('incomplete');
     });
 
-    it('stops every block that it starts', () => {
+    it('A messages stream stops every block that it starts', () => {
       const other = { ...open, index: 1 };
       expect(readStream('messages', [start, open, ping, end, stop]).fault).to.equal('incomplete');
       expect(readStream('messages', [start, open, other, close, end, stop]).fault).to.equal(
@@ -577,7 +577,7 @@ describe('a stream', () => {
       expect(readStream('messages', [start, end, stop]).fault).to.equal(null);
     });
 
-    it('bounds the blocks that it keeps in mind', () => {
+    it('A messages stream of too many blocks is refused', () => {
       const many = Array.from({ length: 1025 }, (_, index) => ({ ...open, index }));
       const closed = many.map(({ index }) => ({ ...close, index }));
       expect(readStream('messages', [start, ...many, ...closed, end, stop]).fault).to.equal(
@@ -585,12 +585,12 @@ describe('a stream', () => {
       );
     });
 
-    it('has no finish reason without its message_delta', () => {
+    it('A messages stream has no finish reason without its message_delta', () => {
       expect(readStream('messages', [start, stop]).finishReasons).to.deep.equal([null]);
       expect(readStream('messages', [start, end, stop]).finishReasons).to.deep.equal(['end_turn']);
     });
 
-    it('keeps what its start had counted where its end repeats it as 0', () => {
+    it('A messages stream keeps the counts of its start where its end repeats them as 0', () => {
       const message = {
         usage: {
           input_tokens: 15,
@@ -610,7 +610,7 @@ describe('a stream', () => {
       });
     });
 
-    it('counts the runs of code that it shows', () => {
+    it('A messages stream counts the runs of code that it shows', () => {
       const content = ['bash_code_execution', 'code_execution', 'web_search'].map((name) => ({
         type: 'server_tool_use',
         name,
@@ -627,7 +627,7 @@ describe('a stream', () => {
       expect(read.usage?.details).to.deep.equal({ code_execution_calls: 2 });
     });
 
-    it('puts its usage together from start and end, what comes later winning', () => {
+    it('A messages stream joins the usage of its start and end, the later counts winning', () => {
       const started = {
         type: 'message_start',
         message: {
@@ -660,7 +660,7 @@ describe('a stream', () => {
     });
   });
 
-  it('never throws, whatever its payloads', () => {
+  it('A stream reader never throws, whatever its payloads', () => {
     const types = ['message_start', 'content_block_start', 'response.completed', 'error', 7, null];
     const payload = fc.oneof(
       fc.dictionary(
@@ -684,7 +684,7 @@ describe('a stream', () => {
   });
 });
 
-describe('readUsage', () => {
+describe('The usage reader', () => {
   const cases: Record<string, [raw: object, counts: (number | null)[], details: object]> = {
     'OpenAI chat': [
       {
@@ -884,14 +884,14 @@ describe('readUsage', () => {
   };
 
   for (const [provider, [raw, counts, details]] of Object.entries(cases)) {
-    it(`reads the usage of ${provider}`, () => {
+    it(`The usage reader reads the usage of ${provider}`, () => {
       const usage = readUsage(raw);
       expect([usage?.inputTokens, usage?.outputTokens, usage?.totalTokens]).to.deep.equal(counts);
       expect(usage?.details).to.deep.equal(details);
     });
   }
 
-  it('has a line for each name, and a provider that tells it', () => {
+  it('The usage reader has a description for each name, and an example for each', () => {
     const told = new Set(Object.values(cases).flatMap(([, , details]) => Object.keys(details)));
     // What the items of an answer tell, and not its usage.
     const shown = ['file_search_calls', 'code_execution_calls', 'image_generation_calls'];
@@ -899,7 +899,7 @@ describe('readUsage', () => {
     for (const meaning of Object.values(detailNames)) expect(meaning).to.not.equal('');
   });
 
-  it('tells what sets its price apart from the standard one, in the provider’s words', () => {
+  it("The usage reader tells the terms of a special price in the provider's words", () => {
     const terms = (raw: object) => readUsage({ total_tokens: 1, ...raw })?.terms;
     expect(terms({ service_tier: 'batch', speed: 'fast', inference_geo: 'us' })).to.deep.equal([
       'service_tier batch',
@@ -920,12 +920,12 @@ describe('readUsage', () => {
     expect(terms({ speed: 'x'.repeat(1000) })?.[0]).to.have.length(6 + 64);
   });
 
-  it('sums the total only where both counts are known', () => {
+  it('The usage reader sums the total only where both counts are known', () => {
     expect(readUsage({ input_tokens: 1, output_tokens: 2 })?.totalTokens).to.equal(3);
     expect(readUsage({ input_tokens: 1 })).to.include({ outputTokens: null, totalTokens: null });
   });
 
-  it('takes nothing for a count that is none', () => {
+  it('The usage reader ignores a value that is not a count', () => {
     for (const value of [-1, 1.5, Number.NaN, Infinity, 2 ** 53, '7', true, null, [], {}]) {
       expect(readUsage({ prompt_tokens: value }), JSON.stringify(value)).to.equal(null);
       const details = { cached_tokens: value, prompt_tokens_details: value };
@@ -933,13 +933,13 @@ describe('readUsage', () => {
     }
   });
 
-  it('is null where nothing is counted', () => {
+  it('The usage reader returns null where nothing is counted', () => {
     for (const raw of [undefined, null, {}, [], 'usage', 7, { cached_tokens: 3 }]) {
       expect(readUsage(raw)).to.equal(null);
     }
   });
 
-  it('knows no names but those of the list, whatever the provider sends', () => {
+  it('The usage reader knows only the listed names, whatever the provider sends', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (raw) => {
         const usage = readUsage({ total_tokens: 1, ...raw });

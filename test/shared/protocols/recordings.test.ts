@@ -220,9 +220,9 @@ function cutsOf({ bytes }: Recording, ending: { start: number; end: number }): n
   );
 }
 
-describe('a recorded answer', () => {
+describe('Recorded answers', () => {
   if (!existsSync(folder)) {
-    it('is judged', function () {
+    it('Recorded answers are judged where there are recordings', function () {
       console.log(`    no recordings in ${folder}: skipped`);
       this.skip();
     });
@@ -232,7 +232,7 @@ describe('a recorded answer', () => {
   const bodies = recordings('.json');
   const all = [...streams, ...bodies];
 
-  it('is there for every verdict', () => {
+  it('Recorded answers exist for every expected verdict', () => {
     const files = all.map(({ file }) => file);
     expect(files).to.include.members([...Object.keys(refused), ...Object.keys(facts)]);
   });
@@ -240,23 +240,23 @@ describe('a recorded answer', () => {
   for (const recording of all) {
     const { protocol, file, bytes } = recording;
     const reason = refused[file] ?? null;
-    const verb = reason === null ? 'may be stored, byte for byte' : `is refused: ${reason}`;
+    const verb = reason === null ? 'can be stored, byte for byte' : `is refused: ${reason}`;
 
-    it(`${file} ${verb}`, () => {
+    it(`The recorded answer ${file} ${verb}`, () => {
       expect(verdict(recording)).to.equal(reason);
       const { fault, body } = validate(protocol, bytes, settingsOf(file));
       expect(body).to.deep.equal(fault === null ? bytes : null);
     });
   }
 
-  it('that was cut at a length may be stored where the request set it', () => {
+  it('A recorded answer that was cut at a length is stored where the request set it', () => {
     for (const recording of all.filter(({ file }) => refused[file] === 'limit')) {
       expect(verdict(recording, { max_tokens: 16 })).to.equal(null);
     }
   });
 
   for (const recording of all.filter(({ file }) => file in facts)) {
-    it(`${recording.file} tells its id, model and usage`, () => {
+    it(`The recorded answer ${recording.file} tells its id, model and usage`, () => {
       const [id, model, [inputTokens, outputTokens, totalTokens], details] = facts[
         recording.file
       ] as Facts;
@@ -267,7 +267,7 @@ describe('a recorded answer', () => {
   }
 
   for (const { protocol, file, bytes } of bodies) {
-    it(`${file} is malformed wherever it is cut`, () => {
+    it(`The recorded answer ${file} is malformed wherever it is cut`, () => {
       const text = decode(bytes).trimEnd();
       const step = Math.ceil(text.length ** 2 / work);
       for (let length = 1; length < text.length; length += step) {
@@ -280,7 +280,7 @@ describe('a recorded answer', () => {
     const { protocol, file, bytes } = recording;
     const whole = validate(protocol, bytes);
 
-    it(`${file} is judged the same byte by byte and in any other pieces`, () => {
+    it(`The recorded answer ${file} is judged the same in any pieces`, () => {
       const reader = readerOf(protocol);
       for (let at = 0; at < bytes.length; at++) reader.chunk(bytes.subarray(at, at + 1));
       expect(finished(reader)).to.deep.equal(whole);
@@ -292,7 +292,7 @@ describe('a recorded answer', () => {
       );
     });
 
-    it(`${file} is judged the same with other line ends, a mark, comments or no last line end`, () => {
+    it(`The recorded answer ${file} is judged the same with other line ends, a BOM or comments`, () => {
       const text = decode(bytes);
       for (const variant of [
         text.replaceAll('\n', '\r\n'),
@@ -311,7 +311,7 @@ describe('a recorded answer', () => {
 
     if (whole.fault !== null) continue;
 
-    it(`${file} is whole at the last byte of its ending, and at no byte before`, () => {
+    it(`The recorded answer ${file} is whole at the last byte of its ending, and not before`, () => {
       const ending = endingOf(recording);
       for (const length of cutsOf(recording, ending)) {
         const { fault } = validate(protocol, bytes.subarray(0, length));
@@ -322,7 +322,7 @@ describe('a recorded answer', () => {
     });
   }
 
-  it('of four in one body is whole up to the ending of the first', () => {
+  it('The recorded answer of four in one body is whole up to the ending of the first', () => {
     const file = 'responses/openai-reasoning-encrypted-content.1.sse';
     const recording = streams.find((one) => one.file === file);
     if (recording === undefined) throw new Error(`no ${file}`);

@@ -15,7 +15,7 @@ const documents = ['one', { text: 'two' }, 'three'];
 const results = [2, 0, 1].map((index) => ({ index, relevance_score: 1 / (index + 1) }));
 
 describe('An answer of a reranker', () => {
-  it('of Cohere tells the searches that are billed', () => {
+  it('A rerank answer of Cohere tells the searches that are billed', () => {
     const { id, usage } = validate('rerank', answers.rerank.json, asJson);
     expect(id).to.equal('b44fe75b-e3d3-489a-b61e-1a1aede3ef72');
     expect(usage).to.deep.equal({
@@ -26,7 +26,7 @@ describe('An answer of a reranker', () => {
     });
   });
 
-  it('of Jina or Voyage tells the tokens that are billed', () => {
+  it('A rerank answer of Jina or Voyage tells the tokens that are billed', () => {
     const jina = {
       model: 'jina-reranker-v2',
       object: 'list',
@@ -48,7 +48,7 @@ describe('An answer of a reranker', () => {
     });
   });
 
-  it('may be a list of results alone', () => {
+  it('A rerank answer may be a list of results alone', () => {
     const list = results.map(({ index }) => ({ index, score: 0.5 }));
     expect(verdict('rerank', list, { query: 'q', texts: documents })).to.equal(null);
     expect(verdict('rerank', list.slice(1), { query: 'q', texts: documents })).to.equal(
@@ -57,7 +57,7 @@ describe('An answer of a reranker', () => {
     expect(verdict('rerank', [], { query: 'q', texts: documents })).to.equal('incomplete');
   });
 
-  it('has a result for each document, or as many as were asked for', () => {
+  it('A rerank answer has a result for each document, or as many as were asked for', () => {
     expect(verdict('rerank', { results }, { documents })).to.equal(null);
     const two = { results: results.slice(1) };
     expect(verdict('rerank', two, { documents })).to.equal('incomplete');
@@ -68,7 +68,7 @@ describe('An answer of a reranker', () => {
     expect(verdict('rerank', two, { documents, top_n: null })).to.equal('incomplete');
   });
 
-  it('may carry an error', () => {
+  it('A rerank answer may carry an error', () => {
     expect(verdict('rerank', { message: 'too many requests' }, { documents })).to.equal(
       'error-in-body',
     );
@@ -83,7 +83,7 @@ describe('An answer of a moderation', () => {
     results: Array.from({ length: count }, () => result),
   });
 
-  it('has a verdict for each text or conversation, and one for the parts of a message', () => {
+  it("A moderation answer has a verdict per text or conversation, and one for a message's parts", () => {
     for (const [input, count] of [
       ['a', 1],
       [['a', 'b'], 2],
@@ -103,7 +103,7 @@ describe('An answer of a moderation', () => {
     }
   });
 
-  it('tells usage where its provider counts', () => {
+  it('A moderation answer tells usage where its provider counts', () => {
     const counted = { ...of(1), usage: { prompt_tokens: 7, total_tokens: 7 } };
     const read = (answer: object) => validate('moderations', JSON.stringify(answer), asJson).usage;
     expect(read(counted)).to.include({ inputTokens: 7 });

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { Breaker } from '../../../policies/shared/redis/breaker.ts';
 import { useFakeClock } from '../../support/fake-clock.ts';
 
-describe('the breaker', () => {
+describe('The circuit breaker', () => {
   let changes: (readonly [boolean, string])[];
   let probes: number;
   let isBack: boolean;
@@ -27,7 +27,7 @@ describe('the breaker', () => {
     for (let count = 0; count < times; count++) breaker.failed(`reason ${count}`);
   };
 
-  it('opens at the third failure in a row, and says so once', () => {
+  it('The breaker opens at the third failure in a row, and reports that once', () => {
     fail(2);
     breaker.succeeded();
     fail(2);
@@ -38,7 +38,7 @@ describe('the breaker', () => {
     expect(changes).to.deep.equal([[true, 'the last']]);
   });
 
-  it('asks once a second while it is open, and closes when there is an answer', async () => {
+  it('The breaker probes once a second while it is open, and closes at an answer', async () => {
     fail(3);
     expect(probes).to.equal(0);
     await clock().tickAsync(2999);
@@ -52,7 +52,7 @@ describe('the breaker', () => {
     expect(breaker.isOpen).to.equal(false);
   });
 
-  it('closes at any success, and asks no more', async () => {
+  it('The breaker closes at any success, and probes no more', async () => {
     fail(3);
     breaker.succeeded();
     breaker.succeeded();
@@ -62,7 +62,7 @@ describe('the breaker', () => {
     expect(probes).to.equal(0);
   });
 
-  it('begins anew when it is closed for good, without a word', () => {
+  it('The breaker starts over when it is closed for good, without a report', () => {
     fail(3);
     breaker.close();
     expect(breaker.isOpen).to.equal(false);

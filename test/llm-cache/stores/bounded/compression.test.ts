@@ -19,12 +19,12 @@ const stream = (events: number, more = '') =>
     ).join(''),
   );
 
-describe('the memory store that compresses', () => {
+describe("The memory store's compression", () => {
   const now = Date.UTC(2026, 0, 1);
   const open = (maxBytes = 4_000_000) => new MemoryStore({ maxBytes, now: () => now });
   const entry = (body: Uint8Array, more = {}) => makeEntry(now, { body, ...more });
 
-  it('keeps a stream in a fifth of its bytes or less, and gives it back byte for byte', async () => {
+  it('The memory store keeps a stream in a fifth of its bytes or less, and returns it byte for byte', async () => {
     const store = open();
     const body = stream(100);
     await store.set('ns:a', entry(body));
@@ -39,7 +39,7 @@ describe('the memory store that compresses', () => {
     expect(store.stats().bytes).to.equal(0);
   });
 
-  it('gives a long stream as it is kept to a caller who takes gzip, which takes nothing more', async () => {
+  it('The memory store gives a long stream as it is kept to a caller who takes gzip, which takes no more memory', async () => {
     const store = open();
     const body = stream(600);
     await store.set('ns:a', entry(body));
@@ -62,7 +62,7 @@ describe('the memory store that compresses', () => {
     await store.close();
   });
 
-  it('gives decoded, to that caller too, what is short, or whose answer says no-transform', async () => {
+  it('The memory store expands short bodies, and those whose answer says no-transform, even for a caller who takes gzip', async () => {
     const store = open();
     const headers = { 'cache-control': 'no-transform' };
     await store.set('ns:short', entry(stream(100)));
@@ -74,7 +74,7 @@ describe('the memory store that compresses', () => {
     await store.close();
   });
 
-  it('shows the bytes of the body as it came, and counts its hits', async () => {
+  it('The memory store shows the size of a compressed body as it came, and counts its hits', async () => {
     const store = open();
     const body = stream(50);
     await store.set('ns:a', entry(body));
@@ -89,7 +89,7 @@ describe('the memory store that compresses', () => {
     await store.close();
   });
 
-  it('keeps as it is what cannot be made smaller, is short, or so long that a hit would wait', async () => {
+  it('The memory store leaves incompressible, short and very long bodies as they are', async () => {
     for (const body of [randomBytes(20_000), stream(2), stream(3000)]) {
       const store = open();
       await store.set('ns:a', entry(body));
@@ -101,7 +101,7 @@ describe('the memory store that compresses', () => {
     }
   });
 
-  it('gives nothing back of what was replaced, deleted, purged or closed while it was compressed', async () => {
+  it('The memory store returns nothing replaced, deleted, purged or closed during compression', async () => {
     const store = open();
     const put = (key: string, more: string) => store.set(`ns:${key}`, entry(stream(60, more)));
     for (const key of ['replaced', 'deleted']) await put(key, 'old');
@@ -125,7 +125,7 @@ describe('the memory store that compresses', () => {
     await store.close();
   });
 
-  it('holds several times as many entries, no more bytes than it may, and each as it came', async () => {
+  it('The memory store holds several times as many compressed entries within its bytes, each as it came', async () => {
     const bodies = Array.from({ length: 60 }, (_, at) => stream(60, ` of ${at}`));
     const store = open(300_000);
     for (const [at, body] of bodies.entries()) {
@@ -145,7 +145,7 @@ describe('the memory store that compresses', () => {
     await store.close();
   });
 
-  it('has every body as it came, whatever it is', async () => {
+  it('The memory store returns any compressed body as it came', async () => {
     const body = fc.oneof(
       fc.uint8Array({ minLength: 1000, maxLength: 5000 }),
       fc
@@ -171,7 +171,7 @@ describe('the memory store that compresses', () => {
     );
   });
 
-  it('takes what cannot be expanded any more for a miss', async () => {
+  it('The memory store takes a body that cannot be expanded any more for a miss', async () => {
     const broken: Codec = {
       ...gzipCodec,
       expand: () => {
@@ -192,7 +192,7 @@ describe('the memory store that compresses', () => {
     expect(store.stats()).to.include({ entries: 0, bytes: 0 });
   });
 
-  it('notices a body that is not what was compressed', () => {
+  it('The gzip codec notices a body that is not what was compressed', () => {
     const body = stream(30);
     return gzipCodec.compress(body).then((bytes) => {
       expect(Buffer.compare(gzipCodec.expand(bytes), body)).to.equal(0);

@@ -11,9 +11,9 @@ const costOf = ({ responseId }: { responseId: string | null }) => {
 
 for (const [name, Kind] of [
   ['memory store', MemoryStore],
-  ['store without Node', MapStore],
+  ['MapStore', MapStore],
 ] as const) {
-  describe(`the ${name} that throws out by worth`, () => {
+  describe(`The ${name} with eviction by worth`, () => {
     let now = 1_700_000_000_000;
     const open = (maxBytes: number, eviction: 'worth' | 'lru' = 'worth') => {
       const options = { maxBytes, eviction, costOf, now: () => now, compress: false };
@@ -36,7 +36,7 @@ for (const [name, Kind] of [
       return found;
     };
 
-    it('keeps what costs most, of entries of one size', async () => {
+    it(`The ${name} keeps the costliest of entries of one size`, async () => {
       const store = open(20_000);
       for (let at = 0; at < 40; at++) await put(store, `k:${at}`, at % 4 === 0 ? 1 : 0.001);
       const dear = Array.from({ length: 10 }, (_, at) => `k:${at * 4}`);
@@ -44,7 +44,7 @@ for (const [name, Kind] of [
       await store.close();
     });
 
-    it('keeps many small entries rather than one large one that saves as much as one of them', async () => {
+    it(`The ${name} keeps many small entries rather than a large one that saves as much as one of them`, async () => {
       const store = open(30_000);
       const small = Array.from({ length: 10 }, (_, at) => `small:${at}`);
       for (const key of small) await put(store, key, 0.01, 500);
@@ -54,7 +54,7 @@ for (const [name, Kind] of [
       await store.close();
     });
 
-    it('keeps a large entry rather than many small ones, where it saves more for its bytes', async () => {
+    it(`The ${name} keeps a large entry rather than many small ones where it saves more per byte`, async () => {
       const store = open(30_000);
       for (let at = 0; at < 15; at++) await put(store, `small:${at}`, 0.0001, 500);
       await put(store, 'large:1', 1, 22_000);
@@ -63,7 +63,7 @@ for (const [name, Kind] of [
       await store.close();
     });
 
-    it('throws out nothing that is asked for while many questions are asked once', async () => {
+    it(`The ${name} evicts no entry in use while many questions are asked once`, async () => {
       const store = open(2 ** 20);
       const asked = Array.from({ length: 100 }, (_, at) => `asked:${at}`);
       for (const key of asked) await put(store, key, 0.01);
@@ -76,7 +76,7 @@ for (const [name, Kind] of [
       await store.close();
     });
 
-    it('lets yesterday’s favourites go when they are asked for no more', async () => {
+    it(`The ${name} lets old favourites go that are no longer asked for`, async () => {
       const store = open(36_000);
       const ask = async (key: string) => {
         if ((await store.get(key)) === undefined) await put(store, key, 0.01);
@@ -89,7 +89,7 @@ for (const [name, Kind] of [
       await store.close();
     });
 
-    it('remembers how often an entry was asked for that it had thrown out', async () => {
+    it(`The ${name} remembers how often an evicted entry was asked for`, async () => {
       const store = open(8000);
       await put(store, 'back:1', 0.01);
       for (let times = 0; times < 6; times++) await store.get('back:1');
@@ -103,7 +103,7 @@ for (const [name, Kind] of [
       await store.close();
     });
 
-    it('throws out what has expired first, and does not count that as an eviction', async () => {
+    it(`The ${name} throws out expired entries before any other, not counted as evictions`, async () => {
       const store = open(20_000);
       for (let at = 0; at < 8; at++) await put(store, `dear:${at}`, 5, 1000, 1000);
       now += 2000;
@@ -120,7 +120,7 @@ for (const [name, Kind] of [
       await store.close();
     });
 
-    it('counts hits that it missed by its evictions, and what they would have saved', async () => {
+    it(`The ${name} counts hits missed by its evictions, and what they would have saved`, async () => {
       const store = open(10_000, 'lru');
       for (let at = 0; at < 20; at++) await put(store, `k:${at}`, 0.5);
       await store.get('k:0');
@@ -133,7 +133,7 @@ for (const [name, Kind] of [
       await store.close();
     });
 
-    it('estimates what twice the memory would have saved', async () => {
+    it(`The ${name} estimates what twice the memory would have saved`, async () => {
       const store = open(2 ** 20, 'lru');
       // A round of all of them fits into twice the memory, and into once it does not.
       for (let round = 0; round < 4; round++) {
@@ -148,7 +148,7 @@ for (const [name, Kind] of [
       await store.close();
     });
 
-    it('goes by the last use as well where questions come in bursts', async () => {
+    it(`The ${name} ranks by last use as well where questions come in bursts`, async () => {
       const store = open(2 ** 20);
       const random = (
         (state) => () =>
@@ -164,7 +164,7 @@ for (const [name, Kind] of [
       await store.close();
     });
 
-    it('counts what entries that have gone leave behind, until there is none any more', async () => {
+    it(`The ${name} counts the bytes that removed entries leave behind, until they are freed`, async () => {
       const store = open(10_000_000);
       for (let at = 0; at < 100; at++) await put(store, `k:${at}`, 0.01, 10);
       const { bytes: ofHundred } = store.stats();
@@ -180,7 +180,7 @@ for (const [name, Kind] of [
       await store.close();
     });
 
-    it('holds no more than it may and what it says, whatever is done to it', async () => {
+    it(`The ${name} holds no more than its bound, and exactly what it says, after any steps`, async () => {
       const key = fc.integer({ min: 0, max: 12 }).map((at) => `k:${at}`);
       const step = fc.oneof(
         fc.record({

@@ -22,7 +22,7 @@ function open(maxBytes: number) {
 }
 
 describe('A table of keys', () => {
-  it('finds what was added and not removed, however many keys share a hash or a bucket', () => {
+  it('A table of keys finds what was added and not removed, however many keys share a hash or a bucket', () => {
     const key = fc.nat(40).map((number) => `key ${number}`);
     const step = fc.record({ do: fc.constantFrom('add', 'add', 'remove'), key });
     fc.assert(
@@ -57,7 +57,7 @@ describe('A table of keys', () => {
     );
   });
 
-  it('takes no more than it says, and gives back what many that went have taken', () => {
+  it('A table of keys takes no more than it says, and gives back what many removed keys have taken', () => {
     const { buckets, keys, table } = open(2 ** 24);
     const hashOf = (entry: number) => Math.imul(entry, 0x9e3779b1) >>> 0;
     for (let entry = 0; entry < 20_000; entry++) {
@@ -77,7 +77,7 @@ describe('A table of keys', () => {
     expect([table.bytes, table.find('key 19500', hashOf(19_500))]).to.deep.equal([0, undefined]);
   });
 
-  it('removes nothing where there is no such entry', () => {
+  it('A table of keys removes nothing where there is no such entry', () => {
     const { keys, table } = open(1000);
     keys.push('a', 'b');
     table.add(7, 0);

@@ -9,7 +9,7 @@ import {
 import { SharedItems } from '../../../../policies/llm-cache/stores/bounded/shared-items.ts';
 import { makeEntry } from '../../../support/entry.ts';
 
-describe('an entry that is kept in memory', () => {
+describe('An entry packed in memory', () => {
   const time = fc.oneof(
     fc.integer({ min: 0, max: 8.64e15 }),
     fc.double({ min: 0, max: 8.64e15, noNaN: true }),
@@ -47,7 +47,7 @@ describe('an entry that is kept in memory', () => {
     })
     .map((parts) => makeEntry(0, parts));
 
-  it('is read as it was, to the last byte', () => {
+  it('A packed entry is read as it was, to the last byte', () => {
     fc.assert(
       fc.property(entry, (one) => {
         const packed = packEntry(one);
@@ -62,7 +62,7 @@ describe('an entry that is kept in memory', () => {
     );
   });
 
-  it('has of its own little more than its body', () => {
+  it('A packed entry takes at most 100 bytes more than its body', () => {
     const fingerprint = Object.fromEntries(
       ['path', '=model', '=messages', '=tools', '=temperature'].map((name) => [name, 'Ab_-09zZ']),
     );
@@ -74,7 +74,7 @@ describe('an entry that is kept in memory', () => {
     expect(packEntry(one).length - one.body.length).to.be.at.most(100);
   });
 
-  it('is of one form with all that differ only in what is their own', () => {
+  it('Packed entries share one form where they differ only in their own values', () => {
     const forms = [1, 2, 3].map((at) =>
       JSON.stringify(
         formOf(
@@ -91,8 +91,8 @@ describe('an entry that is kept in memory', () => {
   });
 });
 
-describe('what entries have in common', () => {
-  it('is held once, and as long as there is one that has it', () => {
+describe('Shared items', () => {
+  it('A shared item is held once, as long as an entry uses it', () => {
     const items = new SharedItems<string>(10);
     const make = (key: string) => items.take(key, () => `made for ${key}`);
     const [one, other] = [make('a'), make('a')];

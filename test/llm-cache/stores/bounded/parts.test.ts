@@ -14,7 +14,7 @@ import {
 } from '../../../../policies/llm-cache/stores/bounded/worth.ts';
 import { makeEntry } from '../../../support/entry.ts';
 
-describe('the order in which entries go', () => {
+describe('The eviction order', () => {
   const drained = (order: Order) => {
     const gone: number[] = [];
     for (let next = order.next(); next !== -1; next = order.next()) {
@@ -24,14 +24,14 @@ describe('the order in which entries go', () => {
     return gone;
   };
 
-  it('has the least value first, and of one value what came first', () => {
+  it('The eviction order has the least value first, and among equal values the oldest', () => {
     const order = new Order();
     for (const [entry, value] of [3, -2, 5, -2, 3].entries()) order.add(entry, value);
     expect(drained(order)).to.deep.equal([1, 3, 0, 4, 2]);
     expect(order.next()).to.equal(-1);
   });
 
-  it('lets what is not asked for go in time, whatever its value', () => {
+  it('The eviction order lets unused entries go in time, whatever their value', () => {
     const order = new Order();
     order.add(0, 6);
     order.add(1, 0);
@@ -44,13 +44,13 @@ describe('the order in which entries go', () => {
     expect(coming).to.be.above(32);
   });
 
-  it('takes values of any size', () => {
+  it('The eviction order takes values of any size', () => {
     const order = new Order();
     for (const [entry, value] of [1e9, -Infinity, 0, -1e9].entries()) order.add(entry, value);
     expect(drained(order)).to.deep.equal([1, 3, 2, 0]);
   });
 
-  it('agrees with a list that is sorted anew each time, whatever is done to it', () => {
+  it('The eviction order agrees with a list that is sorted at each step', () => {
     const step = fc.record({
       entry: fc.nat(20),
       value: fc.integer({ min: -8, max: 8 }),
@@ -83,8 +83,8 @@ describe('the order in which entries go', () => {
   });
 });
 
-describe('entries by when they expire', () => {
-  it('come out as a sorted list has them, whatever is added and removed', () => {
+describe('The expiry order', () => {
+  it('The expiry order returns entries as a sorted list would, after any changes', () => {
     const step = fc.record({ entry: fc.nat(30), at: fc.nat(50), isAdded: fc.boolean() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
@@ -109,8 +109,8 @@ describe('entries by when they expire', () => {
   });
 });
 
-describe('the index by hash', () => {
-  it('finds what a map finds, though many hashes are alike', () => {
+describe('The index by hash', () => {
+  it('The hash index finds what a map finds, though many hashes collide', () => {
     const hash = fc.integer({ min: 0, max: 40 }).map((many) => many * 16);
     const step = fc.record({ hash, isAdded: fc.boolean() });
     fc.assert(
@@ -135,7 +135,7 @@ describe('the index by hash', () => {
   });
 });
 
-describe('the ghost of a store', () => {
+describe('The ghost of a store', () => {
   const remembered = (hash: number, more = {}) => ({
     hash,
     asked: 3,
@@ -144,25 +144,25 @@ describe('the ghost of a store', () => {
     ...more,
   });
 
-  it('gives back how often an entry was asked for, once', () => {
+  it('The ghost returns once how often an entry was asked for', () => {
     const ghost = new Ghost(4);
     ghost.remember(remembered(1));
     expect([ghost.take(2), ghost.take(1), ghost.take(1)]).to.deep.equal([0, 3, 0]);
   });
 
-  it('forgets what went first, and remembers no more than it has room for', () => {
+  it('The ghost forgets the oldest, and remembers no more than it has room for', () => {
     const ghost = new Ghost(4);
     for (const hash of [1, 2, 3, 4, 5, 6]) ghost.remember(remembered(hash, { asked: hash }));
     expect([1, 2, 3, 4, 5, 6].map((hash) => ghost.take(hash))).to.deep.equal([0, 0, 3, 4, 5, 6]);
   });
 
-  it('remembers of an entry that goes again the last time alone', () => {
+  it('The ghost remembers only the last eviction of an entry', () => {
     const ghost = new Ghost(4);
     for (const asked of [1, 2, 3, 4, 5, 6]) ghost.remember(remembered(1, { asked }));
     expect([ghost.take(1), ghost.take(1)]).to.deep.equal([6, 0]);
   });
 
-  it('counts requests for what would still be fresh, and what they would have saved', () => {
+  it('The ghost counts requests for entries that would still be fresh, and their cost', () => {
     const ghost = new Ghost(4);
     ghost.remember(remembered(1));
     ghost.remember(remembered(2, { worth: packWorth({ usd: 7, isPriced: false }) }));
@@ -175,8 +175,8 @@ describe('the ghost of a store', () => {
   });
 });
 
-describe('what an entry is worth', () => {
-  it('is kept to a thousandth, and tells a price from what stands for one', () => {
+describe('The worth of an entry', () => {
+  it("An entry's worth is kept to a thousandth, and tells a price from an estimate", () => {
     for (const usd of [1e-9, 3e-6, 0.0123, 1, 250]) {
       for (const isPriced of [true, false]) {
         const packed = packWorth({ usd, isPriced });
@@ -187,19 +187,19 @@ describe('what an entry is worth', () => {
     }
   });
 
-  it('is next to nothing where a call costs nothing, and not more than everything', () => {
+  it("An entry's worth is near zero for a free call, and has an upper bound", () => {
     expect(usdOfWorth(packWorth({ usd: 0, isPriced: true }))).to.equal(0);
     const most = packWorth({ usd: 1e30, isPriced: true });
     expect(most).to.be.at.most(0xffff);
     expect(logOfWorth(most)).to.be.above(20);
   });
 
-  it('is its price, where that is known', () => {
+  it("An entry's worth is its price, where that is known", () => {
     const appraiser = new Appraiser(() => 0.25);
     expect(appraiser.appraise(makeEntry(0), 3)).to.deep.equal({ usd: 0.25, isPriced: true });
   });
 
-  it('is told by the tokens as other entries cost, where no price is known', () => {
+  it("An entry's worth is estimated by tokens where no price is known", () => {
     let cost: number | null = 16 * 1e-5;
     const appraiser = new Appraiser(() => cost);
     for (let times = 0; times < 2000; times++) appraiser.appraise(makeEntry(0), 0);
@@ -209,7 +209,7 @@ describe('what an entry is worth', () => {
     expect(isPriced).to.equal(false);
   });
 
-  it('is told by the seconds as other entries cost, where no tokens are known either', () => {
+  it("An entry's worth is estimated by seconds where no tokens are known either", () => {
     let cost: number | null = 0.02;
     const appraiser = new Appraiser(() => cost);
     for (let times = 0; times < 2000; times++) appraiser.appraise(makeEntry(0), 4);
@@ -218,7 +218,7 @@ describe('what an entry is worth', () => {
     expect(usd).to.be.closeTo(0.04, 1e-5);
   });
 
-  it('is told all the same where a price list fails, or says what cannot be', () => {
+  it("An entry's worth is estimated where a price list fails or gives a wrong price", () => {
     const failing = new Appraiser(() => {
       throw new Error('no list');
     });
@@ -230,7 +230,7 @@ describe('what an entry is worth', () => {
     }
   });
 
-  it('is for a copy of what another store has the way to that store, and no call', () => {
+  it("A copy of another store's entry is worth the way to that store, not a call", () => {
     const appraiser = new Appraiser(() => 1);
     const copy = appraiser.appraiseCopy();
     expect(copy.usd).to.be.below(appraiser.appraise(makeEntry(0), 1).usd / 1000);
@@ -238,8 +238,8 @@ describe('what an entry is worth', () => {
   });
 });
 
-describe('numbers and items in pages', () => {
-  it('are found where they were set, and are nothing elsewhere', () => {
+describe('Paged numbers and items', () => {
+  it('Paged numbers and items are found where they were set, and nowhere else', () => {
     const numbers = new PagedNumbers(Uint16Array);
     const items = new PagedItems<string>();
     for (const at of [5000, 0, 1023, 1024]) {
