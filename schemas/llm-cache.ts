@@ -1,3 +1,4 @@
+import { mostSeconds, mostWaitMs } from './most.ts';
 import { closed } from './schema.ts';
 import type { SettingsOf } from './settings.ts';
 
@@ -19,6 +20,7 @@ const properties = {
   ttl: {
     type: 'integer',
     minimum: 1,
+    maximum: mostSeconds,
     default: 3600,
     description: 'seconds an entry is fresh',
   },
@@ -109,6 +111,7 @@ const properties = {
   maxTtl: {
     type: 'integer',
     minimum: 1,
+    maximum: mostSeconds,
     default: 86400,
     description: 'the ceiling for a TTL that a client asks for, in seconds',
   },
@@ -120,6 +123,7 @@ const properties = {
   coalesceWaitMs: {
     type: 'integer',
     minimum: 1,
+    maximum: mostWaitMs,
     default: 15000,
     description: 'a joiner that has seen no byte for so long goes by itself, in milliseconds',
   },
@@ -132,6 +136,7 @@ const properties = {
   staleIfError: {
     type: 'integer',
     minimum: 0,
+    maximum: mostSeconds,
     default: 0,
     description: 'seconds past `ttl` in which an entry may answer when the upstream fails',
   },

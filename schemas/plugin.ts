@@ -1,3 +1,4 @@
+import { mostSeconds, mostWaitMs, mostWaitSeconds } from './most.ts';
 import { closed, type Schema } from './schema.ts';
 import type { SettingsOf } from './settings.ts';
 
@@ -29,6 +30,7 @@ const persistProperties = {
   everySeconds: {
     type: 'integer',
     minimum: 1,
+    maximum: mostWaitSeconds,
     default: 300,
     description: 'seconds between two times that it is written, beside the end of the process',
   },
@@ -74,6 +76,7 @@ const redisProperties = {
   timeoutMs: {
     type: 'integer',
     minimum: 1,
+    maximum: mostWaitMs,
     default: 100,
     description: 'how long a command may take, in milliseconds; past it the cache goes on without',
   },
@@ -106,6 +109,7 @@ const tieredProperties = {
   nearTtl: {
     type: 'integer',
     minimum: 1,
+    maximum: mostSeconds,
     default: 30,
     description: 'seconds that an entry stays near',
   },

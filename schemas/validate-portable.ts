@@ -73,10 +73,15 @@ function judgeString(schema: Schema, value: string, place: Place): void {
 }
 
 function judgeNumber(schema: Schema, value: number, place: Place): void {
-  const { minimum } = schema;
-  if (typeof minimum !== 'number' || value >= minimum) return;
-  const params = { comparison: '>=', limit: minimum };
-  found('minimum', params, `must be >= ${minimum}`, schema, value, place);
+  const { maximum, minimum } = schema;
+  if (typeof maximum === 'number' && value > maximum) {
+    const params = { comparison: '<=', limit: maximum };
+    found('maximum', params, `must be <= ${maximum}`, schema, value, place);
+  }
+  if (typeof minimum === 'number' && value < minimum) {
+    const params = { comparison: '>=', limit: minimum };
+    found('minimum', params, `must be >= ${minimum}`, schema, value, place);
+  }
 }
 
 function judgeArray(schema: Schema, value: readonly unknown[], place: Place): void {

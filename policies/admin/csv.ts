@@ -17,9 +17,9 @@ function cell(value: Cell): string {
   return /[",\r\n;\t]|^\s|\s$/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** OWASP's list, also behind white space, and in the full width that Excel reads alike. */
+/** OWASP's list, also behind what does not show, and in the full width that Excel reads alike. */
 function isFormula(text: string): boolean {
-  return /^\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|^[\t\r\n]/.test(text);
+  return /^[\s\p{C}]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|^[\t\r\n]/u.test(text);
 }
 
 /** Never with an exponent, which not every sheet reads. */

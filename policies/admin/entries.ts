@@ -21,11 +21,15 @@ export interface EntryServices extends ConsumerServices {
 
 export const filterNames = ['namespace', 'model', 'consumer'] as const;
 /** What the first of all entries have most of. */
-const scores: Readonly<Record<string, (entry: ListedEntry, prices: PriceList) => number>> = {
-  bytes: ({ bytes }) => bytes,
-  hits: ({ hits }) => hits,
-  saved: ({ hits, head }, prices) => (hits === 0 ? 0 : hits * (answerCost(head, prices) ?? 0)),
-};
+const scores: ReadonlyMap<string, (entry: ListedEntry, prices: PriceList) => number> = new Map([
+  ['bytes', ({ bytes }: ListedEntry) => bytes],
+  ['hits', ({ hits }: ListedEntry) => hits],
+  [
+    'saved',
+    ({ hits, head }: ListedEntry, prices: PriceList) =>
+      hits === 0 ? 0 : hits * (answerCost(head, prices) ?? 0),
+  ],
+]);
 
 const defaultLimit = 50;
 const maxLimit = 500;
@@ -46,9 +50,9 @@ export async function listEntries(
     return { entries: await shown(found, services, now), cursor: next };
   }
   if (cursor !== undefined) throw new AdminError(400, '"cursor" cannot stand beside "sort"');
-  const score = scores[sort];
+  const score = scores.get(sort);
   if (score === undefined) {
-    throw new AdminError(400, `"sort" must be one of ${Object.keys(scores).join(', ')}`);
+    throw new AdminError(400, `"sort" must be one of ${[...scores.keys()].join(', ')}`);
   }
   const { found, complete } = await topOf(entryStores, filter, limit, (entry) =>
     score(entry, services.prices),

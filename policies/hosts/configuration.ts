@@ -135,7 +135,7 @@ export function hostConfiguration(
   };
 }
 
-const howToMakeOne = 'make one with `openssl rand -base64 32`';
+export const howToMakeOne = 'make one with `openssl rand -base64 32`';
 
 /** Where the gateway's operator writes the settings. */
 export const gatewaysWhere = 'system.config.yml, plugins.llm-cache';
@@ -229,7 +229,7 @@ export function checkStores(
   for (const [name, store] of Object.entries(stores)) {
     const where = `${begin}: "stores.${name}`;
     if (store.type === 'redis') checkRedis(store, systemConfig, where);
-    if (store.type === 'memory') checkPersist(store, stores, where);
+    if (store.type === 'memory') checkPersist(store, stores, settings.usage, where);
     if (store.type !== 'tiered') continue;
     for (const [part, type] of [
       ['near', 'memory'],
@@ -313,10 +313,19 @@ export function prepareFiles({ usage, stores }: PluginSettings, begin = gateways
 function checkPersist(
   { persist }: MemorySettings,
   stores: Readonly<Record<string, StoreSettings>>,
+  { sinks }: PluginSettings['usage'],
   where: string,
 ): void {
   if (persist === undefined) return;
   const path = resolve(persist.path);
+  const index = sinks.findIndex(
+    (sink) => sink.type === 'jsonl' && sink.path !== undefined && resolve(sink.path) === path,
+  );
+  if (index >= 0) {
+    throw new ConfigurationError(
+      `${where}.persist.path" is the file of "usage.sinks.${index}", expected one of its own`,
+    );
+  }
   const sharing = Object.keys(stores).filter((name) => {
     const other = stores[name];
     return (

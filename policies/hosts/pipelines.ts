@@ -63,16 +63,45 @@ function straysOf(step: unknown): Pick<Step, 'strays'> {
   return strays.length > 0 ? { strays } : {};
 }
 
-/** The policy that a request which goes on from `policy` comes to next, with no other between; null where that depends. */
+/** The gateway's own policies. Once a request has passed one of them, it does not answer that request any more. */
+export const gatewayPolicies: ReadonlySet<string> = new Set([
+  'basic-auth',
+  'cors',
+  'expression',
+  'headers',
+  'jwt',
+  'key-auth',
+  'log',
+  'oauth2',
+  'oauth2-introspect',
+  'proxy',
+  'rate-limit',
+  'request-transformer',
+  'response-transformer',
+  'terminate',
+]);
+
+const ours = new Set(['llm-usage', 'llm-cache']);
+
+/**
+ * The policy that a request which goes on from `policy` comes to next, with no other between; null
+ * where that depends. Of the proxy it is told only where the proxy alone answers: no policy of
+ * another plugin stands before it.
+ */
 export function nextPolicy({ steps }: Pipeline, policy: string): string | null {
   const next = new Set(
-    steps.flatMap((step, at) => {
-      if (step.policy !== policy) return [];
-      const behind = steps[at + 1];
-      return [behind === undefined || (behind.condition ?? null) !== null ? null : behind.policy];
-    }),
+    steps.flatMap((step, at) => (step.policy === policy ? [policyBehind(steps, at)] : [])),
   );
   return next.size === 1 ? ([...next][0] ?? null) : null;
+}
+
+function policyBehind(steps: readonly Step[], at: number): string | null {
+  const behind = steps[at + 1];
+  if (behind === undefined || (behind.condition ?? null) !== null) return null;
+  const mayAnswerLate = steps
+    .slice(0, at)
+    .some(({ policy }) => !gatewayPolicies.has(policy) && !ours.has(policy));
+  return behind.policy === 'proxy' && mayAnswerLate ? null : behind.policy;
 }
 
 function listed(value: unknown): unknown[] {

@@ -6,6 +6,7 @@ import { storeSettings } from '../llm-cache/stores/registry.ts';
 import { timeWarnings } from '../llm-cache/time-warnings.ts';
 import type { Pipeline } from './pipelines.ts';
 import { isObject } from '../shared/json/json.ts';
+import { howToMakeOne } from './configuration.ts';
 
 /** What this process may use, in bytes. */
 export interface Machine {
@@ -51,6 +52,17 @@ export function settingsWarnings(
     );
   }
   return warnings;
+}
+
+/** What every new project of the gateway has for its `crypto.cipherKey`, until its operator changes it. */
+const shippedKey = 'sensitiveKey';
+
+/** A word about a secret that is known to all. */
+export function secretWarnings(secret: string, where: string): string[] {
+  if (secret !== shippedKey) return [];
+  return [
+    `${where}: without a "scopeSecret" the digests of who asks, and the proofs of what is stored, are made with "crypto.cipherKey", which is ${JSON.stringify(shippedKey)} as Express Gateway ships it, and no secret; ${howToMakeOne}`,
+  ];
 }
 
 /** The same of the `llm-cache` steps of a pipeline. */

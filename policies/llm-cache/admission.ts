@@ -47,6 +47,16 @@ export class Admission {
 
   /** Stores the answer to a call where it may be stored. Never rejects. */
   async admit(lookup: Lookup, answer: Answer, call: Call): Promise<Admitted> {
+    try {
+      return await this.#admit(lookup, answer, call);
+    } catch (error) {
+      lookup.tally.countNotStored('store-error');
+      this.#parts.faults.report('llm-cache: an answer could not be stored', error);
+      return { entry: null, outcome: unstored(answer) };
+    }
+  }
+
+  async #admit(lookup: Lookup, answer: Answer, call: Call): Promise<Admitted> {
     const { request, tally } = lookup;
     const reason = refusalOf(answer, request.protocol, lookup.facts);
     if (reason !== null || answer.body === null) {
@@ -72,8 +82,8 @@ export class Admission {
     const body = answer.body ?? new Uint8Array();
     const entry = await this.#entry(lookup, call, answer, body);
     const entries = await itemEntries(items, entry, this.#parts.digest);
-    if (entries === null) {
-      lookup.tally.countNotStored('incomplete');
+    if (typeof entries === 'string') {
+      lookup.tally.countNotStored(entries);
       return { entry: null, outcome: unstored(answer) };
     }
     for (const [at, one] of entries.entries()) {

@@ -1,4 +1,5 @@
 import type { Digest } from '../shared/exchange.ts';
+import { Recent } from '../shared/recent.ts';
 import type { Counting, KeyMaterial } from './key.ts';
 
 /**
@@ -17,10 +18,8 @@ export function fingerprintOf(
   counting: Counting,
   digest: Digest,
 ): Fingerprint {
-  // A digest behind a secret, cut short, is as good as an HMAC, for a third of its time.
-  const secret = digest.hmac('llm-cache fingerprint');
-  const short = (name: string, text: string) =>
-    digest.sha256(`${secret}\n${name}\n${text}`).slice(0, digestLength);
+  const parts = partsOf(digest);
+  const short = (name: string, text: string) => parts.digest(name, text);
   const fingerprint: Record<string, string> = {
     path: short('path', `${material.protocol} ${material.path}`),
     stream: material.isStream ? 'yes' : 'no',
@@ -41,6 +40,48 @@ export function fingerprintOf(
   if (rest.length > 0) fingerprint['=…'] = short('…', JSON.stringify(rest));
   return fingerprint;
 }
+
+const parts = new WeakMap<Digest, Parts>();
+
+function partsOf(digest: Digest): Parts {
+  let known = parts.get(digest);
+  if (known === undefined) parts.set(digest, (known = new Parts(digest)));
+  return known;
+}
+
+const maxRemembered = 1000;
+
+/** Digests of parts, by one secret. */
+class Parts {
+  readonly #digest: Digest;
+  readonly #secret: string;
+  readonly #remembered = new Recent<string>(maxRemembered);
+
+  constructor(digest: Digest) {
+    this.#digest = digest;
+    this.#secret = digest.hmac('llm-cache fingerprint');
+  }
+
+  digest(name: string, text: string): string {
+    if (!isCommon(name, text)) return this.#make(name, text);
+    const key = `${name}\n${text}`;
+    let known = this.#remembered.get(key);
+    if (known === undefined) this.#remembered.set(key, (known = this.#make(name, text)));
+    return known;
+  }
+
+  /** A digest behind a secret, cut short, is as good as an HMAC, for a third of its time. */
+  #make(name: string, text: string): string {
+    return this.#digest.sha256(`${this.#secret}\n${name}\n${text}`).slice(0, digestLength);
+  }
+}
+
+/** Whether many requests have the part in common, and it says nothing of what one asks: a path, a model, a number. */
+function isCommon(name: string, text: string): boolean {
+  return text.length <= maxNameLength && (name === 'path' || name === 'model' || plain.test(text));
+}
+
+const plain = /^(?:-?\d[\d.eE+-]*|true|false|null)$/;
 
 /** The names of the parts that a request is made of. */
 export function partNames(fingerprint: Fingerprint): readonly string[] {

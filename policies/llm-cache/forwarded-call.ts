@@ -12,6 +12,18 @@ import type { OutcomeName } from './stats.ts';
 /** Headers in which a cache further up tells of itself, and which would be taken for ours. */
 export const otherCachesHeaders = ['X-Cache', 'Age'] as const;
 
+/** Headers of the upstream's answer that say nothing of one that was put together. */
+export const headersOfItsBytes: readonly string[] = [
+  'content-encoding',
+  'transfer-encoding',
+  'trailer',
+  'etag',
+  'content-md5',
+  'digest',
+  'content-digest',
+  'repr-digest',
+];
+
 const unreadable: ReadonlySet<RefusalReason | null> = new Set<RefusalReason>([
   'too-large',
   'buffer-limit',

@@ -133,7 +133,8 @@ class Material implements KeyMaterial {
   get bodyDigest(): Later<string> {
     return whenKnown(this.#body?.id ?? '', (id) => {
       const { digest, remembered } = this.#making;
-      const name = `${this.protocol} ${id}`;
+      // Gemini's target, and not its body, says whether it streams.
+      const name = `${this.protocol} ${this.isStream} ${id}`;
       const known = id === '' ? undefined : remembered?.get(name);
       if (known !== undefined) return known;
       return whenKnown(this.counting, (counting) => {

@@ -51,11 +51,12 @@ export class BudgetWatch {
 
   /** How far each budget is spent. Rejects where the ledger cannot tell. */
   states(): Promise<readonly BudgetState[]> {
-    const now = this.#now();
+    // The machine's clock may be set back, by years.
+    const now = performance.now();
     const parts = this.#parts;
     if (parts === null || this.#budgets.length === 0) return Promise.resolve([]);
     if (this.#known !== null && now - this.#known.at < freshMs) return this.#known.states;
-    const states = budgetStates(this.#budgets, parts, now);
+    const states = budgetStates(this.#budgets, parts, this.#now());
     const known = { at: now, states };
     this.#known = known;
     states.catch(() => {

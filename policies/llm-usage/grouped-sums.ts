@@ -1,4 +1,5 @@
 import { addRecord, dayMs, dayOf, type Group, isPaid, type Line, noSums } from './ledger.ts';
+import { ModelNames } from './model-names.ts';
 import type { UsageRecord } from './usage-record.ts';
 
 const maxNameLength = 256;
@@ -83,6 +84,7 @@ export function movedBy({ group, sums }: Line, days: number): Line {
 /** Sums by group, bounded in groups. */
 export class GroupedSums {
   readonly #days = new Map<string, Map<string, Line>>();
+  readonly #models = new ModelNames();
   /** Groups, without those of the days' `other`. */
   #inUse = 0;
 
@@ -101,7 +103,7 @@ export class GroupedSums {
   add(record: UsageRecord, day: string, maxGroups: number): void {
     // Unbilled requests may use at most half of the groups.
     const room = isPaid(record) ? maxGroups : maxGroups / 2;
-    const group = groupOf(record, day);
+    const group = this.#models.within(groupOf(record, day), maxGroups);
     const lines = this.#linesOf(group.day);
     const name = nameOf(group);
     const line =

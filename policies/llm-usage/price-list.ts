@@ -35,7 +35,8 @@ export class PriceList {
   /** Null where neither list knows the model. */
   find(priced: Priced): Price | null {
     const now = this.#now();
-    if (now - this.#since > rememberMs) {
+    // In either direction: clocks are set.
+    if (Math.abs(now - this.#since) > rememberMs) {
       this.#remembered = new Recent(maxRemembered);
       this.#since = now;
     }

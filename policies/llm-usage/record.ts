@@ -40,8 +40,9 @@ export function usageRecord(
   given: RecordParts,
   priceOf: (priced: Priced) => Price | null,
 ): UsageRecord {
-  const parts = { ...given, facts: given.facts && soundFacts(given.facts) };
-  const { facts, status } = parts;
+  const facts = given.facts && soundFacts(given.facts);
+  const parts = facts === given.facts ? given : { ...given, facts };
+  const { status } = parts;
   const usage = facts?.usage ?? null;
   const billed = parts.cacheType === null && isBilled(parts);
   const costs = costsIn(parts, billed, priceOf);

@@ -64,7 +64,9 @@ export class Recorder {
     // A client may leave an answer that goes on: its status is known now, the answer later.
     const { status } = exchange;
     const endedAt = arrival.startedAt + performance.now() - arrival.startedRunning;
-    const over = { ...arrival, read, endedAt, status };
+    // Spread, the members behind would be defined one by one, at run time.
+    const { startedAt, parent } = arrival;
+    const over: Over = { startedAt, parent, read, endedAt, status };
     const take = (facts: AnswerFacts | null) => {
       this.#parts.defer(() => this.#take(exchange, over, facts, then));
     };
@@ -102,10 +104,19 @@ export class Recorder {
     } catch (error) {
       this.#failed(error);
     }
-    if (taken === undefined) return then(record);
+    if (taken === undefined) return this.#tell(then, record);
     void Promise.resolve(taken)
       .catch((error: unknown) => this.#failed(error))
-      .then(() => then(record));
+      .then(() => this.#tell(then, record));
+  }
+
+  /** What is thrown there keeps no other record of the same turn from being made. */
+  #tell(then: (record: UsageRecord | null) => void, record: UsageRecord | null): void {
+    try {
+      then(record);
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   #failed(error: unknown): void {
@@ -115,7 +126,7 @@ export class Recorder {
   /** An SDK that fails costs its span, and no record. */
   #trace(record: UsageRecord, { request }: Exchange, over: Over): void {
     try {
-      this.#telemetry.report(record, { ...over, protocol: request.protocol.name });
+      this.#telemetry.report(record, request.protocol.name, over);
     } catch (error) {
       this.#parts.faults.report('llm-usage: a span could not be made', error);
     }
@@ -169,7 +180,7 @@ function isPending(answer: AnswerFacts | PendingAnswer): answer is PendingAnswer
 }
 
 /** An exchange whose response is over. */
-interface Over extends Arrival {
+interface Over extends Pick<Arrival, 'startedAt' | 'parent'> {
   readonly read: BodyFacts | null;
   readonly endedAt: number;
   readonly status: number;

@@ -55,15 +55,11 @@ export class Telemetry {
   /** `startedAt` and `endedAt` in milliseconds since the epoch. */
   report(
     record: UsageRecord,
-    request: {
-      readonly protocol: ProtocolName;
-      readonly parent: Context;
-      readonly startedAt: number;
-      readonly endedAt: number;
-    },
+    protocol: ProtocolName,
+    request: { readonly parent: Context; readonly startedAt: number; readonly endedAt: number },
   ): void {
     if (!hasSdk()) return;
-    const { protocol, parent, startedAt, endedAt } = request;
+    const { parent, startedAt, endedAt } = request;
     const attributes = identityOf(record, protocol);
     const models = modelsOf(record);
     const error = errorOf(record);

@@ -192,7 +192,7 @@ export class AnswerReader implements ResponseObserver, PendingAnswer {
     };
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const then of waiting) then(this.#answer);
+    for (const then of waiting) tell(then, this.#answer);
   }
 
   #found(fault: RefusalReason | null): void {
@@ -202,6 +202,15 @@ export class AnswerReader implements ResponseObserver, PendingAnswer {
     this.#fault = told === 'incomplete' ? fault : told;
     // Where there was no room for it, it is given up already, or in the reserve.
     if (fault !== 'buffer-limit') this.#held?.forget();
+  }
+}
+
+/** Who fails on it keeps no other from being told. */
+function tell(then: (answer: Answer) => void, answer: Answer): void {
+  try {
+    then(answer);
+  } catch {
+    // They say themselves what was wrong.
   }
 }
 

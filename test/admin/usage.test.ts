@@ -53,7 +53,19 @@ describe('A usage report as CSV', () => {
   });
 
   it('A CSV report lets no name become a formula', () => {
-    for (const text of ['=1+1', '+1', '-1', '@SUM(A1)', '＝1', '\t=1', '  =1', '\r=1', '\n=1']) {
+    for (const text of [
+      '=1+1',
+      '+1',
+      '-1',
+      '@SUM(A1)',
+      '＝1',
+      '\t=1',
+      '  =1',
+      '\r=1',
+      '\n=1',
+      '\0=1',
+      '\u200b=1',
+    ]) {
       expect(line(text).replace(/^"/, ''), JSON.stringify(text)).to.match(/^'/);
     }
     expect(line('=HYPERLINK("http://x","y")')).to.equal(`"'=HYPERLINK(""http://x"",""y"")"`);

@@ -65,6 +65,11 @@ describe('The settings in system.config.yml', () => {
       ).to.equal(
         'createLlmCache: "stores.one.persist.path" is the file of several stores (one, two), expected one of its own for each',
       );
+      const sinks = [{ type: 'log' }, { type: 'jsonl', path: `${dir}/./new/entries` }];
+      const more = { scopeSecret: 's', usage: { sinks } };
+      expect(refusal(() => configured({ one: memory(path) }, more))).to.equal(
+        'createLlmCache: "stores.one.persist.path" is the file of "usage.sinks.1", expected one of its own',
+      );
       expect(refusal(() => configured({ memory: memory(dir) }))).to.equal(
         `createLlmCache: "stores.memory.persist.path": ${dir} is a folder, expected a file`,
       );
@@ -72,6 +77,10 @@ describe('The settings in system.config.yml', () => {
       expect(
         refusal(() => configured({ memory: memory(join(dir, 'file', 'entries')) })),
       ).to.contain('createLlmCache: "stores.memory.persist.path": ');
+      const seldom = { type: 'memory', persist: { path, everySeconds: 2_592_000 } };
+      expect(refusal(() => configured({ memory: seldom }))).to.contain(
+        '"stores.memory.persist.everySeconds" must be <= 86400, got 2592000',
+      );
       expect(refusal(() => configured({ memory: memory(path) }, {}))).to.match(
         /^createLlmCache: "scopeSecret" is missing: with "persist" \("memory"\)/,
       );

@@ -1,7 +1,11 @@
 import { expect } from 'chai';
 import { readSettings } from '../../policies/hosts/configuration.ts';
 import { readPipelines } from '../../policies/hosts/pipelines.ts';
-import { settingsWarnings, stepWarnings } from '../../policies/hosts/settings-warnings.ts';
+import {
+  secretWarnings,
+  settingsWarnings,
+  stepWarnings,
+} from '../../policies/hosts/settings-warnings.ts';
 
 const gibibyte = 2 ** 30;
 
@@ -13,6 +17,14 @@ describe('Warnings about sizes and times', () => {
   it('The settings warnings accept the defaults, and stores that the machine has room for', () => {
     expect(warnings({})).to.deep.equal([]);
     expect(warnings({ memory: memory(6 * gibibyte), b: memory(gibibyte) })).to.deep.equal([]);
+  });
+
+  it('The settings warnings name the key that every new project of the gateway has', () => {
+    expect(secretWarnings('sensitiveKey', 'settings')).to.have.length(1);
+    expect(secretWarnings('sensitiveKey', 'settings')[0]).to.match(
+      /^settings: without a "scopeSecret" .*"crypto\.cipherKey".*openssl rand -base64 32/,
+    );
+    expect(secretWarnings('another', 'settings')).to.deep.equal([]);
   });
 
   it('The settings warnings name a memory store that is larger than the memory', () => {

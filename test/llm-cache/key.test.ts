@@ -1,9 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
+import { nodeReading } from '../../policies/hosts/node/body.ts';
 import { nodeDigest } from '../../policies/hosts/node/digest.ts';
 import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { validate } from '../../schemas/validate.ts';
+import { Recent } from '../../policies/shared/recent.ts';
+import { RequestBody } from '../../policies/shared/request-body.ts';
 import { keyOfBody, makeBody, makeRequest, type RequestParts } from '../support/llm-request.ts';
 
 const digest = nodeDigest('a secret');
@@ -30,6 +33,17 @@ function expectSame(...keys: string[]): void {
 /** Fails unless each two are apart. */
 function expectApart(...keys: string[]): void {
   expect(new Set(keys)).to.have.length(keys.length);
+}
+
+/** The keys of the same bytes at several targets, with what is remembered of the one for the next. */
+function keysAt(text: string, targets: readonly RequestParts[]): string[] {
+  const settings = validate<LlmCacheSettings>(llmCacheSchema, {}, 'test');
+  const remembered = new Recent<string>(100);
+  const making = { settings, digest, forwardsHost: () => false, remembered };
+  return targets.map((target) => {
+    const body = new RequestBody([new TextEncoder().encode(text)], nodeReading);
+    return keyOfBody(makeRequest(target), body, 'anonymous', making).key;
+  });
 }
 
 describe('The cache key', () => {
@@ -121,6 +135,17 @@ describe('The cache key', () => {
     it('The cache key covers a stream member where the protocol has no streams', () => {
       const path = '/v1/embeddings';
       expectApart(keyOf({ input: 'a' }, { path }), keyOf({ input: 'a', stream: true }, { path }));
+    });
+
+    it('The cache key of the same bytes does not depend on the mode in which they came before', () => {
+      const path = '/v1beta/models/m:streamGenerateContent';
+      const [stream, list] = [{ path, query: '?alt=sse' }, { path }];
+      for (const text of ['{"contents":[],"stream":true}', '{"contents":[]}']) {
+        const [, afterStream] = keysAt(text, [stream, list]);
+        expect(keysAt(text, [list])).to.deep.equal([afterStream]);
+        const [, afterList] = keysAt(text, [list, stream]);
+        expect(keysAt(text, [stream])).to.deep.equal([afterList]);
+      }
     });
 
     it('The cache key tells the stream mode apart in a body with a member twice', () => {

@@ -131,6 +131,18 @@ describe('A budget', () => {
     expect(await watch.states()).to.deep.equal([]);
   });
 
+  it('A budget is read from the ledger again when the clock was set back meanwhile', async () => {
+    const log = keptLog();
+    const watch = new BudgetWatch({ log, faults: new FaultLog(log) });
+    watch.configure([{ per: 'month', usd: 10 }], { ledger, idOf });
+    expect((await watch.states())[0]?.spent).to.equal(0);
+    clock().setSystemTime(Date.parse('2026-11-01T00:00:00Z'));
+    await clock().tickAsync(60_000);
+    spend(5);
+    expect((await watch.states())[0]?.spent).to.equal(5);
+    watch.close();
+  });
+
   it('A budget is named by what it covers, unless it has a name', () => {
     const names = [
       { name: 'mine' },

@@ -17,6 +17,7 @@ function outcome(judge: typeof validate, schema: typeof fetchSchema, value: unkn
 const json = fc.oneof(
   fc.jsonValue({ maxDepth: 2 }),
   fc.integer({ min: -2, max: 5 }),
+  fc.integer({ min: 86_400_000, max: 3_155_760_001 }),
   fc.double(),
   fc.constantFrom(Infinity, -Infinity, NaN),
   fc.string({ maxLength: 3, unit: 'binary' }),

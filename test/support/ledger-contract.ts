@@ -328,6 +328,22 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect(await requests(ledger)).to.deep.equal({ a: 2, b: 1, e: 2, f: 1, other: 4 });
       });
 
+      it(`${title} keeps a consumer's spending its own, and room for others, whatever it calls its models`, async () => {
+        const { ledger } = start({ maxGroups: 100 });
+        for (let n = 0; n < 200; n++) {
+          const model = `made up ${n}`;
+          ledger.record(usage({ model, requested_model: model, consumer_id: 'eve' }));
+          if (n % 50 === 0) await ledger.flush();
+        }
+        ledger.record(usage({ model: 'm', consumer_id: 'ada' }));
+        const { rows } = await ledger.query({ groupBy: ['consumer_id'] });
+        expect(rows.map((row) => [row.consumer_id, row.requests])).to.deep.equal([
+          ['eve', 200],
+          ['ada', 1],
+        ]);
+        expect((await requests(ledger))['other']).to.equal(180);
+      });
+
       it(`${title} takes new bounds, and keeps what it has`, async () => {
         const { ledger } = start({ maxGroups: 1 });
         add(ledger, named('a'), named('b'));

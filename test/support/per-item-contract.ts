@@ -243,6 +243,57 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect((await ask(['a', 'b'])).asked).to.deep.equal([['a', 'b']]);
     });
 
+    it(`${name} joins embeddings that come byte by byte, with trailers`, async () => {
+      await ask(['a']);
+      door.upstream.answer((request, res) => {
+        res.writeHead(200, { 'content-type': 'application/json', trailer: 'x-sum' });
+        const body = embeddingsFor(questionIn(request)) + ' '.repeat(5000);
+        for (const byte of Buffer.from(body)) res.write(Buffer.of(byte));
+        res.addTrailers({ 'x-sum': '1' });
+        res.end();
+      });
+      const mixed = await ask(['b', 'a']);
+      expect(vectors(mixed)).to.deep.equal(expected(['b', 'a']));
+      expect(mixed.headers).to.not.have.property('trailer');
+    });
+
+    it(`${name} survives embeddings whose model is an object without a text, or that are nested without end`, async () => {
+      const deep = '['.repeat(20_000) + ']'.repeat(20_000);
+      for (const odd of ['"model":{"toString":1,"valueOf":1}', `"model":"m","deep":${deep}`]) {
+        const wrong = (question: Question) => `${embeddingsFor(question).slice(0, -1)},${odd}}`;
+        door.upstream.answer((request, res) => json(wrong(questionIn(request)))(request, res));
+        await door.ask({ model, input: ['a', 'b'] });
+        const before = door.upstream.requests.length;
+        const reply = await door.ask({ model, input: ['a', 'b', 'c'] });
+        expect(reply.status).to.equal(200);
+        expect(door.upstream.requests.length).to.equal(before + 1);
+        door.upstream.answer(embedder);
+        expect((await ask(['x', 'y'])).status).to.equal(200);
+        model = `embed-${++count}`;
+      }
+    });
+
+    it(`${name} stores nothing of an answer that says much beside its embeddings`, async () => {
+      const inputs = Array.from({ length: 20 }, (_, at) => `input ${at}`);
+      const junk = { junk: 'x'.repeat(500_000) };
+      door.upstream.answer((request, res) =>
+        json(embeddingsFor(questionIn(request), junk))(request, res),
+      );
+      expect((await ask(inputs)).json).to.include(junk);
+      expect((await ask(inputs)).asked).to.deep.equal([inputs]);
+      // One alone is as large as it is.
+      await ask(['input 0']);
+      expect((await ask(['input 0'])).asked).to.deep.equal([]);
+    });
+
+    it(`${name} passes on an error of an embeddings call that is larger than what can be held`, async () => {
+      await ask(['a']);
+      const error = ' '.repeat(33 * 1024 * 1024) + JSON.stringify({ error: { message: 'no' } });
+      door.upstream.answer(json(error, {}, 500));
+      const failed = await ask(['a', 'b']);
+      expect([failed.status, failed.text === error]).to.deep.equal([500, true]);
+    });
+
     it(`${name} passes on an error of an embeddings call, and stores the next answer`, async () => {
       await ask(['a']);
       const error = JSON.stringify({ error: { message: 'slow down' } });
@@ -303,6 +354,15 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       const only = { 'cache-control': 'only-if-cached' };
       expect((await ask(['a', 'c'], {}, only)).status).to.equal(504);
       expect((await ask(['b', 'a'], {}, only)).status).to.equal(200);
+    });
+
+    it(`${name} leaves a request for embeddings as it is that says what the bytes of its body are`, async () => {
+      await ask(['a']);
+      for (const header of ['content-digest', 'x-amz-content-sha256']) {
+        const signed = await ask(['a', header], {}, { [header]: 'of the body' });
+        expect(signed.asked).to.deep.equal([['a', header]]);
+        expect(vectors(signed)).to.deep.equal(expected(['a', header]));
+      }
     });
 
     it(`${name} keeps the embeddings of one tenant from another`, async () => {

@@ -1,6 +1,12 @@
 import type { LeaderCall } from '../../llm-cache/flight.ts';
-import { type ForwardedCall, otherCachesHeaders } from '../../llm-cache/forwarded-call.ts';
+import {
+  type ForwardedCall,
+  headersOfItsBytes,
+  otherCachesHeaders,
+} from '../../llm-cache/forwarded-call.ts';
 import { clientClosedRequest, type ResponseObserver } from '../../shared/exchange.ts';
+import type { ByteAccount } from '../../shared/bytes/budget.ts';
+import { Slabs } from '../../shared/bytes/slabs.ts';
 import { contentCodings } from '../../shared/format.ts';
 import { BodyPump } from './body-pump.ts';
 import type { WebClientParts } from './client-parts.ts';
@@ -8,8 +14,6 @@ import { decoding, isText } from './decode.ts';
 import { goneResponse, wholeResponse } from './responses.ts';
 
 const switchingProtocols = 101;
-/** Headers of an answer that say nothing of one that was put together. */
-const ofItsBytes = ['content-encoding', 'transfer-encoding', 'etag', 'content-md5', 'digest'];
 
 /** A request that goes on to its handler, and the answer on its way back. */
 export class HandlerCall implements LeaderCall {
@@ -108,13 +112,17 @@ export class HandlerCall implements LeaderCall {
   /** The answer to all of a request of which the handler was asked a part. */
   async #completed(answer: Response): Promise<Response> {
     if (answer.status !== 200 || answer.body === null) return answer;
-    const came = await read(answer.body, this.#parts.maxBehind);
+    const { exchange, maxBehind } = this.#parts;
+    const came = await read(answer.body, maxBehind, exchange.request.account);
     const { whole, unreadable } = this.#forwarded;
     const headers = new Headers(answer.headers);
-    for (const name of ofItsBytes) headers.delete(name);
+    for (const name of headersOfItsBytes) headers.delete(name);
     const status = unreadable?.status ?? 200;
     for (const [name, value] of Object.entries(unreadable?.headers ?? {})) headers.set(name, value);
     const body = unreadable?.body ?? whole;
+    // Unread, and yet none that is known not to be: a coding that makes it larger.
+    if (body === null && came === null)
+      throw new Error('an answer to a part of a request is too large');
     if (body === null) return new Response(came, answer);
     headers.set('Content-Length', String(body.length));
     return new Response(new Uint8Array(body), { status, headers });
@@ -218,20 +226,29 @@ function emptyBody(status: number, declared: number | null): ReadableStream<Uint
   return mayHaveBody && declared !== null && declared > 0 ? new Response('').body : null;
 }
 
-/** All of a body, of which no more than `maxBytes` are kept. */
+/** All of a body; null where it cannot be held. */
 async function read(
   body: ReadableStream<Uint8Array>,
   maxBytes: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  const reader = body.getReader();
-  for (;;) {
-    const { value } = await reader.read();
-    if (value === undefined) break;
-    size += value.length;
-    if (size <= maxBytes) chunks.push(value);
-    else chunks.length = 0;
+  account: ByteAccount,
+): Promise<Uint8Array<ArrayBuffer> | null> {
+  const slabs = new Slabs(account);
+  let isHeld = true;
+  try {
+    const reader = body.getReader();
+    for (;;) {
+      const { value } = await reader.read();
+      if (value === undefined) break;
+      const bytes = bytesOf(value);
+      isHeld &&= slabs.size + bytes.length <= maxBytes && slabs.add(bytes);
+    }
+    return isHeld ? slabs.join() : null;
+  } finally {
+    slabs.release();
   }
-  return new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
+}
+
+/** A handler's stream may have text in it, too. */
+function bytesOf(value: unknown): Uint8Array {
+  return value instanceof Uint8Array ? value : new TextEncoder().encode(String(value));
 }

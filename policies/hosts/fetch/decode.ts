@@ -1,6 +1,6 @@
 import type { ResponseObserver } from '../../shared/exchange.ts';
 import { Expansion } from '../../shared/bytes/expansion.ts';
-import { contentCodings } from '../../shared/format.ts';
+import { contentCodings, maxCodings } from '../../shared/format.ts';
 
 const maxQueuedBytes = 16 * 1024 * 1024;
 
@@ -96,12 +96,13 @@ function decoderFor(
   codings: readonly string[],
   passes: (bytes: number) => boolean,
 ): Decoder | null {
+  if (codings.length > maxCodings) return null;
   try {
     // The coding that was applied last is undone first.
     const [first, ...more] = codings.toReversed().map((coding): Decoder => {
       return new DecompressionStream((formats[coding] ?? coding) as CompressionFormat);
     });
-    if (first === undefined || more.length > 3) return null;
+    if (first === undefined) return null;
     const readable = more.reduce<ReadableStream<Uint8Array>>(
       (from, to) =>
         from

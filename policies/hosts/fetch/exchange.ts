@@ -1,5 +1,5 @@
 import { type ByteBudget, ClientAccount } from '../../shared/bytes/budget.ts';
-import { clientOf } from '../../shared/identity/client-of.ts';
+import { clientsOf } from '../../shared/identity/client-of.ts';
 import type { BodyReason, Exchange, LlmRequest } from '../../shared/exchange.ts';
 import type { Identity } from '../../shared/identity/identity.ts';
 import { findProtocol } from '../../shared/protocols/index.ts';
@@ -83,9 +83,8 @@ export class WebRequest implements LlmRequest {
     this.query = search;
     this.forwardedUrl = `${pathname}${search}`;
     this.apiEndpoint = parts.namespace;
-    const client = clientOf(this);
     // A fetch handler is not told the connection.
-    this.account = new ClientAccount(parts.budget, client === null ? [this] : [this, client]);
+    this.account = new ClientAccount(parts.budget, [this, ...clientsOf(this)]);
     // Some platforms have none.
     const signal = request.signal as AbortSignal | null | undefined;
     this.left = signal ?? new AbortController().signal;

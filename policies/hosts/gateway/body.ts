@@ -1,3 +1,4 @@
+import type { ClientRequest } from 'node:http';
 import { PassThrough, pipeline, Readable } from 'node:stream';
 import type { Slabs } from '../../shared/bytes/slabs.ts';
 import type { BodyReason } from '../../shared/exchange.ts';
@@ -5,6 +6,7 @@ import { isObject, type JsonObject } from '../../shared/json/json.ts';
 import type { Later, RequestBody } from '../../shared/request-body.ts';
 import { type Bounds, type HeldBody, holdBody, type Holding } from '../node/body.ts';
 import { decodeNow } from '../node/decode.ts';
+import type { CallListener } from '../node/request-state.ts';
 import { inTurn } from '../node/turn.ts';
 import type { GatewayRequest } from './types.ts';
 
@@ -25,33 +27,63 @@ function collect(
   holding: Holding,
   whenOver: Bounds['whenOver'],
 ): Promise<BodyReason | null> {
-  return new Promise((resolve) => {
-    const finish = (reason: BodyReason | null) => {
-      source.off('data', onData);
-      source.off('end', onEnd);
-      source.off('error', onGone);
-      source.off('close', onGone);
-      if (reason === 'gone') holding.slabs.release();
-      inTurn(() => resolve(reason));
-    };
-    const onData = (chunk: Buffer) => {
-      const reason = holding.add(chunk);
-      if (reason !== null) passOn(req, source, { slabs: holding.slabs, chunk, whenOver });
-      if (reason !== null || holding.isWhole) finish(reason);
-    };
-    const onEnd = () => finish(null);
-    const onGone = () => finish('gone');
+  return new Promise((done) => new Collector({ req, source, holding, whenOver, done }).listen());
+}
 
-    if (holding.declared === 0) {
+interface Collecting {
+  readonly req: GatewayRequest;
+  readonly source: Readable;
+  readonly holding: Holding;
+  readonly whenOver: Bounds['whenOver'];
+  readonly done: (reason: BodyReason | null) => void;
+}
+
+/** Listens to a body on its way in. */
+class Collector {
+  /** Null when it is there: the listeners stay, and what they hold would live as long as the request. */
+  #parts: Collecting | null;
+
+  constructor(parts: Collecting) {
+    this.#parts = parts;
+  }
+
+  listen(): void {
+    if (this.#parts === null) return;
+    const { req, source, holding } = this.#parts;
+    const { declared } = holding;
+    if (declared === 0) {
       source.resume();
-      finish(null);
+      this.#finish(null);
       return;
     }
-    source.on('data', onData);
-    source.on('end', onEnd);
-    source.on('error', onGone);
-    source.on('close', onGone);
-  });
+    source.on('data', this.#onData);
+    source.on('close', () => this.#finish('gone'));
+    // A listener takes as long as a digest: what Node has parsed does not end before its length,
+    // and closes with an error that it tells to no one.
+    if (source !== req || declared === null) source.on('end', () => this.#finish(null));
+    if (source !== req) source.on('error', () => this.#finish('gone'));
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#parts === null) return;
+    const { req, source, holding, whenOver } = this.#parts;
+    const reason = holding.add(chunk);
+    if (reason === null) {
+      if (holding.isWhole) this.#finish(null);
+      return;
+    }
+    source.off('data', this.#onData);
+    passOn(req, source, { slabs: holding.slabs, chunk, whenOver });
+    this.#finish(reason);
+  };
+
+  #finish(reason: BodyReason | null): void {
+    if (this.#parts === null) return;
+    const { holding, done } = this.#parts;
+    this.#parts = null;
+    if (reason === 'gone') holding.slabs.release();
+    inTurn(() => done(reason));
+  }
 }
 
 /** What was read already, and then the rest. What was read is held until it has gone on. */
@@ -100,12 +132,16 @@ class Again extends Readable {
 /** All that the proxy asks of a body: it is in memory, and goes out at once. */
 class Sent {
   readonly #chunks: readonly Uint8Array[];
+  readonly #called: CallListener;
 
-  constructor(chunks: readonly Uint8Array[]) {
+  constructor(chunks: readonly Uint8Array[], called: CallListener) {
     this.#chunks = chunks;
+    this.#called = called;
   }
 
   pipe<T extends NodeJS.WritableStream>(to: T): T {
+    // The proxy pipes into the call that it makes.
+    this.#called(to as unknown as ClientRequest);
     const chunks = this.#chunks;
     for (let at = 0; at + 1 < chunks.length; at++) to.write(chunks[at] ?? '');
     to.end(chunks.at(-1) ?? '');
@@ -141,9 +177,13 @@ const parsedBody: PropertyDescriptor & ThisType<Offering> = {
   },
 };
 
-/** Offers a body that was read to the proxy alone, to which the request comes next. */
-export function sendBody({ egContext }: GatewayRequest, { chunks }: RequestBody): void {
-  egContext.requestStream = new Sent(chunks);
+/** Offers a body that was read to the proxy alone, to which the request comes next; `called` is told of its call. */
+export function sendBody(
+  { egContext }: GatewayRequest,
+  { chunks }: RequestBody,
+  called: CallListener,
+): void {
+  egContext.requestStream = new Sent(chunks, called);
 }
 
 /** Offers a body that was read again, to the proxy policy and to later body parsers. */

@@ -1,21 +1,12 @@
 import { isObject } from '../../shared/json/json.ts';
-import { conditionsIn, type Pipeline, type Step } from '../pipelines.ts';
+import { conditionsIn, gatewayPolicies, type Pipeline, type Step } from '../pipelines.ts';
 import { covers } from './condition-overlap.ts';
 
 const ours = new Set(['llm-usage', 'llm-cache']);
 const auth = new Set(['key-auth', 'basic-auth', 'jwt', 'oauth2', 'oauth2-introspect']);
 const ends = new Set(['proxy', 'terminate']);
 /** The gateway's policies that authenticate no one. */
-const plain = new Set([
-  ...ends,
-  'cors',
-  'expression',
-  'headers',
-  'log',
-  'rate-limit',
-  'request-transformer',
-  'response-transformer',
-]);
+const plain = new Set([...gatewayPolicies].filter((policy) => !auth.has(policy)));
 
 /** What in the order of a pipeline's policies is likely a mistake, a sentence each. */
 export function orderWarnings(pipeline: Pipeline): string[] {

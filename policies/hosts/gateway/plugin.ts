@@ -9,7 +9,7 @@ import { gatewayConsumers } from './consumers.ts';
 import { llmCachePolicy, llmUsagePolicy } from './policies.ts';
 import { gatewayConfiguration, gatewaysWhere } from '../configuration.ts';
 import { orderWarnings } from './order-warnings.ts';
-import { settingsWarnings, stepWarnings } from '../settings-warnings.ts';
+import { secretWarnings, settingsWarnings, stepWarnings } from '../settings-warnings.ts';
 import { readPipelines } from '../pipelines.ts';
 import { Runtime } from '../runtime.ts';
 import type { PluginContext } from './types.ts';
@@ -51,6 +51,7 @@ export function init(context: PluginContext, root: string): void {
     });
     const warnings = [
       ...settingsWarnings(configuration.settings, gatewaysWhere),
+      ...secretWarnings(configuration.secret, gatewaysWhere),
       ...budgetWarnings(configuration.settings, gatewaysWhere, pipelines),
       ...pipelines.flatMap(stepWarnings),
       ...pipelines.flatMap(orderWarnings),

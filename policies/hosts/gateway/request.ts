@@ -3,7 +3,7 @@ import { gatewayIdentity, type Identity } from '../../shared/identity/identity.t
 import type { Later, RequestBody } from '../../shared/request-body.ts';
 import type { Bounds, HeldBody } from '../node/body.ts';
 import { NodeExchange } from '../node/exchange.ts';
-import type { RequestState } from '../node/request-state.ts';
+import type { CallListener, RequestState } from '../node/request-state.ts';
 import { offerBody, readBody, sendBody } from './body.ts';
 import type { GatewayRequest } from './types.ts';
 
@@ -44,9 +44,9 @@ class GatewayExchange extends NodeExchange {
     return readBody(this.#req, bounds);
   }
 
-  offer(body: RequestBody, isProxyNext: boolean): void {
-    if (isProxyNext) sendBody(this.#req, body);
-    else offerBody(this.#req, body);
+  offer(body: RequestBody, called: CallListener | null): void {
+    if (called === null) offerBody(this.#req, body);
+    else sendBody(this.#req, body, called);
   }
 
   replace(body: RequestBody): void {

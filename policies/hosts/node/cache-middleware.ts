@@ -134,7 +134,9 @@ class Turn {
     } catch (error) {
       return this.#undelivered(decision, error);
     }
-    if (!isAnswered) this.#next();
+    if (isAnswered) return;
+    this.#next();
+    this.#exchange.passedOn();
   }
 
   /** Before its head, an answer that cannot be delivered is a miss. */
@@ -150,6 +152,7 @@ class Turn {
     // Requests that wait for its answer make calls of their own.
     if ('fallback' in decision) decision.flight?.abort('aborted');
     this.#next();
+    this.#exchange.passedOn();
   }
 
   #failed(error: unknown): void {

@@ -2,7 +2,7 @@ import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import type { ResponseObserver } from '../../shared/exchange.ts';
 import { Expansion } from '../../shared/bytes/expansion.ts';
-import { contentCodings } from '../../shared/format.ts';
+import { contentCodings, maxCodings } from '../../shared/format.ts';
 
 const maxQueuedBytes = 16 * 1024 * 1024;
 
@@ -87,22 +87,22 @@ export function decodeNow(
   maxBytes: number,
 ): Uint8Array | null {
   const bound = { maxOutputLength: maxBytes };
+  const codings = contentCodings(contentEncoding);
+  if (codings.length > maxCodings) return null;
   try {
-    return contentCodings(contentEncoding)
-      .toReversed()
-      .reduce((coded, coding) => {
-        switch (coding) {
-          case 'gzip':
-          case 'x-gzip':
-            return zlib.gunzipSync(coded, bound);
-          case 'deflate':
-            return zlib.inflateSync(coded, bound);
-          case 'br':
-            return zlib.brotliDecompressSync(coded, bound);
-          default:
-            throw new Error('unknown');
-        }
-      }, bytes);
+    return codings.toReversed().reduce((coded, coding) => {
+      switch (coding) {
+        case 'gzip':
+        case 'x-gzip':
+          return zlib.gunzipSync(coded, bound);
+        case 'deflate':
+          return zlib.inflateSync(coded, bound);
+        case 'br':
+          return zlib.brotliDecompressSync(coded, bound);
+        default:
+          throw new Error('unknown');
+      }
+    }, bytes);
   } catch {
     return null;
   }

@@ -8,7 +8,12 @@ import { type Later, RequestBody } from '../../shared/request-body.ts';
 import type { AppRequest } from './app-request.ts';
 import { type Bounds, type HeldBody, nodeReading } from './body.ts';
 import { certificateLine } from './client-certificate.ts';
-import { type ExchangeServices, type HostRequest, RequestState } from './request-state.ts';
+import {
+  type CallListener,
+  type ExchangeServices,
+  type HostRequest,
+  RequestState,
+} from './request-state.ts';
 import type { RecentRequest } from './recent-request.ts';
 import { pathOf, protocolOf, queryOf } from './request-target.ts';
 import { guardOf } from './response-guard.ts';
@@ -36,7 +41,7 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
   abstract get forwardedUrl(): string;
   abstract get offered(): unknown;
   abstract read(bounds: Bounds): Later<HeldBody | BodyReason>;
-  abstract offer(body: RequestBody, isProxyNext: boolean): void;
+  abstract offer(body: RequestBody, called: CallListener | null): void;
   /** Gives another body to the next reader, in the place of the one that was read. */
   abstract replace(body: RequestBody): void;
   /** Whether an answer that comes from no upstream tells that the upstream cannot be reached. */
@@ -168,6 +173,11 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
   /** The request goes on to another policy. */
   passOn(isProxyNext: boolean): void {
     this.#state.passOn(isProxyNext);
+  }
+
+  /** The next policy has had the request. */
+  passedOn(): void {
+    this.#state.passedOn();
   }
 }
 

@@ -3,7 +3,8 @@ import type { Flight } from '../../llm-cache/flight.ts';
 import { type ForwardedCall, otherCachesHeaders } from '../../llm-cache/forwarded-call.ts';
 import type { NodeClientParts } from './client-parts.ts';
 import { breakOff } from './response-end.ts';
-import { type Below, HeadLayer } from './response-layer.ts';
+import type { Below } from './response-functions.ts';
+import { HeadLayer } from './response-layer.ts';
 import { type CallOwner, headerText, tap } from './tap.ts';
 import { completeAnswer } from './whole-answer.ts';
 import { writeWhole } from './write-reply.ts';
@@ -23,7 +24,8 @@ export function forward(forwarded: ForwardedCall, parts: NodeClientParts): void 
   if (asked !== null) {
     exchange.replaceBody(asked);
     markOnly(forwarded, res);
-    completeAnswer(forwarded, { res, call, flight, faults, maxBytes: parts.maxBehind });
+    const { account } = exchange;
+    completeAnswer(forwarded, { res, call, flight, faults, account, maxBytes: parts.maxBehind });
     return;
   }
   const owner = new Leader(forwarded, flight, parts);

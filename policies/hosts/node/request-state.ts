@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { ClientRequest, ServerResponse } from 'node:http';
 import { type ByteBudget, ClientAccount } from '../../shared/bytes/budget.ts';
 import {
   type BodyReason,
@@ -7,15 +7,16 @@ import {
   type LlmRequest,
 } from '../../shared/exchange.ts';
 import type { FaultLog } from '../../shared/faults.ts';
-import { clientOf } from '../../shared/identity/client-of.ts';
+import { clientsOf } from '../../shared/identity/client-of.ts';
 import type { Protocol } from '../../shared/protocols/protocol.ts';
 import { type Later, type RequestBody, whenKnown } from '../../shared/request-body.ts';
 import type { AppRequest } from './app-request.ts';
 import type { Bounds, HeldBody } from './body.ts';
+import { Carrier } from './carrier.ts';
 import type { RecentRequest } from './recent-request.ts';
 import { isGone, ResponseEnd } from './response-end.ts';
 import { guardOf } from './response-guard.ts';
-import { isPlain } from './response-layer.ts';
+import { isPlain } from './response-functions.ts';
 import { UpstreamCall } from './upstream-call.ts';
 
 /** What a request's state needs of the plugin. */
@@ -24,14 +25,20 @@ export interface ExchangeServices {
   readonly faults: FaultLog;
 }
 
+/** Is told of the call that a proxy makes. */
+export type CallListener = (call: ClientRequest) => void;
+
 /** The request as the host of one policy sees it. */
 export interface HostRequest extends Pick<LlmRequest, 'identity' | 'ownHeaders' | 'query'> {
   /** Another value than the last time when another policy has put another body there since. */
   readonly offered: unknown;
   /** The body that will be forwarded. */
   read(bounds: Bounds): Later<HeldBody | BodyReason>;
-  /** Gives a body that was read to the next reader, as though it had not been read. */
-  offer(body: RequestBody, isProxyNext: boolean): void;
+  /**
+   * Gives a body that was read to the next reader, as though it had not been read. `called` is told
+   * of the proxy's call, where the proxy reads it next; null where another policy may.
+   */
+  offer(body: RequestBody, called: CallListener | null): void;
 }
 
 /** What all policies that see one request share. */
@@ -55,6 +62,8 @@ export class RequestState {
   #call: UpstreamCall | null = null;
   #isPassedOn = false;
   #isProxyNext = false;
+  /** Where nothing but the proxy will write the response. */
+  #carrier: Carrier | null = null;
   readonly #beforeOthers: (() => void)[] = [];
 
   constructor(
@@ -117,11 +126,17 @@ export class RequestState {
 
   /** The request goes on to another policy; the first time, maybe straight to the proxy. */
   passOn(isProxyNext: boolean): void {
-    this.#isProxyNext = isProxyNext && !this.#isPassedOn;
+    this.#isProxyNext = isProxyNext && !this.#isPassedOn && this.#held !== null;
+    if (this.#isProxyNext) this.#carrier = Carrier.of(this.#res, (then) => this.end.when(then));
     this.#isPassedOn = true;
     // Whether or not its answer is read, it must end as the upstream's did.
     void this.call;
     for (const step of this.#beforeOthers.splice(0)) step();
+  }
+
+  /** The next policy has had the request. */
+  passedOn(): void {
+    this.#carrier?.passedOn();
   }
 
   get left(): AbortSignal {
@@ -137,10 +152,10 @@ export class RequestState {
 
   /** The client's account, as the first policy that asks knows the client. */
   accountOf(host: HostRequest): ClientAccount {
-    return (this.#account ??= new ClientAccount(
-      this.#services.budget,
-      [this.req.socket, clientOf(host)].filter((client) => client !== null),
-    ));
+    return (this.#account ??= new ClientAccount(this.#services.budget, [
+      this.req.socket,
+      ...clientsOf(host),
+    ]));
   }
 
   body(
@@ -170,7 +185,8 @@ export class RequestState {
     this.#held = read;
     this.#offered = host.offered;
     this.beforeOthers(() => {
-      host.offer(read.body, this.#isProxyNext);
+      const called = (call: ClientRequest) => this.#carrier?.follow(call);
+      host.offer(read.body, this.#isProxyNext ? called : null);
       this.#offered = host.offered;
     });
     // Another handler has answered before all of it had come.

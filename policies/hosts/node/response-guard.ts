@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { FaultLog } from '../../shared/faults.ts';
 import { breakOff } from './response-end.ts';
 import { ResponseLayer } from './response-layer.ts';
+import { waitingLayers } from './waiting-layers.ts';
 
 /** Answers in place of an upstream that fails before its first byte. */
 export interface StandIn {
@@ -104,6 +105,7 @@ export class ResponseGuard {
   /** Lets `standIn` answer for an upstream that fails before its first byte; `giveUp` ends the call. */
   replaceFailures(standIn: StandIn, giveUp: () => void): void {
     this.#standIn = standIn;
+    waitingLayers(this.#res)?.putAround();
     this.#install();
     // Without a listener Node closes the connection of a client whose upstream takes too long.
     this.#res.once('timeout', () => {
@@ -172,10 +174,12 @@ export class ResponseGuard {
   caught(error: unknown): void {
     if (this.#passing === null) throw error;
     this.#faults.report('llm-cache: a response could not be written', error);
-    this.#fail();
+    // The end of the message, too, may have come to nothing.
+    this.#fail(!this.#res.writableEnded);
   }
 
   #callFailed(message: IncomingMessage, error: NodeJS.ErrnoException): void {
+    waitingLayers(this.#res)?.putAround();
     // RFC 9112, section 9.5: an upstream may answer and close before it has read the whole request.
     // After bytes that follow a whole message, the length that it declared is not to be trusted.
     if (message.complete && !error.code?.startsWith('HPE_')) {
@@ -184,11 +188,14 @@ export class ResponseGuard {
   }
 
   /** The message has broken off, or does not come to its end by itself. */
-  #fail(): void {
+  #fail(isUnwritten = false): void {
     const message = this.#passing;
-    if (message === null || message.readableEnded || this.#hasFailed) return;
+    const isOver = message === null || (message.readableEnded && !isUnwritten);
+    if (isOver || this.#hasFailed) return;
     this.#hasFailed = true;
     const res = this.#res;
+    // The proxy's error handler answers by the response's functions.
+    waitingLayers(res)?.putAround();
     if (this.#isGone) return this.#close();
     message.unpipe(res);
     if (res.headersSent) {

@@ -1,46 +1,18 @@
-import { type OutgoingHttpHeader, ServerResponse } from 'node:http';
-
-/** A response as it is behind a layer; each function takes the arguments of the response's own. */
-export interface Below {
-  writeHead(args: unknown[]): void;
-  write(args: unknown[]): boolean;
-  end(args: unknown[]): void;
-}
-
-type Functions = Pick<ServerResponse, 'writeHead' | 'write' | 'end'>;
-
-/** The uppermost layers, each but the first with another policy's functions below it. */
-const layersOf = Symbol('llm-cache layers');
-
-interface Layered extends ServerResponse {
-  [layersOf]?: ResponseLayer[];
-}
+import type { OutgoingHttpHeader, ServerResponse } from 'node:http';
+import { type Below, putAround } from './response-functions.ts';
+import { waitingLayers } from './waiting-layers.ts';
 
 /**
  * Stands around a response's functions: behind what later policies make of the response, before
- * what earlier ones do. The functions that it puts there are the same for all responses: one of a
- * response's own would be kept with the response's hidden class, which grows old, and with it all
- * that the function holds.
+ * what earlier ones do.
  */
 export abstract class ResponseLayer implements Below {
   readonly below: Below;
   protected readonly res: ServerResponse;
 
-  constructor(res: Layered) {
+  constructor(res: ServerResponse) {
     this.res = res;
-    const layers = (res[layersOf] ??= []);
-    const last = layers.length - 1;
-    const upper = layers[last];
-    if (upper !== undefined && isUppermost(functionsAt(last), res)) {
-      this.below = upper;
-      layers[last] = this;
-      return;
-    }
-    this.below = new Others(res);
-    const functions = functionsAt(layers.push(this) - 1);
-    res.writeHead = functions.writeHead;
-    res.write = functions.write;
-    res.end = functions.end;
+    this.below = waitingLayers(res)?.add(this) ?? putAround(res, this);
   }
 
   writeHead(args: unknown[]): void {
@@ -54,49 +26,6 @@ export abstract class ResponseLayer implements Below {
   end(args: unknown[]): void {
     this.below.end(args);
   }
-}
-
-/** What Node, or another policy, does with a response. */
-class Others implements Below {
-  readonly #res: ServerResponse;
-  readonly #functions: Functions;
-
-  /** Whether that is Node alone. */
-  readonly isNode: boolean;
-
-  constructor(res: ServerResponse) {
-    const { writeHead, write, end } = res;
-    this.isNode = isUppermost(ServerResponse.prototype, res);
-    this.#res = res;
-    this.#functions = { writeHead, write, end };
-  }
-
-  writeHead(args: unknown[]): void {
-    Reflect.apply(this.#functions.writeHead, this.#res, args);
-  }
-
-  write(args: unknown[]): boolean {
-    // Wrappers of other policies may return nothing: only `false` asks to wait.
-    return Reflect.apply(this.#functions.write, this.#res, args) !== false;
-  }
-
-  end(args: unknown[]): void {
-    Reflect.apply(this.#functions.end, this.#res, args);
-  }
-}
-
-/** Whether nothing but layers stands around the functions of Node: what is written is read by no other policy. */
-export function isPlain(res: Layered): boolean {
-  const layers = res[layersOf] ?? [];
-  if (layers.length === 0) return isUppermost(ServerResponse.prototype, res);
-  if (layers.length > 1 || !isUppermost(functionsAt(0), res)) return false;
-  let below: Below | undefined = layers[0];
-  while (below instanceof ResponseLayer) below = below.below;
-  return below instanceof Others && below.isNode;
-}
-
-function isUppermost({ writeHead, write, end }: Functions, res: ServerResponse): boolean {
-  return res.writeHead === writeHead && res.write === write && res.end === end;
 }
 
 /** A layer that may change the head of a response before it is written. */
@@ -148,23 +77,4 @@ function inPairs(list: readonly unknown[]): [name: string, value: string | strin
     pairs.push([String(list[at]), list[at + 1] as string | string[]]);
   }
   return pairs;
-}
-
-const functions: Functions[] = [];
-
-/** Those of the layer that was put around a response as the `depth`-th, whatever response that is. */
-function functionsAt(depth: number): Functions {
-  return (functions[depth] ??= {
-    writeHead: function (this: Layered, ...args: unknown[]) {
-      this[layersOf]?.[depth]?.writeHead(args);
-      return this;
-    },
-    write: function (this: Layered, ...args: unknown[]) {
-      return this[layersOf]?.[depth]?.write(args) ?? true;
-    },
-    end: function (this: Layered, ...args: unknown[]) {
-      this[layersOf]?.[depth]?.end(args);
-      return this;
-    },
-  });
 }

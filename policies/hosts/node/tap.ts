@@ -4,7 +4,8 @@ import { Gathering } from '../../shared/bytes/gathering.ts';
 import type { ResponseObserver } from '../../shared/exchange.ts';
 import type { FaultLog } from '../../shared/faults.ts';
 import { decoding } from './decode.ts';
-import { type Below, HeadLayer } from './response-layer.ts';
+import type { Below } from './response-functions.ts';
+import { HeadLayer } from './response-layer.ts';
 import type { CallWatcher, Cut, UpstreamCall } from './upstream-call.ts';
 
 /** A policy that wants more of a call than to see its answer. */

@@ -4,6 +4,7 @@ import type { LeaderCall } from '../../llm-cache/flight.ts';
 import type { AppRequest } from './app-request.ts';
 import type { ResponseEnd } from './response-end.ts';
 import type { GuardedCall, ResponseGuard, StandIn } from './response-guard.ts';
+import { waitingLayers } from './waiting-layers.ts';
 
 /** How long an answer that comes from no upstream's message may be silent once its client has left. */
 export interface Patience {
@@ -146,6 +147,8 @@ export class UpstreamCall implements LeaderCall, GuardedCall {
     for (const watcher of this.#watchers) outlives = watcher.outlivesClient() || outlives;
     this.#detached = outlives && !this.#requestBroke;
     if (!this.#detached) return this.#giveUp();
+    // From now on the answer comes by the response's functions.
+    waitingLayers(this.#res)?.putAround();
     this.#stayInformed();
     if (this.message !== null) this.#pump(this.message);
     else this.keepAlive();

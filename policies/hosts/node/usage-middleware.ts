@@ -70,6 +70,7 @@ export function usageMiddleware<R extends AppRequest>(
       const following = services.nextPolicy('llm-usage', exchange.apiEndpoint);
       if (following !== 'llm-cache') exchange.passOn(following === 'proxy');
       next();
+      exchange.passedOn();
     };
     const broken = (error: unknown) => {
       services.faults.report('llm-usage: a request could not go on', error);

@@ -1,10 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import type { Flight } from '../../llm-cache/flight.ts';
-import type { ForwardedCall } from '../../llm-cache/forwarded-call.ts';
+import { type ForwardedCall, headersOfItsBytes } from '../../llm-cache/forwarded-call.ts';
+import type { ByteAccount } from '../../shared/bytes/budget.ts';
+import { Slabs } from '../../shared/bytes/slabs.ts';
 import type { FaultLog } from '../../shared/faults.ts';
 import { decodeNow } from './decode.ts';
 import { ResponseLayer, takeHead } from './response-layer.ts';
 import { headerText } from './tap.ts';
+import { waitingLayers } from './waiting-layers.ts';
 import type { CallWatcher, Cut, UpstreamCall } from './upstream-call.ts';
 import { asBuffer } from './write-reply.ts';
 
@@ -13,18 +16,18 @@ export interface WholeAnswerParts {
   readonly call: UpstreamCall;
   readonly flight: Flight;
   readonly faults: FaultLog;
+  /** Where what is held is accounted for. */
+  readonly account: ByteAccount;
   /** A larger answer is not read. */
   readonly maxBytes: number;
 }
-
-/** Headers of the upstream's answer that say nothing of one that was put together. */
-const ofItsBytes = ['content-encoding', 'transfer-encoding', 'etag', 'content-md5', 'digest'];
 
 /**
  * Holds the answer to a part of a request back until it is there, and gives the client the answer to
  * all of it. One that does not fit goes on as it came; one that could not be read does not.
  */
 export function completeAnswer(forwarded: ForwardedCall, parts: WholeAnswerParts): void {
+  waitingLayers(parts.res)?.putAround();
   parts.call.watch(new HeldAnswer(forwarded, parts));
   // Nothing is flushed that may yet change, and then all of it comes at once.
   parts.res.flushHeaders = nothing;
@@ -32,20 +35,19 @@ export function completeAnswer(forwarded: ForwardedCall, parts: WholeAnswerParts
 
 const nothing = () => {};
 
-/** In place of the chunks of an answer that is not held any more. */
-const tooLarge = Buffer.alloc(0);
-
 class HeldAnswer extends ResponseLayer implements CallWatcher {
   readonly #call: UpstreamCall;
   readonly #faults: FaultLog;
+  readonly #account: ByteAccount;
   readonly #maxBytes: number;
   #forwarded: ForwardedCall | null;
   #flight: Flight | null;
   #isHeld = true;
   /** Of the answer that is held. */
   #status = 0;
-  #chunks: Buffer[] = [];
-  #size = 0;
+  #slabs: Slabs;
+  /** Why it is not held any more. */
+  #excess: 'too-large' | 'buffer-limit' | null = null;
 
   constructor(forwarded: ForwardedCall, parts: WholeAnswerParts) {
     super(parts.res);
@@ -53,7 +55,9 @@ class HeldAnswer extends ResponseLayer implements CallWatcher {
     this.#call = parts.call;
     this.#flight = parts.flight;
     this.#faults = parts.faults;
+    this.#account = parts.account;
     this.#maxBytes = parts.maxBytes;
+    this.#slabs = new Slabs(parts.account);
   }
 
   outlivesClient(): boolean {
@@ -62,12 +66,13 @@ class HeldAnswer extends ResponseLayer implements CallWatcher {
 
   cut(reason: Cut): void {
     this.#flight?.abort(reason);
+    this.#slabs.release();
   }
 
   letGo(): void {
     this.#forwarded = null;
     this.#flight = null;
-    this.#chunks = [];
+    this.#slabs.release();
   }
 
   override writeHead(args: unknown[]): void {
@@ -80,6 +85,10 @@ class HeldAnswer extends ResponseLayer implements CallWatcher {
     this.#call.keepAlive();
     if (!this.#isHeld) return super.write(args);
     this.#hold(args);
+    if (this.#isTooLong) {
+      this.#letPass();
+      return super.write(args);
+    }
     const then = args.at(-1);
     if (typeof then === 'function') process.nextTick(then);
     return true;
@@ -89,10 +98,14 @@ class HeldAnswer extends ResponseLayer implements CallWatcher {
     this.#call.complete();
     if (!this.#isHeld) return super.end(args);
     this.#hold(args);
+    if (this.#isTooLong) {
+      this.#letPass();
+      return super.end(args);
+    }
     const chunks = this.#answer();
     this.#isHeld = false;
-    this.#chunks = [];
     for (const chunk of chunks) super.write([asBuffer(chunk)]);
+    this.#slabs.release();
     const then = args.at(-1);
     super.end(typeof then === 'function' ? [then] : []);
   }
@@ -100,14 +113,33 @@ class HeldAnswer extends ResponseLayer implements CallWatcher {
   #hold([chunk, encoding]: readonly unknown[]): void {
     const { statusCode } = this.res;
     // Another handler answers in the place of an upstream that has broken off.
-    if (statusCode !== this.#status) this.#chunks = [];
-    if (this.#chunks[0] === tooLarge) return;
-    this.#status = statusCode;
+    if (statusCode !== this.#status) this.#begin(statusCode);
+    if (this.#excess !== null) return;
     const text = typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8';
-    if (typeof chunk === 'string') this.#chunks.push(Buffer.from(chunk, text));
-    else if (chunk instanceof Uint8Array) this.#chunks.push(Buffer.from(chunk));
-    this.#size = this.#chunks.reduce((sum, { length }) => sum + length, 0);
-    if (this.#size > this.#maxBytes) this.#chunks = [tooLarge];
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk, text) : chunk;
+    if (!(bytes instanceof Uint8Array)) return;
+    if (this.#slabs.size + bytes.length > this.#maxBytes) this.#excess = 'too-large';
+    // A copy: who has made the bytes may use them again.
+    else if (!this.#slabs.add(new Uint8Array(bytes))) this.#excess = 'buffer-limit';
+  }
+
+  /** An answer that is no part of any, such as an error, and more of it than can be held. */
+  get #isTooLong(): boolean {
+    return this.#excess !== null && this.#status !== 200;
+  }
+
+  #letPass(): void {
+    this.#read();
+    this.#isHeld = false;
+    for (const chunk of this.#slabs.chunks) super.write([asBuffer(chunk)]);
+    this.#slabs.release();
+  }
+
+  #begin(status: number): void {
+    this.#slabs.release();
+    this.#slabs = new Slabs(this.#account);
+    this.#status = status;
+    this.#excess = null;
   }
 
   /** The whole answer or, where there is none, what came. */
@@ -122,13 +154,13 @@ class HeldAnswer extends ResponseLayer implements CallWatcher {
         for (const name in unreadable.headers) res.setHeader(name, unreadable.headers[name] ?? '');
       }
       const whole = unreadable?.body ?? this.#forwarded?.whole ?? null;
-      if (whole === null) return this.#chunks;
-      for (const name of ofItsBytes) res.removeHeader(name);
+      if (whole === null) return this.#slabs.chunks;
+      for (const name of headersOfItsBytes) res.removeHeader(name);
       res.setHeader('Content-Length', whole.length);
       return [whole];
     } catch (error) {
       this.#faults.report('llm-cache: an answer could not be read', error);
-      return this.#chunks;
+      return this.#slabs.chunks;
     }
   }
 
@@ -137,8 +169,8 @@ class HeldAnswer extends ResponseLayer implements CallWatcher {
     if (flight === null) return;
     const header = (name: string) => headerText(this.res, name);
     flight.head(this.res.statusCode, header);
-    if (this.#chunks[0] === tooLarge) return flight.abort('too-large');
-    const bytes = Buffer.concat(this.#chunks);
+    if (this.#excess !== null) return flight.abort(this.#excess);
+    const bytes = this.#slabs.join();
     const decoded = decodeNow(header('content-encoding') ?? '', bytes, this.#maxBytes);
     if (decoded === null) return flight.abort('encoding');
     flight.chunk(new Uint8Array(decoded));

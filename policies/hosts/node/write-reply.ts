@@ -1,6 +1,6 @@
-import { ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Reply, ReplyHead } from '../../llm-cache/replies.ts';
-import type { Below } from './response-layer.ts';
+import { type Below, isBare } from './response-functions.ts';
 
 /** Writes a reply, `below` a layer or through all of them. */
 export function writeWhole(res: ServerResponse, reply: Reply, below: Below | null = null): void {
@@ -12,19 +12,15 @@ export function writeWhole(res: ServerResponse, reply: Reply, below: Below | nul
     if (below !== null) {
       below.write([body]);
       below.end([]);
-    } else if (isWrapped(res)) {
+    } else if (isBare(res)) res.end(body);
+    else {
       res.write(body);
       res.end();
-    } else res.end(body);
+    }
   } catch (error) {
     takeBack(res, reply);
     throw error;
   }
-}
-
-function isWrapped(res: ServerResponse): boolean {
-  const { write, end } = ServerResponse.prototype;
-  return res.write !== write || res.end !== end;
 }
 
 export function setHead(res: ServerResponse, { status, headers }: ReplyHead): void {

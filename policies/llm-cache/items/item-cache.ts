@@ -20,6 +20,16 @@ export type FoundItems =
   /** There is no room for what is stored. */
   | { readonly kind: 'no-room' };
 
+/** Request headers that are wrong beside another body: RFC 9530, RFC 9421, RFC 1864, AWS. */
+const sealing = [
+  'content-digest',
+  'repr-digest',
+  'digest',
+  'content-md5',
+  'signature',
+  'x-amz-content-sha256',
+];
+
 /** An answer is as large as those that are stored, or by so much larger. */
 const margin = 1.5;
 /** What a vector takes of which nothing is known: 3,072 numbers. */
@@ -33,9 +43,10 @@ export class ItemCache {
     this.#parts = parts;
   }
 
-  /** Whether the request may be answered so. */
+  /** Whether the request may be answered so: not one that says what the bytes of its body are. */
   serves({ request }: Lookup): boolean {
-    return this.#parts.settings.perItem && request.protocol.items !== undefined;
+    if (!this.#parts.settings.perItem || request.protocol.items === undefined) return false;
+    return !sealing.some((name) => request.header(name) !== undefined);
   }
 
   read(lookup: Lookup): Promise<Items | null> {
@@ -44,14 +55,17 @@ export class ItemCache {
 
   /** Null where nothing is stored that would make the call smaller. */
   async find(lookup: Lookup, items: Items): Promise<FoundItems | null> {
-    const { store, now } = this.#parts;
-    const stored = await findItems(items, store, lookup.controls, now());
+    const { store, now, settings } = this.#parts;
+    const { controls } = lookup;
+    // What is larger could not be read whole, to be put together.
+    const maxBytes = settings.maxResponseBytes;
+    const stored = await findItems(items, { store, controls, now: now(), maxBytes });
+    if (stored === null) return null;
     const isWhole = items.asked.every(({ key }) => stored.has(key));
     const isShorter = stored.size > 0 || new Set(items.asked).size < items.asked.length;
     if (!isShorter) return null;
     const bytes = this.#bytesOf(items, stored);
-    // What is larger could not be read whole, to be put together.
-    if (bytes > this.#parts.settings.maxResponseBytes) return null;
+    if (bytes > maxBytes) return null;
     if (!this.#hold(lookup, bytes)) return stored.size === 0 ? null : { kind: 'no-room' };
     for (const item of new Set(items.asked)) {
       const found = stored.get(item.key);

@@ -4,17 +4,25 @@ import { fingerprintOf } from '../fingerprint.ts';
 import { dividedUsage } from './item-usage.ts';
 import { type Items, weightsOf } from './items.ts';
 
+/** What an answer says beside its items stands in every entry: of all of them together. */
+const maxCopiedBytes = 8 * 1024 * 1024;
+
+export type ItemEntry = { readonly key: string; readonly entry: CachedResponse };
+
 /**
- * The entries of the inputs that `whole` answers, each as though it had been asked for alone. Null
- * where the answer has not one item for each of them, in the length of all others.
+ * The entries of the inputs that `whole` answers, each as though it had been asked for alone; a
+ * reason where the answer has not one item for each of them, in the length of all others, or says
+ * much beside.
  */
 export async function itemEntries(
   { rules, asked }: Items,
   whole: CachedResponse,
   digest: Digest,
-): Promise<readonly { readonly key: string; readonly entry: CachedResponse }[] | null> {
+): Promise<readonly ItemEntry[] | 'incomplete' | 'too-large'> {
   const answer = rules.readItems(whole.body, asked.length);
-  if (answer === null) return null;
+  if (answer === null) return 'incomplete';
+  const beside = JSON.stringify(answer.rest).length;
+  if (asked.length > 1 && beside * asked.length > maxCopiedBytes) return 'too-large';
   const usages = dividedUsage(whole.usage, weightsOf(asked));
   const entries = new Map<string, CachedResponse>();
   for (const [at, { key, material }] of asked.entries()) {

@@ -31,9 +31,18 @@ export class PartialCall {
     this.body = all.list.some(asked.map(({ at }) => at));
   }
 
-  /** The provider's answer, the one that there is, together with what is stored; null where it does not fit. */
+  /** The provider's answer, the one that there is, together with what is stored; null where it does not fit. Never throws. */
   whole(answer: Answer): WholeAnswer | null {
-    return (this.#made ??= { whole: this.#make(answer) }).whole;
+    return (this.#made ??= { whole: this.#madeOf(answer) }).whole;
+  }
+
+  #madeOf(answer: Answer): WholeAnswer | null {
+    try {
+      return this.#make(answer);
+    } catch {
+      // Nested so deeply that it can be read, and not be written.
+      return null;
+    }
   }
 
   #make(answer: Answer): WholeAnswer | null {

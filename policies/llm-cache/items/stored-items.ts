@@ -16,25 +16,40 @@ export interface StoredItem {
 /** Which inputs of a request are stored, by key; all fit into one answer. */
 export type StoredItems = ReadonlyMap<string, StoredItem>;
 
+/** Answers that are asked for at once: what a store has read of them is held by it alone. */
+const atOnce = 200;
 /** Answers that are read in one turn of the event loop. */
 const readATurn = 50;
 
-/** What is stored of the inputs, and fresh. A store that fails has none of them. */
+/** How stored answers are looked for. */
+export interface Finding {
+  readonly store: EntryStore;
+  readonly controls: ClientControls;
+  readonly now: number;
+  /** Of their bodies together. */
+  readonly maxBytes: number;
+}
+
+/** What is stored of the inputs, and fresh; null where it is too much. A store that fails has none of them. */
 export async function findItems(
   { asked, rules }: Items,
-  store: EntryStore,
-  controls: ClientControls,
-  now: number,
-): Promise<StoredItems> {
+  { store, controls, now, maxBytes }: Finding,
+): Promise<StoredItems | null> {
   const items = [...new Set(asked)];
-  const entries = await Promise.all(items.map(({ key }) => store.get(key).catch(() => undefined)));
   const found = new Map<string, StoredItem>();
-  for (const [at, entry] of entries.entries()) {
-    if (at % readATurn === readATurn - 1) await nextTurn();
-    if (entry === undefined || standingOf(entry, controls, now) !== 'fresh') continue;
-    const answer = rules.readItems(entry.body, 1);
-    const key = items[at]?.key;
-    if (answer !== null && key !== undefined) found.set(key, { entry, answer });
+  let bytes = 0;
+  for (let from = 0; from < items.length; from += atOnce) {
+    const some = items.slice(from, from + atOnce);
+    const entries = await Promise.all(some.map(({ key }) => store.get(key).catch(() => undefined)));
+    for (const [at, entry] of entries.entries()) {
+      if (at % readATurn === readATurn - 1) await nextTurn();
+      if (entry === undefined || standingOf(entry, controls, now) !== 'fresh') continue;
+      bytes += entry.body.length;
+      if (bytes > maxBytes) return null;
+      const answer = rules.readItems(entry.body, 1);
+      const key = some[at]?.key;
+      if (answer !== null && key !== undefined) found.set(key, { entry, answer });
+    }
   }
   return alike(found);
 }

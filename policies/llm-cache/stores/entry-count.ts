@@ -16,8 +16,11 @@ export class EntryCount {
   #nextAt = 0;
   #counting: AbortController | null = null;
 
-  /** `count` is to reject when it is aborted. */
-  constructor(count: (signal: AbortSignal) => Promise<Counted>, now: () => number) {
+  /** `count` is to reject when it is aborted; `now` a clock that is never set. */
+  constructor(
+    count: (signal: AbortSignal) => Promise<Counted>,
+    now: () => number = () => performance.now(),
+  ) {
     this.#count = count;
     this.#now = now;
   }

@@ -82,7 +82,8 @@ export class RedisRelay implements Relay {
     const token = randomBytes(16).toString('hex');
     const { leaseMs } = this.#timing;
     const isTaken = await this.#run(acquireScript, [this.#name('lease', key)], [token, leaseMs]);
-    if (isTaken !== 1) return null;
+    if (isTaken === 0) return null;
+    if (isTaken !== 1) throw new Error('Redis does not say whose the lease is');
     const publisher = new RelayPublisher({
       publish: (frame, isLast) => this.#publish(key, token, frame, isLast),
       seal: this.#sealOf(key, token),

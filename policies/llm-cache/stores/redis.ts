@@ -69,7 +69,7 @@ export class RedisStore implements Store {
       reader: this.#reader,
       uses: this.#uses,
     });
-    this.#size = new EntryCount((signal) => this.#scan.count(signal), this.#now);
+    this.#size = new EntryCount((signal) => this.#scan.count(signal));
     this.purges = new PurgeChannel(connection, keyPrefix);
     this.#relay = options.coalesceAcross
       ? new RedisRelay({ connection, keyPrefix, seal, budget: bodies.budget })

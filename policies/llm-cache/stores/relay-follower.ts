@@ -55,7 +55,7 @@ export class RelayFollower implements RelayFollowing {
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
-    void this.#step();
+    this.#begin();
   }
 
   stop(): void {
@@ -70,6 +70,11 @@ export class RelayFollower implements RelayFollowing {
     if (this.#over) return;
     this.stop();
     this.#parts.reader.fail();
+  }
+
+  #begin(): void {
+    // What is no view at all is not what a gateway has published either.
+    this.#step().catch(() => this.fail());
   }
 
   async #step(): Promise<void> {
@@ -107,7 +112,7 @@ export class RelayFollower implements RelayFollowing {
   }
 
   #again(ms: number): void {
-    if (!this.#over) this.#timer = setTimeout(() => void this.#step(), ms);
+    if (!this.#over) this.#timer = setTimeout(() => this.#begin(), ms);
   }
 
   /** False where it is not the frame that comes next. */

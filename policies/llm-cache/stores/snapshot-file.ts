@@ -39,6 +39,8 @@ export class SnapshotFile {
   readonly #timer: NodeJS.Timeout;
   #soon: NodeJS.Timeout | null = null;
   #work: Promise<void>;
+  /** A save that has not begun: one is as good as many. */
+  #waiting: Promise<void> | null = null;
   /** There is a file that was not read, or not to its end. */
   #isUnread = false;
   #isFailing = false;
@@ -62,8 +64,11 @@ export class SnapshotFile {
 
   /** Writes the file, when it has been read, where the entries have changed. Never rejects. */
   save(): Promise<void> {
-    this.#work = this.#work.then(() => this.#save());
-    return this.#work;
+    this.#waiting ??= this.#work = this.#work.then(() => {
+      this.#waiting = null;
+      return this.#save();
+    });
+    return this.#waiting;
   }
 
   /** Something was thrown out. */

@@ -187,7 +187,7 @@ export class RedisLedger implements Ledger {
     const [isCounted, time] = (await this.#connection.run(
       (client) => client.call('EVAL', addScript, keys.length, ...keys, ...args),
       timeoutMs,
-    )) as [isCounted: 0 | 1, time: number];
+    )) as [isCounted: 0 | 1, time: unknown];
     this.#show(time);
     return isCounted === 1;
   }
@@ -196,13 +196,14 @@ export class RedisLedger implements Ledger {
     const [time, days] = (await this.#connection.run(
       (client) => client.call('EVAL', daysScript, 1, this.#daysKey),
       timeoutMs,
-    )) as [time: number, days: string[]];
+    )) as [time: unknown, days: string[]];
     this.#show(time);
     return days;
   }
 
   /** Redis's clock shows `time`: what waits was dated by what was thought of it. */
-  #show(time: number): void {
+  #show(time: unknown): void {
+    if (!isTime(time)) throw new Error('Redis tells no time');
     const aheadMs = this.#time.show(time);
     if (Math.abs(aheadMs) <= toleranceMs) return;
     const days = Math.round(aheadMs / dayMs);
@@ -280,4 +281,9 @@ function readSum(all: Map<string, RedisSums>, field: string, value: string): voi
   let sums = all.get(id);
   if (sums === undefined) all.set(id, (sums = new RedisSums()));
   sums.set(name, value);
+}
+
+/** What a Date can be. */
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && value <= 8.64e15;
 }

@@ -10,11 +10,13 @@ interface Asking {
 }
 
 /**
- * What the requests of one client have in common, its consumer or its credential; null where nothing
- * is known. It goes nowhere but into the account of what is held for the client at the moment.
+ * What the requests of one client have in common: its consumer, else each of its credentials, so that
+ * one made up beside the real one hides nothing; empty where nothing is known. It goes nowhere but
+ * into the account of what is held for the client at the moment.
  */
-export function clientOf(request: Asking): string | null {
-  return consumerOf(request) ?? credentialOf(request);
+export function clientsOf(request: Asking): readonly string[] {
+  const consumer = consumerOf(request);
+  return consumer === null ? credentialsOf(request) : [consumer];
 }
 
 function consumerOf(request: Asking): string | null {
@@ -26,14 +28,20 @@ function consumerOf(request: Asking): string | null {
   }
 }
 
-const credentials = /^(?:authorization|x-api-key|api-key|x-goog-api-key)$/i;
+const credentials =
+  /^(?:(?:proxy-)?authorization|x-api-key|api-key|x-goog-api-key|ocp-apim-subscription-key|cookie)$/i;
 
-function credentialOf({ ownHeaders, query }: Asking): string | null {
+function credentialsOf({ ownHeaders, query }: Asking): readonly string[] {
+  const found = new Map<string, string>();
   for (let at = 0; at + 1 < ownHeaders.length; at += 2) {
     const name = ownHeaders[at] ?? '';
-    if (credentials.test(name)) return `${name.toLowerCase()} ${ownHeaders[at + 1]}`;
+    if (!credentials.test(name)) continue;
+    // Of two lines of one name an upstream takes the first, or both.
+    const known = name.toLowerCase();
+    if (!found.has(known)) found.set(known, `${known} ${ownHeaders[at + 1]}`);
   }
   // Gemini's, where it is no header.
   const key = query === '' ? null : new URLSearchParams(query).get('key');
-  return key ? `?key ${key}` : null;
+  if (key) found.set('?key', `?key ${key}`);
+  return [...found.values()];
 }

@@ -133,8 +133,10 @@ export class ChoicesReader implements StreamReader {
     }
     const state = known ?? { finishReason: null, spoken: false, usage: null };
     if (known === undefined) this.#choices.set(index, state);
-    // Azure's filter may have its say on a choice that had stopped: the last word counts.
-    state.finishReason = finishReasonOf(choice) ?? state.finishReason;
+    // Azure's filter may have its say on a choice that had stopped; what it took does not come back.
+    if (state.finishReason === null || goodEnds.has(state.finishReason)) {
+      state.finishReason = finishReasonOf(choice) ?? state.finishReason;
+    }
     const said = this.#rules.saidIn(choice);
     state.spoken ||= this.#speaks(said);
     if (isObject(choice['usage'])) (state.usage ??= new UsageParts()).add(choice['usage']);
@@ -190,6 +192,8 @@ function finishReasonOf(choice: JsonObject): string | null {
   if (native !== null && nativeFailure.test(native)) return native;
   return nameOrNull(choice['finish_reason']);
 }
+
+const goodEnds: ReadonlySet<string> = new Set(['stop', 'tool_calls', 'function_call']);
 
 const nativeFailure = /error|safety|filter|block|recitation|prohibited|spii|malformed|refus/i;
 

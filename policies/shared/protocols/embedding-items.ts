@@ -1,9 +1,11 @@
-import { isObject, type JsonObject } from '../json/json.ts';
+import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { JsonScan } from '../json/json-scan.ts';
 import type { InputList, ItemAnswer, ItemRules } from './protocol.ts';
 
 /** More than any provider takes in one request. */
 const maxInputs = 4096;
+/** Every input has a body of its own, with all that the request says beside: of all of them together. */
+const maxCopiedBytes = 2 * 1024 * 1024;
 
 /** A request for embeddings has as many answers as inputs, each of them an answer of its own. */
 export const embeddingItems: ItemRules = { readInputs, readItems, joinItems };
@@ -11,12 +13,14 @@ export const embeddingItems: ItemRules = { readInputs, readItems, joinItems };
 const decoder = new TextDecoder('utf-8', { fatal: true });
 const encoder = new TextEncoder();
 
-/** Null where `input` is no list of texts, or of lists of tokens: one alone is no list. */
+/** Null where `input` is no list of texts, or of lists of tokens (one alone is no list), or it is too long. */
 function readInputs(body: Uint8Array): InputList | null {
   const place = placeOf(body);
   if (place === null) return null;
   const list = parsed(body.subarray(place.from, place.to));
   if (!Array.isArray(list) || list.length === 0 || list.length > maxInputs) return null;
+  const beside = body.length - (place.to - place.from);
+  if (list.length * beside > maxCopiedBytes) return null;
   if (!list.every((one) => typeof one === 'string' || isTokens(one))) return null;
   const texts = list.map((one: unknown) => JSON.stringify(one));
   const withInput = (value: string) => spliced(body, place, encoder.encode(value));
@@ -29,7 +33,8 @@ function readInputs(body: Uint8Array): InputList | null {
 
 function isTokens(input: unknown): input is readonly number[] {
   return (
-    Array.isArray(input) && input.length > 0 && input.every((token) => Number.isInteger(token))
+    // Two that a double cannot tell apart are two inputs.
+    Array.isArray(input) && input.length > 0 && input.every((token) => Number.isSafeInteger(token))
   );
 }
 
@@ -74,7 +79,8 @@ function readItems(body: Uint8Array, count: number): ItemAnswer | null {
   const [shape] = items.map(shapeOf);
   if (shape === null || items.some((item) => shapeOf(item) !== shape)) return null;
   const { data: _data, usage: _usage, ...rest } = json;
-  return { rest, items, shape: `${String(json['model'])} ${shape}` };
+  // It may be anything: an object may have a `toString` that is no function.
+  return { rest, items, shape: `${nameOrNull(json['model']) ?? ''} ${shape}` };
 }
 
 /** By their indexes, where they have some. */

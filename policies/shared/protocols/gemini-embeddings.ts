@@ -26,10 +26,14 @@ function readAnswer(json: JsonObject): Reading {
       : [embedding];
   const usage = new UsageParts();
   usage.add(geminiUsage(json['usageMetadata']));
-  return { ...readResults(json, all, all.every(hasValues)), usage: usage.read() };
+  const lengths = new Set(all.map(lengthOf));
+  const areSound = lengths.size <= 1 && !lengths.has(0);
+  return { ...readResults(json, all, areSound), usage: usage.read() };
 }
 
-function hasValues(embedding: unknown): boolean {
-  const values = isObject(embedding) ? embedding['values'] : null;
-  return Array.isArray(values) && values.length > 0 && !values.includes(null);
+/** How many numbers it has; 0 where it is no vector, of which all of one model have one length. */
+function lengthOf(embedding: unknown): number {
+  const values: unknown = isObject(embedding) ? embedding['values'] : null;
+  if (!Array.isArray(values)) return 0;
+  return values.every((value) => typeof value === 'number') ? values.length : 0;
 }

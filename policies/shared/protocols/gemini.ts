@@ -69,7 +69,7 @@ class CandidatesReader implements StreamReader {
   readonly #usage = new UsageParts();
   #error = false;
   #unreadable = false;
-  /** The prompt was refused, and then there is no candidate. */
+  /** The prompt was refused, and then there is no candidate; or a filter says that it took something. */
   #isBlocked = false;
 
   constructor(atOnce: boolean) {
@@ -145,7 +145,11 @@ class CandidatesReader implements StreamReader {
     }
     const state = known ?? { finishReason: null, spoken: false, searches: 0 };
     this.#candidates.set(index, state);
-    state.finishReason = nameOrNull(candidate['finishReason']) ?? state.finishReason;
+    // What came to a bad end once has not come to a good one.
+    if (state.finishReason === null || state.finishReason === 'STOP') {
+      state.finishReason = nameOrNull(candidate['finishReason']) ?? state.finishReason;
+    }
+    this.#isBlocked ||= isFiltered(candidate['safetyRatings']);
     state.spoken ||= speaks(candidate['content']);
     state.searches = searchesIn(candidate['groundingMetadata']) || state.searches;
     if (isError(candidate) || failedToFetch(candidate['urlContextMetadata'])) this.#error = true;
@@ -156,6 +160,11 @@ class CandidatesReader implements StreamReader {
 function indexOf(candidate: JsonObject, otherwise: number): number | null {
   const index = candidate['index'] ?? otherwise;
   return Number.isSafeInteger(index) && (index as number) >= 0 ? (index as number) : null;
+}
+
+/** https://ai.google.dev/api/generate-content#safetyrating */
+function isFiltered(ratings: unknown): boolean {
+  return Array.isArray(ratings) && ratings.some((one) => isObject(one) && one['blocked'] === true);
 }
 
 function speaks(content: unknown): boolean {

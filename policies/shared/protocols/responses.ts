@@ -1,5 +1,6 @@
 import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { type Usage, UsageParts } from '../usage.ts';
+import { isFiltered } from './azure-filter.ts';
 import { carriesError, isError, isModerationError, namesError } from './error.ts';
 import type { Protocol, Reading, StreamReader } from './protocol.ts';
 
@@ -28,18 +29,28 @@ function readResponse(json: JsonObject, output: Output): Reading {
     json['object'] === 'response' &&
     json['status'] === 'completed' &&
     !isSet(json['incomplete_details']) &&
-    output.isWhole;
-  const fails = carriesError(json) || output.fails || isModerationError(json['moderation']);
+    output.isWhole &&
+    output.speaks;
+  const filtered = filteredIn(json['content_filters']);
+  const isUnchecked = filtered === 'error' || isModerationError(json['moderation']);
+  const fails = carriesError(json) || output.fails || isUnchecked;
   return {
     id: nameOrNull(json['id']),
     model: nameOrNull(json['model']),
     usage: usageOf(json, output),
     fault: fails ? 'error-in-body' : whole ? null : 'incomplete',
     finishReasons: [],
-    refused: output.refuses,
+    refused: output.refuses || filtered === true,
     parts: null,
     expiresAt: null,
   };
+}
+
+/** Azure has a list of what its filter says, with the prompt and each part of the output in it. */
+function filteredIn(filters: unknown): boolean | 'error' {
+  const all = Array.isArray(filters) ? filters.filter(isObject) : [];
+  const found = new Set(all.map((one) => one['blocked'] === true || isFiltered(one)));
+  return found.has('error') ? 'error' : found.has(true);
 }
 
 function usageOf(json: JsonObject, output: Output): Usage | null {
@@ -53,6 +64,8 @@ function usageOf(json: JsonObject, output: Output): Usage | null {
 /** The items that a response is made of: what the model said, and the tools that it called. */
 class Output {
   isWhole = true;
+  /** There is more than reasoning in it: an answer that is nothing else is a known failure. */
+  speaks = false;
   fails = false;
   refuses = false;
   /** Calls of tools that the provider runs and charges for, under their names in `detailNames`. */
@@ -71,6 +84,7 @@ class Output {
     const parts: unknown[] = Array.isArray(content) ? content : [];
     if (parts.some((part) => isObject(part) && part['type'] === 'refusal')) this.refuses = true;
     if (parts.some(isError)) this.fails = true;
+    this.speaks ||= item['type'] !== 'reasoning';
     const name = chargedCall(item);
     if (name !== null) this.calls[name] = (this.calls[name] ?? 0) + 1;
   }
@@ -120,6 +134,8 @@ class ResponsesReader implements StreamReader {
     if (namesError(name) || namesError(type) || carriesError(data)) this.#error = true;
     if (type.startsWith('response.refusal.')) this.#refused = true;
     if (type === 'response.output_item.done') this.#items.add(data['item']);
+    // Some servers send no items at all.
+    if (type.endsWith('.delta') && !type.includes('reasoning')) this.#items.speaks = true;
     if (type === 'response.created') {
       this.#mixed ||= this.#created;
       this.#created = true;

@@ -70,8 +70,9 @@ export class RedisConnection {
   /** Says in the log that this Redis `does`, once a minute at most. */
   warn(does: string): void {
     const saidAt = this.#said.get(does);
-    if (saidAt !== undefined && Date.now() - saidAt < quietMs) return;
-    this.#said.set(does, Date.now());
+    const now = performance.now();
+    if (saidAt !== undefined && now - saidAt < quietMs) return;
+    this.#said.set(does, now);
     this.#options.log.warn(`${this.#options.subject} ${does}`);
   }
 

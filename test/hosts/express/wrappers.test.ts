@@ -10,7 +10,7 @@ import { answers, requests } from '../../support/answers.ts';
 import { eventually } from '../../support/eventually.ts';
 import { expresses, type Handler, listen, type Running } from '../../support/express.ts';
 import { begin, post } from '../../support/http.ts';
-import { Gate, gated, Upstream } from '../../support/upstream.ts';
+import { Gate, gated, sse, Upstream } from '../../support/upstream.ts';
 
 const events = answers.chat.sse.split(/(?<=\n\n)/);
 const [first = '', ...rest] = events;
@@ -80,6 +80,20 @@ for (const [version, express] of Object.entries(expresses)) {
         }) as typeof res.write;
       },
     };
+    it(`In ${version}, no client waits for the rest behind a wrapper that throws at the end of an answer`, async () => {
+      const wrapping: Handler = (_req, res, next) => {
+        res.end = () => {
+          throw new Error('no such end here');
+        };
+        next();
+      };
+      const url = await start(wrapping, cache.llmUsage(), cache.llmCache(), proxy);
+      provider.answer(sse(answers.chat.sse));
+      const reply = await post(url, { ...question, stream: true }).catch(() => null);
+      expect(reply?.broken).to.not.equal(false);
+      expect(lines.join()).to.match(/a response could not be written/);
+    });
+
     for (const [what, wrap] of Object.entries(failing)) {
       it(`The cache in ${version} forwards a hit to the upstream when a wrapper ${what}, counted and logged once`, async () => {
         const wrapping: Handler = (_req, res, next) => {

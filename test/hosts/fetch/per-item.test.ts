@@ -1,8 +1,9 @@
+import { expect } from 'chai';
 import { withLlmCache } from '../../../policies/hosts/fetch/index.ts';
 import type { UsageRecord } from '../../../policies/llm-usage/usage-record.ts';
 import { eventually } from '../../support/eventually.ts';
 import { read, request } from '../../support/fetch.ts';
-import { describePerItem } from '../../support/per-item-contract.ts';
+import { describePerItem, embeddingsFor } from '../../support/per-item-contract.ts';
 import { Upstream } from '../../support/upstream.ts';
 
 describePerItem('The fetch wrapper', async () => {
@@ -35,4 +36,26 @@ describePerItem('The fetch wrapper', async () => {
     },
     close: () => provider.close(),
   };
+});
+
+describe('Embeddings of a handler whose stream has text in it', () => {
+  it('The fetch wrapper passes on text in the stream of an answer to a part of a request', async () => {
+    const stored = embeddingsFor({ model: 'm', input: ['a', 'b'] });
+    const bodies: BodyInit[] = [
+      stored,
+      new ReadableStream<unknown>({
+        start(client) {
+          client.enqueue('{"data":');
+          client.enqueue(new TextEncoder().encode('[]}'));
+          client.close();
+        },
+      }) as ReadableStream<Uint8Array>,
+    ];
+    const headers = { 'content-type': 'application/json' };
+    const cached = withLlmCache(() => new Response(bodies.shift(), { headers }), { perItem: true });
+    const ask = (input: readonly string[]) =>
+      read(cached(request({ path: '/v1/embeddings', body: { model: 'm', input } })));
+    await ask(['a', 'b']);
+    expect((await ask(['b', 'c'])).text).to.equal('{"data":[]}');
+  });
 });

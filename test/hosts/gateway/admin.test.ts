@@ -314,7 +314,9 @@ describe('The admin API', () => {
       expectError(await admin(gateway, '/entries?limit=ten'), 400, 'limit');
       expectError(await admin(gateway, '/entries?cursor=nonsense'), 400, 'cursor');
       expectError(await admin(gateway, '/entries?store=nowhere'), 400, 'store', 'memory');
-      expectError(await admin(gateway, '/entries?sort=age'), 400, 'sort', 'bytes, hits');
+      for (const sort of ['age', 'constructor', '__proto__']) {
+        expectError(await admin(gateway, `/entries?sort=${sort}`), 400, 'sort', 'bytes, hits');
+      }
     });
   });
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import * as zlib from 'node:zlib';
 import { expect } from 'chai';
 import type { RefusalReason } from '../../../policies/shared/reasons.ts';
-import { decoding } from '../../../policies/hosts/node/decode.ts';
+import { decodeNow, decoding } from '../../../policies/hosts/node/decode.ts';
 import { decoding as webDecoding } from '../../../policies/hosts/fetch/decode.ts';
 
 const text = 'data: {"choices":[{"delta":{"content":"Grüße"}}]}\n\n'.repeat(50);
@@ -338,3 +338,30 @@ for (const [host, decode] of [
     });
   });
 }
+
+describe('A whole body in content codings', () => {
+  const plain = Buffer.from(text);
+  const packed = (times: number) =>
+    Array.from({ length: times }).reduce<Buffer>((bytes) => zlib.gzipSync(bytes), plain);
+  const gzips = (times: number) => Array.from({ length: times }, () => 'gzip').join(', ');
+
+  it('A whole body is decoded from as many content codings as clients apply', () => {
+    const both = zlib.brotliCompressSync(zlib.deflateSync(plain));
+    for (const [applied, bytes] of [
+      ['', plain],
+      ['gzip', packed(1)],
+      [gzips(3), packed(3)],
+      ['deflate, br', both],
+    ] as const) {
+      expect(decodeNow(applied, bytes, plain.length), applied).to.deep.equal(plain);
+    }
+  });
+
+  it('A whole body is not decoded from more content codings, from an unknown one, or past its bound', () => {
+    expect(decodeNow(gzips(4), packed(4), 1e6)).to.equal(null);
+    expect(decodeNow(gzips(1000), packed(1), 1e6)).to.equal(null);
+    expect(decodeNow('compress', plain, 1e6)).to.equal(null);
+    expect(decodeNow('gzip', packed(1), plain.length - 1)).to.equal(null);
+    expect(decodeNow('gzip', plain, 1e6)).to.equal(null);
+  });
+});

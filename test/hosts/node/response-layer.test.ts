@@ -1,7 +1,8 @@
 import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { HeadLayer, isPlain, ResponseLayer } from '../../../policies/hosts/node/response-layer.ts';
+import { isPlain } from '../../../policies/hosts/node/response-functions.ts';
+import { HeadLayer, ResponseLayer } from '../../../policies/hosts/node/response-layer.ts';
 
 type Handler = (res: http.ServerResponse) => void;
 

@@ -56,6 +56,17 @@ describe('The file of a store', () => {
     return { store, file, memory };
   }
 
+  it('The store file is written once where it is late, however often that was due', async () => {
+    const { store, file } = start();
+    await store.set('api:u:1', fresh());
+    const due = Array.from({ length: 10 }, () => file.save());
+    expect(new Set(due).size).to.equal(1);
+    await due[0];
+    expect(file.save()).to.not.equal(due[0]);
+    await file.save();
+    expect(existsSync(path)).to.equal(true);
+  });
+
   it('The store file keeps the entries from one process to the next', async () => {
     const first = start();
     await first.file.loaded;

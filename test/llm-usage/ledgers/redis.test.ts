@@ -136,7 +136,9 @@ describe('The redis ledger', () => {
 
   it('The redis ledger sends more groups than one call takes', async () => {
     const ledger = open({ maxGroups: 2000 });
-    for (let n = 0; n < 1200; n++) add(ledger, 1, `model ${n}`);
+    for (let n = 0; n < 1200; n++) {
+      ledger.record(usage({ model: `model ${n}`, consumer_id: `consumer ${n % 20}` }));
+    }
     await ledger.flush();
     const report = await open().query({ groupBy: ['model'] });
     expect(report.rows).to.have.length(1200);
@@ -483,6 +485,27 @@ describe('The redis ledger', () => {
         expect(await requests(ledger)).to.equal(3);
       });
     }
+  });
+
+  it('The redis ledger keeps what waits while Redis tells a time that no clock shows', async () => {
+    let reply: unknown = null;
+    class OddConnection extends ClockedConnection {
+      override async run<T>(
+        command: (client: Parameters<Command>[0]) => Promise<T>,
+        timeoutMs?: number,
+      ): Promise<T> {
+        return reply === null ? super.run(command, timeoutMs) : (reply as T);
+      }
+    }
+    const ledger = open({}, new OddConnection(connectionOptions({}), noonClock));
+    for (const time of ['soon', null, NaN, -1, 1e300, {}]) {
+      reply = [0, time];
+      add(ledger, 1);
+      await ledger.flush();
+    }
+    expect(ledger.stats().failures).to.equal(6);
+    reply = null;
+    expect(await requests(ledger)).to.equal(6);
   });
 
   describe('The limit of groups', () => {

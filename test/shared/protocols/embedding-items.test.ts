@@ -25,6 +25,20 @@ describe('The inputs of an embeddings request', () => {
     expect(readInputs(encode({ input: many.slice(1) }))).to.not.equal(null);
   });
 
+  it('Embedding inputs are none where a number is larger than a double can tell from the next', () => {
+    expect(readInputs(encode('{"input":[[9007199254740991]]}'))).to.not.equal(null);
+    expect(readInputs(encode('{"input":[[9007199254740993]]}'))).to.equal(null);
+    expect(readInputs(encode('{"input":[["a"],[1e21]]}'))).to.equal(null);
+  });
+
+  it('Embedding inputs are none where all that stands beside them would be copied too often', () => {
+    const many = Array.from({ length: 4096 }, (_, at) => `${at}`);
+    const user = (length: number) => ({ input: many, user: 'u'.repeat(length) });
+    expect(readInputs(encode(user(480)))).to.not.equal(null);
+    expect(readInputs(encode(user(520)))).to.equal(null);
+    expect(readInputs(encode({ ...user(1_000_000), input: ['a', 'b'] }))).to.not.equal(null);
+  });
+
   it('Embedding inputs replace the list in a body that else stays the same to the byte', () => {
     const body =
       '{ "seed" : 12345678901234567890.50,\n "input" : [ "a\\u00e9" , [1, 2] ], "x":"é" }';

@@ -68,7 +68,7 @@ describe('An answer with a fault inside', () => {
       ['completions', { choices: [{ text: '', index: 0, finish_reason: 'stop' }] }, null],
       ['embeddings', { data: [{ index: 0, embedding: [0.1] }] }, null],
       ['messages', { type: 'message', content: [], stop_reason: 'end_turn' }, null],
-      ['responses', { object: 'response', status: 'completed', output: [] }, null],
+      ['responses', responseWith({}), null],
       ...streaming.map((name) => [name, framed(payloadsOf[name]), null] as const),
     ],
     'with an error in a choice': [
@@ -151,6 +151,50 @@ describe('An answer with a fault inside', () => {
         'chat',
         streamWith('chat', chatAnswer({ index: 0, delta: {}, content_filter_results: outOfOrder })),
         'error-in-body',
+      ],
+    ],
+    "with a filter of Azure's in it": [
+      ['responses', responseWith({ content_filters: [{ blocked: false }] }), null],
+      ['responses', responseWith({ content_filters: [{ blocked: true }] }), 'refusal'],
+      [
+        'responses',
+        responseWith({
+          content_filters: [{ content_filter_results: { hate: { filtered: true } } }],
+        }),
+        'refusal',
+      ],
+      [
+        'responses',
+        responseWith({ content_filters: [{ content_filter_results: outOfOrder }] }),
+        'error-in-body',
+      ],
+    ],
+    'that is a completed response and says nothing': [
+      ...[undefined, null, [], {}, 'text', [{ type: 'reasoning', summary: [] }]].flatMap(
+        (output) => [
+          ['responses', responseWith({ output }), 'incomplete'] as const,
+          [
+            'responses',
+            framed([{ type: 'response.completed', response: responseWith({ output }) }]),
+            'incomplete',
+          ] as const,
+        ],
+      ),
+      [
+        'responses',
+        framed([
+          { type: 'response.output_text.delta', delta: 'Hello' },
+          { type: 'response.completed', response: responseWith({ output: [] }) },
+        ]),
+        null,
+      ],
+      [
+        'responses',
+        framed([
+          { type: 'response.reasoning_text.delta', delta: 'Hm' },
+          { type: 'response.completed', response: responseWith({ output: [] }) },
+        ]),
+        'incomplete',
       ],
     ],
     'that is an error': [
@@ -252,7 +296,7 @@ describe('An answer with a fault inside', () => {
         'responses',
         framed([
           { type: 'response.output_item.done', item: { type: 'mcp_call', error: 'refused' } },
-          { type: 'response.completed', response: responseWith({}) },
+          { type: 'response.completed', response: responseWith({ output: [] }) },
         ]),
         'error-in-body',
       ],
@@ -381,7 +425,8 @@ describe('An answer with a fault inside', () => {
   };
 
   function responseWith(more: object): object {
-    return { object: 'response', status: 'completed', ...more };
+    const output = [{ type: 'message', status: 'completed', content: [] }];
+    return { object: 'response', status: 'completed', output, ...more };
   }
 
   for (const [title, answers] of Object.entries(cases)) {

@@ -191,6 +191,20 @@ describe('An answer of Gemini', () => {
     expect(verdict(fetched('URL_RETRIEVAL_STATUS_PAYWALL'))).to.equal(null);
   });
 
+  it('A Gemini answer is refused where a filter says that it took something, or has once stopped it', () => {
+    const rated = (isBlocked: boolean) => ({
+      candidates: [
+        {
+          ...thinking.candidates[0],
+          safetyRatings: [{ category: 'HARM', blocked: isBlocked }, null],
+        },
+      ],
+    });
+    expect(verdict(rated(false))).to.equal(null);
+    expect(verdict(rated(true))).to.equal('refusal');
+    expect(verdict(framed([ended('SAFETY'), ...events]))).to.equal('finish-reason');
+  });
+
   it('A Gemini answer counts the searches that the provider made', () => {
     const grounded = {
       ...thinking,

@@ -167,8 +167,13 @@ describe('A JSON answer', () => {
       incomplete: [{ choices: [] }, { choices: [{ text: null }] }, { choices: [message] }],
     },
     responses: {
-      whole: [{ object: 'response', status: 'completed', error: null }],
+      whole: [
+        { object: 'response', status: 'completed', error: null, output: [{ type: 'message' }] },
+        { object: 'response', status: 'completed', output: [{ type: 'function_call' }] },
+      ],
       incomplete: [
+        { object: 'response', status: 'completed' },
+        { object: 'response', status: 'completed', output: [] },
         { object: 'response', status: 'incomplete' },
         { object: 'response', status: 'in_progress' },
         { object: 'response', status: 'queued' },
@@ -222,6 +227,8 @@ describe('A JSON answer', () => {
         { embedding: { values: [null] } },
         { embeddings: [] },
         { embeddings: [{ values: [0.1] }, {}] },
+        { embeddings: [{ values: [0.1] }, { values: [0.1, 0.2] }] },
+        { embedding: { values: ['NaN'] } },
       ],
     },
     rerank: {
@@ -362,6 +369,11 @@ describe('A stream', () => {
       expect(read(part(0, 'stop'), part(0, 'content_filter')).finishReasons).to.deep.equal([
         'content_filter',
       ]);
+    });
+
+    it('A chat stream has come to a bad end where it once said so', () => {
+      const again = read(part(0, 'content_filter'), part(0, 'stop'), part(0, null));
+      expect(again.finishReasons).to.deep.equal(['content_filter']);
     });
 
     it('A chat stream has its choices in one chunk or in several', () => {
