@@ -25,7 +25,7 @@ const requestProperties = {
     type: 'array',
     minItems: 1,
     items: { type: 'string', minLength: 1, maxLength: 1024 },
-    description: 'globs on the path that the client sent; they only narrow',
+    description: 'globs for the path that the client sent; they narrow `protocols`',
   },
 } as const;
 

@@ -55,16 +55,64 @@ function describe(error: Problem): string | null {
       if (typeof description !== 'string') break;
       return `${subject} must be ${description}${got(error)}`;
     }
-    case 'required':
-      return `"${parameter === '' ? '' : `${parameter}.`}${String(params['missingProperty'])}" is missing${allowedOf(error)}`;
+    case 'required': {
+      const missing = String(params['missingProperty']);
+      return `"${parameter === '' ? '' : `${parameter}.`}${missing}" is missing${allowedOf(error) || meaningOf(missingSchema(error))}`;
+    }
   }
-  return `${subject} ${error.message ?? 'is wrong'}${got(error)}`;
+  return `${subject} ${expectation(error)}${got(error)}${meaningOf(error.parentSchema)}`;
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  string: 'a string',
+  number: 'a number',
+  integer: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'an object',
+};
+
+/** What an operator, who need not know JSON schemas, has to write. */
+function expectation({ keyword, params, message, parentSchema }: Problem): string {
+  const limit = Number(params['limit']);
+  switch (keyword) {
+    case 'type':
+      return `must be ${kinds[String(params['type'])] ?? String(params['type'])}${membersOf(parentSchema)}`;
+    case 'minimum':
+      return `must be at least ${limit}`;
+    case 'maximum':
+      return `must be at most ${limit}`;
+    case 'minLength':
+    case 'minItems':
+      if (limit === 1) return 'must not be empty';
+  }
+  return message ?? 'is wrong';
+}
+
+const mostMembers = 4;
+
+/** What an object may have, so that it need not be looked up. */
+function membersOf(schema: Schema | undefined): string {
+  const names = Object.keys((schema?.['properties'] ?? {}) as Record<string, Schema>);
+  if (names.length === 0) return '';
+  const more = names.length > mostMembers ? ', …' : '';
+  return ` with ${names.slice(0, mostMembers).join(', ')}${more}`;
+}
+
+/** What the parameter is for, in short: what it says of its default is of no help here. */
+function meaningOf(schema: Schema | undefined): string {
+  const description = schema?.['description'];
+  return typeof description === 'string' ? ` (${description.split(';', 1)[0]})` : '';
+}
+
+function missingSchema({ parentSchema, params }: Problem): Schema | undefined {
+  const properties = parentSchema?.['properties'] as Record<string, Schema> | undefined;
+  return properties?.[String(params['missingProperty'])];
 }
 
 /** What the missing property may be, where there is a list. */
-function allowedOf({ parentSchema, params }: Problem): string {
-  const properties = parentSchema?.['properties'] as Record<string, Schema> | undefined;
-  const allowed = properties?.[String(params['missingProperty'])]?.['enum'];
+function allowedOf(problem: Problem): string {
+  const allowed = missingSchema(problem)?.['enum'];
   return Array.isArray(allowed) ? `, expected one of ${allowed.join(', ')}` : '';
 }
 

@@ -16,7 +16,7 @@ const {
 export const ownProperties = {
   namespace: {
     ...namespace,
-    description: 'the `api_endpoint` of the records; separates handlers that share a store',
+    description: 'separates handlers that share a store; also the `api_endpoint` of the records',
   },
   provider: llmUsageSchema.properties.provider,
   prices: pluginSchema.properties.usage.properties.prices,
@@ -24,32 +24,33 @@ export const ownProperties = {
     type: 'string',
     minLength: 1,
     description:
-      'the key of the digests that stand for consumers and credentials; default: one of this process, so give one where several share a `store`',
+      'the key of the digests that stand for consumers and credentials; default: a random one, so set it when several processes share a `store`',
   },
   maxBytes: {
     type: 'integer',
     minimum: 1024,
     default: 67108864,
-    description: 'what all entries of the default store may take, in bytes',
+    description: 'how many bytes all entries of the default store may take',
   },
   eviction,
   bufferedBytes: {
     type: 'integer',
     minimum: 1,
     default: 67108864,
-    description: 'all bodies held at once, in bytes; past it new requests bypass the cache',
+    description:
+      'how many bytes of bodies may be held at once; beyond that, new requests bypass the cache',
   },
 } as const;
 
 /** The options that are functions or objects with some, and so not this schema's to judge. */
 export const liveOptions = {
-  store: 'where entries are kept, a `Store`; default: a `MapStore` in this process',
+  store: 'where entries are kept; default: a `MapStore` in this process',
   record:
-    'is given the usage record of every request on a path that the cache serves, cache hits included',
+    'called with the usage record of every request on a path that the cache serves, cache hits included',
   consumer:
-    'is called with what the handler is called with: who asks, an id or an object with one; may be asynchronous',
+    'returns who asks, an id or an object with one; called with the handler’s arguments, and may be asynchronous',
   waitUntil:
-    'keeps the platform from ending before what is stored and recorded is; default: `waitUntil` of the handler’s own arguments',
+    'keeps the platform from ending before answers are stored and records are written; default: `waitUntil` of the handler’s own arguments',
 } as const;
 
 /** The options of `withLlmCache` that are data. */

@@ -50,7 +50,7 @@ const properties = {
       'cookie',
     ],
     description:
-      'what counts as a credential; under `scope: auto` so does every header whose name says that it tells who asks',
+      'what counts as a credential; under `scope: auto`, so does every header whose name suggests an identity',
   },
   varyHeaders: {
     type: 'array',
@@ -63,14 +63,14 @@ const properties = {
       'openai-project',
     ],
     description:
-      'request headers that are part of the key, beside those that tell an upstream where a request goes (`x-portkey-*`, `x-forwarded-host`, …)',
+      'request headers that are part of the key, in addition to those that route a request (`x-portkey-*`, `x-forwarded-host`, …)',
   },
   ignoreHeaders: {
     type: 'array',
     items: { type: 'string', minLength: 1 },
     default: [],
     description:
-      'request headers that neither tell who asks nor are part of the key, whatever their name says (`session_id`, `x-portkey-*`, …)',
+      'request headers that count neither as an identity nor for the key, whatever their names suggest (`session_id`, `x-portkey-*`, …)',
   },
   ignoreFields: {
     type: 'array',
@@ -82,7 +82,7 @@ const properties = {
     type: 'integer',
     minimum: 1,
     default: 10485760,
-    description: 'a larger request passes by, streamed, not buffered',
+    description: 'a larger request is streamed past the cache and not buffered',
   },
   maxResponseBytes: {
     type: 'integer',
@@ -95,7 +95,7 @@ const properties = {
     enum: ['all', 'opt-in'],
     default: 'all',
     description:
-      'who takes part: every request, or those alone that ask with `X-Cache-Control: cache`',
+      'which requests take part: all of them, or only those that send `X-Cache-Control: cache`',
   },
   clientControls: {
     type: 'boolean',
@@ -106,7 +106,7 @@ const properties = {
     type: 'array',
     items: { type: 'string', enum: controlHeaders },
     default: controlHeaders,
-    description: 'with `clientControls`: which of these request headers may',
+    description: 'with `clientControls`: the request headers that may steer it',
   },
   maxTtl: {
     type: 'integer',
@@ -125,25 +125,27 @@ const properties = {
     minimum: 1,
     maximum: mostWaitMs,
     default: 15000,
-    description: 'a joiner that has seen no byte for so long goes by itself, in milliseconds',
+    description:
+      'a joined request that has received no byte for this long calls the provider itself, in milliseconds',
   },
   perItem: {
     type: 'boolean',
     default: false,
     description:
-      'embeddings of a list of inputs are stored one by one, and only those that are not stored are asked for',
+      'embeddings of a list of inputs are stored one by one, and the provider is asked only for those that are not stored',
   },
   staleIfError: {
     type: 'integer',
     minimum: 0,
     maximum: mostSeconds,
     default: 0,
-    description: 'seconds past `ttl` in which an entry may answer when the upstream fails',
+    description:
+      'seconds past `ttl` during which an expired entry may answer when the upstream fails',
   },
   finishOnDisconnect: {
     type: 'boolean',
     default: false,
-    description: 'a call whose last client left runs on and is stored',
+    description: 'a call whose last client has left runs to its end, and its answer is stored',
   },
   compressHits: {
     type: 'string',
@@ -157,7 +159,7 @@ const properties = {
     enum: ['hits', 'always'],
     default: 'hits',
     description:
-      'when there is an `X-Cache`: on what the cache answers, or always, as `MISS` or `BYPASS` too',
+      'when a response has `X-Cache`: only when the cache answers, or always (then also `MISS` and `BYPASS`)',
   },
   debugHeaders: {
     type: 'boolean',

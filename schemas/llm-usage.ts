@@ -13,7 +13,7 @@ const properties = {
     type: 'integer',
     minimum: 1,
     default: 10485760,
-    description: 'a larger request passes by, streamed; its record has what the response tells',
+    description: 'a larger request is streamed through; its record has only what the response says',
   },
   maxResponseBytes: {
     type: 'integer',

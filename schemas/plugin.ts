@@ -7,7 +7,8 @@ const limitProperties = {
     type: 'integer',
     minimum: 1,
     default: 268435456,
-    description: 'all bodies held at once, in bytes; past it new requests bypass the cache',
+    description:
+      'how many bytes of bodies may be held at once; beyond that, new requests bypass the cache',
   },
 } as const;
 
@@ -32,7 +33,7 @@ const persistProperties = {
     minimum: 1,
     maximum: mostWaitSeconds,
     default: 300,
-    description: 'seconds between two times that it is written, beside the end of the process',
+    description: 'how often it is written, in seconds; it is also written when the process ends',
   },
 } as const;
 
@@ -42,7 +43,7 @@ export const eviction = {
   enum: ['worth', 'lru'],
   default: 'worth',
   description:
-    'what goes when there is no room: what saves least for the bytes that it takes, or what was not used for the longest time',
+    'what is evicted when the store is full: the entries that save least for the bytes they take, or the least recently used',
 } as const;
 
 const memoryProperties = {
@@ -50,14 +51,14 @@ const memoryProperties = {
     type: 'integer',
     minimum: 1024,
     default: 268435456,
-    description: 'what all entries together may take, in bytes',
+    description: 'how many bytes all entries together may take',
   },
   eviction,
   persist: closed(persistProperties, { required: ['path'] }),
   encryptionKeys: {
     ...encryptionKeys,
     description:
-      'keys of 32 bytes in base64: the first encrypts what is written to `persist.path` and exported, all decrypt; without any it is as it is, and signed with `scopeSecret`',
+      'keys of 32 bytes in base64: the first encrypts what is written to `persist.path` and exported, all of them decrypt; without any, it is only signed, with `scopeSecret`',
   },
 } as const;
 
@@ -71,20 +72,21 @@ const redisProperties = {
     type: 'string',
     minLength: 1,
     default: 'llm-cache:',
-    description: 'what every key begins with',
+    description: 'the beginning of every key',
   },
   timeoutMs: {
     type: 'integer',
     minimum: 1,
     maximum: mostWaitMs,
     default: 100,
-    description: 'how long a command may take, in milliseconds; past it the cache goes on without',
+    description:
+      'how long a command may take, in milliseconds; after that the request goes on without it',
   },
   encryptionKeys: {
     ...encryptionKeys,
     default: [],
     description:
-      'keys of 32 bytes in base64: the first encrypts what is stored, all decrypt; without any, entries are stored as they are',
+      'keys of 32 bytes in base64: the first encrypts what is stored, all of them decrypt; without any, entries are signed and not encrypted',
   },
   coalesceAcross: {
     type: 'boolean',
@@ -95,7 +97,7 @@ const redisProperties = {
     type: 'object',
     default: {},
     description:
-      "the Redis client's own (ioredis): `username`, `password`, `db`, `tls`, `sentinels` and `name`, …; with `cluster`, a list of nodes, the rest is the cluster client's",
+      'options of the Redis client (ioredis): `username`, `password`, `db`, `tls`, `sentinels` and `name`, …; with `cluster`, a list of nodes, they are those of its cluster client',
   },
 } as const;
 
@@ -103,7 +105,7 @@ const tieredProperties = {
   near: {
     type: 'string',
     default: 'memory',
-    description: 'the name of a memory store, in whose room the near entries are kept',
+    description: 'the name of the memory store that holds the near entries',
   },
   far: { type: 'string', description: 'the name of a redis store' },
   nearTtl: {
@@ -111,7 +113,7 @@ const tieredProperties = {
     minimum: 1,
     maximum: mostSeconds,
     default: 30,
-    description: 'seconds that an entry stays near',
+    description: 'how long an entry stays near, in seconds',
   },
 } as const;
 
@@ -155,7 +157,7 @@ const sinkProperties = {
     type: 'string',
     enum: ['log', 'jsonl', 'prometheus', 'redis'],
     description:
-      "`log` is the gateway's logger, `jsonl` a file with one record a line, `prometheus` divides the metrics of tokens and costs further, `redis` is a stream",
+      "`log` is the gateway's logger, `jsonl` a file with one record per line, `prometheus` adds labels to the metrics of tokens and costs, `redis` is a stream",
   },
   path: {
     type: 'string',
@@ -167,18 +169,18 @@ const sinkProperties = {
     items: { type: 'string', enum: ['provider', 'model', 'requested_model', 'consumer_id'] },
     uniqueItems: true,
     description:
-      '`prometheus`: what tokens and costs are divided by beside the apiEndpoint; default: `[provider, model]`',
+      '`prometheus`: the labels of tokens and costs besides the apiEndpoint; default: `[provider, model]`',
   },
   store: {
     type: 'string',
     minLength: 1,
     description:
-      '`redis`: the name of the redis store whose Redis has the stream; may be left out where there is one redis store',
+      '`redis`: the name of the redis store whose Redis has the stream; optional when there is only one redis store',
   },
   url: {
     type: 'string',
     minLength: 1,
-    description: '`redis`: where Redis is, if it is not that of a store',
+    description: '`redis`: the url of the Redis, if it is not that of a store',
   },
   stream: {
     type: 'string',
@@ -189,7 +191,7 @@ const sinkProperties = {
     type: 'integer',
     minimum: 1,
     description:
-      '`redis`: records that the stream keeps, roughly; the oldest go first; default: 100000',
+      '`redis`: roughly how many records the stream keeps, the newest ones; default: 100000',
   },
 } as const;
 
@@ -216,43 +218,45 @@ const ledgerProperties = {
     type: 'string',
     default: 'memory',
     description:
-      'where the sums are kept: the name of a memory store for this process, of a redis or tiered store for all gateways that see that Redis',
+      'where the sums are kept: the name of a memory store (for this process), or of a redis or tiered store (for all gateways that share that Redis)',
   },
   retentionDays: {
     type: 'integer',
     minimum: 1,
     maximum: 3660,
     default: 90,
-    description: 'days that are kept, today included',
+    description: 'how many days are kept, today included',
   },
   maxGroups: {
     type: 'integer',
     minimum: 1,
     default: 10000,
     description:
-      'groups (day, model, provider, consumer, apiEndpoint) that are kept; past it a day has one more, `other`',
+      'how many groups (day, model, provider, consumer, apiEndpoint) are kept; beyond that a day has one more, `other`',
   },
 } as const;
 
 const rate = (description: string) => ({ type: 'number', minimum: 0, description }) as const;
 
 const rateProperties = {
-  input: rate('input tokens'),
-  cachedInput: rate('input tokens that the provider read from its own prompt cache'),
-  cacheWrite: rate('input tokens written to that cache'),
-  cacheWrite1h: rate('those of them that are kept for an hour'),
-  inputAudio: rate('input tokens that are audio'),
-  inputImage: rate('input tokens that are images'),
-  output: rate('output tokens'),
-  reasoning: rate('output tokens spent on reasoning'),
-  outputAudio: rate('output tokens that are audio'),
-  outputImage: rate('output tokens that are images'),
-  citation: rate('tokens of citations'),
-  search: rate('searches of a reranker (`search_units`): USD per thousand of them'),
-  webSearch: rate('web searches that the provider makes: USD per thousand of them'),
-  fileSearch: rate('searches in files that the provider holds: USD per thousand of them'),
-  codeExecution: rate('runs of code in its sandbox: USD per thousand of them'),
-  imageGeneration: rate('images that a tool of the provider makes: USD per thousand of them'),
+  input: rate('USD per million input tokens'),
+  cachedInput: rate(
+    'USD per million input tokens that the provider read from its own prompt cache',
+  ),
+  cacheWrite: rate('USD per million input tokens written to that cache'),
+  cacheWrite1h: rate('USD per million input tokens written to that cache for an hour'),
+  inputAudio: rate('USD per million input tokens that are audio'),
+  inputImage: rate('USD per million input tokens that are images'),
+  output: rate('USD per million output tokens'),
+  reasoning: rate('USD per million output tokens spent on reasoning'),
+  outputAudio: rate('USD per million output tokens that are audio'),
+  outputImage: rate('USD per million output tokens that are images'),
+  citation: rate('USD per million citation tokens'),
+  search: rate('USD per thousand searches of a reranker (`search_units`)'),
+  webSearch: rate('USD per thousand web searches that the provider makes'),
+  fileSearch: rate('USD per thousand searches in files that the provider holds'),
+  codeExecution: rate('USD per thousand runs of code in its sandbox'),
+  imageGeneration: rate('USD per thousand images that a tool of the provider makes'),
 } as const;
 
 const budgetProperties = {
@@ -261,29 +265,29 @@ const budgetProperties = {
     minLength: 1,
     maxLength: 100,
     description:
-      'what it is called in the log, the metrics and the dashboard; default: what it is for',
+      'its name in the log, the metrics and the dashboard; default: what it is for, in words',
   },
   consumer: {
     type: 'string',
     minLength: 1,
-    description: 'the consumer whose spending counts, by name or id; default: all of them',
+    description: 'the consumer whose spending counts, by name or id; default: all consumers',
   },
   model: {
     type: 'string',
     minLength: 1,
-    description: "the model that counts, the answer's or the request's; default: every one",
+    description: "the model that counts, the answer's or the request's; default: all models",
   },
   apiEndpoint: {
     type: 'string',
     minLength: 1,
-    description: 'the apiEndpoint whose requests count; default: every one',
+    description: 'the apiEndpoint whose requests count; default: all apiEndpoints',
   },
   per: {
     type: 'string',
     enum: ['day', 'month'],
-    description: 'the time that it is for, a calendar day or month in UTC',
+    description: 'its period, a calendar day or month in UTC',
   },
-  usd: { type: 'number', exclusiveMinimum: 0, description: 'USD at list price' },
+  usd: { type: 'number', exclusiveMinimum: 0, description: 'its amount, in USD at list price' },
 } as const;
 
 const usageProperties = {
@@ -303,7 +307,7 @@ const usageProperties = {
     additionalProperties: closed(rateProperties, { required: ['input'] }),
     default: {},
     description:
-      'USD per million tokens, and per thousand calls of a tool, by model or by the beginning of its name; wins over the built-in list',
+      'USD per million tokens, and per thousand calls of a tool, by model name or prefix; they take precedence over the built-in list',
   },
   budgets: {
     type: 'array',
@@ -311,7 +315,7 @@ const usageProperties = {
     maxItems: 100,
     default: [],
     description:
-      'what may be billed; one that is nearly spent, or spent, is told in the log, the metrics and the dashboard, and blocks nothing',
+      'what may be billed; the log, the metrics and the dashboard say when one is nearly spent or spent, and nothing is blocked',
   },
 } as const;
 
@@ -322,7 +326,7 @@ const adminProperties = {
     maximum: 10000,
     default: 250,
     description:
-      'recent requests that the dashboard shows, without what they say: so many that the cache answered, and as many that it did not; 0 keeps none',
+      'how many recent requests are kept for the dashboard, without their content: this many that the cache answered, and as many that it did not; 0 keeps none',
   },
   hosts: {
     type: 'array',
@@ -330,11 +334,11 @@ const adminProperties = {
       type: 'string',
       pattern: '^(\\*\\.)?[^\\s/:@*?#\\[\\]]+$',
       maxLength: 255,
-      description: 'a host name, or `*.` and the end of host names, without scheme and port',
+      description: 'a host name, or `*.` and a suffix, without scheme and port',
     },
     default: [],
     description:
-      'host names, without a port, under which the admin routes answer beside IP addresses and `localhost`; `*.` stands for any beginning',
+      'host names, without a port, under which the admin routes answer, besides IP addresses and `localhost`; `*.` matches any prefix',
   },
 } as const;
 
@@ -350,9 +354,13 @@ const properties = {
     type: 'object',
     additionalProperties: storeSchema,
     default: {},
-    description: 'named stores; `memory` exists even when nothing is said',
+    description: 'stores by name; `memory` exists even when none is configured',
   },
-  usage: { ...closed(usageProperties), default: {}, description: 'the books' },
+  usage: {
+    ...closed(usageProperties),
+    default: {},
+    description: 'usage records, prices, sums and budgets',
+  },
   admin: {
     ...closed(adminProperties),
     default: {},

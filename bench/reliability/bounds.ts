@@ -144,7 +144,7 @@ export const loop = (): Promise<Finding> =>
     const longest = Math.max(...waits);
     return {
       what: `request bodies of 10 MiB in ${shapes.length} awkward shapes (numbers, nesting, escapes, members)`,
-      figures: `${answered} answered; the longest turn of the event loop took ${longest.toFixed(0)} ms`,
+      figures: `${answered} answered; the longest event loop turn took ${longest.toFixed(0)} ms`,
       held: answered === shapes.length && longest < 50,
     };
   });
@@ -175,7 +175,7 @@ export const bombs = (): Promise<Finding> =>
     const grown = rssOf(gateway.child.pid) - before;
     return {
       what: 'answers of 1 GB and more in up to three layers of gzip',
-      figures: `${asIs} of ${bombsOf.length} delivered as they came; resident memory grew by ${Math.max(0, grown).toFixed(0)} MB; the longest turn of the event loop took ${longest.toFixed(0)} ms`,
+      figures: `${asIs} of ${bombsOf.length} delivered unchanged; resident memory grew by ${Math.max(0, grown).toFixed(0)} MB; the longest event loop turn took ${longest.toFixed(0)} ms`,
       held: asIs === bombsOf.length && grown < 200,
     };
   });

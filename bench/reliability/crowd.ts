@@ -42,7 +42,7 @@ export async function crowd(): Promise<Finding> {
   await upstream.close();
   return {
     what: `${readers} concurrent identical streams, half of them late`,
-    figures: `${calls} upstream call; ${equal} readers got every byte; first byte of a late one after ${percentile(firstBytes, 0.5).toFixed(1)} ms (median), ${percentile(firstBytes, 0.99).toFixed(0)} ms (p99)`,
+    figures: `${calls} upstream call; ${equal} readers got every byte; first byte of a late reader after ${percentile(firstBytes, 0.5).toFixed(1)} ms (median), ${percentile(firstBytes, 0.99).toFixed(0)} ms (p99)`,
     held: calls === 1 && equal === readers,
   };
 }

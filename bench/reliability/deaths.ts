@@ -67,7 +67,7 @@ export async function deaths(): Promise<Finding> {
   await upstream.close();
   return {
     what: `${answers} answers of an upstream that closes, resets, breaks its framing or exceeds its length, at every stage`,
-    figures: `${halves} halves that looked whole; ${broken} ended broken, ${refused} in a 502; ${faults} faults in the log`,
+    figures: `${halves} truncated answers that looked whole; ${broken} were cut off, ${refused} ended in a 502; ${faults} faults in the log`,
     held: lives && halves === 0 && faults === 0 && broken > 0 && refused > 0,
   };
 }

@@ -52,7 +52,7 @@ async function underLoad(
   await redis.close();
   return {
     what,
-    figures: `${asked} requests, ${failed} failed; ${waited} of 300 waited for the deadline; used again after ${usedAgain.toFixed(1)} s; ${said} lines in the log`,
+    figures: `${asked} requests, ${failed} failed; ${waited} of 300 waited for the timeout; used again after ${usedAgain.toFixed(1)} s; ${said} lines in the log`,
     held: failed === 0 && usedAgain < 3,
   };
 }

@@ -57,8 +57,8 @@ export async function hesitation(): Promise<Finding> {
   const lost = wholes.at(-1) ?? 0;
   const borne = wholes.slice(0, -1);
   return {
-    what: 'Redis frozen for 0.15, 0.5, 2 and 5 s, and for good, amid a stream that 10 clients of another gateway read along with',
-    figures: `${borne.join(', ')} of 10 readers got every byte, ${lost} when it was lost for good, and the others ended broken; ${looksWhole} halves looked whole; the ${pauses.length} clients that led got ${leads === pauses.length ? 'every byte' : 'LESS'}; ${calls} upstream calls`,
+    what: 'Redis frozen for 0.15, 0.5, 2 and 5 s, and permanently, in the middle of a stream that 10 clients of another gateway read along',
+    figures: `${borne.join(', ')} of 10 readers got every byte, ${lost} when it was lost permanently, and the others were cut off; ${looksWhole} truncated answers looked whole; the ${pauses.length} clients that led got ${leads === pauses.length ? 'every byte' : 'LESS'}; ${calls} upstream calls`,
     held: borne.every((count) => count === 10) && looksWhole === 0 && leads === pauses.length,
   };
 }
@@ -113,8 +113,8 @@ export async function damage(): Promise<Finding> {
   await upstream.close();
   await redis.close();
   return {
-    what: `an entry in Redis with each of its ${stored.length} bytes damaged, cut, extended or replaced, ${damaged.length} ways in all`,
-    figures: `${failed} wrong answers; ${served} answered from what was on its way to Redis; ${isMended ? 'mended by itself' : 'NOT mended'}`,
+    what: `an entry in Redis with each of its ${stored.length} bytes damaged, truncated, extended or replaced, ${damaged.length} ways in all`,
+    figures: `${failed} wrong answers; ${served} answered from writes still waiting for Redis; ${isMended ? 'repaired by itself' : 'NOT repaired'}`,
     held: failed === 0 && isMended,
   };
 }

@@ -44,8 +44,8 @@ export async function lies(): Promise<Finding> {
   await gateway.stop();
   await upstream.close();
   return {
-    what: `an upstream that resets, truncates or errs in every second of ${calls} answers`,
-    figures: `${hits} answers from the cache, ${halves} of them not whole; ${faults} faults in the log`,
+    what: `an upstream that resets, truncates or fails every second of ${calls} answers`,
+    figures: `${hits} answers from the cache, ${halves} of them incomplete; ${faults} faults in the log`,
     held: halves === 0 && hits > 0 && faults === 0,
   };
 }
@@ -90,7 +90,7 @@ export async function leavers(): Promise<Finding> {
   await upstream.close();
   return {
     what: `${clients} clients that leave at every stage of a stream`,
-    figures: `${ended} upstream calls ended early; ${halves} halves stored`,
+    figures: `${ended} upstream calls ended early; ${halves} truncated answers stored`,
     held: halves === 0 && ended > 0 && after.text === whole,
   };
 }

@@ -2,6 +2,7 @@ import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.t
 import { validate } from '../../schemas/validate.ts';
 import { noControls } from '../../policies/llm-cache/client-controls.ts';
 import { recognise, type Recognising } from '../../policies/llm-cache/identify.ts';
+import type { KnownDigest } from '../../policies/llm-cache/key.ts';
 import { nodeDigest, nodeHashing } from '../../policies/hosts/node/digest.ts';
 import { nodeReading } from '../../policies/hosts/node/body.ts';
 import { Recent } from '../../policies/shared/recent.ts';
@@ -27,12 +28,14 @@ async function keysOf(bodies: readonly Uint8Array[], known: Known) {
     header: (name: string) => headers[name],
     headers,
     ownHeaders: Object.entries(headers).flat(),
-    body: async () => new RequestBody([bytes], reading),
+    // Read already, as it is when both policies stand in a pipeline.
+    body: () => new RequestBody([bytes], reading),
   }));
   const keys: string[] = [];
   const startedAt = performance.now();
   for (const request of requests) {
-    const found = await recognise(request, noControls, recognising);
+    const recognised = recognise(request, noControls, recognising);
+    const found = recognised instanceof Promise ? await recognised : recognised;
     if (typeof found === 'object' && 'key' in found) keys.push(found.key);
   }
   const each = ((performance.now() - startedAt) / bodies.length) * 1000;
@@ -50,7 +53,7 @@ const freshly = (): Known => ({
     settings: validate<LlmCacheSettings>(llmCacheSchema, {}, 'llm-cache'),
     digest,
     forwardsHost: () => false,
-    remembered: new Recent<string>(10_000),
+    remembered: new Recent<KnownDigest>(10_000),
   },
 });
 

@@ -18,19 +18,19 @@ const cache = createLlmCache({
 });
 
 const app = express();
-// Behind whatever authenticates and sets `req.user`, before every body parser.
+// After authentication, which sets `req.user`, and before body parsers.
 app.use(cache.llmUsage({ apiEndpoint: 'openai' }), cache.llmCache({ apiEndpoint: 'openai' }));
 app.use(createProxyMiddleware({ target, changeOrigin: true }));
 const server = app.listen(port, host, () => console.log(`http://${host}:${port} → ${target}`));
 
-// On a port of its own, for this machine alone: the admin API asks nobody who they are.
+// On a port of its own, for this machine only: the admin API is unauthenticated.
 const admin = express();
 admin.use(cache.adminRoutes);
 const adminServer = admin.listen(adminPort, '127.0.0.1', () =>
   console.log(`The dashboard: http://localhost:${adminPort}/llm-cache`),
 );
 
-// The signals are the app's own: what the books have not written yet goes out before it ends.
+// The plugin leaves signals to the app: usage records that are not written yet go out before it ends.
 async function end() {
   for (const one of [server, adminServer]) {
     one.close();

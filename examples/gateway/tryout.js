@@ -32,6 +32,8 @@ The first time takes as long as the provider does. The second time it answers at
 and in this log with a usage record that has "cache_type":"exact" and "billed":false, but without another [upstream] line: the provider was not asked.
 The usage records are in ${usageFile} as well.
 
+The warnings above are meant for a gateway like yours: this demo lets everyone on this machine in without a key. With key-auth, as for /team, or with scope: credential there are none.
+
 What was saved, and why a request missed, is on the dashboard: http://localhost:${adminPort}/llm-cache
 
 Ctrl+C ends it all.

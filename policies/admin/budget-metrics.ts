@@ -8,8 +8,8 @@ export function budgetMetrics(
   states: () => Promise<readonly BudgetState[]>,
 ): void {
   const metrics = [
-    ['budget_usd', 'What may be billed in the day or month that runs, in USD.', 'usd'],
-    ['budget_spent_usd', 'What was billed of it so far, at list price.', 'spent'],
+    ['budget_usd', 'What may be billed in the current day or month, in USD.', 'usd'],
+    ['budget_spent_usd', 'What has been billed of it so far, in USD at list price.', 'spent'],
   ] as const;
   for (const [name, help, member] of metrics) {
     const text = { name: `llm_usage_${name}`, help, labelNames: ['budget', 'per'] };

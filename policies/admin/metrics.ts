@@ -39,21 +39,21 @@ export class Metrics implements Timings {
     const registers = [this.registry];
     this.#lookup = new Histogram({
       name: 'llm_cache_lookup_duration_seconds',
-      help: 'How long a store took to say whether it has an entry.',
+      help: 'How long a store took to look up an entry.',
       labelNames: ['store'],
       buckets: storeBuckets,
       registers,
     });
     this.#write = new Histogram({
       name: 'llm_cache_store_duration_seconds',
-      help: 'How long a store took to take an entry; a Redis store takes it into its queue.',
+      help: 'How long a store took to accept an entry; a Redis store accepts it into its queue.',
       labelNames: ['store'],
       buckets: storeBuckets,
       registers,
     });
     this.#firstByte = new Histogram({
       name: 'llm_cache_time_to_first_byte_seconds',
-      help: 'From the arrival of a request at the cache to the head of its response.',
+      help: 'Time from the arrival of a request at the cache to the head of its response.',
       labelNames: ['pipeline', 'outcome'],
       buckets: answerBuckets,
       registers,
@@ -61,8 +61,12 @@ export class Metrics implements Timings {
     this.#countRequests();
     this.#watchStores();
     this.#watchSinks();
-    this.#gauge('joiners', 'Requests that wait for or read along with another.', sources.joiners);
-    this.#gauge('buffered_bytes', 'Bytes of bodies held at the moment.', sources.bufferedBytes);
+    this.#gauge(
+      'joiners',
+      'Requests waiting for, or reading along with, another.',
+      sources.joiners,
+    );
+    this.#gauge('buffered_bytes', 'Bytes of bodies held right now.', sources.bufferedBytes);
   }
 
   lookup(store: string, seconds: number): void {
@@ -109,7 +113,7 @@ export class Metrics implements Timings {
     );
     this.#counter(
       'llm_cache_slow_readers_total',
-      'Readers of a shared stream that fell too far behind, and were broken off.',
+      'Readers of a shared stream that fell too far behind and were cut off.',
       ['pipeline', 'protocol'],
       function* () {
         for (const { pipeline, protocol, slowReaders } of stats.tallies()) {
@@ -136,13 +140,13 @@ export class Metrics implements Timings {
       labelled('sink', this.#sources.sinks(), read);
     this.#counter(
       'llm_usage_sink_dropped_records_total',
-      'Usage records that a sink gave up.',
+      'Usage records that a sink dropped.',
       ['sink'],
       each(({ dropped }) => dropped),
     );
     this.#counter(
       'llm_usage_sink_failures_total',
-      'Times that a sink could not hand records over.',
+      'Failed attempts of a sink to write records.',
       ['sink'],
       each(({ failures }) => failures),
     );

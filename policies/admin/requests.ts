@@ -1,4 +1,5 @@
 import { nearest } from '../llm-cache/nearest.ts';
+import { outcomeNames } from '../llm-cache/stats.ts';
 import type { Store } from '../llm-cache/stores/store.ts';
 import type { RecentRequest } from '../hosts/node/recent-request.ts';
 import type { RecentRequests } from '../hosts/node/recent-requests.ts';
@@ -19,6 +20,7 @@ export async function listRequests(req: AdminRequest, services: RequestServices)
   const { limit: asked, ...filter } = readQuery(req, [...filterNames, 'limit']);
   const { requests } = services;
   checkOn(requests);
+  checkOutcome(filter.outcome);
   const limit = readLimit(asked, { fallback: defaultLimit, most: 2 * requests.places });
   if (filter.consumer !== undefined) {
     filter.consumer = await consumerNamed(filter.consumer, services);
@@ -55,6 +57,13 @@ export async function showRequest(
 function checkOn({ places }: RecentRequests): void {
   if (places > 0) return;
   throw new AdminError(404, 'recent requests are not kept: admin.recentRequests is 0');
+}
+
+/** A filter that is misspelt finds nothing, which would look like an answer. */
+function checkOutcome(asked: string | undefined): void {
+  const known: readonly string[] = [...outcomeNames, 'pass', 'left'];
+  if (asked === undefined || known.includes(asked)) return;
+  throw new AdminError(400, `"outcome" must be one of ${known.join(', ')}`);
 }
 
 function matches(

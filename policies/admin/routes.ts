@@ -119,7 +119,7 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
       }),
     );
     const nothing = guarded(({ method }) => {
-      throw new AdminError(404, `nothing answers ${method} here`);
+      throw new AdminError(404, `there is no such route for ${method}`);
     });
     app.use(root, nothing);
     // The admin app's own answer to what it cannot parse would be a 500 in plain text.

@@ -1,5 +1,6 @@
 import { isObject } from '../shared/json/json.ts';
 import { JsonScan } from '../shared/json/json-scan.ts';
+import type { OnMember } from '../shared/json/member-list.ts';
 import { nodeHashing } from '../hosts/node/digest.ts';
 import { inTurns, nextTurn } from '../shared/turns.ts';
 import { AdminError, type AdminRequest, parsedBody, withBody } from './http.ts';
@@ -37,12 +38,13 @@ function bytesIn(asked: unknown): Uint8Array | null {
  */
 async function takeBodyOut(bytes: Uint8Array): Promise<AskedQuestion> {
   let [from, to] = [0, 0];
-  const scan = new JsonScan(bytes, nodeHashing, (name, start, end) => {
+  const onMember: OnMember = (name, start, end) => {
     if (name === 'body') [from, to] = [start, end];
-  });
+  };
+  const scan = new JsonScan(bytes, nodeHashing, { onMember });
   await inTurns(() => scan.step(unitsOfAStep));
   const { problem } = scan.content;
-  if (problem !== null) throw new AdminError(400, 'the body is not JSON, or no object');
+  if (problem !== null) throw new AdminError(400, 'the body is not a JSON object');
   if (to === 0) return { asked: restOf(bytes, 0, 0, ''), body: null };
   switch (bytes[from]) {
     case 0x7b: // {

@@ -69,7 +69,7 @@ export async function importEntries(
     if (!(error instanceof SnapshotFault)) throw error;
     throw new AdminError(
       400,
-      `the export is not read to its end: ${error.message}; ${counts.imported} entries were imported`,
+      `the export could not be read to its end: ${error.message}; ${counts.imported} entries were imported`,
     );
   } finally {
     isImporting = false;

@@ -15,7 +15,7 @@ export function budgetWarnings(
   const inMemory = storeSettings(stores)[ledger.store]?.type === 'memory';
   if (budgets.length > 0 && inMemory) {
     warnings.push(
-      `${where}: "usage.budgets" count what this process has billed since its start, for "usage.ledger.store" is a memory store; name a redis store to count all gateways and keep the sums`,
+      `${where}: "usage.budgets" count what this process has billed since its start, because "usage.ledger.store" is a memory store; name a redis store to count all gateways and keep the sums`,
     );
   }
   if (pipelines === null) return warnings;
@@ -24,7 +24,7 @@ export function budgetWarnings(
     const { apiEndpoint } = budget;
     if (apiEndpoint === undefined || known.includes(apiEndpoint)) continue;
     warnings.push(
-      `${where}: the budget ${JSON.stringify(budgetName(budget))} never fills, for no pipeline serves the apiEndpoint ${JSON.stringify(apiEndpoint)}${suggestion(apiEndpoint, known)}`,
+      `${where}: the budget ${JSON.stringify(budgetName(budget))} never fills, because no pipeline serves the apiEndpoint ${JSON.stringify(apiEndpoint)}${suggestion(apiEndpoint, known)}`,
     );
   }
   return warnings;

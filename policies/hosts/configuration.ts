@@ -26,6 +26,7 @@ import {
 import { budgetName } from '../llm-usage/budgets.ts';
 import { whyNotWritable } from '../llm-usage/sinks/writable.ts';
 import { checkConditionName } from './condition-names.ts';
+import { checkPolicyNames } from './policy-names.ts';
 import { conditionsIn, type Pipeline, type Step } from './pipelines.ts';
 import type { PluginContext } from './gateway/types.ts';
 import {
@@ -68,6 +69,7 @@ export function gatewayConfiguration(
   );
   checkStores(settings, systemConfig);
   checkUsage(settings);
+  checkPolicyNames(pipelines, gatewayConfig['policies']);
   checkPipelines(pipelines, settings, {
     unset: UnsetVariables.in(gatewayConfigPath),
     hasOtherPlugins: Object.keys(pluginsIn(systemConfig)).length > 1,
@@ -102,22 +104,7 @@ export function hostConfiguration(
   checkStores(settings, null, where);
   checkUsage(settings, where);
   prepareFiles(settings, where);
-  const persistent = Object.entries(settings.stores).find(
-    ([, store]) => store.type === 'memory' && store.persist !== undefined,
-  );
-  if (settings.scopeSecret === undefined && persistent !== undefined) {
-    throw new ConfigurationError(
-      `${where}: "scopeSecret" is missing: with "persist" ("${persistent[0]}") it must be the same after a restart; ${howToMakeOne}`,
-    );
-  }
-  const [shared] = redisStores(settings.stores);
-  if (settings.scopeSecret === undefined && shared !== undefined) {
-    throw new ConfigurationError(
-      `${where}: "scopeSecret" is missing: with a redis store ("${shared}") it must be the same in every process; ${howToMakeOne}`,
-    );
-  }
-  // No other process can find entries in memory.
-  const secret = settings.scopeSecret ?? randomBytes(32).toString('base64');
+  const secret = settings.scopeSecret ?? passingSecret(settings, where);
   const adminHosts = {
     names: hostNames(settings.admin.hosts),
     setting: `admin.hosts of ${where}`,
@@ -135,7 +122,26 @@ export function hostConfiguration(
   };
 }
 
-export const howToMakeOne = 'make one with `openssl rand -base64 32`';
+/** A secret for entries that no other process can find, and that end with this one. */
+function passingSecret({ stores }: PluginSettings, where: string): string {
+  const [persistent] = Object.entries(stores).find(
+    ([, store]) => store.type === 'memory' && store.persist !== undefined,
+  ) ?? [null];
+  if (persistent !== null) {
+    throw noSecret(where, `with "persist" ("${persistent}") it must be the same after a restart`);
+  }
+  const [shared] = redisStores(stores);
+  if (shared !== undefined) {
+    throw noSecret(where, `with a redis store ("${shared}") it must be the same in every process`);
+  }
+  return randomBytes(32).toString('base64');
+}
+
+function noSecret(where: string, why: string): ConfigurationError {
+  return new ConfigurationError(
+    `${where}: "scopeSecret" is missing: ${why}; make one with \`openssl rand -base64 32\``,
+  );
+}
 
 /** Where the gateway's operator writes the settings. */
 export const gatewaysWhere = 'system.config.yml, plugins.llm-cache';
@@ -158,9 +164,7 @@ export function scopeSecret(
   if (isObject(crypto) && typeof crypto['cipherKey'] === 'string' && crypto['cipherKey'] !== '') {
     return crypto['cipherKey'];
   }
-  throw new ConfigurationError(
-    `${gatewaysWhere}: "scopeSecret" is missing, and there is no "crypto.cipherKey" to take its place; ${howToMakeOne}`,
-  );
+  throw noSecret(gatewaysWhere, 'there is no "crypto.cipherKey" to take its place');
 }
 
 /** What else decides whether a pipeline can be used. */
@@ -202,7 +206,12 @@ function checkAction(step: Step, settings: PluginSettings, where: string): void 
   const stray = step.strays?.[0];
   if (stray !== undefined) {
     throw new ConfigurationError(
-      `${where}: "${stray}" stands beside action and condition, where it has no effect; parameters stand in action`,
+      `${where}: "${stray}" stands beside action and condition, where it has no effect; parameters stand in action, as in ${step.policy}: { action: { … } }`,
+    );
+  }
+  if (isObject(step.action) && step.action['condition'] !== undefined) {
+    throw new ConfigurationError(
+      `${where}: "condition" stands in action, where it has no effect; write it beside action`,
     );
   }
   if (step.policy === 'llm-usage') validate(llmUsageSchema, step.action, where);
@@ -236,7 +245,7 @@ export function checkStores(
       ['far', 'redis'],
     ] as const) {
       if (namesOf(type).includes(store[part])) continue;
-      const allowed = namesOf(type).join(', ') || `none, for there is no ${type} store`;
+      const allowed = namesOf(type).join(', ') || `none, because there is no ${type} store`;
       throw new ConfigurationError(
         `${where}.${part}" must be the name of a ${type} store (${allowed}), got ${JSON.stringify(store[part])}${suggestion(store[part], namesOf(type))}`,
       );
@@ -264,7 +273,7 @@ export function checkUsage({ stores: named, usage }: PluginSettings, begin = gat
     const places = redisStores(stores);
     const isKnown = sink.store === undefined ? places.length === 1 : places.includes(sink.store);
     if (isKnown) continue;
-    const allowed = places.join(', ') || 'none, for there is no redis store';
+    const allowed = places.join(', ') || 'none, because there is no redis store';
     throw new ConfigurationError(
       `${where}.sinks.${index}.store" must be the name of a redis store (${allowed}), unless there is a "url"${sink.store === undefined ? '' : `, got ${JSON.stringify(sink.store)}${suggestion(sink.store, places)}`}`,
     );

@@ -58,7 +58,7 @@ function stepsOf(pipeline: string, entry: unknown): Step[] {
 
 /** What stands in a step and is none of the gateway's two parts of one. */
 function straysOf(step: unknown): Pick<Step, 'strays'> {
-  const names = isObject(step) ? Object.keys(step) : [];
+  const names = isObject(step) ? Object.keys(step) : [String(step)];
   const strays = names.filter((name) => name !== 'action' && name !== 'condition');
   return strays.length > 0 ? { strays } : {};
 }

@@ -2,11 +2,11 @@ import { totalmem } from 'node:os';
 import process from 'node:process';
 import { getHeapStatistics } from 'node:v8';
 import type { PluginSettings } from '../../schemas/plugin.ts';
+import { actionWarnings } from '../llm-cache/action-warnings.ts';
 import { storeSettings } from '../llm-cache/stores/registry.ts';
 import { timeWarnings } from '../llm-cache/time-warnings.ts';
 import type { Pipeline } from './pipelines.ts';
 import { isObject } from '../shared/json/json.ts';
-import { howToMakeOne } from './configuration.ts';
 
 /** What this process may use, in bytes. */
 export interface Machine {
@@ -54,14 +54,28 @@ export function settingsWarnings(
   return warnings;
 }
 
-/** What every new project of the gateway has for its `crypto.cipherKey`, until its operator changes it. */
-const shippedKey = 'sensitiveKey';
+/** Of `crypto.cipherKey`: what a new gateway has, and what its documents write. */
+const wellKnown = new Set(['sensitiveKey', 'change-me']);
+const shortestSecret = 16;
 
-/** A word about a secret that is known to all. */
-export function secretWarnings(secret: string, where: string): string[] {
-  if (secret !== shippedKey) return [];
+/** A secret that can be guessed, where others reach what it signs: a sentence, or none. */
+export function secretWarnings(
+  secret: string,
+  { scopeSecret, stores }: Pick<PluginSettings, 'scopeSecret' | 'stores'>,
+  where: string,
+): string[] {
+  const isReached = Object.entries(stores).find(
+    ([, store]) =>
+      store.type === 'redis' || (store.type === 'memory' && store.persist !== undefined),
+  );
+  if (isReached === undefined) return [];
+  if (secret.length >= shortestSecret && !wellKnown.has(secret)) return [];
+  const which =
+    scopeSecret === undefined
+      ? 'the gateway’s "crypto.cipherKey", which stands in for "scopeSecret",'
+      : '"scopeSecret"';
   return [
-    `${where}: without a "scopeSecret" the digests of who asks, and the proofs of what is stored, are made with "crypto.cipherKey", which is ${JSON.stringify(shippedKey)} as Express Gateway ships it, and no secret; ${howToMakeOne}`,
+    `${where}: ${which} is easy to guess, and signs what is kept in the store "${isReached[0]}"; set "scopeSecret" to what \`openssl rand -base64 32\` prints`,
   ];
 }
 
@@ -70,7 +84,7 @@ export function stepWarnings({ name, steps }: Pipeline): string[] {
   return steps
     .filter(({ policy }) => policy === 'llm-cache')
     .flatMap(({ action }) =>
-      timeWarnings(isObject(action) ? action : {}, `pipeline "${name}", llm-cache`),
+      actionWarnings(isObject(action) ? action : {}, `pipeline "${name}", llm-cache`),
     );
 }
 

@@ -15,6 +15,7 @@ import { fingerprintOf } from './fingerprint.ts';
 import { Flight, mayBeBehind } from './flight.ts';
 import type { Flights } from './flights.ts';
 import type { Lookup } from './lookup.ts';
+import type { KnownDigest } from './key.ts';
 import { ItemCache } from './items/item-cache.ts';
 import type { PartialCall } from './items/partial-call.ts';
 import { readAlong } from './read-along.ts';
@@ -56,7 +57,7 @@ export class Engine {
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
-    this.#recognising = { ...parts, remembered: new Recent<string>(maxRemembered) };
+    this.#recognising = { ...parts, remembered: new Recent<KnownDigest>(maxRemembered) };
     this.#items = new ItemCache({ ...parts, ...this.#recognising });
     this.#admission = new Admission(parts);
   }

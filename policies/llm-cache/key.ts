@@ -45,8 +45,15 @@ export interface KeyMaking {
   readonly digest: Digest;
   /** Whether the upstream behind an apiEndpoint gets the `Host` that the client sent. */
   forwardsHost(apiEndpoint: string | null): boolean;
-  /** `bodyDigest` by protocol and body; the same bytes are not canonicalised again. */
-  readonly remembered?: Recent<string> | undefined;
+  /** By the body's id; the same bytes are not canonicalised again. */
+  readonly remembered?: Recent<KnownDigest> | undefined;
+}
+
+/** The `bodyDigest` of a body that was seen before, and what it was asked for. */
+export interface KnownDigest {
+  readonly protocol: string;
+  readonly isStream: boolean;
+  readonly digest: string;
 }
 
 export function keyMaterial(
@@ -134,12 +141,12 @@ class Material implements KeyMaterial {
     return whenKnown(this.#body?.id ?? '', (id) => {
       const { digest, remembered } = this.#making;
       // Gemini's target, and not its body, says whether it streams.
-      const name = `${this.protocol} ${this.isStream} ${id}`;
-      const known = id === '' ? undefined : remembered?.get(name);
-      if (known !== undefined) return known;
+      const { protocol, isStream } = this;
+      const known = id === '' ? undefined : remembered?.get(id);
+      if (known?.protocol === protocol && known.isStream === isStream) return known.digest;
       return whenKnown(this.counting, (counting) => {
         const found = digest.sha256(countingText(counting));
-        if (id !== '') remembered?.set(name, found);
+        if (id !== '') remembered?.set(id, { protocol, isStream, digest: found });
         return found;
       });
     });
@@ -155,24 +162,19 @@ function countingText({ members, digest }: Counting): string {
 /** The only maker of a cache key: `namespace:scope:digest`. It tells nothing of prompt or credential. */
 export function cacheKey(material: KeyMaterial, digest: Digest): Later<string> {
   return whenKnown(material.bodyDigest, (bodyDigest) => {
-    const digested = [
-      version,
-      material.protocol,
-      material.path,
-      ...urlTexts(material, digest),
-      JSON.stringify(material.vary),
-      material.isStream ? 'stream' : 'json',
-      bodyDigest,
-    ];
-    const { namespace, scope } = material;
-    return `${encodeURIComponent(namespace)}:${scope}:${digest.sha256(digested.join('\n'))}`;
+    const { namespace, scope, protocol, path, vary } = material;
+    const varying = vary.length === 0 ? '[]' : JSON.stringify(vary);
+    const mode = material.isStream ? 'stream' : 'json';
+    const url = urlText(material, digest);
+    const digested = `${version}\n${protocol}\n${path}\n${url}\n${varying}\n${mode}\n${bodyDigest}`;
+    return `${encodeURIComponent(namespace)}:${scope}:${digest.sha256(digested)}`;
   });
 }
 
 /** What may have a credential in it is keyed, so that it cannot be found by trying. */
-function urlTexts({ query, forwardedUrl }: KeyMaterial, digest: Digest): readonly string[] {
-  if (query === '' && !/[?@]/.test(forwardedUrl)) return [query, forwardedUrl];
-  return ['keyed', digest.hmac(JSON.stringify([query, forwardedUrl]))];
+function urlText({ query, forwardedUrl }: KeyMaterial, digest: Digest): string {
+  if (query === '' && !/[?@]/.test(forwardedUrl)) return `\n${forwardedUrl}`;
+  return `keyed\n${digest.hmac(JSON.stringify([query, forwardedUrl]))}`;
 }
 
 /** As they will be forwarded, by the client or by a policy. */

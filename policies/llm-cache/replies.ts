@@ -81,7 +81,8 @@ export function forwardedMark({ kind }: Pick<Forward, 'kind'>): 'MISS' | 'BYPASS
 
 /** 504 in the protocol's own shape of an error. */
 export function unavailableReply(decision: Unavailable, protocol: Protocol): Reply {
-  const message = 'Nothing stored answers this request, and it asks for a stored answer only.';
+  const message =
+    'No stored answer can be used for this request, which asks only for a stored one.';
   const body = errorBody(protocol.provider, message, 'gateway_timeout', 'only_if_cached');
   return {
     status: 504,

@@ -46,7 +46,7 @@ export function costsOf(usage: Usage, price: Price, counting: Counting): Costs {
   const caveats: string[] = [];
   const [own, compaction] = divide(usage);
   const tokens = readTokens(own, counting) ?? noTokens(usage);
-  if (tokens === null) return unknownCosts('the answer tells no usage');
+  if (tokens === null) return unknownCosts('the answer reports no usage');
   const factor = factorOf(usage.terms ?? [], price, caveats);
   const micro = { input: 0 as number | null, output: 0 as number | null };
   for (const part of [tokens, compaction === null ? null : readTokens(compaction, counting)]) {

@@ -130,7 +130,7 @@ function whyUnknown(facts: AnswerFacts | null): string {
   if (facts === null) return 'the answer was not read';
   const reason = facts.cut ?? facts.fault;
   const told = reason ? reasonsToStop[reason] : undefined;
-  return told === undefined ? 'the answer tells no usage' : `${told}, and no usage was seen`;
+  return told === undefined ? 'the answer reports no usage' : `${told}, and no usage was seen`;
 }
 
 function whyUnbilled({ status, providerStatus, facts }: RecordParts): string {

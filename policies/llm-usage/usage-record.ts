@@ -3,7 +3,7 @@ import type { CacheType } from '../shared/exchange.ts';
 /** What each field of a record says; the README's table is made from it. */
 export const recordFields = {
   id: 'UUID of the record',
-  timestamp: 'when the request came, ISO 8601, UTC',
+  timestamp: 'when the request arrived, ISO 8601, UTC',
   request_id: "the gateway's id of the request",
   provider_id: "the provider's response id",
   provider: "the provider's name",
@@ -13,23 +13,23 @@ export const recordFields = {
   api_endpoint: "the apiEndpoint's name",
   consumer_id: 'the consumer as the scope knows it; `null` without one',
   stream: 'whether the request asked for a stream',
-  status: 'the status that the client got; 499 when it left before there was one',
+  status: 'the status that the client got; 499 if it left before there was one',
   cache_type:
-    '`null` when the cache did not answer; `exact` for a hit, `coalesced` where a request under way was joined, `stale` for an expired entry',
+    '`exact` for a hit, `coalesced` for a request that joined one under way, `stale` for an expired entry; `null` when the cache did not answer',
   cache_key:
-    'the key of the cache entry, which tells identical requests apart from others and nothing of what they say; `null` where the cache stood aside',
-  billed: 'a 2xx that came from the provider for this request',
-  input_tokens: 'as the provider counts them; `null` where it said nothing',
-  output_tokens: 'as the provider counts them; `null` where it said nothing',
+    'the key of the cache entry: the same for identical requests, and without any of their content; `null` when the cache stood aside',
+  billed: 'whether the provider answered this request with a 2xx',
+  input_tokens: 'as the provider counts them; `null` if it reported none',
+  output_tokens: 'as the provider counts them; `null` if it reported none',
   total_tokens: "the provider's total, else the sum of the two",
-  raw_data: 'the parts of these counts, and units beside tokens',
+  raw_data: 'the parts of these counts, and units other than tokens',
   input_cost:
-    'USD at list price, cached and cache-write tokens included; `null` where it is not known',
+    'USD at list price, cached and cache-write tokens included; `null` if it is not known',
   output_cost: 'the same for the output',
   total_cost:
-    'the two and the fees of the provider’s tools: what the call cost or, when the cache answered, what it would have cost',
+    'both, and the fees of the provider’s tools: what the call cost or, when the cache answered, what it would have cost',
   costs_calculation_caveat:
-    'what is not in the costs or was taken as an exception (a tier, a fee, counts that leave a question open), or why they are `null`',
+    'what the costs leave out or treat specially (a tier, a fee, ambiguous counts), or why they are `null`',
   duration_ms: "from the request's arrival at the policy to the end of the response",
 } as const;
 

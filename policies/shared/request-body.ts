@@ -1,11 +1,11 @@
 import type { ByteAccount } from './bytes/budget.ts';
 import type { BodyContent, ContentProblem } from './body-content.ts';
-import type { Hashing } from './bytes/hashing.ts';
+import type { Hashing, RunningHash } from './bytes/hashing.ts';
 import { nameOrNull } from './json/json.ts';
 import { JsonScan } from './json/json-scan.ts';
 import type { Protocol, Target } from './protocols/protocol.ts';
 import { Recent } from './recent.ts';
-import { inTurns } from './turns.ts';
+import { inTurns, nowOrInTurns } from './turns.ts';
 import type { Decode } from './bytes/undo-codings.ts';
 
 /** What the policies go by of a request body. */
@@ -38,22 +38,32 @@ export function whenKnown<T, R>(later: Later<T>, then: (value: T) => Later<R>): 
 
 const maxRemembered = 10_000;
 
+interface KnownFacts {
+  readonly protocol: Protocol;
+  readonly facts: BodyFacts;
+}
+
 /** What was found in bodies, so that the same bytes are not read again. */
 export class BodyMemory {
-  readonly #facts = new Recent<BodyFacts>(maxRemembered);
+  readonly #known = new Recent<KnownFacts>(maxRemembered);
 
-  facts(name: string): BodyFacts | undefined {
-    return this.#facts.get(name);
+  facts(id: string, protocol: Protocol): BodyFacts | undefined {
+    const known = this.#known.get(id);
+    return known?.protocol === protocol ? known.facts : undefined;
   }
 
-  remember(name: string, facts: BodyFacts): void {
-    this.#facts.set(name, facts);
+  remember(id: string, protocol: Protocol, facts: BodyFacts): void {
+    this.#known.set(id, { protocol, facts });
   }
 }
 
 /** How bodies are read here. */
 export interface BodyReading {
   readonly hashing: Hashing;
+  /** Tells long bytes apart faster than a hash; nothing outside of this process knows what it gives. Null for none. */
+  readonly naming: (() => RunningHash) | null;
+  /** Whether bytes are UTF-8, by the platform's own means; null where it has none that take no time. */
+  readonly isUtf8: ((bytes: Uint8Array) => boolean) | null;
   /** Null where nothing is remembered. */
   readonly memory: BodyMemory | null;
   readonly decode: Decode;
@@ -66,10 +76,14 @@ export interface Coded {
   readonly account: ByteAccount;
 }
 
-/** A body up to so many bytes is looked at at once; if that takes long, once more and bit by bit. */
+/** A body up to so many bytes is read at once; if that takes long, once more and bit by bit. */
 const maxAtOnceBytes = 256 * 1024;
 /** About a millisecond's work. */
 const unitsAtOnce = 1024 * 1024;
+/** Bytes up to which a body is given its name at once. */
+const maxNamedAtOnceBytes = 1024 * 1024;
+/** From so many bytes on `naming` is faster than a hash. */
+const minNamingBytes = 10 * 1024;
 const unitsOfAStep = 64 * 1024;
 
 /** A request body as it came. It is read once, when more is asked of it than is remembered. */
@@ -86,11 +100,13 @@ export class RequestBody {
   #protocol: Protocol | null = null;
   #content: Later<BodyContent> | null = null;
   /** What is being done with its bytes. */
-  readonly #work = new Set<Promise<unknown>>();
+  #work: Set<Promise<unknown>> | null = null;
 
   constructor(chunks: readonly Uint8Array[], reading: BodyReading, coded: Coded | null = null) {
     this.chunks = chunks;
-    this.length = chunks.reduce((sum, { length }) => sum + length, 0);
+    let length = 0;
+    for (const chunk of chunks) length += chunk.length;
+    this.length = length;
     this.#reading = reading;
     this.coded = coded;
   }
@@ -125,9 +141,7 @@ export class RequestBody {
   #factsIn(protocol: Protocol): Later<BodyFacts> {
     if (this.#facts === null || this.#protocol !== protocol) {
       this.#protocol = protocol;
-      const facts = whenKnown(this.id ?? '', (id) =>
-        this.#factsOf(`${protocol.name} ${id}`, protocol),
-      );
+      const facts = whenKnown(this.id ?? '', (id) => this.#factsOf(id, protocol));
       this.#facts = this.#track(facts, (known) => (this.#facts = known));
     }
     return this.#facts;
@@ -140,35 +154,38 @@ export class RequestBody {
 
   /** Resolves when nothing is being done with its bytes; null where nothing is. */
   get idle(): Promise<unknown> | null {
-    return this.#work.size === 0 ? null : Promise.allSettled(this.#work);
+    const work = this.#work;
+    return work === null || work.size === 0 ? null : Promise.allSettled(work);
   }
 
   #track<T>(later: Later<T>, settle: (value: T) => void): Later<T> {
     if (!(later instanceof Promise)) return later;
-    this.#work.add(later);
-    const done = () => this.#work.delete(later);
+    const work = (this.#work ??= new Set());
+    work.add(later);
+    const done = () => work.delete(later);
     later.then(settle).then(done, done);
     return later;
   }
 
   #identify(): Later<string> {
-    const { hashing } = this.#reading;
+    const { hashing, naming } = this.#reading;
     const { chunks, length } = this;
     const [first] = chunks;
     const coding = this.coded === null ? '' : `${this.coded.coding} `;
-    if (chunks.length === 1 && first !== undefined && length <= maxAtOnceBytes) {
+    const isLong = naming !== null && length >= minNamingBytes;
+    if (chunks.length === 1 && first !== undefined && length <= unitsOfAStep && !isLong) {
       return coding + hashing.of(first);
     }
-    const hash = hashing.start();
-    const step = steps(chunks, (bytes) => hash.update(bytes));
-    if (length > maxAtOnceBytes) return inTurns(step).then(() => coding + hash.end());
+    const name = isLong ? naming() : hashing.start();
+    const step = steps(chunks, (bytes) => name.update(bytes));
+    if (length > maxNamedAtOnceBytes) return finished(step, () => coding + name.end());
     while (!step());
-    return coding + hash.end();
+    return coding + name.end();
   }
 
-  #factsOf(name: string, protocol: Protocol): Later<BodyFacts> {
+  #factsOf(id: string, protocol: Protocol): Later<BodyFacts> {
     const { memory } = this.#reading;
-    const known = memory?.facts(name);
+    const known = memory?.facts(id, protocol);
     if (known !== undefined) return known;
     return whenKnown(this.content, ({ problem, outline, length }) => {
       const facts = {
@@ -180,7 +197,7 @@ export class RequestBody {
         setsLimit: protocol.setsLimit(outline),
         parts: protocol.parts(outline),
       };
-      if (!isPassing(problem)) memory?.remember(name, facts);
+      if (!isPassing(problem)) memory?.remember(id, protocol, facts);
       return facts;
     });
   }
@@ -193,9 +210,7 @@ export class RequestBody {
   async #decode({ coding, maxBytes, account }: Coded): Promise<BodyContent> {
     const { chunks } = this;
     const decoded = await this.#reading.decode({ chunks, coding }, maxBytes, account);
-    if (typeof decoded === 'string') {
-      return { problem: decoded, length: 0, outline: {}, members: null, digest: '' };
-    }
+    if (typeof decoded === 'string') return unreadable(decoded, 0);
     try {
       return await this.#scan(decoded.chunks, decoded.size);
     } finally {
@@ -204,19 +219,34 @@ export class RequestBody {
   }
 
   #scan(chunks: readonly Uint8Array[], length: number): Later<BodyContent> {
-    const { hashing } = this.#reading;
-    if (length <= maxAtOnceBytes) {
-      const scan = new JsonScan(joined(chunks, length), hashing);
-      if (scan.step(unitsAtOnce)) return scan.content;
-    }
-    // Joined when it is its turn, so that there is one copy at a time.
-    let scan: JsonScan | null = null;
-    const step = () => {
-      scan ??= new JsonScan(joined(chunks, length), hashing);
-      return scan.step(unitsOfAStep);
+    let scan: JsonScan | null | undefined;
+    const step = (units: number) => {
+      if (scan === undefined) scan = this.#scanOf(joined(chunks, length));
+      return scan === null || scan.step(units);
     };
-    return inTurns(step).then(() => (scan as JsonScan).content);
+    const content = () => scan?.content ?? unreadable('not-utf8', length);
+    if (length > maxAtOnceBytes) return finished(() => step(unitsOfAStep), content);
+    if (step(unitsAtOnce)) return content();
+    // Joined when it is its turn, so that there is one copy at a time.
+    scan = undefined;
+    return inTurns(() => step(unitsOfAStep)).then(content);
   }
+
+  /** Null where the bytes are known not to be UTF-8. */
+  #scanOf(bytes: Uint8Array): JsonScan | null {
+    const { hashing, isUtf8 } = this.#reading;
+    if (isUtf8 !== null && !isUtf8(bytes)) return null;
+    return new JsonScan(bytes, hashing, { isUtf8: isUtf8 !== null });
+  }
+}
+
+function unreadable(problem: ContentProblem, length: number): BodyContent {
+  return { problem, length, outline: {}, members: null, digest: '' };
+}
+
+/** What long work comes to: at once where it is done in the first turn. */
+function finished<T>(step: () => boolean, result: () => T): Later<T> {
+  return nowOrInTurns(step)?.then(result) ?? result();
 }
 
 /** Whether the same body may have no such problem the next time. */

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { expect } from 'chai';
@@ -116,8 +116,8 @@ describe(titled('The dashboard'), function () {
     expect([await row.count(), deletions]).to.deep.equal([1, 0]);
 
     await row.getByRole('button', { name: /Purge/ }).click();
-    await dialog.getByRole('button', { name: 'Throw out' }).click();
-    await page.getByText('Thrown out: ').waitFor();
+    await dialog.getByRole('button', { name: 'Purge' }).click();
+    await page.getByText('Purged: ').waitFor();
     await row.waitFor({ state: 'detached' });
     expect(deletions).to.equal(1);
     expect(await dashboard.storedModels()).to.not.include('to-purge');
@@ -131,26 +131,65 @@ describe(titled('The dashboard'), function () {
     const dialog = page.getByRole('dialog');
 
     await form.getByRole('button').click();
-    await page.getByText('Say what to throw out').waitFor();
+    await page.getByText('Say what to purge').waitFor();
     await form.getByLabel('Model').fill('no such model');
     await form.getByRole('button').click();
     await page.getByText('No entry matches.').waitFor();
 
     await form.getByLabel('Model').fill('two-to-purge');
     await form.getByRole('button').click();
-    await dialog.getByRole('heading', { name: 'Throw out 2 entries?' }).waitFor();
+    await dialog.getByRole('heading', { name: 'Purge 2 entries?' }).waitFor();
     await dialog.getByRole('button', { name: 'Cancel' }).click();
     expect(await dashboard.storedModels()).to.include('two-to-purge');
 
     await form.getByRole('button').click();
-    await dialog.getByRole('button', { name: 'Throw out 2 entries' }).click();
-    await page.getByText('Thrown out: 2 entries.').waitFor();
+    await dialog.getByRole('button', { name: 'Purge 2 entries' }).click();
+    await page.getByText('Purged: 2 entries.').waitFor();
     expect(await dashboard.storedModels()).to.not.include('two-to-purge');
     await page
       .locator('#entries-view tr', { hasText: 'two-to-purge' })
       .first()
       .waitFor({ state: 'detached' });
     expect(complaints).to.deep.equal([]);
+  });
+
+  it('The dashboard exports the entries of a store as a file, and imports it once that is confirmed', async () => {
+    await dashboard.ask('openai', 'to-move', 'eight');
+    const { page, complaints } = await dashboard.open();
+    const form = page.locator('#transfer-form');
+    const dialog = page.getByRole('dialog');
+    const submit = form.getByRole('button', { name: 'Import …' });
+    const downloading = page.waitForEvent('download');
+    await form.getByRole('link', { name: 'Export' }).click();
+    const download = await downloading;
+    expect(download.suggestedFilename()).to.match(/^llm-cache-.*\.snapshot$/);
+    const file = {
+      name: 'moved.snapshot',
+      mimeType: '',
+      buffer: readFileSync(await download.path()),
+    };
+
+    await fetch(`${dashboard.url}/entries?model=to-move`, { method: 'DELETE' });
+    expect(await submit.isDisabled()).to.equal(true);
+    await form.getByLabel('File to import').setInputFiles(file);
+    await submit.click();
+    expect(await dialog.innerText())
+      .to.contain('moved.snapshot')
+      .and.to.contain('memory');
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    expect(await dashboard.storedModels()).to.not.include('to-move');
+
+    await submit.click();
+    await dialog.getByRole('button', { name: 'Import' }).click();
+    await page.getByText('Imported: 1. Skipped').waitFor();
+    expect(await dashboard.storedModels()).to.include('to-move');
+
+    const broken = { ...file, buffer: Buffer.from('not an export') };
+    await form.getByLabel('File to import').setInputFiles(broken);
+    await submit.click();
+    await dialog.getByRole('button', { name: 'Import' }).click();
+    await page.getByText(/Not imported: .*\(400\)/).waitFor();
+    expect(complaints.filter((one) => !one.includes('400'))).to.deep.equal([]);
   });
 
   it('The dashboard explains what the cache would do with a request', async () => {
@@ -193,7 +232,9 @@ describe(titled('The dashboard'), function () {
       },
     });
     const text = await page.locator('#stores-view .room').innerText();
-    expect(text).to.contain('1,234 hits or more, worth $20.00').and.to.contain('about $12.50 more');
+    expect(text)
+      .to.contain('at least 1,234 hits, worth $20.00')
+      .and.to.contain('about $12.50 more');
     expect(complaints).to.deep.equal([]);
   });
 
@@ -226,6 +267,34 @@ describe(titled('The dashboard'), function () {
     await page.unroute('**/llm-cache/**');
     await page.locator('#reachable', { hasText: 'Live' }).waitFor();
     await page.locator('#outcomes-view .note').waitFor({ state: 'detached' });
+  });
+
+  it('The dashboard names the part that is not there, and says how to go on, when it is told to sign in', async () => {
+    const { page } = await dashboard.openSoon({
+      prepare: async (one) => {
+        await one.route(/llm-cache\/(stats|usage|budgets|entries|requests)/, (route) =>
+          route.fulfill({ status: 401, body: 'Unauthorized' }),
+        );
+      },
+    });
+    await page.locator('#reachable', { hasText: 'Answers 401, trying again' }).waitFor();
+    for (const [part, title] of [
+      ['#headline-view', 'Savings'],
+      ['#budgets-view', 'Budgets'],
+      ['#stores-view', 'Stores'],
+    ] as const) {
+      const text = `${title}. Not loaded: Unauthorized (401); sign in, and load this page again`;
+      await page.locator(part).getByText(text).waitFor();
+    }
+  });
+
+  it('The dashboard keeps the button that says why in sight where a table is wider than the screen', async () => {
+    const { page } = await dashboard.open({ viewport: { width: 700, height: 900 } });
+    const table = page.locator('#requests-view .scroll');
+    const isWider = () => table.evaluate((one) => one.scrollWidth > one.clientWidth);
+    expect(await isWider()).to.equal(true);
+    const box = await table.getByRole('button', { name: 'Why?' }).first().boundingBox();
+    expect((box?.x ?? Infinity) + (box?.width ?? 0)).to.be.below(700);
   });
 
   it('The dashboard fits a narrow screen, in light and in dark', async () => {

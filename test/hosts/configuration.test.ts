@@ -14,6 +14,7 @@ import {
   scopeSecret,
 } from '../../policies/hosts/configuration.ts';
 import { readPipelines } from '../../policies/hosts/pipelines.ts';
+import { checkPolicyNames } from '../../policies/hosts/policy-names.ts';
 import { conditionNames } from '../../schemas/conditions.ts';
 import { llmCacheSchema } from '../../schemas/llm-cache.ts';
 import { llmUsageSchema } from '../../schemas/llm-usage.ts';
@@ -79,7 +80,7 @@ describe('The settings in system.config.yml', () => {
       ).to.contain('createLlmCache: "stores.memory.persist.path": ');
       const seldom = { type: 'memory', persist: { path, everySeconds: 2_592_000 } };
       expect(refusal(() => configured({ memory: seldom }))).to.contain(
-        '"stores.memory.persist.everySeconds" must be <= 86400, got 2592000',
+        '"stores.memory.persist.everySeconds" must be at most 86400, got 2592000',
       );
       expect(refusal(() => configured({ memory: memory(path) }, {}))).to.match(
         /^createLlmCache: "scopeSecret" is missing: with "persist" \("memory"\)/,
@@ -126,13 +127,22 @@ describe('The settings in system.config.yml', () => {
       'unknown parameter "store", expected one of scopeSecret, limits, stores, usage, admin; did you mean "stores"?',
     ],
     [{ limits: { bytes: 1 } }, 'unknown parameter "limits.bytes", expected one of bufferedBytes'],
-    [{ limits: { bufferedBytes: '1' } }, '"limits.bufferedBytes" must be integer, got "1"'],
+    [
+      { limits: { bufferedBytes: '1' } },
+      '"limits.bufferedBytes" must be a whole number, got "1" (how many bytes of bodies may be held at once)',
+    ],
     [
       { limits: { bufferedBytes: Infinity } },
-      '"limits.bufferedBytes" must be integer, got Infinity',
+      '"limits.bufferedBytes" must be a whole number, got Infinity (how many bytes of bodies may be held at once)',
     ],
-    [{ limits: { bufferedBytes: 0 } }, '"limits.bufferedBytes" must be >= 1, got 0'],
-    [{ limits: null }, '"limits" must be object, got null'],
+    [
+      { limits: { bufferedBytes: 0 } },
+      '"limits.bufferedBytes" must be at least 1, got 0 (how many bytes of bodies may be held at once)',
+    ],
+    [
+      { limits: null },
+      '"limits" must be an object with bufferedBytes, got null (bounds for the whole process)',
+    ],
     [{ stores: { a: {} } }, '"stores.a.type" is missing, expected one of memory, redis, tiered'],
     [
       { stores: { a: { type: 'mongo' } } },
@@ -142,7 +152,7 @@ describe('The settings in system.config.yml', () => {
       { stores: { a: { type: 'memory', size: 1 } } },
       'unknown parameter "stores.a.size", expected one of type, maxBytes, eviction, persist, encryptionKeys',
     ],
-    [{ usage: { sinks: {} } }, '"usage.sinks" must be array, got {}'],
+    [{ usage: { sinks: {} } }, '"usage.sinks" must be a list, got {} (where usage records go)'],
     [
       { usage: { sinks: [{ type: 'file' }] } },
       '"usage.sinks.0.type" must be one of log, jsonl, prometheus, redis, got "file"',
@@ -166,12 +176,15 @@ describe('The settings in system.config.yml', () => {
     ],
     [
       { usage: { ledger: { retentionDays: 0 } } },
-      '"usage.ledger.retentionDays" must be >= 1, got 0',
+      '"usage.ledger.retentionDays" must be at least 1, got 0 (how many days are kept, today included)',
     ],
-    [{ usage: { prices: { 'gpt-4o': {} } } }, '"usage.prices.gpt-4o.input" is missing'],
+    [
+      { usage: { prices: { 'gpt-4o': {} } } },
+      '"usage.prices.gpt-4o.input" is missing (USD per million input tokens)',
+    ],
     [
       { usage: { prices: { 'gpt-4o': { input: -1 } } } },
-      '"usage.prices.gpt-4o.input" must be >= 0, got -1',
+      '"usage.prices.gpt-4o.input" must be at least 0, got -1 (USD per million input tokens)',
     ],
     [
       { usage: { prices: { 'gpt-4o': { input: 1, cached: 1 } } } },
@@ -217,7 +230,7 @@ describe('The stores of the books', () => {
     keep({ stores: { shared, other: shared }, usage: redisSink({ store: 'other' }) });
     keep({ usage: redisSink({ url: 'redis://127.0.0.1' }) });
     expect(refusal(() => keep({ usage: redisSink() }))).to.equal(
-      `${where}.sinks.0.store" must be the name of a redis store (none, for there is no redis store), unless there is a "url"`,
+      `${where}.sinks.0.store" must be the name of a redis store (none, because there is no redis store), unless there is a "url"`,
     );
     const two = { shared, other: shared };
     expect(refusal(() => keep({ stores: two, usage: redisSink() }))).to.contain('(shared, other)');
@@ -308,18 +321,18 @@ describe('A policy step in gateway.config.yml', () => {
 
   const wrong: readonly (readonly [string, object, string])[] = [
     ['llm-cache', { tll: 5 }, 'unknown parameter "tll", expected one of store, ttl, namespace, '],
-    ['llm-cache', { ttl: 0 }, '"ttl" must be >= 1, got 0'],
-    ['llm-cache', { ttl: '60' }, '"ttl" must be integer, got "60"'],
-    ['llm-cache', { ttl: 1.5 }, '"ttl" must be integer, got 1.5'],
-    ['llm-cache', { ttl: Infinity }, '"ttl" must be integer, got Infinity'],
+    ['llm-cache', { ttl: 0 }, '"ttl" must be at least 1, got 0'],
+    ['llm-cache', { ttl: '60' }, '"ttl" must be a whole number, got "60"'],
+    ['llm-cache', { ttl: 1.5 }, '"ttl" must be a whole number, got 1.5'],
+    ['llm-cache', { ttl: Infinity }, '"ttl" must be a whole number, got Infinity'],
     [
       'llm-cache',
       { scope: 'user' },
       '"scope" must be one of auto, consumer, credential, shared, got "user"',
     ],
-    ['llm-cache', { varyHeaders: 'a' }, '"varyHeaders" must be array, got "a"'],
-    ['llm-cache', { ignoreFields: [1] }, '"ignoreFields.0" must be string, got 1'],
-    ['llm-cache', { clientControls: 'no' }, '"clientControls" must be boolean, got "no"'],
+    ['llm-cache', { varyHeaders: 'a' }, '"varyHeaders" must be a list, got "a"'],
+    ['llm-cache', { ignoreFields: [1] }, '"ignoreFields.0" must be a string, got 1'],
+    ['llm-cache', { clientControls: 'no' }, '"clientControls" must be true or false, got "no"'],
     [
       'llm-cache',
       { allowedControls: ['Cache-Control'] },
@@ -327,7 +340,7 @@ describe('A policy step in gateway.config.yml', () => {
     ],
     ['llm-cache', { mode: 'opt-in', clientControls: false }, '"mode": opt-in lets no request'],
     ['llm-cache', { mode: 'opt-in', allowedControls: ['x-cache-ttl'] }, '"mode": opt-in lets no'],
-    ['llm-cache', { namespace: '' }, '"namespace" must NOT have fewer than 1 characters, got ""'],
+    ['llm-cache', { namespace: '' }, '"namespace" must not be empty, got ""'],
     [
       'llm-cache',
       { store: 'redis' },
@@ -339,7 +352,8 @@ describe('A policy step in gateway.config.yml', () => {
       { store: 'memory' },
       'unknown parameter "store", expected one of provider, maxRequestBytes, maxResponseBytes',
     ],
-    ['llm-usage', { provider: 7 }, '"provider" must be string, got 7'],
+    ['llm-usage', { provider: 7 }, '"provider" must be a string, got 7'],
+    ['llm-cache', { condition: {} }, '"condition" stands in action, where it has no effect'],
   ];
   for (const [policy, action, message] of wrong) {
     it(`A policy step is refused for ${policy} ${JSON.stringify(action)}, naming pipeline, policy and fault`, () => {
@@ -348,6 +362,31 @@ describe('A policy step in gateway.config.yml', () => {
       expect(text).to.contain(`${where}, ${policy}: ${message}`);
     });
   }
+
+  it('A policy step is refused where a parameter or a word stands in place of action', () => {
+    expect(refusal(() => check('llm-cache', { ttl: 60 }))).to.contain(
+      '"ttl" stands beside action and condition, where it has no effect; parameters stand in action, as in llm-cache: { action: { … } }',
+    );
+    expect(refusal(() => check('llm-cache', 'shared'))).to.contain('"shared" stands beside action');
+  });
+
+  const pipelineOf = (policy: string) =>
+    readPipelines({ pipelines: { openai: { policies: [{ [policy]: {} }] } } });
+
+  it('A policy step is refused when the list of policies leaves it out, or its name is misspelt', () => {
+    const listing = (policy: string, policies: unknown) =>
+      refusal(() => checkPolicyNames(pipelineOf(policy), policies));
+    for (const policies of [undefined, null, [], ['proxy']]) {
+      expect(listing('llm-cache', policies)).to.equal(
+        'gateway.config.yml, pipeline "openai": "policies" at the top of the file does not list llm-cache; add it there, as in policies: [llm-usage, llm-cache, proxy]',
+      );
+    }
+    expect(listing('llm_cache', ['llm-cache'])).to.equal(
+      'gateway.config.yml, pipeline "openai": there is no policy "llm_cache" in "policies"; did you mean "llm-cache"?',
+    );
+    checkPolicyNames(pipelineOf('llm-cache'), ['llm-cache']);
+    checkPolicyNames(pipelineOf('proxy'), undefined);
+  });
 
   it("A policy step's refusal lists no parameter that only the gateway sets", () => {
     expect(refusal(() => check('llm-cache', { action: { a: 1 } }))).to.not.contain('Callback');
@@ -369,13 +408,16 @@ describe('A policy step in gateway.config.yml', () => {
     ],
     [
       { name: 'llm-request', protocols: [] },
-      '"protocols" must NOT have fewer than 1 items, got []',
+      '"protocols" must not be empty, got [] (the APIs to match)',
     ],
     [
       { name: 'llm-request', path: 'x' },
       'unknown parameter "path", expected one of protocols, paths, name; did you mean "paths"?',
     ],
-    [{ name: 'llm-request', paths: '/v1/**' }, '"paths" must be array, got "/v1/**"'],
+    [
+      { name: 'llm-request', paths: '/v1/**' },
+      '"paths" must be a list, got "/v1/**" (globs for the path that the client sent)',
+    ],
     [
       { name: 'llm-no-cache', protocols: ['chat'] },
       'unknown parameter "protocols", expected one of name',

@@ -6,6 +6,8 @@ import {
   settingsWarnings,
   stepWarnings,
 } from '../../policies/hosts/settings-warnings.ts';
+import { actionWarnings } from '../../policies/llm-cache/action-warnings.ts';
+import type { PluginSettings } from '../../schemas/plugin.ts';
 
 const gibibyte = 2 ** 30;
 
@@ -17,14 +19,6 @@ describe('Warnings about sizes and times', () => {
   it('The settings warnings accept the defaults, and stores that the machine has room for', () => {
     expect(warnings({})).to.deep.equal([]);
     expect(warnings({ memory: memory(6 * gibibyte), b: memory(gibibyte) })).to.deep.equal([]);
-  });
-
-  it('The settings warnings name the key that every new project of the gateway has', () => {
-    expect(secretWarnings('sensitiveKey', 'settings')).to.have.length(1);
-    expect(secretWarnings('sensitiveKey', 'settings')[0]).to.match(
-      /^settings: without a "scopeSecret" .*"crypto\.cipherKey".*openssl rand -base64 32/,
-    );
-    expect(secretWarnings('another', 'settings')).to.deep.equal([]);
   });
 
   it('The settings warnings name a memory store that is larger than the memory', () => {
@@ -63,7 +57,7 @@ describe('Warnings about sizes and times', () => {
     );
     expect(found).to.have.length(3);
     expect(found[0]).to.equal(
-      'settings: stores.near: "nearTtl" is 86400000 seconds, more than a year; it is in seconds, not in milliseconds',
+      'settings: stores.near: "nearTtl" is in seconds, and 86400000 seconds are 1000 days; if milliseconds were meant, write 86400',
     );
   });
 
@@ -73,10 +67,44 @@ describe('Warnings about sizes and times', () => {
         stepWarnings,
       );
     expect(step({ ttl: 3_600_000_000, staleIfError: 86_400_000, maxTtl: 60 })).to.deep.equal([
-      'pipeline "p", llm-cache: "ttl" is 3600000000 seconds, more than a year; it is in seconds, not in milliseconds',
-      'pipeline "p", llm-cache: "staleIfError" is 86400000 seconds, more than a year; it is in seconds, not in milliseconds',
+      'pipeline "p", llm-cache: "ttl" is in seconds, and 3600000000 seconds are 41666.7 days; if milliseconds were meant, write 3600000',
+      'pipeline "p", llm-cache: "staleIfError" is in seconds, and 86400000 seconds are 1000 days; if milliseconds were meant, write 86400',
     ]);
-    expect(step({ ttl: 31_536_000 })).to.deep.equal([]);
+    expect(step({ ttl: 3_600_000 })).to.deep.equal([
+      'pipeline "p", llm-cache: "ttl" is in seconds, and 3600000 seconds are 41.7 days; if milliseconds were meant, write 3600',
+    ]);
+    expect(step({ coalesceWaitMs: 15 })).to.deep.equal([
+      'pipeline "p", llm-cache: "coalesceWaitMs" is in milliseconds, and no provider answers within 15 ms; if seconds were meant, write 15000',
+    ]);
+    for (const days of [1, 7, 25, 30, 90, 100, 365]) {
+      expect(step({ ttl: days * 86_400 })).to.deep.equal([]);
+    }
     expect(step(null)).to.deep.equal([]);
+  });
+
+  it('A warning is given for members and headers that must not be left out of the key', () => {
+    const warningsOf = (action: Readonly<Record<string, unknown>>) =>
+      actionWarnings(action, 'here');
+    expect(warningsOf({ ignoreFields: ['user', 'messages', 'metadata.user'] })).to.deep.equal([
+      'here: "ignoreFields" names "messages", so requests that differ in it get one another’s answers; name only what does not change the answer',
+      'here: "ignoreFields" names "metadata.user", but only a top-level member can be left out of the key, and only as a whole; name "metadata", or leave it in',
+    ]);
+    expect(warningsOf({ ignoreHeaders: ['session_id', 'X-API-Key'] })).to.deep.equal([
+      'here: "ignoreHeaders" names "X-API-Key", so callers with different credentials in it get one another’s answers; if that is meant, write scope: shared',
+    ]);
+    expect(warningsOf({ scope: 'shared', ignoreHeaders: ['x-api-key'] })).to.deep.equal([]);
+  });
+
+  it('A warning is given for a secret that is easy to guess where others reach what it signs', () => {
+    const persistent = { memory: { type: 'memory', persist: { path: './x' } } };
+    const warningsOf = (secret: string, settings: object) =>
+      secretWarnings(secret, settings as PluginSettings, 'here');
+    expect(warningsOf('abc', { scopeSecret: 'abc', stores: persistent })).to.deep.equal([
+      'here: "scopeSecret" is easy to guess, and signs what is kept in the store "memory"; set "scopeSecret" to what `openssl rand -base64 32` prints',
+    ]);
+    const [ofTheGateway] = warningsOf('sensitiveKey', { stores: { shared: { type: 'redis' } } });
+    expect(ofTheGateway).to.contain('"crypto.cipherKey", which stands in for "scopeSecret"');
+    expect(warningsOf('sensitiveKey', { stores: {} })).to.deep.equal([]);
+    expect(warningsOf('x'.repeat(44), { stores: persistent })).to.deep.equal([]);
   });
 });

@@ -25,19 +25,19 @@ describe('An unset environment variable', () => {
 
   it('An unset variable is named where it stands for the whole value', () => {
     expect(
-      thrown('scopeSecret: ${NOPE}', { scopeSecret: null }, '"scopeSecret" must be string'),
-    ).to.equal('here: "scopeSecret" must be string; this environment variable is not set: NOPE');
+      thrown('scopeSecret: ${NOPE}', { scopeSecret: null }, '"scopeSecret" must be a string'),
+    ).to.equal('here: "scopeSecret" must be a string; this environment variable is not set: NOPE');
   });
 
   it('An unset variable is named where it is a member of a list', () => {
     expect(
-      thrown('keys:\n  - ${KEY}\n', { keys: [null] }, '"keys.0" must be string, got null'),
+      thrown('keys:\n  - ${KEY}\n', { keys: [null] }, '"keys.0" must be a string, got null'),
     ).to.contain('not set: KEY');
   });
 
   it('An unset variable is not named where a value is wrong for another reason', () => {
-    expect(thrown('a: ${NOPE}', { a: null, ttl: 0 }, '"ttl" must be >= 1')).to.equal(
-      'here: "ttl" must be >= 1',
+    expect(thrown('a: ${NOPE}', { a: null, ttl: 0 }, '"ttl" must be at least 1')).to.equal(
+      'here: "ttl" must be at least 1',
     );
   });
 

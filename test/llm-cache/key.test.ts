@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { nodeReading } from '../../policies/hosts/node/body.ts';
 import { nodeDigest } from '../../policies/hosts/node/digest.ts';
+import type { KnownDigest } from '../../policies/llm-cache/key.ts';
 import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { validate } from '../../schemas/validate.ts';
 import { Recent } from '../../policies/shared/recent.ts';
@@ -38,7 +39,7 @@ function expectApart(...keys: string[]): void {
 /** The keys of the same bytes at several targets, with what is remembered of the one for the next. */
 function keysAt(text: string, targets: readonly RequestParts[]): string[] {
   const settings = validate<LlmCacheSettings>(llmCacheSchema, {}, 'test');
-  const remembered = new Recent<string>(100);
+  const remembered = new Recent<KnownDigest>(100);
   const making = { settings, digest, forwardsHost: () => false, remembered };
   return targets.map((target) => {
     const body = new RequestBody([new TextEncoder().encode(text)], nodeReading);
@@ -47,6 +48,23 @@ function keysAt(text: string, targets: readonly RequestParts[]): string[] {
 }
 
 describe('The cache key', () => {
+  it('The cache key stays the same from release to release, for what is stored is found by it', () => {
+    const content = '\\u00e9, and a text that is longer than what stands for itself in the key';
+    const asked = { query: '?api-version=1', headers: { 'openai-beta': 'x' }, scope: 'shared' };
+    const streamed =
+      '{"stream":true,"stream_options":{"include_usage":true},"model":"m","seed":1e2,' +
+      `"messages":[{"role":"user","content":"${content}"}]}`;
+    expect([
+      keyOf('{"model":"m","messages":[{"role":"user","content":"a"}],"n":1}'),
+      keyOf(streamed, asked),
+      keyOf('{"a":1,"a":2}'),
+    ]).to.deep.equal([
+      'openai:anonymous:CgOdDhOmZEd0AU1EqthJzPS0Rr1IAJZnRvPwTQIjapw',
+      'openai:shared:UinX46DFkaHJhcMIeccsO7TR_d9RTjMxRRmHR3k0c9I',
+      'openai:anonymous:uUkzhPcEZkOdmyt3fLyxucsG4oYH-f4vve41jroMCuk',
+    ]);
+  });
+
   describe('The body', () => {
     it('The cache key ignores the order of members, at any depth, and white space', () => {
       expectSame(

@@ -223,7 +223,7 @@ describe('The price of an answer', () => {
 
   it('A price is null where the answer tells no usage', () => {
     const costs = costsOf(counts(null, null, {}, null), at({ input: 1 }), within);
-    expect(costs).to.include({ total: null, caveat: 'the answer tells no usage' });
+    expect(costs).to.include({ total: null, caveat: 'the answer reports no usage' });
   });
 
   it('A price at equal rates is that of all tokens, whatever the parts', () => {

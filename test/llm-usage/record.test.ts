@@ -85,8 +85,8 @@ describe('A usage record', () => {
     expect(caveat('error-in-body')).to.equal('the answer carries an error, and no usage was seen');
     expect(caveat('content-type')).to.match(/^the answer is neither JSON nor an event stream/);
     expect(caveat('no-body')).to.match(/^the answer has no body/);
-    expect(caveat('finish-reason')).to.equal('the answer tells no usage');
-    expect(caveat(null)).to.equal('the answer tells no usage');
+    expect(caveat('finish-reason')).to.equal('the answer reports no usage');
+    expect(caveat(null)).to.equal('the answer reports no usage');
     expect(recordOf({ facts: null }).costs_calculation_caveat).to.equal('the answer was not read');
   });
 

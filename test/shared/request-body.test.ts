@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { nodeReading } from '../../policies/hosts/node/body.ts';
+import type { KnownDigest } from '../../policies/llm-cache/key.ts';
 import { nodeDigest } from '../../policies/hosts/node/digest.ts';
 import { JsonScan } from '../../policies/shared/json/json-scan.ts';
 import { findProtocol } from '../../policies/shared/protocols/index.ts';
@@ -32,7 +33,7 @@ function withoutReading<T>(run: () => T): T {
 
 describe('A request body that was seen before', () => {
   let memory: BodyMemory;
-  let remembered: Recent<string>;
+  let remembered: Recent<KnownDigest>;
   beforeEach(() => {
     memory = new BodyMemory();
     remembered = new Recent(100);
@@ -95,6 +96,25 @@ describe('A request body that was seen before', () => {
         for (const _ of [1, 2]) expect(keyOf(seen(text))).to.equal(fresh(text));
       }),
     );
+  });
+
+  it('A long body that was seen before is known in whatever pieces it comes, and no other is', () => {
+    const text = `{"model":"m","messages":[{"role":"user","content":"${'x'.repeat(100_000)}"}]}`;
+    const bytes = bytesOf(text);
+    const inPieces = (from: Uint8Array, size: number) => {
+      const chunks: Uint8Array[] = [];
+      for (let at = 0; at < from.length; at += size) chunks.push(from.subarray(at, at + size));
+      return new RequestBody(chunks, { ...nodeReading, memory });
+    };
+    const facts = factsOf(inPieces(bytes, 1000));
+    const other = Uint8Array.from(bytes);
+    other[70_000] = 0x79;
+    withoutReading(() => {
+      for (const size of [1, 17, 65_536, bytes.length]) {
+        expect(factsOf(inPieces(bytes, size))).to.equal(facts);
+        expect(() => factsOf(inPieces(other, size))).to.throw('something was read');
+      }
+    });
   });
 });
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { inTurns, nextTurn } from '../../policies/shared/turns.ts';
+import { inTurns, nextTurn, nowOrInTurns } from '../../policies/shared/turns.ts';
 
 describe('Long work in turns', () => {
   it('Long work leaves other work a turn between its own', async () => {
@@ -47,5 +47,23 @@ describe('Long work in turns', () => {
     const next = inTurns(() => true);
     expect(String(await failed.catch((error: unknown) => error))).to.equal('Error: no');
     await next;
+  });
+
+  it('Long work begins at once where it is its turn, and waits where other work has begun', async () => {
+    while (nowOrInTurns(() => true) !== null) await nextTurn();
+    let steps = 0;
+    const long = nowOrInTurns(() => {
+      const until = performance.now() + 5;
+      while (performance.now() < until);
+      return ++steps === 2;
+    });
+    expect(steps).to.equal(1);
+    let isOtherDone = false;
+    const other = nowOrInTurns(() => (isOtherDone = true));
+    expect(isOtherDone).to.equal(false);
+    await long;
+    expect(steps).to.equal(2);
+    await other;
+    expect(isOtherDone).to.equal(true);
   });
 });

@@ -115,6 +115,12 @@ export interface Entries {
   readonly complete: boolean;
 }
 
+export interface Imported {
+  readonly imported: number;
+  readonly skipped: number;
+  readonly refused: number;
+}
+
 export interface Purged {
   readonly matched: number;
   readonly deleted: number;

@@ -4,6 +4,7 @@ import type {
   EntryOrder,
   Explanation,
   Filter,
+  Imported,
   Purged,
   Question,
   RequestDetail,
@@ -60,6 +61,18 @@ export const countMatches = (filter: Filter) =>
 export const purgeMatches = (filter: Filter) =>
   call<Purged>(`entries?${new URLSearchParams({ ...filter })}`, { method: 'DELETE' });
 
+/** Where the entries of a store are as a file. */
+export const exportAddress = (store: string) =>
+  `llm-cache/export?${new URLSearchParams({ store })}`;
+
+/** A file may be large, so this may take long. */
+export const importEntries = (store: string, file: Blob) =>
+  call<Imported>(
+    `import?${new URLSearchParams({ store })}`,
+    { method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: file },
+    30 * 60_000,
+  );
+
 /** As text, for the gateway's admin port takes no more than 100 KB of JSON. */
 export const explain = (question: Question) =>
   call<Explanation>('explain', {
@@ -69,11 +82,11 @@ export const explain = (question: Question) =>
   });
 
 /** Paths are relative to the page, so that it works behind a proxy with a prefix of its own. */
-async function call<T>(path: string, init: RequestInit = {}): Promise<T> {
+async function call<T>(path: string, init: RequestInit = {}, atMostMs = 20_000): Promise<T> {
   const response = await fetch(`llm-cache/${path}`, {
     ...init,
     cache: 'no-store',
-    signal: AbortSignal.timeout(20_000),
+    signal: AbortSignal.timeout(atMostMs),
   });
   const text = await response.text();
   if (!response.ok) throw new ApiError(response.status, messageOf(text) ?? response.statusText);
@@ -91,8 +104,11 @@ function messageOf(text: string): string | null {
 
 /** What to tell a person about a call that failed. */
 export function told(error: unknown): string {
-  if (error instanceof ApiError)
-    return `${error.message || 'the gateway refused'} (${error.status})`;
+  if (error instanceof ApiError) {
+    const { status, message } = error;
+    const hint = status === 401 ? '; sign in, and load this page again' : '';
+    return `${message || 'the gateway refused'} (${status})${hint}`;
+  }
   if (error instanceof SyntaxError) return 'the answer is not what the admin API gives';
   return 'the gateway is not reachable';
 }

@@ -49,7 +49,7 @@ export class Breakdown {
       {
         id: 'before',
         label: 'Billed before',
-        hint: `Billed in the days before: ${daysName(previous)}`,
+        hint: `Billed in the period before: ${daysName(previous)}`,
         isNumber: true,
         value: (row: UsageRow) => before.get(row[group]) ?? null,
         cell: (row: UsageRow) => known(before.get(row[group]), money),
@@ -103,8 +103,8 @@ function moneyColumns(total: UsageSums, money: MoneyFormat): Column<UsageRow>[] 
     column('billed', 'Billed', (row) => row.billed_cost),
     {
       id: 'part',
-      label: 'Saved part',
-      hint: 'Of what all answers would have cost without the cache',
+      label: 'Share saved',
+      hint: 'The share of what all answers would have cost without the cache',
       isNumber: true,
       value: part,
       cell: (row) => known(part(row), percent),
@@ -128,7 +128,7 @@ function countColumns(total: UsageSums): Column<UsageRow>[] {
     {
       id: 'rate',
       label: 'From the cache',
-      hint: 'The part of the requests that the cache answered',
+      hint: 'The share of the requests that the cache answered',
       isNumber: true,
       value: rate,
       cell: (row) => share(rate(row)),

@@ -42,7 +42,7 @@ function budgetLine(budget: Budget): TemplateResult {
     <p>
       ${text} (${percent(spent / usd)})
       <small
-        >${daysName(budget)}${unpricedRequests > 0 ? `, without ${count(unpricedRequests)} requests that have no price` : ''}</small
+        >${daysName(budget)}${unpricedRequests > 0 ? `; not counted: ${unpricedRequests === 1 ? '1 request' : `${count(unpricedRequests)} requests`} without a known price` : ''}</small
       >
       ${
         // Where the budget goes by an id, its name says too little.

@@ -4,11 +4,13 @@ import { root } from './section.ts';
 export interface Doubt {
   readonly title: string;
   readonly facts: readonly (readonly [string, TemplateResult])[];
+  /** What follows. */
+  readonly note: string;
   readonly yes: string;
 }
 
-/** Asks before something is thrown out; Escape means no. */
-export function confirmed({ title, facts, yes }: Doubt): Promise<boolean> {
+/** Asks before something is changed; Escape means no. */
+export function confirmed({ title, facts, note, yes }: Doubt): Promise<boolean> {
   const dialog = root('confirm') as HTMLDialogElement;
   render(
     html`<h2 id="confirm-title">${title}</h2>
@@ -21,7 +23,7 @@ export function confirmed({ title, facts, yes }: Doubt): Promise<boolean> {
             </div>`,
         )}
       </dl>
-      <p>The next identical request goes to the provider again, and is billed.</p>
+      <p>${note}</p>
       <div class="buttons">
         <button type="button" autofocus @click=${() => dialog.close('no')}>Cancel</button>
         <button type="button" class="danger" @click=${() => dialog.close('yes')}>${yes}</button>

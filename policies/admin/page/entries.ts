@@ -138,8 +138,9 @@ const freshFor = ({ ttl }: EntryInfo) => (ttl < 0 ? 'expired' : `fresh for ${dur
 /** Asks, purges and tells; resolves to whether something may have changed. */
 export async function purgeOne(entry: EntryInfo, tell: Tell): Promise<boolean> {
   const sure = await confirmed({
-    title: 'Throw out this entry?',
-    yes: 'Throw out',
+    title: 'Purge this entry?',
+    note: 'The next identical request goes to the provider again, and is billed.',
+    yes: 'Purge',
     facts: [
       ['Model', modelOf(entry)],
       ['Stored', html`${momentName(entry.storedAt)}`],
@@ -152,11 +153,11 @@ export async function purgeOne(entry: EntryInfo, tell: Tell): Promise<boolean> {
   if (!sure) return false;
   try {
     const { deleted } = await purgeEntry(entry.key);
-    tell(deleted > 0 ? `Thrown out: ${entry.key}` : 'The entry was gone already.', 'good');
+    tell(deleted > 0 ? `Purged: ${entry.key}` : 'The entry was gone already.', 'good');
   } catch (error) {
     if (error instanceof ApiError && error.status === 404)
       tell('The entry was gone already.', 'good');
-    else tell(`Not thrown out: ${told(error)}`, 'bad');
+    else tell(`Not purged: ${told(error)}`, 'bad');
   }
   return true;
 }

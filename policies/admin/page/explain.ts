@@ -23,7 +23,7 @@ export function explainForm(): void {
         >Consumer<input name="consumer" autocomplete="off" placeholder="none; a name or id"
       /></label>
       <label class="wide"
-        >Headers, one a line<textarea
+        >Headers, one per line<textarea
           name="headers"
           rows="2"
           spellcheck="false"

@@ -1,5 +1,6 @@
 import { html, render, svg, type TemplateResult } from 'lit-html';
 import type { Stats } from './answers.ts';
+import { ApiError } from './api.ts';
 import { duration, percent, rate, timeOfDay } from './format.ts';
 import { known, type View } from './parts.ts';
 import { Rates } from './rates.ts';
@@ -28,8 +29,8 @@ function sentence(): View {
   // A page that has just been opened knows of less than a minute.
   const since = rates.span < 58 ? duration(rates.span) : 'minute';
   if (hitRate === null) return html`${pace} None came in the last ${since}.`;
-  return html`${pace} Of those of the last ${since}
-    <b data-figure="minute-rate">${percent(hitRate)}</b> were answered from the cache, at no cost.`;
+  return html`${pace} In the last ${since} the cache answered
+    <b data-figure="minute-rate">${percent(hitRate)}</b> of them, at no cost.`;
 }
 
 /** The last minute, the newest at the right. */
@@ -62,14 +63,15 @@ function sparkline(): TemplateResult {
   </figure>`;
 }
 
-/** Says whether the numbers are of now and, where they are not, of when. */
-export function showReachable(reachable: boolean): void {
-  root('live').classList.toggle('old', !reachable);
+/** Says whether the numbers are of now and, where they are not, of when; `error` is null where they are. */
+export function showReachable(error: unknown): void {
+  root('live').classList.toggle('old', error !== null);
+  const what = error instanceof ApiError ? `Answers ${error.status}` : 'Not reachable';
   const since = shownAt === 0 ? '' : `; figures as of ${timeOfDay(shownAt)}`;
   render(
-    reachable
+    error === null
       ? html`<span class="state good">Live</span>`
-      : html`<span class="state bad">Not reachable, trying again${since}</span>`,
+      : html`<span class="state bad">${`${what}, trying again${since}`}</span>`,
     root('reachable'),
   );
 }

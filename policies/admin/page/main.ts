@@ -17,6 +17,7 @@ import { RequestFilterForm } from './request-filter.ts';
 import { RequestTable } from './requests.ts';
 import { root, Section } from './section.ts';
 import { storesView } from './stores.ts';
+import { TransferForm } from './transfer-form.ts';
 import { emptyState } from './tryout.ts';
 
 const statsEveryMs = 2000;
@@ -30,8 +31,18 @@ let tryout: Tryout | null = null;
 
 // The counters: one call feeds them all.
 const outcomes = new OutcomeTable(() => outcomeSection.draw());
-const outcomeSection = new Section({ id: 'outcomes-view', load: getStats, view: outcomes.view });
-const storeSection = new Section({ id: 'stores-view', load: getStats, view: storesView });
+const outcomeSection = new Section({
+  id: 'outcomes-view',
+  title: 'Outcomes',
+  load: getStats,
+  view: outcomes.view,
+});
+const storeSection = new Section({
+  id: 'stores-view',
+  title: 'Stores',
+  load: getStats,
+  view: storesView,
+});
 const counters = [outcomeSection, storeSection];
 
 // The books, of the days that are chosen.
@@ -75,6 +86,7 @@ const byDay = (view: (data: RangeUsage) => ReturnType<typeof overview>) => (data
   data.usage.total.requests === 0 ? html`` : view(data);
 const headlineSection = new Section({
   id: 'headline-view',
+  title: 'Savings',
   load: usageByDay,
   view: (data) =>
     data.usage.total.requests === 0 ? emptyState(tryout, data.range.name) : headline(data),
@@ -82,6 +94,7 @@ const headlineSection = new Section({
 });
 const overviewSection = new Section({
   id: 'overview-view',
+  title: 'Figures by day',
   load: usageByDay,
   view: byDay(overview),
   about,
@@ -102,6 +115,7 @@ const consumerSection = new Section({
 const books = [headlineSection, overviewSection, modelSection, consumerSection];
 const budgetSection = new Section({
   id: 'budgets-view',
+  title: 'Budgets',
   load: async () => {
     budgets = await getBudgets();
     modelSection.draw();
@@ -155,6 +169,7 @@ function refresh(sections: readonly { refresh(): Promise<void> }[]): void {
 
 drawOrders();
 purgeForm(tell, () => refresh([entrySection]));
+const transfer = new TransferForm(tell, () => refresh([entrySection]));
 explainForm();
 root('reload-entries').addEventListener('click', () => refresh([entrySection]));
 
@@ -167,15 +182,16 @@ new Poller({
     const stats = getStats();
     for (const section of counters) void section.take(stats);
     const requests = filter.isLive ? requestSection.refresh() : null;
-    const { pipelines, tryout: offered } = await stats;
+    const { pipelines, stores, tryout: offered } = await stats;
     tryout = offered;
     filter.offer(Object.keys(pipelines));
+    transfer.offer(stores);
     showLive(await stats);
-    showReachable(true);
+    showReachable(null);
     await requests;
   },
   changed: (failures, error) => {
-    showReachable(failures === 0);
+    showReachable(failures === 0 ? null : error);
     // What failed along with it need not wait for its own turn.
     if (failures === 0) refresh([...slow, entrySection, requestSection]);
     else for (const section of [...slow, entrySection]) section.lose(error);

@@ -11,7 +11,7 @@ import { type Column, SortTable } from './sort-table.ts';
 const outcomes: Readonly<Record<OutcomeName, string>> = {
   hit: 'answered from the cache',
   coalesced: 'read along with an identical request under way',
-  stale: 'answered with an expired entry, for the provider failed',
+  stale: 'answered with an expired entry, because the provider failed',
   miss: 'answered by the provider',
   request: 'the client asked for a fresh answer',
   bypass: 'the cache stood aside',

@@ -47,7 +47,7 @@ function filterOf(data: FormData): Filter {
 async function purge(filter: Filter, tell: Tell): Promise<boolean> {
   const given = members.filter((member) => filter[member] !== undefined);
   if (given.length === 0) {
-    tell('Say what to throw out: a namespace, a model or a consumer.', 'bad');
+    tell('Say what to purge: a namespace, a model or a consumer.', 'bad');
     return false;
   }
   try {
@@ -58,8 +58,9 @@ async function purge(filter: Filter, tell: Tell): Promise<boolean> {
     }
     const entries = matched === 1 ? '1 entry' : `${count(matched)} entries`;
     const sure = await confirmed({
-      title: `Throw out ${entries}?`,
-      yes: `Throw out ${entries}`,
+      title: `Purge ${entries}?`,
+      note: 'The next identical requests go to the provider again, and are billed.',
+      yes: `Purge ${entries}`,
       facts: given.map((member): [string, TemplateResult] => [
         labels[member],
         name(filter[member], 'any'),
@@ -67,10 +68,10 @@ async function purge(filter: Filter, tell: Tell): Promise<boolean> {
     });
     if (!sure) return false;
     const { deleted } = await purgeMatches(filter);
-    tell(`Thrown out: ${deleted === 1 ? '1 entry' : `${count(deleted)} entries`}.`, 'good');
+    tell(`Purged: ${deleted === 1 ? '1 entry' : `${count(deleted)} entries`}.`, 'good');
     return true;
   } catch (error) {
-    tell(`Not thrown out: ${told(error)}`, 'bad');
+    tell(`Not purged: ${told(error)}`, 'bad');
     return true;
   }
 }

@@ -12,6 +12,8 @@ export function root(id: string): HTMLElement {
 export interface SectionOptions<T> {
   /** The element that it fills. */
   readonly id: string;
+  /** What it is, where no heading of its own says so while it is not there. */
+  readonly title?: string;
   readonly load: () => Promise<T>;
   readonly view: (data: T) => View;
   /** What the data is of, in words: "the last 7 days". */
@@ -94,9 +96,14 @@ export class Section<T> {
   #failure(): View {
     if (this.#error === null) return nothing;
     return html`<p class="note bad" role="status">
-      Not loaded: ${this.#error}
+      <span>${this.#title()}Not loaded: ${this.#error}</span>
       <button type="button" @click=${() => void this.refresh()}>Try again</button>
     </p>`;
+  }
+
+  #title(): View {
+    const { title } = this.#options;
+    return title === undefined ? nothing : html`<strong>${title}.</strong> `;
   }
 
   #age({ data, at }: Loaded<T>): View {

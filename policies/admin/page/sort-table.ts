@@ -89,6 +89,9 @@ export class SortTable<Row> {
     }
     const isSorted = id === this.#sortBy;
     const order = !isSorted ? 'none' : this.#isRising ? 'ascending' : 'descending';
+    const arrow = html`<span class="arrow" aria-hidden="true"
+      >${isSorted ? (this.#isRising ? '↑' : '↓') : '↕'}</span
+    >`;
     return html`<th scope="col" role="columnheader" class=${kind} aria-sort=${order}>
       <button
         type="button"
@@ -96,9 +99,7 @@ export class SortTable<Row> {
         title=${hint ?? nothing}
         @click=${() => this.#sort(id, isNumber)}
       >
-        ${mark ?? nothing}${label}<span class="arrow" aria-hidden="true"
-          >${isSorted ? (this.#isRising ? '↑' : '↓') : '↕'}</span
-        >
+        ${mark ?? nothing}${label}${arrow}
       </button>
     </th>`;
   }

@@ -13,14 +13,14 @@ export function storesView({ stores, sinks, joiners, bufferedBytes }: Stats): Vi
         : html`<div class="cards">${all.map(([store, stats]) => storeCard(store, stats))}</div>`
     }
     <div class="card">
-      <h3>In this moment</h3>
+      <h3>Right now</h3>
       <dl class="facts">
         <div>
-          <dt>Requests that wait for or read along with another</dt>
+          <dt>Requests waiting for, or reading along with, another</dt>
           <dd data-figure="joiners">${count(joiners)}</dd>
         </div>
         <div>
-          <dt>Bodies held</dt>
+          <dt>Bodies held in memory</dt>
           <dd data-figure="buffered">${bytes(bufferedBytes)}</dd>
         </div>
       </dl>
@@ -53,8 +53,8 @@ function room({ eviction, evictions }: StoreStats): View {
   const { missedHits, missedUsd, twiceTheMemory: twice } = eviction;
   const money = moneyFormat([missedUsd, twice?.usd]);
   return html`<p class="room">
-    For want of room it missed ${count(missedHits)} hits or more, worth ${money(missedUsd)}, since
-    the start.
+    For lack of memory it missed at least ${count(missedHits)} hits, worth ${money(missedUsd)},
+    since the start.
     ${
       twice === null
         ? nothing
@@ -91,7 +91,7 @@ function fill({ bytes: used, maxBytes: most }: StoreStats): TemplateResult {
 
 const sinkCard = (sinks: readonly (readonly [string, Stats['sinks'][string]])[]) =>
   html`<div class="card">
-    <h3>Sinks of the usage records</h3>
+    <h3>Usage record sinks</h3>
     ${
       sinks.length === 0
         ? empty('No sink is in use yet.')

@@ -21,9 +21,9 @@ import { budgetWarnings } from '../budget-warnings.ts';
 import { hostConfiguration } from '../configuration.ts';
 import { cacheMiddleware } from '../node/cache-middleware.ts';
 import { usageMiddleware } from '../node/usage-middleware.ts';
-import { timeWarnings } from '../../llm-cache/time-warnings.ts';
+import { actionWarnings } from '../../llm-cache/action-warnings.ts';
 import type { Pipeline, Step } from '../pipelines.ts';
-import { settingsWarnings } from '../settings-warnings.ts';
+import { secretWarnings, settingsWarnings } from '../settings-warnings.ts';
 import { Runtime, type Services } from '../runtime.ts';
 import type { Log } from '../../shared/log.ts';
 import { appConsumers, type ConsumerNaming } from './consumers.ts';
@@ -132,6 +132,7 @@ export function createLlmCache(
   runtime.configure(configuration);
   const warnings = [
     ...settingsWarnings(configuration.settings, 'createLlmCache'),
+    ...secretWarnings(configuration.secret, configuration.settings, 'createLlmCache'),
     ...budgetWarnings(configuration.settings, 'createLlmCache', null),
   ];
   for (const warning of warnings) log.warn(warning);
@@ -146,7 +147,7 @@ export function createLlmCache(
   return {
     llmCache: (options = {}) => {
       const { settings, host } = read<LlmCacheSettings>(expressCacheSchema, options, 'llm-cache');
-      for (const warning of timeWarnings(options, 'llm-cache')) log.warn(warning);
+      for (const warning of actionWarnings({ ...options }, 'llm-cache')) log.warn(warning);
       const middleware = cacheMiddleware(settings, services, expressExchange(host));
       const name = host.apiEndpoint ?? unnamed.pipeline;
       services.stats.register(name);
@@ -239,7 +240,7 @@ function read<S>(
   const { consumer = userOf, ...rest } = isObject ? options : {};
   if (typeof consumer !== 'function') {
     throw new ConfigurationError(
-      `${where}: "consumer" must be function, got ${JSON.stringify(consumer)}`,
+      `${where}: "consumer" must be a function, got ${JSON.stringify(consumer)}`,
     );
   }
   const { apiEndpoint = null, ...settings } = validate<{ apiEndpoint?: string }>(

@@ -8,7 +8,13 @@ import { undoing } from '../../shared/bytes/undo-codings.ts';
 import { decoding } from './decode.ts';
 import { webHashing } from './digest.ts';
 
-const webReading: BodyReading = { hashing: webHashing, memory: null, decode: undoing(decoding) };
+const webReading: BodyReading = {
+  hashing: webHashing,
+  naming: null,
+  isUtf8: null,
+  memory: null,
+  decode: undoing(decoding),
+};
 
 /** What was made of a request's body, and what takes its place. */
 export interface ReadBody {

@@ -6,8 +6,8 @@ export { ConfigurationError } from '../../../schemas/configuration-error.ts';
 export type { FetchHandler } from './handler.ts';
 export type { LlmCacheOptions } from './options.ts';
 export type { CachedResponse } from '../../llm-cache/entry.ts';
-export { MapStore } from '../../llm-cache/stores/map.ts';
-export type { Store } from '../../llm-cache/stores/store.ts';
+export { MapStore, type MapStoreOptions } from '../../llm-cache/stores/map.ts';
+export type { EntryStore, Store } from '../../llm-cache/stores/store.ts';
 export type { UsageRecord } from '../../llm-usage/usage-record.ts';
 
 /**

@@ -3,7 +3,7 @@ import { fetchSchema, type FetchSettings } from '../../../schemas/fetch.ts';
 import { contradictionIn, type LlmCacheSettings } from '../../../schemas/llm-cache.ts';
 import type { RateSettings } from '../../../schemas/plugin.ts';
 import { ConfigurationError } from '../../../schemas/configuration-error.ts';
-import type { Store } from '../../llm-cache/stores/store.ts';
+import type { EntryStore } from '../../llm-cache/stores/store.ts';
 import type { UsageRecord } from '../../llm-usage/usage-record.ts';
 
 /** How a handler is cached: the parameters of the `llm-cache` action, and what a gateway would tell beside them. */
@@ -11,7 +11,7 @@ export interface LlmCacheOptions<
   Rest extends readonly unknown[] = readonly unknown[],
 > extends Partial<Omit<LlmCacheSettings, 'store'>> {
   /** Where entries are kept; default: in this process's memory. */
-  readonly store?: Store;
+  readonly store?: EntryStore;
   /** What all entries of that default store may take, in bytes; default: 64 MiB. */
   readonly maxBytes?: number;
   /** What goes when that is full: what saves least for its bytes, or the least recently used; default: `worth`. */

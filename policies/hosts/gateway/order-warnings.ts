@@ -18,15 +18,17 @@ export function orderWarnings(pipeline: Pipeline): string[] {
   steps.forEach((step, at) => {
     const behindCache = cacheAt >= 0 && at > cacheAt;
     if (step.policy === 'llm-usage' && behindCache) {
-      warn('llm-usage stands behind llm-cache, so hits are not recorded; put it before');
+      warn('llm-usage stands after llm-cache, so hits are not recorded; put it before llm-cache');
     }
     if (auth.has(step.policy) && behindCache) {
       warn(
-        `${step.policy} stands behind llm-cache, so hits are answered without it; put it before`,
+        `${step.policy} stands after llm-cache, so hits are answered without it; put it before llm-cache`,
       );
     }
     if (step.policy === 'cors' && behindCache) {
-      warn('cors stands behind llm-cache, so hits are answered without its headers; put it before');
+      warn(
+        'cors stands after llm-cache, so hits are answered without its headers; put it before llm-cache',
+      );
     }
     if (ours.has(step.policy)) {
       const earlier = steps
@@ -41,7 +43,9 @@ export function orderWarnings(pipeline: Pipeline): string[] {
       }
       const end = steps.slice(0, at).find(endsPipeline);
       if (end !== undefined) {
-        warn(`${step.policy} stands behind ${end.policy}, where it never runs; put it before`);
+        warn(
+          `${step.policy} stands after ${end.policy}, where it never runs; put it before ${end.policy}`,
+        );
       }
       if (conditionsIn(step.condition).some(({ name }) => name === 'json-schema')) {
         warn(
@@ -53,7 +57,7 @@ export function orderWarnings(pipeline: Pipeline): string[] {
       const before = steps.slice(0, at).find((earlier) => ours.has(earlier.policy));
       if (before !== undefined) {
         warn(
-          `request-transformer rewrites the body behind ${before.policy}, which does not see the change; put it before`,
+          `request-transformer rewrites the body after ${before.policy}, which does not see the change; put it before ${before.policy}`,
         );
       }
     }

@@ -51,7 +51,7 @@ export function init(context: PluginContext, root: string): void {
     });
     const warnings = [
       ...settingsWarnings(configuration.settings, gatewaysWhere),
-      ...secretWarnings(configuration.secret, gatewaysWhere),
+      ...secretWarnings(configuration.secret, configuration.settings, gatewaysWhere),
       ...budgetWarnings(configuration.settings, gatewaysWhere, pipelines),
       ...pipelines.flatMap(stepWarnings),
       ...pipelines.flatMap(orderWarnings),

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { ClientAccount } from '../../shared/bytes/budget.ts';
 import type { BodyReason } from '../../shared/exchange.ts';
 import { contentCodings } from '../../shared/format.ts';
@@ -10,12 +11,14 @@ import {
 import { Slabs } from '../../shared/bytes/slabs.ts';
 import { undoing } from '../../shared/bytes/undo-codings.ts';
 import { decoding } from './decode.ts';
-import { nodeHashing } from './digest.ts';
+import { nodeHashing, nodeNaming } from './digest.ts';
 import type { IncomingMessage } from 'node:http';
 
 /** Of this process: clients send the same bodies again, to whichever pipeline. */
 export const nodeReading: BodyReading = {
   hashing: nodeHashing,
+  naming: nodeNaming,
+  isUtf8,
   memory: new BodyMemory(),
   decode: undoing(decoding),
 };

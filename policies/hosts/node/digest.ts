@@ -1,6 +1,7 @@
-import { createHash, createHmac, hash } from 'node:crypto';
+import { createCipheriv, createHash, createHmac, hash, randomBytes } from 'node:crypto';
+import process from 'node:process';
 import type { Digest } from '../../shared/exchange.ts';
-import type { Hashing } from '../../shared/bytes/hashing.ts';
+import type { Hashing, RunningHash } from '../../shared/bytes/hashing.ts';
 import { Recent } from '../../shared/recent.ts';
 
 const maxRemembered = 10_000;
@@ -33,3 +34,25 @@ export const nodeHashing: Hashing = {
     };
   },
 };
+
+const namingKey = randomBytes(16);
+const namingNonce = randomBytes(12);
+
+/**
+ * The tag of AES-GCM, for which processors have instructions of their own. Its key and its tags never
+ * leave this process, so no two bodies can be made that have one tag, though the nonce is always the
+ * same. Null in Deno, which has AES-GCM in software, where SHA-256 is faster.
+ */
+export const nodeNaming =
+  'deno' in process.versions
+    ? null
+    : (): RunningHash => {
+        const cipher = createCipheriv('aes-128-gcm', namingKey, namingNonce);
+        return {
+          update: (bytes) => void cipher.setAAD(bytes),
+          end() {
+            cipher.final();
+            return cipher.getAuthTag().toString('base64url');
+          },
+        };
+      };

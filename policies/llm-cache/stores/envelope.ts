@@ -24,7 +24,7 @@ export interface Opened {
   readonly bodyStart: number;
   /** Of the body as it is stored. */
   readonly bodyLength: number;
-  /** The body that stands behind the head; undefined where it is another's. */
+  /** The body that stands after the head; undefined where it is another's. */
   body(bytes: Uint8Array): StoredBody | undefined;
 }
 

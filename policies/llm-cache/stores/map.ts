@@ -1,9 +1,12 @@
+import { ConfigurationError } from '../../../schemas/configuration-error.ts';
 import type { CachedResponse } from '../entry.ts';
 import { BoundedStore } from './bounded/bounded-store.ts';
 import { type Bucket, type Buckets, KeyTable } from './bounded/key-table.ts';
 import type { BoundedStoreOptions } from './bounded/options.ts';
 
-export type MapStoreOptions = BoundedStoreOptions;
+export type MapStoreOptions = Partial<BoundedStoreOptions>;
+
+const defaultMaxBytes = 64 * 1024 * 1024;
 
 /** What an entry takes beside its bytes and its key's, roughly. */
 const overheadBytes = 182 + KeyTable.bytesEach;
@@ -16,8 +19,14 @@ const sweepStep = 4;
  * request: what has expired goes when others come.
  */
 export class MapStore extends BoundedStore {
-  constructor(options: MapStoreOptions) {
-    super({ ...options, buckets: new MapBuckets(), overheadBytes, codec: null });
+  /** Throws a ConfigurationError where `maxBytes`, by default 64 MiB, is no bound. */
+  constructor({ maxBytes = defaultMaxBytes, ...options }: MapStoreOptions = {}) {
+    if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) {
+      throw new ConfigurationError(
+        `MapStore: "maxBytes" must be a whole number of at least 1, got ${String(maxBytes)}`,
+      );
+    }
+    super({ ...options, maxBytes, buckets: new MapBuckets(), overheadBytes, codec: null });
   }
 
   override set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean> {

@@ -100,7 +100,7 @@ export class RedisReader {
     const opened = envelope.open(name, begin);
     if (opened === undefined) return null;
     const { bodyStart, bodyLength } = opened;
-    // One byte more is asked for than there may be, here and above: nothing stands behind the body.
+    // One byte more is asked for than there may be, here and above: nothing stands after the body.
     const body =
       begin.length <= beginBytes
         ? begin.subarray(bodyStart)
@@ -149,7 +149,7 @@ export class RedisReader {
 
   #damaged(): undefined {
     this.#options.connection.warn(
-      'has values that this gateway cannot trust, and takes for misses',
+      'has values that this gateway does not trust, and treats as misses',
     );
     this.#options.damaged();
   }

@@ -64,7 +64,7 @@ export class PrometheusSink implements UsageSink {
       registry,
       {
         name: 'llm_usage_unpriced_requests_total',
-        help: 'Answers whose cost is not known, and so in no sum.',
+        help: 'Answers whose cost is not known and is in no sum.',
         labelNames: common,
       },
       function* () {

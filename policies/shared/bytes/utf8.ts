@@ -19,9 +19,12 @@ export function characterEnd(bytes: Uint8Array, at: number): number {
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
+/** Bytes up to which a loop is faster than a decoder. */
+const maxLoopBytes = 12;
+
 /** The text of some bytes, which are well-formed. */
 export function textOf(bytes: Uint8Array, from: number, to: number): string {
-  if (to - from > 32) return decoder.decode(bytes.subarray(from, to));
+  if (to - from > maxLoopBytes) return decoder.decode(bytes.subarray(from, to));
   let text = '';
   for (let at = from; at < to; at++) {
     const byte = bytes[at] as number;

@@ -1,3 +1,4 @@
+import { textOf } from '../bytes/utf8.ts';
 import { decimalForm } from './decimal.ts';
 
 /** Nesting that has a canonical form. */
@@ -11,12 +12,18 @@ const maxSortedNameBytes = 256 * 1024;
 const maxMoves = 8;
 /** Digits of a number. */
 const maxNumberBytes = 4096;
+/** Members up to which inserting one after the other takes less than the platform's sorting. */
+const maxInserted = 16;
+/** Bytes up to which a loop copies faster than the platform. */
+const maxLoopBytes = 40;
+/** Memory that is kept for the next body. */
+const maxSpareBytes = 2 ** 21;
 
 const quote = 0x22;
 const comma = 0x2c;
 const backslash = 0x5c;
 
-/** What stands behind the backslash of the short escapes that JSON.stringify writes, by code unit. */
+/** What stands after the backslash of the short escapes that JSON.stringify writes, by code unit. */
 const shortEscapes: Readonly<Record<number, number>> = {
   0x08: 0x62,
   0x09: 0x74,
@@ -26,6 +33,10 @@ const shortEscapes: Readonly<Record<number, number>> = {
   0x22: quote,
   0x5c: backslash,
 };
+
+/** Memory of a writer that has ended: most bodies are written into the same. */
+let spare: Uint8Array | null = null;
+const nothing = new Uint8Array(0);
 
 /**
  * Writes one JSON value in canonical form, piece by piece, into memory of its own: without white
@@ -38,27 +49,41 @@ export class CanonicalWriter {
   /** Bytes that were moved by sorting. */
   moves = 0;
   readonly #maxMoves: number;
-  #out = new Uint8Array(256);
+  #out: Uint8Array;
   #length = 0;
   #values = 0;
   /** Where the names of the members of all open objects begin, and end. */
-  #nameStarts: number[] = [];
-  #nameEnds: number[] = [];
+  readonly #nameStarts: number[] = [];
+  readonly #nameEnds: number[] = [];
+  /** How many of them there are. */
+  #names = 0;
   /** Of each open object: its first member in those lists, or -1 for an array. */
   readonly #firstMembers: number[] = [];
   /** Of each open object, whether its members came in order so far. */
   readonly #inOrder: boolean[] = [];
+  /** How many objects and arrays are open. */
+  #depth = 0;
   /** A high surrogate that was escaped, as long as a low one may follow. */
   #high = 0;
 
   /** `size` is that of all that will be written, or more. */
   constructor(size: number) {
     this.#maxMoves = maxMoves * Math.max(size, 1024);
+    this.#out = spare ?? new Uint8Array(Math.min(size + size / 8 + 1024, maxSpareBytes));
+    spare = null;
   }
 
-  /** What is written since the last `clear`. */
+  /** How many bytes are written since the last `clear`. */
+  get length(): number {
+    return this.#length;
+  }
+
   get bytes(): Uint8Array {
     return this.#out.subarray(0, this.#length);
+  }
+
+  get text(): string {
+    return textOf(this.#out, 0, this.#length);
   }
 
   clear(): void {
@@ -67,29 +92,35 @@ export class CanonicalWriter {
 
   giveUp(): void {
     this.isOpen = false;
-    this.#out = new Uint8Array(0);
+    this.release();
+    this.#nameStarts.length = this.#nameEnds.length = 0;
+  }
+
+  /** Nothing more is written, and nothing that was is asked for. */
+  release(): void {
+    if (this.#out !== nothing && this.#out.length <= maxSpareBytes) spare = this.#out;
+    this.#out = nothing;
     this.#length = 0;
-    this.#nameStarts = [];
-    this.#nameEnds = [];
   }
 
   open(bracket: number, isObject: boolean): void {
     this.#count();
     if (!this.isOpen) return;
-    if (this.#firstMembers.length >= maxDepth - 1) return this.giveUp();
-    this.#firstMembers.push(isObject ? this.#nameStarts.length : -1);
-    this.#inOrder.push(true);
+    const depth = this.#depth++;
+    if (depth >= maxDepth - 1) return this.giveUp();
+    this.#firstMembers[depth] = isObject ? this.#names : -1;
+    this.#inOrder[depth] = true;
     this.#byte(bracket);
   }
 
   close(bracket: number): void {
     if (!this.isOpen) return;
-    const first = this.#firstMembers.pop() ?? -1;
-    const inOrder = this.#inOrder.pop() ?? true;
+    const depth = --this.#depth;
+    const first = this.#firstMembers[depth] as number;
     if (first >= 0) {
-      if (!inOrder) this.#sort(first);
+      if (this.#inOrder[depth] === false) this.#sort(first);
       if (!this.isOpen) return;
-      this.#nameStarts.length = this.#nameEnds.length = first;
+      this.#names = first;
     }
     this.#byte(bracket);
   }
@@ -117,7 +148,7 @@ export class CanonicalWriter {
   beginString(isName: boolean): void {
     if (!isName) this.#count();
     if (!this.isOpen) return;
-    if (isName) this.#nameStarts.push(this.#length);
+    if (isName) this.#nameStarts[this.#names] = this.#length;
     this.#byte(quote);
   }
 
@@ -125,14 +156,27 @@ export class CanonicalWriter {
     if (!this.isOpen) return;
     this.#settle();
     this.#byte(quote);
-    if (!isName) return;
-    this.#nameEnds.push(this.#length);
-    const last = this.#nameEnds.length - 1;
-    const first = this.#firstMembers.at(-1) ?? 0;
-    if (last === first) return;
+    if (isName) this.#nameIsWhole();
+  }
+
+  /** A string that is canonical as it stands, with its quotes. */
+  string(bytes: Uint8Array, from: number, to: number, isName: boolean): void {
+    if (!isName) this.#count();
+    if (!this.isOpen) return;
+    if (isName) this.#nameStarts[this.#names] = this.#length;
+    this.#copy(bytes, from, to);
+    if (isName) this.#nameIsWhole();
+  }
+
+  /** The name of a member is written: does it stand behind the one before it? */
+  #nameIsWhole(): void {
+    const last = this.#names++;
+    this.#nameEnds[last] = this.#length;
+    const depth = this.#depth - 1;
+    if (last === this.#firstMembers[depth]) return;
     const order = this.#compare(last - 1, last);
     if (order === 0) this.giveUp();
-    else if (order > 0) this.#inOrder[this.#inOrder.length - 1] = false;
+    else if (order > 0) this.#inOrder[depth] = false;
   }
 
   /** What stands for itself in a string. */
@@ -199,18 +243,13 @@ export class CanonicalWriter {
   #copy(bytes: Uint8Array, from: number, to: number): void {
     const size = to - from;
     this.#need(size);
-    if (size > 40) this.#out.set(bytes.subarray(from, to), this.#length);
-    else {
-      const out = this.#out;
-      let at = this.#length;
-      for (let index = from; index < to; index++) out[at++] = bytes[index] as number;
-    }
+    move(bytes, from, to, this.#out, this.#length);
     this.#length += size;
   }
 
   #need(more: number): void {
     if (this.#length + more <= this.#out.length) return;
-    const larger = new Uint8Array(Math.max(this.#out.length * 2, this.#length + more));
+    const larger = new Uint8Array(Math.max(this.#out.length * 1.5, this.#length + more));
     larger.set(this.bytes);
     this.#out = larger;
   }
@@ -233,32 +272,58 @@ export class CanonicalWriter {
   /** Puts the members of the innermost object, from the `first` on, in order. */
   #sort(first: number): void {
     const starts = this.#nameStarts;
-    const count = starts.length - first;
+    const names = this.#names;
     const begin = starts[first] as number;
     const size = this.#length - begin;
+    const order: number[] = [];
     let nameBytes = 0;
-    for (let at = first; at < starts.length; at++) {
+    for (let at = first; at < names; at++) {
       nameBytes += (this.#nameEnds[at] as number) - (starts[at] as number);
+      order.push(at);
     }
     this.moves += size;
-    const isTooMuch = count > maxSorted || nameBytes > maxSortedNameBytes;
+    const isTooMuch = order.length > maxSorted || nameBytes > maxSortedNameBytes;
     if (isTooMuch || this.moves > this.#maxMoves) return this.giveUp();
 
-    const order = Array.from({ length: count }, (_, at) => first + at);
-    order.sort((one, other) => this.#compare(one, other));
-    const sorted = new Uint8Array(size);
-    let to = 0;
-    for (let at = 0; at < count; at++) {
-      const member = order[at] as number;
-      if (at > 0) {
-        if (this.#compare(order[at - 1] as number, member) === 0) return this.giveUp();
-        sorted[to++] = comma;
+    this.#sortNames(order);
+    // In order behind what is written, and then in its place.
+    this.#need(size);
+    const out = this.#out;
+    const end = this.#length;
+    let to = end;
+    let before = -1;
+    for (const member of order) {
+      if (before >= 0) {
+        if (this.#compare(before, member) === 0) return this.giveUp();
+        out[to++] = comma;
       }
+      before = member;
       const from = starts[member] as number;
-      const end = member + 1 < starts.length ? (starts[member + 1] as number) - 1 : this.#length;
-      sorted.set(this.#out.subarray(from, end), to);
-      to += end - from;
+      const memberEnd = member + 1 < names ? (starts[member + 1] as number) - 1 : end;
+      move(out, from, memberEnd, out, to);
+      to += memberEnd - from;
     }
-    this.#out.set(sorted, begin);
+    move(out, end, to, out, begin);
   }
+
+  #sortNames(order: number[]): void {
+    if (order.length > maxInserted) {
+      order.sort((one, other) => this.#compare(one, other));
+      return;
+    }
+    for (let at = 1; at < order.length; at++) {
+      const member = order[at] as number;
+      let to = at;
+      for (; to > 0 && this.#compare(order[to - 1] as number, member) > 0; to--) {
+        order[to] = order[to - 1] as number;
+      }
+      order[to] = member;
+    }
+  }
+}
+
+/** Copies the bytes between `from` and `to` to another place. */
+function move(bytes: Uint8Array, from: number, to: number, out: Uint8Array, at: number): void {
+  if (to - from > maxLoopBytes) out.set(bytes.subarray(from, to), at);
+  else for (let index = from; index < to; index++) out[at++] = bytes[index] as number;
 }

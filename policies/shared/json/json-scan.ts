@@ -3,14 +3,19 @@ import { CanonicalWriter } from './canonical-writer.ts';
 import type { Hashing, RunningHash } from '../bytes/hashing.ts';
 import { MemberList, type OnMember } from './member-list.ts';
 import { NumberGrammar } from './number-grammar.ts';
+import { PlainText } from './plain-text.ts';
 import { characterEnd } from '../bytes/utf8.ts';
 
 /** What a value costs beside its bytes, in bytes. */
 const valueCost = 16;
+/** Digits of an integer that is looked at at once. */
+const maxPlainDigits = 32;
 
 const quote = 0x22;
 const comma = 0x2c;
 const minus = 0x2d;
+const zero = 0x30;
+const nine = 0x39;
 const colon = 0x3a;
 const openBracket = 0x5b;
 const backslash = 0x5c;
@@ -18,11 +23,11 @@ const closeBracket = 0x5d;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
-/** Bytes that stand for themselves in a string, and are one character each. */
-const isPlain = tableOf(
-  (byte) => byte >= 0x20 && byte < 0x80 && byte !== quote && byte !== backslash,
-);
 const isSpace = tableOf((byte) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09);
+/** What may follow on a number that has neither point nor exponent. */
+const isBehindNumber = tableOf(
+  (byte) => isSpace[byte] === 1 || byte === comma || byte === closeBracket || byte === closeBrace,
+);
 
 function tableOf(has: (byte: number) => boolean): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, byte) => (has(byte) ? 1 : 0));
@@ -66,6 +71,12 @@ type State =
   | 'digest of all'
   | 'done';
 
+export interface ScanOptions {
+  readonly onMember?: OnMember;
+  /** Whether the bytes are known to be UTF-8. */
+  readonly isUtf8?: boolean;
+}
+
 /**
  * Reads a JSON object (RFC 8259) once, from the first byte to the last, and makes its canonical form
  * on the way. It stops wherever it is asked to, so that no body, however large or odd, keeps
@@ -76,11 +87,12 @@ export class JsonScan {
   readonly #hashing: Hashing | null;
   readonly #writer: CanonicalWriter;
   readonly #members: MemberList;
-  readonly #number = new NumberGrammar();
+  readonly #text: PlainText;
+  #number: NumberGrammar | null = null;
   #state: State = 'document';
   #problem: ContentProblem | null = null;
   #at = 0;
-  /** Where the string or number that is being read begins. */
+  /** Where the name or number that is being read begins. */
   #begin = 0;
   #depth = 0;
   /** Of each open object or array, by depth: 1 for an object. */
@@ -88,10 +100,12 @@ export class JsonScan {
   #whole: { readonly hash: RunningHash; done: number } | null = null;
   #digest = '';
 
-  /** Without `hashing` long members are not made digests of. */
-  constructor(bytes: Uint8Array, hashing: Hashing | null, onMember: OnMember | null = null) {
+  /** Without `hashing` long members are not made digests of. What is known to be UTF-8 is not looked at for that. */
+  constructor(bytes: Uint8Array, hashing: Hashing | null, options: ScanOptions = {}) {
+    const { onMember = null, isUtf8 = false } = options;
     this.#bytes = bytes;
     this.#hashing = hashing;
+    this.#text = new PlainText(bytes, isUtf8);
     this.#writer = new CanonicalWriter(bytes.length);
     this.#members = new MemberList(bytes, hashing, onMember);
   }
@@ -100,16 +114,12 @@ export class JsonScan {
   step(units: number): boolean {
     const moved = this.#writer.moves;
     let stop = this.#at + units;
-    while (!this.#isDone) {
+    while (this.#state !== 'done') {
       const cost = this.#token(stop, units);
       if (cost < 0) return false;
       stop -= cost;
       if (this.#at + this.#writer.moves - moved >= stop) break;
     }
-    return this.#isDone;
-  }
-
-  get #isDone(): boolean {
     return this.#state === 'done';
   }
 
@@ -131,10 +141,12 @@ export class JsonScan {
         return this.#string(stop);
       case 'in a number':
         return this.#readNumber(stop);
-      case 'digest of a member':
+      case 'digest of a member': {
+        const cost = this.#members.undigested;
         if (!this.#members.digest(units)) return -1;
         this.#memberEnds();
-        return units;
+        return cost;
+      }
       case 'digest of all':
         return this.#digestAll(units);
       default:
@@ -144,72 +156,64 @@ export class JsonScan {
     let at = this.#at;
     while (at < end && isSpace[bytes[at] as number] === 1) at++;
     this.#at = at;
-    if (at < end) return this.#structure(bytes[at] as number);
+    if (at < end) return this.#structure(bytes[at] as number, stop);
     if (at < bytes.length) return -1;
     return this.#state === 'nothing' ? this.#finish() : this.#fail();
   }
 
-  #structure(byte: number): number {
+  #structure(byte: number, stop: number): number {
     switch (this.#state) {
       case 'document':
         return byte === openBrace ? this.#open(byte) : this.#fail();
       case 'member or end':
-        return byte === closeBrace ? this.#close(byte) : this.#name(byte);
+        return byte === closeBrace ? this.#close(byte) : this.#name(byte, stop);
       case 'member':
-        return this.#name(byte);
+        return this.#name(byte, stop);
       case 'colon':
-        if (byte !== colon) return this.#fail();
-        if (this.#depth > 1) this.#writer.separator(colon);
-        this.#at++;
-        this.#state = 'value';
-        return 0;
+        return byte === colon ? this.#colon() : this.#fail();
       case 'item or end':
-        return byte === closeBracket ? this.#close(byte) : this.#value(byte);
+        return byte === closeBracket ? this.#close(byte) : this.#value(byte, stop);
       case 'value':
-        return this.#value(byte);
+        return this.#value(byte, stop);
       case 'comma or end': {
-        const isObject = this.#kinds[this.#depth] === 1;
-        if (byte !== comma) {
-          return byte === (isObject ? closeBrace : closeBracket) ? this.#close(byte) : this.#fail();
-        }
-        if (this.#depth > 1) this.#writer.separator(comma);
-        this.#at++;
-        this.#state = isObject ? 'member' : 'value';
-        return 0;
+        if (byte === comma) return this.#comma();
+        const closing = this.#kinds[this.#depth] === 1 ? closeBrace : closeBracket;
+        return byte === closing ? this.#close(byte) : this.#fail();
       }
       default:
         return this.#fail();
     }
   }
 
-  #name(byte: number): number {
-    if (byte !== quote) return this.#fail();
-    if (this.#depth > 1) this.#writer.beginString(true);
-    this.#begin = this.#at++;
-    this.#state = 'in a name';
+  #colon(): number {
+    if (this.#depth > 1) this.#writer.separator(colon);
+    this.#at++;
+    this.#state = 'value';
     return 0;
   }
 
-  #value(byte: number): number {
+  #comma(): number {
+    if (this.#depth > 1) this.#writer.separator(comma);
+    this.#at++;
+    this.#state = this.#kinds[this.#depth] === 1 ? 'member' : 'value';
+    return 0;
+  }
+
+  #name(byte: number, stop: number): number {
+    if (byte !== quote) return this.#fail();
+    this.#begin = this.#at;
+    return this.#stringBegins(true, stop);
+  }
+
+  #value(byte: number, stop: number): number {
     if (this.#depth === 1) this.#members.value(this.#at);
     else if (this.#depth === 2) this.#members.item(byte, this.#at);
-    switch (byte) {
-      case openBrace:
-      case openBracket:
-        return this.#open(byte);
-      case quote:
-        this.#writer.beginString(false);
-        this.#begin = this.#at++;
-        this.#state = 'in a string';
-        return valueCost;
-      default:
-    }
-    if (byte === minus || (byte >= 0x30 && byte <= 0x39)) {
-      this.#begin = this.#at;
-      this.#number.begin();
-      this.#state = 'in a number';
+    if (byte === quote) {
+      this.#stringBegins(false, stop);
       return valueCost;
     }
+    if (byte === openBrace || byte === openBracket) return this.#open(byte);
+    if (byte === minus || isDigit(byte)) return this.#numberBegins(byte, stop);
     const literal = literals[byte];
     if (literal === undefined || !this.#isNext(literal)) return this.#fail();
     this.#writer.literal(this.#bytes, this.#at, (this.#at += literal.length));
@@ -218,7 +222,10 @@ export class JsonScan {
   }
 
   #isNext(literal: Uint8Array): boolean {
-    return literal.every((byte, index) => this.#bytes[this.#at + index] === byte);
+    for (let index = 0; index < literal.length; index++) {
+      if (this.#bytes[this.#at + index] !== literal[index]) return false;
+    }
+    return true;
   }
 
   #open(byte: number): number {
@@ -246,48 +253,79 @@ export class JsonScan {
     return 0;
   }
 
+  /** Most strings are canonical as they stand; one that is not, or is long, is read piece by piece. */
+  #stringBegins(isName: boolean, stop: number): number {
+    const from = this.#at;
+    const isWritten = !isName || this.#depth > 1;
+    const end = this.#canonicalEnd(from + 1, stop);
+    if (end < stop && this.#bytes[end] === quote) {
+      this.#at = end + 1;
+      if (isWritten) this.#writer.string(this.#bytes, from, this.#at, isName);
+      return this.#stringEnds(isName);
+    }
+    this.#at = end;
+    this.#state = isName ? 'in a name' : 'in a string';
+    if (isWritten) {
+      this.#writer.beginString(isName);
+      this.#writer.run(this.#bytes, from + 1, end);
+    }
+    return 0;
+  }
+
+  /** Where it ends, or where `stop` is, what stands in a string as it does in the canonical form. */
+  #canonicalEnd(from: number, stop: number): number {
+    const bytes = this.#bytes;
+    const end = Math.min(stop, bytes.length);
+    let at = from;
+    for (;;) {
+      at = this.#text.end(at, end);
+      if (at >= end) return at;
+      const byte = bytes[at] as number;
+      if (byte === backslash && isCanonicalEscape[bytes[at + 1] ?? 0] === 1) at += 2;
+      else if (byte < 0x80) return at;
+      else {
+        const behind = characterEnd(bytes, at);
+        if (behind < 0) return at;
+        at = behind;
+      }
+    }
+  }
+
   /** The string that was begun; its quotes and escapes are ASCII, and so in no other character. */
   #string(stop: number): number {
     const bytes = this.#bytes;
     const writer = this.#writer;
     const isName = this.#state === 'in a name';
     const isWritten = !isName || this.#depth > 1;
-    let at = this.#at;
-    let run = at;
-    const end = Math.min(stop, bytes.length);
     for (;;) {
-      while (at < end && isPlain[bytes[at] as number] === 1) at++;
-      const byte = at < bytes.length ? bytes[at] : undefined;
-      if (byte === backslash && at < stop && isCanonicalEscape[bytes[at + 1] ?? 0] === 1) {
-        at += 2;
-      } else if (at >= stop || byte === undefined || byte < 0x80) {
-        if (isWritten) writer.run(bytes, run, at);
-        this.#at = at;
-        if (byte === quote) return this.#stringEnds(isName, isWritten);
-        if (at >= stop && byte !== undefined) return -1;
-        if (byte !== backslash) return this.#fail();
-        const unit = this.#escape(at + 1);
-        if (unit < 0) {
-          this.#at = at;
-          return this.#fail();
-        }
-        if (isWritten) writer.unit(unit);
-        run = at = this.#at;
-      } else {
-        const behind = characterEnd(bytes, at);
-        if (behind < 0) return this.#fail('not-utf8');
-        at = behind;
+      const at = this.#canonicalEnd(this.#at, stop);
+      if (isWritten) writer.run(bytes, this.#at, at);
+      this.#at = at;
+      const byte = bytes[at];
+      if (byte === quote) {
+        this.#at++;
+        if (isWritten) writer.endString(isName);
+        return this.#stringEnds(isName);
       }
+      if (at >= stop && byte !== undefined) return -1;
+      if (byte !== backslash) return this.#fail();
+      const unit = this.#escape(at + 1);
+      if (unit < 0) {
+        this.#at = at;
+        return this.#fail();
+      }
+      if (isWritten) writer.unit(unit);
     }
   }
 
-  #stringEnds(isName: boolean, isWritten: boolean): number {
-    this.#at++;
-    if (isWritten) this.#writer.endString(isName);
+  /** Behind its quote. */
+  #stringEnds(isName: boolean): number {
     if (!isName) this.#valueEnds();
     else {
       if (this.#depth === 1) this.#members.name(this.#begin, this.#at);
       else if (this.#depth === 2) this.#members.innerName(this.#begin, this.#at);
+      // Mostly there is no white space between.
+      if (this.#bytes[this.#at] === colon) return this.#colon();
       this.#state = 'colon';
     }
     return 0;
@@ -308,10 +346,32 @@ export class JsonScan {
     return unit;
   }
 
+  /** An integer without a zero at either end is canonical as it stands; any other number is read by its grammar. */
+  #numberBegins(byte: number, stop: number): number {
+    const bytes = this.#bytes;
+    const begin = this.#at;
+    const first = byte === minus ? begin + 1 : begin;
+    const last = Math.min(stop, bytes.length, first + maxPlainDigits);
+    let end = first;
+    while (end < last && isDigit(bytes[end] as number)) end++;
+    const isPlain = end < last && bytes[first] !== zero && bytes[end - 1] !== zero;
+    if (isPlain && end > first && isBehindNumber[bytes[end] as number] === 1) {
+      this.#writer.literal(bytes, begin, end);
+      this.#at = end;
+      this.#valueEnds();
+    } else {
+      this.#begin = begin;
+      (this.#number ??= new NumberGrammar()).begin();
+      this.#state = 'in a number';
+    }
+    return valueCost;
+  }
+
   #readNumber(stop: number): number {
-    this.#at = this.#number.read(this.#bytes, this.#at, stop);
-    if (this.#number.isOpen && this.#at < this.#bytes.length) return -1;
-    if (!this.#number.isWhole) return this.#fail();
+    const number = this.#number as NumberGrammar;
+    this.#at = number.read(this.#bytes, this.#at, stop);
+    if (number.isOpen && this.#at < this.#bytes.length) return -1;
+    if (!number.isWhole) return this.#fail();
     this.#writer.number(this.#bytes, this.#begin, this.#at);
     this.#valueEnds();
     return 0;
@@ -320,7 +380,8 @@ export class JsonScan {
   #valueEnds(): void {
     if (this.#depth > 1) {
       if (this.#depth === 2 && this.#kinds[2] === 1) this.#members.innerEnd(this.#at);
-      this.#state = 'comma or end';
+      if (this.#bytes[this.#at] === comma) this.#comma();
+      else this.#state = 'comma or end';
       return;
     }
     if (this.#members.end(this.#at, this.#writer)) this.#memberEnds();
@@ -337,6 +398,7 @@ export class JsonScan {
 
   #finish(): number {
     const isHashed = !this.#writer.isOpen && this.#hashing !== null;
+    this.#writer.release();
     this.#state = isHashed ? 'digest of all' : 'done';
     return 0;
   }
@@ -357,9 +419,14 @@ export class JsonScan {
     const byte = this.#bytes[this.#at] ?? 0;
     const isText = byte < 0x80 || characterEnd(this.#bytes, this.#at) > 0;
     this.#problem = problem ?? (isText ? 'not-json' : 'not-utf8');
+    this.#writer.release();
     this.#state = 'done';
     return 0;
   }
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= zero && byte <= nine;
 }
 
 /** Its value; -1 where it is none. */
@@ -371,7 +438,7 @@ function hexDigit(byte: number): number {
 
 /** The members of a JSON object, each value in canonical form; null where it is none, or has no such form. */
 export function canonicalMembers(text: string): ReadonlyMap<string, string> | null {
-  const scan = new JsonScan(new TextEncoder().encode(text), null);
+  const scan = new JsonScan(new TextEncoder().encode(text), null, { isUtf8: true });
   scan.step(Infinity);
   return scan.content.members;
 }

@@ -32,6 +32,8 @@ export class MemberList {
   #count = 0;
   #name = '';
   #valueAt = 0;
+  /** The value where it is a string without escapes, and so in canonical form; else empty. */
+  #literal = '';
   #items = 0;
   #firstItem = 0;
   /** The short members of the value, where it is an object. */
@@ -93,21 +95,26 @@ export class MemberList {
   /** The value ends at `to`, and is written. True where that is all, false where `digest` is next. */
   end(to: number, writer: CanonicalWriter): boolean {
     const name = this.#name;
+    this.#literal = '';
     this.outline[name] = this.#outlineOf(to);
     this.#onMember?.(name, this.#valueAt, to);
     if (!writer.isOpen) return true;
     if (this.values.has(name)) this.isAmbiguous = true;
-    const { bytes } = writer;
     const hashing = this.#hashing;
-    if (bytes.length <= maxShownBytes || hashing === null) {
-      this.values.set(name, textOf(bytes, 0, bytes.length));
-    } else if (bytes.length <= maxAtOnceBytes) {
-      this.values.set(name, `#${hashing.of(bytes)}`);
+    if (writer.length <= maxShownBytes || hashing === null) {
+      this.values.set(name, this.#literal === '' ? writer.text : this.#literal);
+    } else if (writer.length <= maxAtOnceBytes) {
+      this.values.set(name, `#${hashing.of(writer.bytes)}`);
     } else {
-      this.#hash = { running: hashing.start(), bytes, done: 0 };
+      this.#hash = { running: hashing.start(), bytes: writer.bytes, done: 0 };
       return false;
     }
     return true;
+  }
+
+  /** Bytes of a long value that are yet to be hashed. */
+  get undigested(): number {
+    return this.#hash === null ? 0 : this.#hash.bytes.length - this.#hash.done;
   }
 
   /** Hashes so many bytes more of a long value. True when that was the rest. */
@@ -135,12 +142,22 @@ export class MemberList {
         return array;
       }
       case 0x22: // "
-        if (to - from > maxOutlinedBytes) return '';
-        break;
+        return to - from > maxOutlinedBytes ? '' : this.#stringOf(textOf(this.#bytes, from, to));
+      case 0x74: // t
+        return true;
+      case 0x66: // f
+        return false;
+      case 0x6e: // n
+        return null;
       default:
-        if (to - from > maxOutlinedBytes) return 0;
+        return to - from > maxOutlinedBytes ? 0 : Number(textOf(this.#bytes, from, to));
     }
-    return JSON.parse(textOf(this.#bytes, from, to)) as unknown;
+  }
+
+  #stringOf(literal: string): string {
+    if (literal.includes('\\')) return JSON.parse(literal) as string;
+    this.#literal = literal;
+    return literal.slice(1, -1);
   }
 }
 

@@ -1,5 +1,6 @@
 import { isObject, type JsonObject, nameOrNull } from '../json/json.ts';
 import { JsonScan } from '../json/json-scan.ts';
+import type { OnMember } from '../json/member-list.ts';
 import type { InputList, ItemAnswer, ItemRules } from './protocol.ts';
 
 /** More than any provider takes in one request. */
@@ -46,9 +47,10 @@ interface Place {
 /** Where the value of `input` stands. */
 function placeOf(body: Uint8Array): Place | null {
   let place: Place | null = null;
-  const scan = new JsonScan(body, null, (name, from, to) => {
+  const onMember: OnMember = (name, from, to) => {
     if (name === 'input') place = { from, to };
-  });
+  };
+  const scan = new JsonScan(body, null, { onMember });
   scan.step(Infinity);
   return scan.content.members === null ? null : place;
 }

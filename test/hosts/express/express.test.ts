@@ -881,7 +881,7 @@ describe('The configuration of the Express middleware', () => {
   it('The Express middleware rejects wrong parameters at once', () => {
     const cache = createLlmCache({}, { log: memoryLog() });
     expect(refusal(() => cache.llmCache({ ttl: 0 }))).to.equal(
-      'llm-cache: "ttl" must be >= 1, got 0',
+      'llm-cache: "ttl" must be at least 1, got 0 (seconds an entry is fresh)',
     );
     expect(refusal(() => llmCache(wrong({ scope: 'all' })))).to.equal(
       'llm-cache: "scope" must be one of auto, consumer, credential, shared, got "all"',
@@ -896,20 +896,22 @@ describe('The configuration of the Express middleware', () => {
       'llm-cache: "store" must be one of memory',
     );
     expect(refusal(() => llmCache(wrong({ consumer: 'ann' })))).to.equal(
-      'llm-cache: "consumer" must be function, got "ann"',
+      'llm-cache: "consumer" must be a function, got "ann"',
     );
-    expect(refusal(() => llmCache({ apiEndpoint: '' }))).to.contain('"apiEndpoint" must NOT have');
+    expect(refusal(() => llmCache({ apiEndpoint: '' }))).to.contain(
+      '"apiEndpoint" must not be empty',
+    );
     expect(refusal(() => llmCache(wrong('memory')))).to.equal(
-      'llm-cache: the value must be object, got "memory"',
+      'llm-cache: the value must be an object with store, ttl, namespace, scope, …, got "memory"',
     );
     expect(refusal(() => llmUsage(wrong({ provider: () => 'x' })))).to.contain(
-      'llm-usage: "provider" must be string',
+      'llm-usage: "provider" must be a string',
     );
   });
 
   it('The function createLlmCache rejects wrong settings at once', () => {
     expect(refusal(() => createLlmCache({ limits: { bufferedBytes: 0 } }))).to.equal(
-      'createLlmCache: "limits.bufferedBytes" must be >= 1, got 0',
+      'createLlmCache: "limits.bufferedBytes" must be at least 1, got 0 (how many bytes of bodies may be held at once)',
     );
     const redis = { type: 'redis', url: 'redis://127.0.0.1:1' } as const;
     expect(refusal(() => createLlmCache({ stores: { shared: redis } }))).to.equal(
@@ -929,7 +931,7 @@ describe('The configuration of the Express middleware', () => {
     createLlmCache({ stores: { huge } }, { log }).llmCache({ ttl: 86_400_000 });
     const warned = log.lines.join('\n');
     expect(warned).to.contain('createLlmCache: "stores.huge.maxBytes" is');
-    expect(warned).to.contain('llm-cache: "ttl" is 86400000 seconds, more than a year');
+    expect(warned).to.contain('llm-cache: "ttl" is in seconds, and 86400000');
     expect(warned).to.not.contain('config.yml');
   });
 

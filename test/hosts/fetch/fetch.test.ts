@@ -871,14 +871,14 @@ describe('withLlmCache', () => {
 
   describe('Wrong options', () => {
     const rows: [object, string][] = [
-      [{ ttl: 0 }, 'withLlmCache: "ttl" must be >= 1, got 0'],
+      [{ ttl: 0 }, 'withLlmCache: "ttl" must be at least 1, got 0'],
       [{ tll: 5 }, 'withLlmCache: unknown parameter "tll", expected one of ttl, '],
       [{ scope: 'all' }, '"scope" must be one of auto, consumer, credential, shared, got "all"'],
       [null as never, 'withLlmCache: the options must be an object, got null'],
       [{ record: 5 }, '"record" must be a function'],
       [{ store: 'memory' }, '"store" must be a store'],
       [{ prices: { a: {} } }, '"prices.a.input" is missing'],
-      [{ scopeSecret: '' }, '"scopeSecret" must NOT have fewer than 1 characters'],
+      [{ scopeSecret: '' }, '"scopeSecret" must not be empty'],
     ];
     for (const [options, message] of rows) {
       it(`The fetch wrapper rejects the options ${JSON.stringify(options)}`, () => {

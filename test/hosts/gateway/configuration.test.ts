@@ -19,7 +19,7 @@ describe('A wrong configuration of the gateway', () => {
       'a parameter of the wrong type',
       {},
       both({ ttl: 'long' }),
-      'pipeline "api", llm-cache: "ttl" must be integer, got "long"',
+      'pipeline "api", llm-cache: "ttl" must be a whole number, got "long"',
     ],
     [
       'a parameter outside of action',
@@ -27,7 +27,7 @@ describe('A wrong configuration of the gateway', () => {
       [{ 'llm-cache': { scope: 'consumer' } }],
       'pipeline "api", llm-cache: "scope" stands beside action and condition, where it has no effect; parameters stand in action',
     ],
-    ['a number out of range', {}, both({ ttl: 0 }), '"ttl" must be >= 1, got 0'],
+    ['a number out of range', {}, both({ ttl: 0 }), '"ttl" must be at least 1, got 0'],
     [
       'a value that is not allowed',
       {},
@@ -50,7 +50,7 @@ describe('A wrong configuration of the gateway', () => {
       'a wrong step among right ones',
       {},
       [{ 'llm-cache': [{ action: {} }, { action: { ttl: 1.5 } }] }],
-      '"ttl" must be integer, got 1.5',
+      '"ttl" must be a whole number, got 1.5',
     ],
     [
       'an unknown setting',
@@ -68,7 +68,7 @@ describe('A wrong configuration of the gateway', () => {
       'a wrong setting that no pipeline uses',
       { limits: { bufferedBytes: -1 } },
       [],
-      '"limits.bufferedBytes" must be >= 1, got -1',
+      '"limits.bufferedBytes" must be at least 1, got -1',
     ],
     [
       'a sink without its file',
@@ -154,7 +154,7 @@ describe('A wrong configuration of the gateway', () => {
       gateway: gatewayConfig(nowhere, { api: both() }),
     });
     expect(code).to.equal(1);
-    expect(log).to.contain('"scopeSecret" must be string').and.not.contain('1234567');
+    expect(log).to.contain('"scopeSecret" must be a string').and.not.contain('1234567');
   });
 });
 
@@ -183,7 +183,7 @@ describe('A reload of the configuration', () => {
     expect((await ask(gateway, 'b')).headers['cache-status']).to.match(/ttl=(200|199)$/);
 
     gateway.writeGatewayConfig(config({ ttl: 'oops' }));
-    await gateway.logged(/Could not hot-reload.*"ttl" must be integer, got "oops"/);
+    await gateway.logged(/Could not hot-reload.*"ttl" must be a whole number, got "oops"/);
     expect(reloads(gateway)).to.equal(1);
     expect((await ask(gateway, 'a')).headers['x-cache']).to.equal('HIT (exact)');
     await ask(gateway, 'c');
@@ -204,7 +204,7 @@ describe('A reload of the configuration', () => {
     });
     await ask(gateway, 'a');
     gateway.writeSystemConfig({ stores: { memory: { type: 'memory', maxBytes: 'much' } } });
-    await gateway.logged(/Could not hot-reload.*"stores.memory.maxBytes" must be integer/);
+    await gateway.logged(/Could not hot-reload.*"stores.memory.maxBytes" must be a whole number/);
     expect((await ask(gateway, 'a')).headers['x-cache']).to.equal('HIT (exact)');
 
     gateway.writeSystemConfig({ stores: { memory: { type: 'memory', maxBytes: 50_000 } } });

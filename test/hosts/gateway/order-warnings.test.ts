@@ -52,29 +52,29 @@ describe('Warnings about the order of policies', () => {
   }
 
   const wrong: readonly (readonly [string, unknown[], RegExp])[] = [
-    ['llm-usage behind llm-cache', [cache, usage, proxy], /llm-usage stands behind llm-cache/],
-    ['both behind proxy', [proxy, cache], /llm-cache stands behind proxy, where it never runs/],
-    ['llm-usage behind proxy', [proxy, usage], /llm-usage stands behind proxy/],
-    ['llm-cache behind terminate', [{ terminate: {} }, cache, proxy], /stands behind terminate/],
+    ['llm-usage behind llm-cache', [cache, usage, proxy], /llm-usage stands after llm-cache/],
+    ['both behind proxy', [proxy, cache], /llm-cache stands after proxy, where it never runs/],
+    ['llm-usage behind proxy', [proxy, usage], /llm-usage stands after proxy/],
+    ['llm-cache behind terminate', [{ terminate: {} }, cache, proxy], /stands after terminate/],
     [
       'a proxy without a condition behind one with',
       [{ proxy: [{ condition: { name: 'never' } }, {}] }, cache],
-      /stands behind proxy/,
+      /stands after proxy/,
     ],
     [
       'a proxy whose condition is empty',
       [{ proxy: [{ condition: null }] }, cache],
-      /stands behind proxy/,
+      /stands after proxy/,
     ],
     [
       'a rewritten body behind llm-cache',
       [cache, rewrite, proxy],
-      /rewrites the body behind llm-cache/,
+      /rewrites the body after llm-cache/,
     ],
     [
       'a rewritten body behind llm-usage',
       [usage, rewrite, cache, proxy],
-      /rewrites the body behind llm-usage/,
+      /rewrites the body after llm-usage/,
     ],
     [
       'a json-schema condition',
@@ -109,7 +109,7 @@ describe('Warnings about the order of policies', () => {
       (auth): [string, unknown[], RegExp] => [
         `${auth} behind llm-cache`,
         [cache, { [auth]: {} }, proxy],
-        new RegExp(`"openai": ${auth} stands behind llm-cache`),
+        new RegExp(`"openai": ${auth} stands after llm-cache`),
       ],
     ),
   ];

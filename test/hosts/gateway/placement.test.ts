@@ -122,8 +122,8 @@ describe('The policies among others in a pipeline', () => {
       .map((line) => /pipeline "(.*?)"/.exec(line)?.[1]);
 
   it('The gateway warns at start of orders that are likely mistakes, and of no others', () => {
-    expect(warned('rewrites the body behind')).to.deep.equal(['request-between', 'request-behind']);
-    expect(warned(' stands behind ')).to.deep.equal([]);
+    expect(warned('rewrites the body after')).to.deep.equal(['request-between', 'request-behind']);
+    expect(warned(' stands after ')).to.deep.equal([]);
   });
 
   it('The gateway warns once at start of each pipeline with anonymous callers', () => {

@@ -170,6 +170,12 @@ describe('The recent requests in the admin API', () => {
     expect(times).to.deep.equal(times.toSorted().toReversed());
     expectError(await admin(gateway, '/requests?consumer=nemo'), 404, 'no consumer');
     expectError(await admin(gateway, '/requests?limit=1000'), 400, 'limit', '500');
+    expectError(
+      await admin(gateway, '/requests?outcome=misses'),
+      400,
+      'outcome',
+      'miss, coalesced',
+    );
     expectError(await admin(gateway, '/requests?prompt=x'), 400, 'prompt', 'pipeline');
     expectError(await admin(gateway, '/requests/unknown'), 404, 'no recent request');
   });

@@ -318,7 +318,7 @@ describe('The configuration of stores', () => {
     [
       'a tiered store on a far one that is not there',
       { s: { type: 'tiered', far: 'x' } },
-      '"stores.s.far" must be the name of a redis store (none, for there is no redis store), got "x"',
+      '"stores.s.far" must be the name of a redis store (none, because there is no redis store), got "x"',
     ],
     [
       'a tiered store on itself',

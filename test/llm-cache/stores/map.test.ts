@@ -94,4 +94,11 @@ describe('The MapStore', () => {
       }),
     );
   });
+
+  it('A MapStore has a bound when none is given, and refuses one that is none', () => {
+    expect(new MapStore().stats().maxBytes).to.equal(64 * 1024 * 1024);
+    for (const maxBytes of [0, -1, 1.5, NaN, Infinity, '64MB' as unknown as number]) {
+      expect(() => new MapStore({ maxBytes })).to.throw('MapStore: "maxBytes" must be a whole');
+    }
+  });
 });

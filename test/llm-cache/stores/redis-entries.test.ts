@@ -103,7 +103,7 @@ describe('A value in Redis that no gateway wrote', () => {
     for (const one of ['a', 'b', 'a', 'b']) expect(await store.get(one)).to.equal(undefined);
     expect(store.stats().errors).to.equal(4);
     expect(stores.said.toSorted()).to.deep.equal([
-      'llm-cache: store "shared" has values that this gateway cannot trust, and takes for misses',
+      'llm-cache: store "shared" has values that this gateway does not trust, and treats as misses',
       'llm-cache: store "shared" refuses commands (WRONGTYPE)',
     ]);
   });

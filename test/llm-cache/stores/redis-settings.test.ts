@@ -237,7 +237,7 @@ describe('The settings of a redis store', () => {
         '.encryptionKeys.0" must be a key of 32 bytes in base64',
       ],
       [{ url: 'redis://h', encryptionKeys: [newKey(), 'SECRET'] }, '.encryptionKeys.1" must'],
-      [{ url: 'redis://h', timeoutMs: 0 }, '.timeoutMs" must be >= 1, got 0'],
+      [{ url: 'redis://h', timeoutMs: 0 }, '.timeoutMs" must be at least 1, got 0'],
       [
         { url: 'redis://h', maxBytes: 1 },
         'unknown parameter "stores.shared.maxBytes", expected one of type, url, keyPrefix, ',
