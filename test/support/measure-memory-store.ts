@@ -1,4 +1,3 @@
-import { Eviction } from '../../policies/llm-cache/stores/bounded/eviction.ts';
 import { MemoryStore } from '../../policies/llm-cache/stores/memory.ts';
 import { makeEntry } from './entry.ts';
 
@@ -30,33 +29,28 @@ async function warmUp(): Promise<void> {
   await store.close();
 }
 
-/** How large a store is to be for so many entries, what it keeps for its evictions included. */
-async function roomFor(entries: number): Promise<number> {
-  const all = (await countedPerEntry()) * entries;
-  let maxBytes = Math.ceil(all);
-  // What it keeps is a part of what it may take.
-  for (let times = 0; times < 9; times++) {
-    maxBytes = Math.ceil(all + new Eviction('worth', maxBytes).reserved);
-  }
-  return maxBytes;
+/** A store of that size, filled with more than the `entries` that it has room for: those thrown out leave nothing behind. */
+async function filled(maxBytes: number, entries: number): Promise<MemoryStore> {
+  const store = new MemoryStore({ maxBytes, compress: false });
+  for (let index = 0; index < entries * 1.2; index++) await put(store, index);
+  return store;
 }
 
-/** What an entry counts for. */
-async function countedPerEntry(): Promise<number> {
-  const store = new MemoryStore({ maxBytes: 2 ** 28, compress: false });
-  for (let index = 0; index < 1000; index++) await put(store, index);
-  const { bytes, entries } = store.stats();
+/** How large a store is to be for so many entries, by how many one has that is smaller. */
+async function roomFor(entries: number): Promise<number> {
+  const some = Math.ceil(entries / 4);
+  const maxBytes = some * (size + 400);
+  const store = await filled(maxBytes, some);
+  const { entries: found } = store.stats();
   await store.close();
-  return bytes / entries;
+  return Math.ceil((maxBytes / found) * entries);
 }
 
 async function measure(): Promise<void> {
   await warmUp();
   const maxBytes = await roomFor(count);
   const before = await held();
-  const store = new MemoryStore({ maxBytes, compress: false });
-  // More than it has room for: entries thrown out leave nothing behind.
-  for (let index = 0; index < count * 1.2; index++) await put(store, index);
+  const store = await filled(maxBytes, count);
   const after = await held();
   const { bytes, entries } = store.stats();
   const grown = { held: after.memory - before.memory, rss: after.rss - before.rss };

@@ -1,10 +1,11 @@
 import type { CachedResponse } from '../../entry.ts';
+import { isSentCompressed } from '../../compressed-hits.ts';
 import type { EntryFilter, ListedEntry } from '../store.ts';
 import { AtHand } from './at-hand.ts';
 import { type Form, formOf } from './form.ts';
 import { freshUntilIn, packEntry, storedAtIn, unpackEntry, withBody } from './packed-entry.ts';
 import { PagedItems, PagedNumbers } from './paged.ts';
-import { type Held, SharedItems } from './shared-items.ts';
+import { SharedItems } from './shared-items.ts';
 import type { Codec } from './squeezer.ts';
 
 /** What the columns of a slot take, those of the order and the expiry included. A free one keeps them. */
@@ -35,11 +36,14 @@ export class Slots {
   readonly #hits = new PagedNumbers(Uint32Array);
   readonly #keys = new PagedItems<string>();
   readonly #packed = new PagedItems<ArrayBuffer>();
-  readonly #formOf = new PagedItems<Held<Form>>();
-  readonly #consumerOf = new PagedItems<Held<string>>();
+  readonly #formOf = new PagedNumbers(Uint32Array);
+  /** 0 where there is none. */
+  readonly #consumerOf = new PagedNumbers(Uint32Array);
   readonly #forms = new SharedItems<Form>(formBytes);
   readonly #consumers = new SharedItems<string>(0);
   readonly #atHand: AtHand;
+  /** The same of entries that are sent as they are kept, which takes nothing more. */
+  readonly #compressedAtHand: AtHand;
   /** 1 where the body is compressed. */
   readonly #isSqueezed = new PagedNumbers(Uint8Array);
   readonly #free = new PagedNumbers(Uint32Array);
@@ -50,6 +54,7 @@ export class Slots {
   constructor(maxBytes: number, codec: Codec | null) {
     this.#codec = codec;
     this.#atHand = new AtHand(maxBytes);
+    this.#compressedAtHand = new AtHand(codec === null ? 0 : maxBytes);
   }
 
   get entries(): number {
@@ -99,16 +104,18 @@ export class Slots {
   }
 
   free(slot: number): void {
-    const [form, consumer] = [this.#formOf.get(slot), this.#consumerOf.get(slot)];
-    if (form !== undefined) this.#forms.letGo(form);
-    if (consumer !== undefined) {
+    const consumer = this.#consumerOf.get(slot);
+    this.#forms.letGo(this.#formOf.get(slot));
+    this.#formOf.set(slot, 0);
+    // Most stores have none, and no column for them.
+    if (consumer !== 0) {
       this.#consumers.letGo(consumer);
-      this.#consumerOf.set(slot, undefined);
+      this.#consumerOf.set(slot, 0);
     }
-    this.#formOf.set(slot, undefined);
     this.#keys.set(slot, undefined);
     this.#packed.set(slot, undefined);
     this.#atHand.drop(slot);
+    this.#compressedAtHand.drop(slot);
     this.#free.set(this.#freeCount++, slot);
   }
 
@@ -121,8 +128,11 @@ export class Slots {
     return (this.#packed.get(slot)?.byteLength ?? 0) + this.keyOf(slot).length;
   }
 
-  entry(slot: number): CachedResponse | undefined {
-    return this.#atHand.find(slot) ?? this.#read(slot);
+  /** With its body as it is kept where `takesGzip` and it is compressed to some purpose. */
+  entry(slot: number, takesGzip = false): CachedResponse | undefined {
+    const compressed =
+      takesGzip && this.#isSqueezed.get(slot) === 1 ? this.#compressed(slot) : null;
+    return compressed ?? this.#atHand.find(slot) ?? this.#read(slot);
   }
 
   /** The bytes of the entry's body as it is kept. */
@@ -157,7 +167,7 @@ export class Slots {
 
   /** Whether the entry has all that the filter asks for. */
   matches(slot: number, { namespace, model, consumer }: EntryFilter): boolean {
-    const form = this.#formOf.get(slot)?.item;
+    const form = this.#forms.of(this.#formOf.get(slot));
     if (form === undefined) return false;
     if (namespace !== undefined && form.namespace !== namespace) return false;
     if (consumer !== undefined && this.#consumer(slot) !== consumer) return false;
@@ -177,13 +187,13 @@ export class Slots {
   }
 
   #consumer(slot: number): string | null {
-    return this.#consumerOf.get(slot)?.item ?? null;
+    return this.#consumers.of(this.#consumerOf.get(slot)) ?? null;
   }
 
   /** The entry, its body as it is kept. */
   #unpacked(slot: number): CachedResponse | undefined {
     const packed = this.#packed.get(slot);
-    const form = this.#formOf.get(slot)?.item;
+    const form = this.#forms.of(this.#formOf.get(slot));
     if (packed === undefined || form === undefined) return undefined;
     return unpackEntry(new Uint8Array(packed), form, this.#consumer(slot));
   }
@@ -194,6 +204,20 @@ export class Slots {
     const isSqueezed = this.#isSqueezed.get(slot) === 1;
     const entry = isSqueezed ? this.#expand(stored) : stored;
     if (entry !== undefined) this.#atHand.keep(slot, entry, isSqueezed ? entry.body.length : 0);
+    return entry;
+  }
+
+  /** Undefined where its body is too short to be sent compressed. */
+  #compressed(slot: number): CachedResponse | undefined {
+    const known = this.#compressedAtHand.find(slot);
+    if (known !== undefined) return known;
+    const stored = this.#unpacked(slot);
+    const length = (stored && this.#codec?.lengthOf(stored.body)) ?? 0;
+    if (stored === undefined || !isSentCompressed(stored, length, stored.body.length)) {
+      return undefined;
+    }
+    const entry = Object.freeze({ ...stored, coding: 'gzip' } as const);
+    this.#compressedAtHand.keep(slot, entry, 0);
     return entry;
   }
 

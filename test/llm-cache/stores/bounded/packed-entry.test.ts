@@ -94,16 +94,20 @@ describe('An entry packed in memory', () => {
 describe('Shared items', () => {
   it('A shared item is held once, as long as an entry uses it', () => {
     const items = new SharedItems<string>(10);
-    const [one, other] = ['a', 'a'].map((key) => items.take(key, () => `made for ${key}`));
+    const make = (key: string) => items.take(key, () => `made for ${key}`);
+    const [one, other] = [make('a'), make('a')];
     const { bytes } = items;
     const different = items.take('b', () => 'made for b');
     expect(one).to.equal(other);
     expect(items.bytes).to.equal(2 * bytes);
-    if (one !== undefined) items.letGo(one);
+    expect([items.of(one), items.of(different)]).to.deep.equal(['made for a', 'made for b']);
+    items.letGo(one);
     items.letGo(different);
     expect(items.bytes).to.equal(bytes);
-    if (other !== undefined) items.letGo(other);
+    expect([items.of(other), items.of(different)]).to.deep.equal(['made for a', undefined]);
+    items.letGo(other);
+    items.letGo(0);
     expect(items.bytes).to.equal(0);
-    expect(items.take('a', () => 'anew').item).to.equal('anew');
+    expect(items.of(items.take('a', () => 'anew'))).to.equal('anew');
   });
 });
