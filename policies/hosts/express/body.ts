@@ -2,7 +2,13 @@ import type { ServerResponse } from 'node:http';
 import type { BodyReason } from '../../shared/exchange.ts';
 import { RequestBody } from '../../shared/request-body.ts';
 import { Slabs } from '../../shared/bytes/slabs.ts';
-import { type Bounds, type HeldBody, holdBody, type Holding, nodeReading } from '../node/body.ts';
+import {
+  type Bounds,
+  type HeldBody,
+  holdBody,
+  type BodyBuffer,
+  nodeReading,
+} from '../node/body.ts';
 import type { AppRequest } from '../node/app-request.ts';
 
 /**
@@ -16,7 +22,7 @@ export async function rereadBody(
 ): Promise<HeldBody | BodyReason> {
   if (req.readableEnded) return parsedBody(req, bounds);
   if (req.destroyed) return 'gone';
-  const held = await holdBody(req, bounds, (holding) => collect(req, holding, bounds));
+  const held = await holdBody(req, bounds, (buffer) => collect(req, buffer, bounds));
   // What has not been read by the end would stay in memory as long as the connection.
   res.once('close', () => {
     if (req.readableFlowing === null) req.resume();
@@ -30,10 +36,10 @@ export async function rereadBody(
  */
 function collect(
   req: AppRequest,
-  holding: Holding,
+  buffer: BodyBuffer,
   { whenOver }: Bounds,
 ): Promise<BodyReason | null> {
-  const { declared, slabs } = holding;
+  const { declared, slabs } = buffer;
   return new Promise((resolve) => {
     const finish = (reason: BodyReason | null, last: Uint8Array | null = null) => {
       req.off('readable', onReadable);
@@ -50,10 +56,10 @@ function collect(
       while (req.readableLength > 0) {
         const read: unknown = req.read();
         const chunk = Buffer.isBuffer(read) ? read : Buffer.from(String(read), encodingOf(req));
-        const reason = holding.add(chunk);
+        const reason = buffer.add(chunk);
         if (reason !== null) return finish(reason, chunk);
       }
-      if (req.complete || holding.isWhole) finish(null);
+      if (req.complete || buffer.isWhole) finish(null);
     };
     const onEnd = () => finish(null);
     const onGone = () => finish('gone');

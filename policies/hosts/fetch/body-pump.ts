@@ -1,6 +1,6 @@
 import type { FaultLog } from '../../shared/faults.ts';
 import { nextTurn } from '../../shared/turns.ts';
-import type { BodySink } from './decode.ts';
+import type { BodySink } from '../../shared/bytes/body-sink.ts';
 
 export interface BodyPumpOptions {
   readonly observer: BodySink | null;

@@ -4,7 +4,7 @@ import type { Slabs } from '../../shared/bytes/slabs.ts';
 import type { BodyReason } from '../../shared/exchange.ts';
 import { isObject, type JsonObject } from '../../shared/json/json.ts';
 import type { Later, RequestBody } from '../../shared/request-body.ts';
-import { type Bounds, type HeldBody, holdBody, type Holding } from '../node/body.ts';
+import { type Bounds, type HeldBody, holdBody, type BodyBuffer } from '../node/body.ts';
 import { decodeNow } from '../node/decode.ts';
 import type { CallListener } from '../node/request-state.ts';
 import { inTurn } from '../node/turn.ts';
@@ -17,23 +17,23 @@ export function readBody(req: GatewayRequest, bounds: Bounds): Later<HeldBody | 
   // Read by an earlier policy, and not offered again: there is nothing to know it by.
   if (source.readableEnded) return 'not-json';
   if (source.destroyed) return 'gone';
-  return holdBody(req, bounds, (holding) => collect(req, source, holding, bounds.whenOver));
+  return holdBody(req, bounds, (buffer) => collect(req, source, buffer, bounds.whenOver));
 }
 
 /** Reads until the end, the declared length (a stream put there by request-transformer never ends) or a bound. */
 function collect(
   req: GatewayRequest,
   source: Readable,
-  holding: Holding,
+  buffer: BodyBuffer,
   whenOver: Bounds['whenOver'],
 ): Promise<BodyReason | null> {
-  return new Promise((done) => new Collector({ req, source, holding, whenOver, done }).listen());
+  return new Promise((done) => new Collector({ req, source, buffer, whenOver, done }).listen());
 }
 
 interface Collecting {
   readonly req: GatewayRequest;
   readonly source: Readable;
-  readonly holding: Holding;
+  readonly buffer: BodyBuffer;
   readonly whenOver: Bounds['whenOver'];
   readonly done: (reason: BodyReason | null) => void;
 }
@@ -49,8 +49,8 @@ class Collector {
 
   listen(): void {
     if (this.#parts === null) return;
-    const { req, source, holding } = this.#parts;
-    const { declared } = holding;
+    const { req, source, buffer } = this.#parts;
+    const { declared } = buffer;
     if (declared === 0) {
       source.resume();
       this.#finish(null);
@@ -66,22 +66,22 @@ class Collector {
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#parts === null) return;
-    const { req, source, holding, whenOver } = this.#parts;
-    const reason = holding.add(chunk);
+    const { req, source, buffer, whenOver } = this.#parts;
+    const reason = buffer.add(chunk);
     if (reason === null) {
-      if (holding.isWhole) this.#finish(null);
+      if (buffer.isWhole) this.#finish(null);
       return;
     }
     source.off('data', this.#onData);
-    passOn(req, source, { slabs: holding.slabs, chunk, whenOver });
+    passOn(req, source, { slabs: buffer.slabs, chunk, whenOver });
     this.#finish(reason);
   };
 
   #finish(reason: BodyReason | null): void {
     if (this.#parts === null) return;
-    const { holding, done } = this.#parts;
+    const { buffer, done } = this.#parts;
     this.#parts = null;
-    if (reason === 'gone') holding.slabs.release();
+    if (reason === 'gone') buffer.slabs.release();
     inTurn(() => done(reason));
   }
 }
