@@ -12,8 +12,9 @@ import {
 import type { AppRequest } from '../node/app-request.ts';
 
 /**
- * Reads the body and puts it back into `req`, so that the next handler reads it as though it were
- * the first. What cannot be held flows on as it is. Where a parser has read it before, its body counts.
+ * Reads the body and puts it back into `req`, so that the next handler can read it as if it were the
+ * first. A body that cannot be buffered passes through unchanged. If a body parser has read the
+ * request, its `req.body` is used.
  */
 export async function rereadBody(
   req: AppRequest,
@@ -23,7 +24,7 @@ export async function rereadBody(
   if (req.readableEnded) return parsedBody(req, bounds);
   if (req.destroyed) return 'gone';
   const held = await holdBody(req, bounds, (buffer) => collect(req, buffer, bounds));
-  // What has not been read by the end would stay in memory as long as the connection.
+  // An unread body would stay in memory as long as the connection.
   res.once('close', () => {
     if (req.readableFlowing === null) req.resume();
   });
@@ -31,8 +32,8 @@ export async function rereadBody(
 }
 
 /**
- * Reads while `req` is paused, and not beyond its last byte: a stream takes bytes back as long as it
- * has not ended.
+ * Reads while `req` is paused, and stops at its last byte: a stream accepts unshifted bytes only
+ * until it has ended.
  */
 function collect(
   req: AppRequest,
@@ -48,7 +49,7 @@ function collect(
       req.off('close', onGone);
       if (reason === 'gone') slabs.release();
       else putBack(req, last === null ? slabs.chunks : [...slabs.chunks, last]);
-      // The bytes are in the request again, and with them in memory.
+      // The request's own buffer still holds the bytes, so they stay charged until the request is over.
       if (reason !== null && reason !== 'gone') whenOver(() => slabs.release());
       resolve(reason);
     };
@@ -64,7 +65,7 @@ function collect(
     const onEnd = () => finish(null);
     const onGone = () => finish('gone');
 
-    // Without a body there is nothing to put back, and who comes next shall see the end.
+    // Without a body there is nothing to put back, and the next handler must see the stream end.
     const isEmpty = declared === null ? req.headers['transfer-encoding'] === undefined : !declared;
     if (isEmpty) return finish(null);
     req.on('readable', onReadable);
@@ -80,14 +81,14 @@ function putBack(req: AppRequest, chunks: readonly Uint8Array[]): void {
     for (const chunk of chunks.toReversed()) req.unshift(chunk);
     return;
   }
-  // To a stream that was set to text only text can be given back.
+  // A stream with an encoding accepts only text.
   const bytes = Buffer.concat(chunks);
   if (bytes.length > 0) req.unshift(bytes.toString(encoding), encoding);
 }
 
 /**
- * Puts another body, of JSON, in the place of the one that was read and put back, or of what a
- * parser has made of it.
+ * Replaces the body that was put back, or the `req.body` of a body parser, with `chunks`, which are
+ * JSON.
  */
 export function replaceBody(req: AppRequest, chunks: readonly Uint8Array[]): void {
   if (req.readableEnded) {
@@ -108,7 +109,7 @@ function encodingOf(req: AppRequest): BufferEncoding {
   return req.readableEncoding ?? 'utf8';
 }
 
-/** What a body parser has made of the body: text as it was, JSON as `JSON.stringify` writes it. */
+/** The body as a body parser left it: text and bytes unchanged, JSON as `JSON.stringify` writes it. */
 function parsedBody(req: AppRequest, { maxBytes, account }: Bounds): HeldBody | BodyReason {
   const bytes = bytesOf(req);
   if (bytes === null) return 'not-json';
@@ -123,7 +124,7 @@ function bytesOf({ body, headers }: AppRequest): Uint8Array | null {
   if (body instanceof Uint8Array) return body;
   if (typeof body === 'string') return Buffer.from(body);
   if (typeof body !== 'object' || body === null) return null;
-  // A form's fields would pass for the same members in JSON.
+  // The fields of a form must not be mistaken for the same members in JSON.
   if (/x-www-form-urlencoded|multipart/i.test(headers['content-type'] ?? '')) return null;
   return Buffer.from(JSON.stringify(body));
 }

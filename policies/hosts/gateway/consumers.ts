@@ -1,10 +1,10 @@
 import type { ConsumerDirectory } from '../../admin/consumers.ts';
 import type { GatewayServices } from './types.ts';
 
-/** Credentials that are found by an id of their own; the others are found by their consumer's. */
+/** Credential types whose credentials have their own ids. The others are found by their consumer's id. */
 const typesWithKeys = ['key-auth', 'jwt'] as const;
 
-/** The gateway's users and applications; null where it lends a plugin no services. */
+/** Finds the gateway's users and applications. Returns null if the gateway gives plugins no services. */
 export function gatewayConsumers(services: GatewayServices | undefined): ConsumerDirectory | null {
   if (services === undefined) return null;
   const { user, application, credential } = services;
@@ -22,7 +22,7 @@ export function gatewayConsumers(services: GatewayServices | undefined): Consume
       const found = await application.find(name);
       return found ? [found.id] : [];
     } catch (error) {
-      // Applications of several users may have one name; the gateway then says the ids in words.
+      // Applications of several users may share a name. The gateway then throws an error that lists their ids.
       const [, ids] = /have been found: (\S+)\./.exec(String(error)) ?? [];
       if (ids === undefined) throw error;
       return ids.split(',');

@@ -5,10 +5,10 @@ import { covers } from './condition-overlap.ts';
 const ours = new Set(['llm-usage', 'llm-cache']);
 const auth = new Set(['key-auth', 'basic-auth', 'jwt', 'oauth2', 'oauth2-introspect']);
 const ends = new Set(['proxy', 'terminate']);
-/** The gateway's policies that authenticate no one. */
+/** The gateway's policies that do not authenticate. */
 const plain = new Set([...gatewayPolicies].filter((policy) => !auth.has(policy)));
 
-/** What in the order of a pipeline's policies is likely a mistake, a sentence each. */
+/** Returns a sentence for each likely mistake in the order of a pipeline's policies. */
 export function orderWarnings(pipeline: Pipeline): string[] {
   const { steps } = pipeline;
   const cacheAt = steps.findIndex((step) => step.policy === 'llm-cache');
@@ -76,12 +76,12 @@ export function orderWarnings(pipeline: Pipeline): string[] {
   return [...new Set(warnings)];
 }
 
-/** What another plugin brings may do so; the gateway's own other policies do not. */
+/** A policy of another plugin may authenticate; the gateway's other policies do not. */
 function mayAuthenticate(policy: string): boolean {
   return !ours.has(policy) && !plain.has(policy);
 }
 
-/** Under a condition that asks for a consumer, none is anonymous. */
+/** Whether anonymous callers would share answers. A condition that requires a consumer excludes them. */
 function sharesAnonymously({ policy, action, condition }: Step): boolean {
   if (policy !== 'llm-cache' || isAuthenticated(condition)) return false;
   return !isObject(action) || action['scope'] === undefined || action['scope'] === 'auto';
@@ -102,7 +102,7 @@ function rewritesBody(step: Step): boolean {
   );
 }
 
-/** The gateway takes a condition that is null for none. */
+/** Whether a step ends the pipeline for every request. The gateway treats a null condition as none. */
 function endsPipeline(step: Step): boolean {
   return ends.has(step.policy) && (step.condition === undefined || step.condition === null);
 }

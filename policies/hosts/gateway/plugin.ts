@@ -21,8 +21,8 @@ import type { Log } from '../../shared/log.ts';
 let runtime: Runtime | null = null;
 
 /**
- * What the gateway calls at its start and again at every reload of its configuration. A
- * configuration that cannot be used stops the start, or leaves the old one serving. `root` is the
+ * Initializes the plugin. The gateway calls it at its start and at every reload of its configuration.
+ * An invalid configuration stops the start; at a reload the old one stays in use. `root` is the
  * package's folder.
  */
 export function init(context: PluginContext, root: string): void {
@@ -31,7 +31,7 @@ export function init(context: PluginContext, root: string): void {
   context.registerPolicy(llmCachePolicy(() => current.services()));
   context.registerCondition(llmRequest);
   context.registerCondition(llmNoCache);
-  // The admin app is built once: at a reload these are not read.
+  // The gateway builds its admin app once, so at a reload it ignores these routes.
   context.registerAdminRoute(
     adminRoutes({
       current: () => current.admin(),
@@ -58,7 +58,7 @@ export function init(context: PluginContext, root: string): void {
     ];
     for (const warning of warnings) context.logger.warn(warning);
   } catch (error) {
-    // Thrown from here it would only be logged, and the start go on without the plugin.
+    // The gateway would only log an error thrown from here, and start without the plugin.
     context.registerGatewayRoute(() => {
       if (error instanceof ConfigurationError) endWithSentence(error);
       throw error;

@@ -5,7 +5,7 @@ import type { Pipeline } from '../pipelines.ts';
 const chatPath = '/v1/chat/completions';
 const authentication = /^(key-auth|basic-auth|jwt|oauth2|oauth2-introspect)$/;
 
-/** A request that would come to the cache; null where no pipeline has one. */
+/** Returns an example request that would reach the cache; null if no pipeline has a cache. */
 export function tryoutOf(gatewayConfig: JsonObject, pipelines: readonly Pipeline[]): Tryout | null {
   const pipeline = pipelines.find(({ steps }) =>
     steps.some(({ policy }) => policy === 'llm-cache'),
