@@ -61,7 +61,7 @@ export function gatewayConfiguration(
 ): Configuration {
   const { systemConfig, gatewayConfig, systemConfigPath, gatewayConfigPath } = context.config;
   const unset = UnsetVariables.in(systemConfigPath);
-  const settings = unset.explain(context.settings, gatewaysWhere, () => readSettings(context));
+  const settings = unset.explain(context.settings, settingsPlace, () => readSettings(context));
   const { crypto } = systemConfig;
   const fallback = settings.scopeSecret === undefined ? { crypto } : {};
   const secret = unset.explain(fallback, 'system.config.yml', () =>
@@ -144,14 +144,14 @@ function noSecret(where: string, why: string): ConfigurationError {
 }
 
 /** Where the gateway's settings are, as error messages name it. */
-export const gatewaysWhere = 'system.config.yml, plugins.llm-cache';
+export const settingsPlace = 'system.config.yml, plugins.llm-cache';
 
 const conditionSchemas = { 'llm-request': llmRequestSchema, 'llm-no-cache': llmNoCacheSchema };
 
 /** Returns the plugin's settings with every default. Throws a ConfigurationError that says what is wrong. */
 export function readSettings(context: Pick<PluginContext, 'settings'>): PluginSettings {
   const settings = { ...context.settings };
-  return validate<PluginSettings>(pluginSchema, settings, gatewaysWhere);
+  return validate<PluginSettings>(pluginSchema, settings, settingsPlace);
 }
 
 /** Returns the key for the digests of consumers and credentials. Throws a ConfigurationError if there is none. */
@@ -164,7 +164,7 @@ export function scopeSecret(
   if (isObject(crypto) && typeof crypto['cipherKey'] === 'string' && crypto['cipherKey'] !== '') {
     return crypto['cipherKey'];
   }
-  throw noSecret(gatewaysWhere, 'there is no "crypto.cipherKey" to take its place');
+  throw noSecret(settingsPlace, 'there is no "crypto.cipherKey" to take its place');
 }
 
 /** Context that affects the validation of pipelines. */
@@ -230,13 +230,13 @@ function checkAction(step: Step, settings: PluginSettings, where: string): void 
 export function checkStores(
   settings: PluginSettings,
   systemConfig: Readonly<Record<string, unknown>> | null,
-  begin = gatewaysWhere,
+  place = settingsPlace,
 ): void {
   const stores = storeSettings(settings.stores);
   const namesOf = (type: StoreSettings['type']) =>
     Object.keys(stores).filter((name) => stores[name]?.type === type);
   for (const [name, store] of Object.entries(stores)) {
-    const where = `${begin}: "stores.${name}`;
+    const where = `${place}: "stores.${name}`;
     if (store.type === 'redis') checkRedis(store, systemConfig, where);
     if (store.type === 'memory') checkPersist(store, stores, settings.usage, where);
     if (store.type !== 'tiered') continue;
@@ -254,9 +254,9 @@ export function checkStores(
 }
 
 /** Throws a ConfigurationError for the first invalid setting of the ledger, the budgets or the sinks. */
-export function checkUsage({ stores: named, usage }: PluginSettings, begin = gatewaysWhere): void {
+export function checkUsage({ stores: named, usage }: PluginSettings, place = settingsPlace): void {
   const stores = storeSettings(named);
-  const where = `${begin}: "usage`;
+  const where = `${place}: "usage`;
   const { store } = usage.ledger;
   if (!Object.hasOwn(stores, store)) {
     throw new ConfigurationError(
@@ -303,18 +303,18 @@ const daysOfMonth = 31;
  * Creates the folders of the files for entries and usage records. Throws a ConfigurationError for the
  * first file that cannot be written.
  */
-export function prepareFiles({ usage, stores }: PluginSettings, begin = gatewaysWhere): void {
+export function prepareFiles({ usage, stores }: PluginSettings, place = settingsPlace): void {
   for (const [name, store] of Object.entries(stores)) {
     if (store.type !== 'memory' || store.persist === undefined) continue;
     const why = whyNotWritable(store.persist.path);
     if (why === null) continue;
-    throw new ConfigurationError(`${begin}: "stores.${name}.persist.path": ${why}`);
+    throw new ConfigurationError(`${place}: "stores.${name}.persist.path": ${why}`);
   }
   for (const [index, sink] of usage.sinks.entries()) {
     if (sink.type !== 'jsonl' || sink.path === undefined) continue;
     const why = whyNotWritable(sink.path);
     if (why === null) continue;
-    throw new ConfigurationError(`${begin}: "usage.sinks.${index}.path": ${why}`);
+    throw new ConfigurationError(`${place}: "usage.sinks.${index}.path": ${why}`);
   }
 }
 
@@ -370,7 +370,7 @@ function checkRedis(
   }
   if ('keyPrefix' in store.options) {
     throw new ConfigurationError(
-      `${where}.options.keyPrefix" must not be set: the store's own "keyPrefix" does it`,
+      `${where}.options.keyPrefix" must not be set; use the store's own "keyPrefix"`,
     );
   }
 }

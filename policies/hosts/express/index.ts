@@ -178,18 +178,18 @@ export function createLlmCache(
 let common: LlmCache | null = null;
 
 /** The cache with default settings: entries in memory, usage records on the console. */
-function commonCache(): LlmCache {
+function defaultCache(): LlmCache {
   return (common ??= createLlmCache());
 }
 
 /** As `createLlmCache().llmCache`, on one cache for the whole process. Throws a ConfigurationError. */
 export function llmCache(options: LlmCacheOptions = {}): ExpressMiddleware {
-  return commonCache().llmCache(options);
+  return defaultCache().llmCache(options);
 }
 
 /** As `createLlmCache().llmUsage`, on one cache for the whole process. Throws a ConfigurationError. */
 export function llmUsage(options: LlmUsageOptions = {}): ExpressMiddleware {
-  return commonCache().llmUsage(options);
+  return defaultCache().llmUsage(options);
 }
 
 interface WritablePipeline extends Pipeline {

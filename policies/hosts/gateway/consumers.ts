@@ -2,7 +2,7 @@ import type { ConsumerDirectory } from '../../admin/consumers.ts';
 import type { GatewayServices } from './types.ts';
 
 /** Credential types whose credentials have their own ids. The others are found by their consumer's id. */
-const typesWithKeys = ['key-auth', 'jwt'] as const;
+const typesWithIds = ['key-auth', 'jwt'] as const;
 
 /** Finds the gateway's users and applications. Returns null if the gateway gives plugins no services. */
 export function gatewayConsumers(services: GatewayServices | undefined): ConsumerDirectory | null {
@@ -39,7 +39,7 @@ export function gatewayConsumers(services: GatewayServices | undefined): Consume
       if (known !== null) return [known.id];
       const named = await byName(name);
       if (named.length > 0) return named;
-      for (const type of typesWithKeys) {
+      for (const type of typesWithIds) {
         const key = await credential.getCredential(name, type);
         if (!key || key.consumerId === undefined) continue;
         const owner = await byId(key.consumerId);

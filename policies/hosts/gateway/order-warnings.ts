@@ -4,9 +4,9 @@ import { covers } from './condition-overlap.ts';
 
 const ours = new Set(['llm-usage', 'llm-cache']);
 const auth = new Set(['key-auth', 'basic-auth', 'jwt', 'oauth2', 'oauth2-introspect']);
-const ends = new Set(['proxy', 'terminate']);
+const endings = new Set(['proxy', 'terminate']);
 /** The gateway's policies that do not authenticate. */
-const plain = new Set([...gatewayPolicies].filter((policy) => !auth.has(policy)));
+const nonAuthenticating = new Set([...gatewayPolicies].filter((policy) => !auth.has(policy)));
 
 /** Returns a sentence for each likely mistake in the order of a pipeline's policies. */
 export function orderWarnings(pipeline: Pipeline): string[] {
@@ -67,8 +67,8 @@ export function orderWarnings(pipeline: Pipeline): string[] {
       'llm-cache stands without llm-usage, so neither hits nor savings are recorded; put llm-usage before llm-cache',
     );
   }
-  const open = steps.slice(0, cacheAt).every(({ policy }) => !mayAuthenticate(policy));
-  if (open && steps.some(sharesAnonymously)) {
+  const isAnonymous = steps.slice(0, cacheAt).every(({ policy }) => !mayAuthenticate(policy));
+  if (isAnonymous && steps.some(sharesAnonymously)) {
     warn(
       'no policy authenticates before llm-cache, so callers without a credential share one scope and get one another’s answers; put one before (key-auth, jwt, …), or say who may share with scope: credential or scope: shared',
     );
@@ -78,7 +78,7 @@ export function orderWarnings(pipeline: Pipeline): string[] {
 
 /** A policy of another plugin may authenticate; the gateway's other policies do not. */
 function mayAuthenticate(policy: string): boolean {
-  return !ours.has(policy) && !plain.has(policy);
+  return !ours.has(policy) && !nonAuthenticating.has(policy);
 }
 
 /** Whether anonymous callers would share answers. A condition that requires a consumer excludes them. */
@@ -104,5 +104,5 @@ function rewritesBody(step: Step): boolean {
 
 /** Whether a step ends the pipeline for every request. The gateway treats a null condition as none. */
 function endsPipeline(step: Step): boolean {
-  return ends.has(step.policy) && (step.condition === undefined || step.condition === null);
+  return endings.has(step.policy) && (step.condition === undefined || step.condition === null);
 }

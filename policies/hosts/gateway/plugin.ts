@@ -7,7 +7,7 @@ import { adminRoutes } from '../../admin/routes.ts';
 import { budgetWarnings } from '../budget-warnings.ts';
 import { gatewayConsumers } from './consumers.ts';
 import { llmCachePolicy, llmUsagePolicy } from './policies.ts';
-import { gatewayConfiguration, gatewaysWhere } from '../configuration.ts';
+import { gatewayConfiguration, settingsPlace } from '../configuration.ts';
 import { orderWarnings } from './order-warnings.ts';
 import { secretWarnings, settingsWarnings, stepWarnings } from '../settings-warnings.ts';
 import { readPipelines } from '../pipelines.ts';
@@ -15,7 +15,7 @@ import { Runtime } from '../runtime.ts';
 import type { PluginContext } from './types.ts';
 import { tryoutOf } from './tryout.ts';
 import { flushAtExit } from './shutdown.ts';
-import { endWithSentence } from './startup-error.ts';
+import { exitWithMessage } from './startup-error.ts';
 import type { Log } from '../../shared/log.ts';
 
 let runtime: Runtime | null = null;
@@ -26,7 +26,7 @@ let runtime: Runtime | null = null;
  * package's folder.
  */
 export function init(context: PluginContext, root: string): void {
-  const current = (runtime ??= begin(context.logger));
+  const current = (runtime ??= createRuntime(context.logger));
   context.registerPolicy(llmUsagePolicy(() => current.services()));
   context.registerPolicy(llmCachePolicy(() => current.services()));
   context.registerCondition(llmRequest);
@@ -50,9 +50,9 @@ export function init(context: PluginContext, root: string): void {
       tryout: tryoutOf(context.config.gatewayConfig, pipelines),
     });
     const warnings = [
-      ...settingsWarnings(configuration.settings, gatewaysWhere),
-      ...secretWarnings(configuration.secret, configuration.settings, gatewaysWhere),
-      ...budgetWarnings(configuration.settings, gatewaysWhere, pipelines),
+      ...settingsWarnings(configuration.settings, settingsPlace),
+      ...secretWarnings(configuration.secret, configuration.settings, settingsPlace),
+      ...budgetWarnings(configuration.settings, settingsPlace, pipelines),
       ...pipelines.flatMap(stepWarnings),
       ...pipelines.flatMap(orderWarnings),
     ];
@@ -60,19 +60,19 @@ export function init(context: PluginContext, root: string): void {
   } catch (error) {
     // The gateway would only log an error thrown from here, and start without the plugin.
     context.registerGatewayRoute(() => {
-      if (error instanceof ConfigurationError) endWithSentence(error);
+      if (error instanceof ConfigurationError) exitWithMessage(error);
       throw error;
     });
   }
 }
 
-function begin(log: Log): Runtime {
-  const begun = new Runtime(log);
+function createRuntime(log: Log): Runtime {
+  const created = new Runtime(log);
   flushAtExit(
-    () => begun.end(),
-    () => begun.flushSync(),
+    () => created.end(),
+    () => created.flushSync(),
   );
-  return begun;
+  return created;
 }
 
 function versionIn(root: string): string {

@@ -26,6 +26,6 @@ export function tryoutOf(gatewayConfig: JsonObject, pipelines: readonly Pipeline
 function pathFor(paths: readonly string[]): string {
   const exact = paths.find((path) => path.endsWith('/chat/completions') && !/[*(:]/.test(path));
   if (exact !== undefined) return exact;
-  const begin = paths.map((path) => /^((?:\/[\w.-]+)*)\/?\*$/.exec(path)?.[1]).find(Boolean) ?? '';
-  return begin.endsWith('/v1') ? `${begin.slice(0, -3)}${chatPath}` : `${begin}${chatPath}`;
+  const prefix = paths.map((path) => /^((?:\/[\w.-]+)*)\/?\*$/.exec(path)?.[1]).find(Boolean) ?? '';
+  return prefix.endsWith('/v1') ? `${prefix.slice(0, -3)}${chatPath}` : `${prefix}${chatPath}`;
 }

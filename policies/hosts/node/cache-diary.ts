@@ -97,7 +97,10 @@ export class CacheDiary implements Counts {
     made?.then(
       (fingerprint) => (this.#note.fingerprint = fingerprint),
       (error: unknown) =>
-        this.#services.faults.report('llm-cache: a request could not be noted', error),
+        this.#services.faults.report(
+          'llm-cache: a request could not be added to the recent requests',
+          error,
+        ),
     );
   }
 
@@ -108,7 +111,7 @@ export class CacheDiary implements Counts {
     try {
       note.consumer = consumerId(this.#exchange.identity, this.#services.digest);
     } catch (error) {
-      this.#services.faults.report('llm-cache: a consumer could not be told', error);
+      this.#services.faults.report('llm-cache: a consumer could not be identified', error);
     }
     const isSuccess = providerStatus !== null && providerStatus >= 200 && providerStatus < 300;
     note.billed = cacheType === null && isSuccess;

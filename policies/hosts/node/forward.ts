@@ -43,10 +43,10 @@ function mark(forwarded: ForwardedCall, res: ServerResponse): void {
 
 /** Marks an answer that the cache does not read as it passes. */
 function markOnly(forwarded: ForwardedCall, res: ServerResponse): HeadLayer {
-  return new Marking(forwarded, res);
+  return new MarkingLayer(forwarded, res);
 }
 
-class Marking extends HeadLayer {
+class MarkingLayer extends HeadLayer {
   readonly #forwarded: ForwardedCall;
 
   constructor(forwarded: ForwardedCall, res: ServerResponse) {

@@ -73,7 +73,7 @@ export function usageMiddleware<R extends AppRequest>(
       exchange.nextReturned();
     };
     const broken = (error: unknown) => {
-      services.faults.report('llm-usage: a request could not go on', error);
+      services.faults.report('llm-usage: a request could not be passed on', error);
       breakOff(res);
     };
     const read = factsOf(exchange, settings.maxRequestBytes);
