@@ -54,7 +54,7 @@ export interface Configuration {
   readonly tryout: Tryout | null;
 }
 
-/** Validates the gateway's settings and pipelines. Throws a ConfigurationError that says what is wrong. */
+/** Validates the gateway's settings and pipelines. Throws a ConfigurationError. */
 export function gatewayConfiguration(
   context: Pick<PluginContext, 'settings' | 'config'>,
   pipelines: readonly Pipeline[],
@@ -122,7 +122,7 @@ export function hostConfiguration(
   };
 }
 
-/** Creates a secret for entries that live and die with this process. Throws a ConfigurationError if a store outlives it. */
+/** A secret for entries of this process. Throws a ConfigurationError if a store outlives it. */
 function temporarySecret({ stores }: PluginSettings, where: string): string {
   const [persistent] = Object.entries(stores).find(
     ([, store]) => store.type === 'memory' && store.persist !== undefined,
@@ -148,13 +148,13 @@ export const settingsPlace = 'system.config.yml, plugins.llm-cache';
 
 const conditionSchemas = { 'llm-request': llmRequestSchema, 'llm-no-cache': llmNoCacheSchema };
 
-/** Returns the plugin's settings with every default. Throws a ConfigurationError that says what is wrong. */
+/** Returns the plugin's settings with every default. Throws a ConfigurationError. */
 export function readSettings(context: Pick<PluginContext, 'settings'>): PluginSettings {
   const settings = { ...context.settings };
   return validate<PluginSettings>(pluginSchema, settings, settingsPlace);
 }
 
-/** Returns the key for the digests of consumers and credentials. Throws a ConfigurationError if there is none. */
+/** The key for the digests of consumers and credentials. Throws a ConfigurationError without one. */
 export function scopeSecret(
   settings: PluginSettings,
   systemConfig: Readonly<Record<string, unknown>>,
@@ -226,7 +226,7 @@ function checkAction(step: Step, settings: PluginSettings, where: string): void 
   }
 }
 
-/** Throws a ConfigurationError for the first invalid store. `systemConfig` is null without a gateway. */
+/** Throws a ConfigurationError for the first invalid store. A null `systemConfig`: no gateway. */
 export function checkStores(
   settings: PluginSettings,
   systemConfig: Readonly<Record<string, unknown>> | null,
@@ -253,7 +253,7 @@ export function checkStores(
   }
 }
 
-/** Throws a ConfigurationError for the first invalid setting of the ledger, the budgets or the sinks. */
+/** Throws a ConfigurationError if the settings of the ledger, a budget or a sink are invalid. */
 export function checkUsage({ stores: named, usage }: PluginSettings, place = settingsPlace): void {
   const stores = storeSettings(named);
   const where = `${place}: "usage`;
@@ -349,7 +349,7 @@ function checkPersist(
   );
 }
 
-/** Throws a ConfigurationError if a redis store is invalid. No message shows a value, which may contain a secret. */
+/** Throws a ConfigurationError. No message shows a value, which may contain a secret. */
 function checkRedis(
   store: RedisSettings,
   systemConfig: Readonly<Record<string, unknown>> | null,
@@ -388,7 +388,7 @@ export function redisOfGateway(
   return isObject(options['tls']) ? { ...options, tls: withFiles(options['tls']) } : options;
 }
 
-/** Reads the files that `tls` names. The gateway reads them too late, after it has loaded its plugins. */
+/** Reads the files that `tls` names. The gateway itself reads them only after loading its plugins. */
 function withFiles(tls: JsonObject): JsonObject {
   const read = { ...tls };
   for (const name of ['key', 'cert', 'ca']) {

@@ -133,7 +133,7 @@ export class Runtime {
     return this.#configured?.adminHosts ?? { names: [], setting: 'admin.hosts' };
   }
 
-  /** What the admin API shows and controls. Throws an AdminError (503) before there is a configuration. */
+  /** What the admin API shows and controls. Throws an AdminError (503) without a configuration. */
   admin(): AdminServices {
     const configured = this.#configured;
     if (configured === null) throw new AdminError(503, 'the plugin is not configured');
@@ -157,7 +157,7 @@ export class Runtime {
     };
   }
 
-  /** Waits, for a limited time, until delivered answers have been read and recorded, and then flushes. */
+  /** Lets delivered answers be read to their end, for a limited time, and then flushes. */
   async finish(): Promise<void> {
     await within(Promise.all(this.#pending), patienceMs);
     await this.flush();

@@ -58,7 +58,7 @@ export function settingsWarnings(
 const wellKnown = new Set(['sensitiveKey', 'change-me']);
 const shortestSecret = 16;
 
-/** Returns a sentence if the secret is easy to guess and what it signs is stored outside this process. */
+/** Returns a sentence if the secret is easy to guess and a store outside this process depends on it. */
 export function secretWarnings(
   secret: string,
   { scopeSecret, stores }: Pick<PluginSettings, 'scopeSecret' | 'stores'>,

@@ -5,11 +5,14 @@ import type { ConsumerDirectory } from '../../admin/consumers.ts';
 export interface ConsumerNaming {
   /** Returns the name of the consumer with that id, or undefined, null or '' if it has no name. */
   nameOf(id: string): unknown;
-  /** Returns the ids of the consumers with that name. Default: consumers are found only by their ids. */
+  /** Returns the ids of the consumers with that name. Default: `name` is taken for an id. */
   find?(name: string): readonly string[] | Promise<readonly string[]>;
 }
 
-/** Returns the directory of the app's consumers; null without `naming`. Throws a ConfigurationError if `naming` is invalid. */
+/**
+ * Returns the directory of the app's consumers; null without `naming`. Throws a ConfigurationError
+ * if `naming` is invalid.
+ */
 export function appConsumers(naming: ConsumerNaming | undefined): ConsumerDirectory | null {
   if (naming === undefined) return null;
   for (const [name, value] of [

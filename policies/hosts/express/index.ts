@@ -96,7 +96,7 @@ export interface LlmCacheConfig {
 export interface LlmCache {
   /** Answers identical requests from the cache. Throws a ConfigurationError. */
   llmCache(options?: LlmCacheOptions): ExpressMiddleware;
-  /** Records one usage record per request, cache hits included. Use it before `llmCache`. Throws a ConfigurationError. */
+  /** Records one usage record per request. Use it before `llmCache`. Throws a ConfigurationError. */
   llmUsage(options?: LlmUsageOptions): ExpressMiddleware;
   /** Serves the admin API and the dashboard under `/llm-cache`, without authentication. */
   readonly adminRoutes: ExpressMiddleware;
@@ -117,7 +117,7 @@ export interface LlmCacheParts {
   readonly consumers?: ConsumerNaming;
 }
 
-/** Creates a cache for an Express app. Throws a ConfigurationError that says what is wrong in `config`. */
+/** Creates a cache for an Express app. Throws a ConfigurationError if `config` is invalid. */
 export function createLlmCache(
   config: LlmCacheConfig = {},
   { log = console, consumers }: LlmCacheParts = {},
@@ -208,7 +208,7 @@ function isSetting(name: string): boolean {
   return Object.hasOwn(pluginSchema.properties, name);
 }
 
-/** Throws a ConfigurationError if `config` has an option of a middleware, and says where that belongs. */
+/** Throws a ConfigurationError if `config` has an option of a middleware. */
 function refuseOptions(config: unknown): void {
   if (typeof config !== 'object' || config === null) return;
   for (const name of Object.keys(config)) {
@@ -262,7 +262,7 @@ function asExpress(
   return middleware as ExpressMiddleware;
 }
 
-/** The nearest folder above this file, built or not, with a `package.json`; null if this runs as an ES module. */
+/** The nearest folder above this file with a `package.json`; null in an ES module. */
 function packageFolder(): string | null {
   // Deno runs the source as an ES module, without a built dashboard page beside it.
   if (typeof __dirname === 'undefined') return null;

@@ -9,7 +9,7 @@ export interface BodyPumpOptions {
   readonly faults: FaultLog;
   /** How far a client may fall behind the other readers, in bytes. */
   readonly maxBehind: number;
-  /** Whether the upstream keeps its pace when the client falls behind, because other requests read along. */
+  /** Whether other requests read along, so that the upstream keeps its pace for a slow client. */
   readonly keepsPace: () => boolean;
   /** Returns whether reading continues without the client. Called when the client has left. */
   readonly outlivesClient: () => boolean;
@@ -58,7 +58,10 @@ export class BodyPump {
     );
   }
 
-  /** Reads the first bytes and keeps them for the client. Resolves to undefined if there are none. Rejects if the body breaks off. */
+  /**
+   * Reads the first bytes and keeps them for the client. Resolves to undefined if there are none.
+   * Rejects if the body breaks off.
+   */
   async first(): Promise<Uint8Array | undefined> {
     let first: Read;
     do {
@@ -69,7 +72,7 @@ export class BodyPump {
     return isBytes(first.value) ? first.value : undefined;
   }
 
-  /** Lets the body pass after the head. `wrap` returns the observer for the body, which may decode it. */
+  /** Lets the body pass after the head. `wrap` may decode the body for the observer. */
   open(wrap: (observer: BodySink) => BodySink): void {
     if (this.#observer !== null) this.#observer = wrap(this.#observer);
     this.#isOpen = true;

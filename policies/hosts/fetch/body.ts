@@ -34,7 +34,7 @@ export async function readBody(
   maxBytes: number,
   account: ClientAccount,
 ): Promise<ReadBody> {
-  // Another handler has read the body, so there is nothing to make a key of.
+  // Another handler has read the body, so no key can be made.
   if (request.bodyUsed || request.body?.locked) return untouched('not-json');
   if (request.body === null) return untouched(new RequestBody([], webReading));
   const declared = declaredLength(request);

@@ -168,7 +168,7 @@ export class HandlerCall implements LeaderCall {
     this.#observer?.head(status, (name) => headers.get(name) ?? undefined);
   }
 
-  /** Returns the response with headers that tell what the cache did, in place of those of a cache further upstream. */
+  /** Adds headers that tell what the cache did, and removes those of a cache further upstream. */
   #marked(response: Response, body: BodyInit | null, isDecoded: boolean): Response {
     const marked = new Response(body, response);
     const { headers } = marked;

@@ -6,7 +6,7 @@ import { ConfigurationError } from '../../../schemas/configuration-error.ts';
 import type { EntryStore } from '../../llm-cache/stores/store.ts';
 import type { UsageRecord } from '../../llm-usage/usage-record.ts';
 
-/** How a handler is cached: the parameters of the `llm-cache` action, and settings that a gateway has elsewhere. */
+/** Parameters of the `llm-cache` action, and settings that a gateway has elsewhere. */
 export interface LlmCacheOptions<
   Rest extends readonly unknown[] = readonly unknown[],
 > extends Partial<Omit<LlmCacheSettings, 'store'>> {
@@ -14,9 +14,12 @@ export interface LlmCacheOptions<
   readonly store?: EntryStore;
   /** The size of the default store, in bytes. Default: 64 MiB. */
   readonly maxBytes?: number;
-  /** What a full default store evicts: the entry that saves least for its size, or the least recently used. Default: `worth`. */
+  /**
+   * What a full default store evicts: the entry that saves least for its size, or the least
+   * recently used. Default: `worth`.
+   */
   readonly eviction?: 'worth' | 'lru';
-  /** The limit for all bodies held at once, in bytes. Beyond it, new requests bypass the cache. Default: 64 MiB. */
+  /** The limit for all bodies held, in bytes. Beyond it, requests bypass. Default: 64 MiB. */
   readonly bufferedBytes?: number;
   /** The key for the digests of consumers and credentials. Default: a random one. */
   readonly scopeSecret?: string;
@@ -27,13 +30,13 @@ export interface LlmCacheOptions<
    * fails, or a consumer cannot be told from others for certain, the request bypasses the cache.
    */
   readonly consumer?: (request: Request, ...rest: Rest) => unknown;
-  /** Receives the usage record of every request on a path that the cache serves, cache hits included. */
+  /** Receives the usage record of every request that the cache serves, cache hits included. */
   readonly record?: (record: UsageRecord) => void | Promise<void>;
   /** The provider's name in the records. Default: by protocol. */
   readonly provider?: string;
   /** USD per million tokens, by model or by a prefix of its name. Overrides the built-in list. */
   readonly prices?: Readonly<Record<string, RateSettings>>;
-  /** Keeps the platform running until the promise settles. Default: `waitUntil` of the handler's own arguments. */
+  /** Keeps the platform running until the promise settles. Default: the platform's `waitUntil`. */
   readonly waitUntil?: (promise: Promise<unknown>) => void;
 }
 

@@ -27,7 +27,7 @@ export function wholeResponse({ status, headers, body }: Reply, exchange: WebExc
   return response;
 }
 
-/** A body that the client reads at its own pace. It gets copies, because a reader may transfer their memory. */
+/** A body at the client's own pace, in copies: a reader may transfer the memory of its chunks. */
 function piecesOf(body: Uint8Array, exchange: WebExchange): ReadableStream<Uint8Array> {
   const { left } = exchange.request;
   let at = 0;

@@ -14,7 +14,7 @@ import type { GatewayRequest } from './types.ts';
 export function readBody(req: GatewayRequest, bounds: Bounds): Later<HeldBody | BodyReason> {
   const { requestStream } = req.egContext;
   const source = requestStream instanceof Readable ? requestStream : req;
-  // An earlier policy has read the body and offered no replacement, so there is nothing to make a key of.
+  // An earlier policy has read the body and offers no replacement, so no key can be made.
   if (source.readableEnded) return 'not-json';
   if (source.destroyed) return 'gone';
   return holdBody(req, bounds, (buffer) => collect(req, source, buffer, bounds.whenOver));
@@ -40,7 +40,7 @@ interface CollectorParts {
 
 /** Collects a body as it arrives. */
 class Collector {
-  /** Null when the body is complete: the listeners stay, and would keep the parts as long as the request. */
+  /** Null when the body is complete. The listeners stay, but must not keep the parts alive. */
   #parts: CollectorParts | null;
 
   constructor(parts: CollectorParts) {
@@ -164,7 +164,7 @@ interface OfferingRequest extends GatewayRequest {
 const parsedBody: PropertyDescriptor & ThisType<OfferingRequest> = {
   configurable: true,
   enumerable: true,
-  // The body is parsed on first access, and separately for each request, because a later policy may change it.
+  // Each request gets its own parse, on first access: a later policy may change the object.
   get() {
     const body = this[offered];
     const value: unknown = body === undefined ? undefined : parsed(body);
@@ -177,7 +177,7 @@ const parsedBody: PropertyDescriptor & ThisType<OfferingRequest> = {
   },
 };
 
-/** Offers a buffered body to the proxy alone, which must be the next policy. `called` receives the proxy's call. */
+/** Offers a buffered body to the proxy, the next policy. `called` receives the proxy's call. */
 export function sendBody(
   { egContext }: GatewayRequest,
   { chunks }: RequestBody,

@@ -1,10 +1,10 @@
 import type { ConsumerDirectory } from '../../admin/consumers.ts';
 import type { GatewayServices } from './types.ts';
 
-/** Credential types whose credentials have their own ids. The others are found by their consumer's id. */
+/** Types of credentials with ids of their own. Others are found by their consumer's id. */
 const typesWithIds = ['key-auth', 'jwt'] as const;
 
-/** Finds the gateway's users and applications. Returns null if the gateway gives plugins no services. */
+/** The gateway's users and applications; null if the gateway gives plugins no services. */
 export function gatewayConsumers(services: GatewayServices | undefined): ConsumerDirectory | null {
   if (services === undefined) return null;
   const { user, application, credential } = services;
@@ -22,7 +22,7 @@ export function gatewayConsumers(services: GatewayServices | undefined): Consume
       const found = await application.find(name);
       return found ? [found.id] : [];
     } catch (error) {
-      // Applications of several users may share a name. The gateway then throws an error that lists their ids.
+      // If applications of several users share the name, the gateway's error lists their ids.
       const [, ids] = /have been found: (\S+)\./.exec(String(error)) ?? [];
       if (ids === undefined) throw error;
       return ids.split(',');

@@ -81,7 +81,7 @@ function mayAuthenticate(policy: string): boolean {
   return !ours.has(policy) && !nonAuthenticating.has(policy);
 }
 
-/** Whether anonymous callers would share answers. A condition that requires a consumer excludes them. */
+/** Whether anonymous callers would share answers. A condition may exclude them. */
 function sharesAnonymously({ policy, action, condition }: Step): boolean {
   if (policy !== 'llm-cache' || isAuthenticated(condition)) return false;
   return !isObject(action) || action['scope'] === undefined || action['scope'] === 'auto';

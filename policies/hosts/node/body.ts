@@ -63,7 +63,7 @@ export class BodyBuffer {
   }
 }
 
-/** Buffers the body that `read` adds, within the bounds. `read` resolves to the reason if it cannot add all of it. */
+/** Buffers what `read` adds, within the bounds. `read` resolves to the reason if that is not all. */
 export function holdBody(
   req: IncomingMessage,
   bounds: Bounds,

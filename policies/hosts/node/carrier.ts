@@ -25,7 +25,7 @@ export class Carrier {
     this.#layers = layers;
   }
 
-  /** Returns null if an earlier policy wraps the response: its wrapper sees only calls of the response's functions. */
+  /** Returns null if an earlier policy wraps the response, and so must see its functions called. */
   static of(res: ServerResponse, whenOver: (then: () => void) => void): Carrier | null {
     return isUnwrapped(res) ? new Carrier(res, new WaitingLayers(res, whenOver)) : null;
   }
@@ -42,7 +42,7 @@ export class Carrier {
     });
   }
 
-  /** The proxy's handler has returned. If it calls no upstream, it answers through the response's functions. */
+  /** The proxy's handler has returned. If it made no call, it answers by itself. */
   nextReturned(): void {
     if (!this.#hasCall) this.#layers.install();
   }
@@ -52,7 +52,7 @@ export class Carrier {
     return to === this.#res && this.#layers.isWaiting;
   }
 
-  /** Writes the message into the response, as a pipe would. The response already has its status and headers. */
+  /** Writes the message into the response, whose status and headers are already set. */
   attach(message: IncomingMessage): void {
     const res = this.#res;
     this.#message = message;

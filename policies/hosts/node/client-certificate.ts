@@ -15,7 +15,7 @@ export function certificateLine(socket: Socket): readonly string[] {
   if (!(socket instanceof TLSSocket)) return none;
   let line = known.get(socket);
   if (line === undefined) {
-    // Contrary to its type, this returns an empty object without a certificate, and null once the connection is closed.
+    // Contrary to its type, it is empty without a certificate, and null on a closed connection.
     const certificate = socket.getPeerCertificate() as { fingerprint256?: string } | null;
     const fingerprint = certificate?.fingerprint256;
     line = fingerprint === undefined ? none : [header, fingerprint];

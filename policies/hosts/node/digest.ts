@@ -8,7 +8,7 @@ const maxRemembered = 10_000;
 
 export function nodeDigest(secret: string): Digest {
   const sha256 = (text: string) => hash('sha256', text, 'base64url');
-  // An HMAC takes four times as long as a hash. The keys are hashes, so that no credential stays in memory.
+  // An HMAC takes four times as long as a hash. Hashed keys leave no credential in memory.
   const remembered = new Recent<string>(maxRemembered);
   return {
     sha256,

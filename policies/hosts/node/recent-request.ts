@@ -6,7 +6,7 @@ import type { AsideReason, RefusalReason } from '../../shared/reasons.ts';
 
 const maxTextLength = 256;
 
-/** `pass` if no step of the cache took the request, `left` if the client left before it had an outcome. */
+/** `pass`: no step of the cache took it. `left`: its client left before it had an outcome. */
 export type NotedOutcome = OutcomeName | 'pass' | 'left';
 
 /** A note about a request for the dashboard: names and numbers, but no content. */

@@ -25,7 +25,7 @@ export class RecentRequests {
     return this.#places;
   }
 
-  /** Returns the note of a request, and creates it if there is none yet. Returns null if no requests are kept. */
+  /** Returns the note of a request, and creates it if needed; null if no requests are kept. */
   begin(request: Noted, pipeline: string, outcome: NotedOutcome): RecentRequest | null {
     if (this.#places === 0) return null;
     return (request.note ??= new RecentRequest(++this.#count, request, pipeline, outcome));

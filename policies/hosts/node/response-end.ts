@@ -23,7 +23,7 @@ export class ResponseEnd {
       this.#callbacks = [];
       for (const then of callbacks) then();
     };
-    // A closed response or socket emits no second `close`. The microtask lets the caller finish its setup.
+    // A closed socket emits no second `close`. The microtask lets the caller finish its setup.
     if (isGone(req, res)) queueMicrotask(finish);
     else {
       res.on('close', finish);

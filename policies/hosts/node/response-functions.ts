@@ -1,6 +1,6 @@
 import { ServerResponse } from 'node:http';
 
-/** A response as a layer sees it below itself. Each function takes the arguments of the response's own. */
+/** A response as seen from the layer above. Each function takes the original's arguments. */
 export interface Below {
   writeHead(args: unknown[]): void;
   write(args: unknown[]): boolean;

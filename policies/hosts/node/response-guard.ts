@@ -143,7 +143,7 @@ export class ResponseGuard {
     });
   }
 
-  /** Whether a write or head must be suppressed because it does not come from the upstream's message. */
+  /** Whether to suppress a write or head because it is not the upstream message's own. */
   overrules(status: number, text: unknown, isEnd: boolean): boolean {
     if (this.#state !== 'open') return this.#state === 'closed';
     const message = this.#passing;
@@ -170,7 +170,7 @@ export class ResponseGuard {
     return true;
   }
 
-  /** Handles what another policy's wrapper throws. Within a pipe, the exception would reach the process. */
+  /** Handles an exception of another policy's wrapper. In a pipe, only the process would catch it. */
   handleThrown(error: unknown): void {
     if (this.#passing === null) throw error;
     this.#faults.report('llm-cache: a response could not be written', error);

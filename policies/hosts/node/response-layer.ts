@@ -54,7 +54,7 @@ export function takeHead(res: ServerResponse, args: readonly unknown[]): void {
   setHeaders(res, args.at(-1));
 }
 
-/** Sets headers in any form that `writeHead` takes: an object, a list of pairs, or a flat list of names and values. */
+/** Sets headers from an object, a list of pairs, or a flat list of names and values. */
 function setHeaders(res: ServerResponse, headers: unknown): void {
   if (typeof headers !== 'object' || headers === null) return;
   if (!Array.isArray(headers)) return setPairs(res, Object.entries(headers));

@@ -12,7 +12,7 @@ import type { CallWatcher, Cut, UpstreamCall } from './upstream-call.ts';
 export interface CallOwner {
   /** Called before the head is written, and after the observer has seen it. */
   beforeHead(): void;
-  /** Whether the upstream keeps its pace when the client falls behind, because other requests read along. */
+  /** Whether other requests read along, so that the upstream keeps its pace for a slow client. */
   keepsPace(): boolean;
   /** Returns whether the call continues without its client. Called when the client has left. */
   outlivesClient(): boolean;

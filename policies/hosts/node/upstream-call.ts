@@ -154,13 +154,13 @@ export class UpstreamCall implements LeaderCall, GuardedCall {
     else this.keepAlive();
   }
 
-  /** http-proxy ignores a connection reset by the upstream if the request's socket is destroyed, so hide that. */
+  /** http-proxy ignores a reset by the upstream if the request's socket is destroyed, so hide that. */
   #hideDisconnect(): void {
     const socket: unknown = Object.create(this.#req.socket, { destroyed: { value: false } });
     Object.defineProperty(this.#req, 'socket', { configurable: true, value: socket });
   }
 
-  /** Writes the message through the pipeline's wrappers, as the proxy's pipe did, though the client has left. */
+  /** Replaces the proxy's pipe, which ended with the client, and writes through the same wrappers. */
   #pump(message: IncomingMessage): void {
     message.unpipe(this.#res);
     message.on('data', (bytes: Buffer) => this.#res.write(bytes));

@@ -125,7 +125,7 @@ class HeldAnswer extends ResponseLayer implements CallWatcher {
     else if (!this.#slabs.add(new Uint8Array(bytes))) this.#excess = 'buffer-limit';
   }
 
-  /** Whether an answer other than a 200, such as an error, is too large to hold. It is passed through. */
+  /** Whether an answer other than a 200 is too large to hold. It is passed through. */
   get #isTooLong(): boolean {
     return this.#excess !== null && this.#status !== 200;
   }
