@@ -30,13 +30,13 @@ export type CallListener = (call: ClientRequest) => void;
 
 /** A request as the host of one policy represents it. */
 export interface HostRequest extends Pick<LlmRequest, 'identity' | 'ownHeaders' | 'query'> {
-  /** What the next policy will read the body from. It changes when another policy replaces the body. */
+  /** What the next policy reads the body from. It changes when a policy replaces the body. */
   readonly offered: unknown;
   /** Reads the body that will be forwarded. */
   read(bounds: Bounds): Later<HeldBody | BodyReason>;
   /**
-   * Offers the next reader a body that was read, as if it had not been read. `called` receives the
-   * proxy's call if the proxy is the next reader. It is null if another policy may read the body.
+   * Offers the next reader a body that was read, as if it had not been read. If the proxy is the next
+   * reader, `called` receives its call. If another policy may read the body, `called` is null.
    */
   offer(body: RequestBody, called: CallListener | null): void;
 }
@@ -125,14 +125,14 @@ export class RequestState {
   }
 
   /**
-   * Passes the request on to another policy. The answer may be carried only the first time, when no
-   * policy stands between this one and the proxy.
+   * Passes the request on to another policy. If the first policy to do so passes it straight to the
+   * proxy, a carrier may carry the answer.
    */
   passOn(isProxyNext: boolean): void {
     this.#isProxyNext = isProxyNext && !this.#isPassedOn && this.#held !== null;
     if (this.#isProxyNext) this.#carrier = Carrier.of(this.#res, (then) => this.end.when(then));
     this.#isPassedOn = true;
-    // This guards the response: even if no policy reads it, it must end as the upstream's message did.
+    // The call guards the response, which must end as the upstream's message did even if unread.
     void this.call;
     for (const step of this.#beforeOthers.splice(0)) step();
   }
