@@ -1,7 +1,7 @@
 import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { validate } from '../../schemas/validate.ts';
 import { noControls } from '../../policies/llm-cache/client-controls.ts';
-import { recognise, type Recognising } from '../../policies/llm-cache/identify.ts';
+import { identify, type IdentifyParts } from '../../policies/llm-cache/identify.ts';
 import type { KnownDigest } from '../../policies/llm-cache/key.ts';
 import { nodeDigest, nodeHashing } from '../../policies/hosts/node/digest.ts';
 import { nodeReading } from '../../policies/hosts/node/body.ts';
@@ -34,7 +34,7 @@ async function keysOf(bodies: readonly Uint8Array[], known: Known) {
   const keys: string[] = [];
   const startedAt = performance.now();
   for (const request of requests) {
-    const recognised = recognise(request, noControls, recognising);
+    const recognised = identify(request, noControls, recognising);
     const found = recognised instanceof Promise ? await recognised : recognised;
     if (typeof found === 'object' && 'key' in found) keys.push(found.key);
   }
@@ -44,7 +44,7 @@ async function keysOf(bodies: readonly Uint8Array[], known: Known) {
 
 interface Known {
   readonly reading: typeof nodeReading;
-  readonly recognising: Recognising;
+  readonly recognising: IdentifyParts;
 }
 
 const freshly = (): Known => ({
