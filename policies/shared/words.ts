@@ -1,7 +1,7 @@
 const humps = /([a-z0-9])([A-Z])/g;
 const separators = /[^a-z0-9]+/;
 
-/** The words of a name: `user_id`, `userId` and `https://a.b/user-id` all have `user` and `id`. */
+/** Returns the lower-case words of a name: `user_id`, `userId` and `https://a.b/user-id` all have `user` and `id`. */
 export function wordsOf(name: string): string[] {
   return name
     .replace(humps, '$1 $2')

@@ -1,20 +1,21 @@
-/** What spelling one value may take: a value beyond it is not read for certain. */
+/** Bounds for one value; a value beyond them has no spelling. */
 const maxDepth = 6;
 const maxValues = 1000;
 const maxCharacters = 16_384;
 const maxBytes = 1024;
 const maxBits = 4096;
 
-interface Room {
+/** What is left of the bounds. */
+interface Remaining {
   values: number;
   characters: number;
 }
 
 /**
- * A text that is the same for equal values alone, whatever the order of their members: `1` and `"1"`
- * differ. Null for a value that cannot be told from another for certain (NaN, an integer that a
- * double rounds, a function, an object that keeps what it is to itself), and for one that is too
- * large. Never throws, whatever the getters and methods of an object do.
+ * Returns a text that is the same for equal values only, in any order of members: `1` and `"1"`
+ * differ. Returns null for a value that cannot be told apart from others with certainty (NaN, an
+ * integer that a double rounds, a function, an object that does not reveal its content) and for one
+ * that is too large. Never throws, even if getters and methods of an object do.
  */
 export function spell(value: unknown): string | null {
   try {
@@ -26,20 +27,20 @@ export function spell(value: unknown): string | null {
 
 class Unspellable extends Error {}
 
-function write(value: unknown, depth: number, room: Room): string {
-  room.values -= 1;
-  if (depth > maxDepth || room.values < 0) throw new Unspellable();
-  if (typeof value === 'object' && value !== null) return writeObject(value, depth, room);
-  const text = writePrimitive(value, room);
-  room.characters -= text.length;
-  if (room.characters < 0) throw new Unspellable();
+function write(value: unknown, depth: number, remaining: Remaining): string {
+  remaining.values -= 1;
+  if (depth > maxDepth || remaining.values < 0) throw new Unspellable();
+  if (typeof value === 'object' && value !== null) return writeObject(value, depth, remaining);
+  const text = writePrimitive(value, remaining);
+  remaining.characters -= text.length;
+  if (remaining.characters < 0) throw new Unspellable();
   return text;
 }
 
-function writePrimitive(value: unknown, room: Room): string {
+function writePrimitive(value: unknown, remaining: Remaining): string {
   switch (typeof value) {
     case 'string':
-      if (value.length > room.characters) throw new Unspellable();
+      if (value.length > remaining.characters) throw new Unspellable();
       return JSON.stringify(value);
     case 'number':
       if (!Number.isFinite(value)) throw new Unspellable();
@@ -56,72 +57,73 @@ function writePrimitive(value: unknown, room: Room): string {
   }
 }
 
-function writeObject(value: object, depth: number, room: Room): string {
-  if (Array.isArray(value)) return `[${value.map((item) => write(item, depth + 1, room)).join()}]`;
-  // Its toJSON would be many times as large.
+function writeObject(value: object, depth: number, remaining: Remaining): string {
+  if (Array.isArray(value))
+    return `[${value.map((item) => write(item, depth + 1, remaining)).join()}]`;
+  // The toJSON of a Buffer returns an array, many times as large.
   if (ArrayBuffer.isView(value) && value.byteLength > maxBytes) throw new Unspellable();
-  const hex = says(value, 'toHexString');
-  if (hex !== undefined) return `hex${write(named(hex), depth + 1, room)}`;
-  const json = says(value, 'toJSON');
+  const hex = callMethod(value, 'toHexString');
+  if (hex !== undefined) return `hex${write(nonEmpty(hex), depth + 1, remaining)}`;
+  const json = callMethod(value, 'toJSON');
   if (json !== undefined && typeof json !== 'object') {
-    return `json${write(named(json), depth + 1, room)}`;
+    return `json${write(nonEmpty(json), depth + 1, remaining)}`;
   }
-  if (ArrayBuffer.isView(value)) return `json${write(json, depth + 1, room)}`;
-  if (isPlain(value) && json === undefined && says(value, 'toString') === undefined) {
-    return writeMembers(value, depth, room);
+  if (ArrayBuffer.isView(value)) return `json${write(json, depth + 1, remaining)}`;
+  if (isPlain(value) && json === undefined && callMethod(value, 'toString') === undefined) {
+    return writeMembers(value, depth, remaining);
   }
-  return writeInstance(value, json, depth, room);
+  return writeInstance(value, json, depth, remaining);
 }
 
-/** An object with a class: by its id, else by what it says and by what is seen of it. */
-function writeInstance(value: object, json: unknown, depth: number, room: Room): string {
+/** Spells an instance of a class: by its id, else by its `toJSON` or `toString` and its members. */
+function writeInstance(value: object, json: unknown, depth: number, remaining: Remaining): string {
   const { id } = value as { readonly id?: unknown };
-  if (id !== undefined && id !== null) return `{"id":${write(id, depth + 1, room)}}`;
+  if (id !== undefined && id !== null) return `{"id":${write(id, depth + 1, remaining)}}`;
   if (json !== undefined) {
-    // What an invalid date says, and every other one like it.
+    // The toJSON of every invalid date.
     if (json === null) throw new Unspellable();
-    // It may leave out what tells one from another.
-    return `json${write(json, depth + 1, room)}${writeMembers(value, depth, room)}`;
+    // The toJSON may leave out what tells instances apart.
+    return `json${write(json, depth + 1, remaining)}${writeMembers(value, depth, remaining)}`;
   }
-  const text = named(says(value, 'toString'));
-  // That is a class's name, and nothing of the instance.
+  const text = nonEmpty(callMethod(value, 'toString'));
+  // A text such as `[object Foo]` names the class and says nothing of the instance.
   if (text.startsWith('[')) throw new Unspellable();
-  return `text${write(text, depth + 1, room)}${writeMembers(value, depth, room)}`;
+  return `text${write(text, depth + 1, remaining)}${writeMembers(value, depth, remaining)}`;
 }
 
-function writeMembers(value: object, depth: number, room: Room): string {
+function writeMembers(value: object, depth: number, remaining: Remaining): string {
   const members: string[] = [];
   for (const name of Object.keys(value).toSorted()) {
     const member: unknown = (value as Record<string, unknown>)[name];
     if (member === undefined) continue;
-    members.push(`${write(name, depth, room)}:${write(member, depth + 1, room)}`);
+    members.push(`${write(name, depth, remaining)}:${write(member, depth + 1, remaining)}`);
   }
   return `{${members.join()}}`;
 }
 
-/** What a method of the object's own, or of its class, returns; undefined without one. */
-function says(value: object, method: 'toHexString' | 'toJSON' | 'toString'): unknown {
+/** Returns the result of a method of the object or of its class; undefined if it has none. */
+function callMethod(value: object, method: 'toHexString' | 'toJSON' | 'toString'): unknown {
   const found: unknown = (value as Record<string, unknown>)[method];
-  if (typeof found !== 'function' || isEverybodys(value, method)) return undefined;
-  const said: unknown = found.call(value);
-  if (said === undefined) throw new Unspellable();
-  return said;
+  if (typeof found !== 'function' || isOfObjectPrototype(value, method)) return undefined;
+  const result: unknown = found.call(value);
+  if (result === undefined) throw new Unspellable();
+  return result;
 }
 
-/** Whether the method is `Object.prototype`'s, of whatever realm. */
-function isEverybodys(value: object, method: string): boolean {
+/** Whether the method is the one of `Object.prototype`, in any realm. */
+function isOfObjectPrototype(value: object, method: string): boolean {
   for (let at: object | null = value; at !== null; at = prototypeOf(at)) {
     if (Object.hasOwn(at, method)) return at !== value && prototypeOf(at) === null;
   }
   return true;
 }
 
-function named<T>(said: T): T & string {
-  if (typeof said !== 'string' || said === '') throw new Unspellable();
-  return said;
+function nonEmpty<T>(value: T): T & string {
+  if (typeof value !== 'string' || value === '') throw new Unspellable();
+  return value;
 }
 
-/** An object that is its members and nothing more. */
+/** Whether a value is a plain object: one without a class. */
 export function isPlain(value: unknown): value is object {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const prototype = prototypeOf(value);
