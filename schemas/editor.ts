@@ -101,7 +101,7 @@ export const systemConfigFile: Schema = {
 function stepOf(action: Schema): Schema {
   return {
     type: 'object',
-    properties: { condition: orNull(condition), action: orNone(forFile(action)) },
+    properties: { condition: orNull(condition), action: orNull(forFile(action)) },
     additionalProperties: false,
   };
 }
