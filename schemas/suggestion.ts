@@ -1,4 +1,4 @@
-/** No longer name is taken for a typo. */
+/** The longest name that may be taken for a typo. */
 const maxLength = 64;
 
 /** Returns `; did you mean "ttl"?` if `written` looks like a typo of one of `known`; else an empty text. */

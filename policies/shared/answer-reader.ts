@@ -48,7 +48,7 @@ export class AnswerReader implements ResponseObserver, PendingAnswer {
   /** Null before the head. */
   #held: HeldBytes | null = null;
   #stream: StreamValidator | null = null;
-  /** The first thing found wrong. */
+  /** The first fault found outside the stream's own validation. */
   #fault: RefusalReason | null = null;
   #isEmpty = true;
   #answer: Answer | null = null;
@@ -85,7 +85,7 @@ export class AnswerReader implements ResponseObserver, PendingAnswer {
 
   /** Whether the answer may still prove fit to be shared and stored. */
   get isSound(): boolean {
-    return this.#held !== null && this.#held.isWhole && this.#foundFault === null;
+    return this.#held !== null && this.#held.isWhole && this.#currentFault === null;
   }
 
   /** Whether further bytes change nothing: there is no body to hold and no stream to read. */
@@ -114,12 +114,12 @@ export class AnswerReader implements ResponseObserver, PendingAnswer {
     this.#isEmpty = false;
     try {
       // Readers may follow the bytes even if the answer has a fault.
-      const refused = this.#held.add(bytes);
+      const holdFault = this.#held.add(bytes);
       if (this.#answer !== null) return;
-      this.#noteFault(this.#format === null ? 'content-type' : refused);
+      this.#noteFault(this.#format === null ? 'content-type' : holdFault);
       this.#stream?.chunk(bytes);
       // A stream that cannot be stored need not be held.
-      if (this.#stream !== null && this.#foundFault !== null) this.#held.forget();
+      if (this.#stream !== null && this.#currentFault !== null) this.#held.forget();
     } catch {
       this.#giveUp();
     }
@@ -149,7 +149,7 @@ export class AnswerReader implements ResponseObserver, PendingAnswer {
   }
 
   /** The fault found so far; null while the answer may still be whole and well formed. */
-  get #foundFault(): RefusalReason | null {
+  get #currentFault(): RefusalReason | null {
     if (this.#fault !== null) return this.#fault;
     const streamFault = this.#stream?.fault ?? null;
     return streamFault === 'incomplete' ? null : streamFault;

@@ -1,7 +1,7 @@
 /** The longest turn of long work, in milliseconds. */
 const turnMs = 2.5;
-/** After a turn, all other work gets this fraction of the time that the turn took. */
-const pausePart = 0.25;
+/** After a turn, other work gets at least this fraction of the time that the turn took. */
+const pauseFraction = 0.25;
 /** Milliseconds after which idle work counts as abandoned: its platform has ended the request. */
 const abandonedMs = 1000;
 
@@ -61,7 +61,7 @@ function takeTurn(step: Step): boolean {
     return true;
   } finally {
     lastTurnAt = performance.now();
-    freeAt = lastTurnAt + (lastTurnAt - beganAt) * pausePart;
+    freeAt = lastTurnAt + (lastTurnAt - beganAt) * pauseFraction;
     if (!hasMore) current = null;
   }
 }

@@ -1,5 +1,5 @@
 /** No answer is larger than this, so this many decoded bytes are always allowed. */
-const alwaysBytes = 16 * 1024 * 1024;
+const alwaysAllowedBytes = 16 * 1024 * 1024;
 
 /** A long stream of small events, all of one shape, compresses less than this. */
 const maxRatio = 100;
@@ -17,6 +17,6 @@ export class Expansion {
   /** Counts bytes that one of the decoders produced. Returns false once all of them produced too much. */
   allows(bytes: number): boolean {
     this.#unpacked += bytes;
-    return this.#unpacked <= Math.max(alwaysBytes, maxRatio * this.#packed);
+    return this.#unpacked <= Math.max(alwaysAllowedBytes, maxRatio * this.#packed);
   }
 }

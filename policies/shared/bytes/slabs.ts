@@ -101,7 +101,7 @@ export class Slabs {
     return true;
   }
 
-  /** Releases the bytes when `pending` settles; at once if it is null. */
+  /** Releases the bytes when `pending` resolves; at once if it is null. */
   releaseBehind(pending: Promise<unknown> | null): void {
     if (pending === null) this.release();
     else void pending.then(() => this.release());

@@ -1,4 +1,4 @@
-import { spell } from './spelling.ts';
+import { canonicalText } from './canonical-text.ts';
 import { tenantClaims } from './tenant.ts';
 
 /**
@@ -82,7 +82,7 @@ function isPresent(value: unknown): boolean {
 function bySubject(claims: readonly (readonly [string, unknown])[]): Identity {
   const lines: string[] = [];
   for (const [name, value] of claims) {
-    const text = spell(value);
+    const text = canonicalText(value);
     if (text === null) return 'unreadable';
     if ((name === 'id' || name === 'sub') && emptyIds.has(text)) return 'unreadable';
     lines.push(`${JSON.stringify(name)}=${text}`);
@@ -113,18 +113,18 @@ function byClaims(payload: object): Identity {
   if (named.length === 0) return byAllClaims(payload);
   if (named.every((name) => name === '')) return 'unreadable';
   const lasting = Object.entries(payload).filter(([name]) => !transientClaims.has(name));
-  const text = spell(Object.fromEntries(lasting));
+  const text = canonicalText(Object.fromEntries(lasting));
   return text === null ? 'unreadable' : { text: `claims\n${text}`, id: null };
 }
 
 function byAllClaims(payload: object): Identity {
-  const claims = spell(payload);
+  const claims = canonicalText(payload);
   if (claims === null) return 'unreadable';
   return claims === '{}' ? 'none' : { claims };
 }
 
 function byAllMembers(consumer: object): Identity {
-  const text = spell(consumer);
+  const text = canonicalText(consumer);
   if (text === null || emptyIds.has(text)) return 'unreadable';
   return { text: `all\n${text}`, id: null };
 }

@@ -1,5 +1,5 @@
 import { Recent } from '../recent.ts';
-import { isPlain } from './spelling.ts';
+import { isPlain } from './canonical-text.ts';
 import { wordsOf } from '../words.ts';
 
 /** Words in the names of claims that say in which realm a subject's id is valid. `aud` is not one. */

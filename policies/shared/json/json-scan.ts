@@ -115,7 +115,7 @@ export class JsonScan {
     const moved = this.#writer.moves;
     let stop = this.#at + units;
     while (this.#state !== 'done') {
-      const cost = this.#token(stop, units);
+      const cost = this.#readToken(stop, units);
       if (cost < 0) return false;
       stop -= cost;
       if (this.#at + this.#writer.moves - moved >= stop) break;
@@ -134,17 +134,17 @@ export class JsonScan {
   }
 
   /** Reads the next token. Returns its cost on top of its bytes; -1 if it stopped before the token's end. */
-  #token(stop: number, units: number): number {
+  #readToken(stop: number, units: number): number {
     switch (this.#state) {
       case 'in a name':
       case 'in a string':
-        return this.#string(stop);
+        return this.#continueString(stop);
       case 'in a number':
-        return this.#readNumber(stop);
+        return this.#continueNumber(stop);
       case 'digest of a member': {
         const cost = this.#members.undigested;
         if (!this.#members.digest(units)) return -1;
-        this.#memberEnds();
+        this.#endMember();
         return cost;
       }
       case 'digest of all':
@@ -156,12 +156,12 @@ export class JsonScan {
     let at = this.#at;
     while (at < end && isSpace[bytes[at] as number] === 1) at++;
     this.#at = at;
-    if (at < end) return this.#structure(bytes[at] as number, stop);
+    if (at < end) return this.#readStructure(bytes[at] as number, stop);
     if (at < bytes.length) return -1;
     return this.#state === 'nothing' ? this.#finish() : this.#fail();
   }
 
-  #structure(byte: number, stop: number): number {
+  #readStructure(byte: number, stop: number): number {
     switch (this.#state) {
       case 'document':
         return byte === openBrace ? this.#open(byte) : this.#fail();
@@ -202,26 +202,26 @@ export class JsonScan {
   #name(byte: number, stop: number): number {
     if (byte !== quote) return this.#fail();
     this.#begin = this.#at;
-    return this.#stringBegins(true, stop);
+    return this.#beginString(true, stop);
   }
 
   #value(byte: number, stop: number): number {
     if (this.#depth === 1) this.#members.value(this.#at);
     else if (this.#depth === 2) this.#members.item(byte, this.#at);
     if (byte === quote) {
-      this.#stringBegins(false, stop);
+      this.#beginString(false, stop);
       return valueCost;
     }
     if (byte === openBrace || byte === openBracket) return this.#open(byte);
-    if (byte === minus || isDigit(byte)) return this.#numberBegins(byte, stop);
+    if (byte === minus || isDigit(byte)) return this.#beginNumber(byte, stop);
     const literal = literals[byte];
-    if (literal === undefined || !this.#isNext(literal)) return this.#fail();
+    if (literal === undefined || !this.#matches(literal)) return this.#fail();
     this.#writer.literal(this.#bytes, this.#at, (this.#at += literal.length));
-    this.#valueEnds();
+    this.#endValue();
     return valueCost;
   }
 
-  #isNext(literal: Uint8Array): boolean {
+  #matches(literal: Uint8Array): boolean {
     for (let index = 0; index < literal.length; index++) {
       if (this.#bytes[this.#at + index] !== literal[index]) return false;
     }
@@ -248,20 +248,20 @@ export class JsonScan {
     if (this.#depth === 0) this.#state = 'nothing';
     else {
       this.#writer.close(byte);
-      this.#valueEnds();
+      this.#endValue();
     }
     return 0;
   }
 
   /** Reads a string: at once if it is canonical, as most are, and ends before `stop`; else piece by piece. */
-  #stringBegins(isName: boolean, stop: number): number {
+  #beginString(isName: boolean, stop: number): number {
     const from = this.#at;
     const isWritten = !isName || this.#depth > 1;
     const end = this.#canonicalEnd(from + 1, stop);
     if (end < stop && this.#bytes[end] === quote) {
       this.#at = end + 1;
       if (isWritten) this.#writer.string(this.#bytes, from, this.#at, isName);
-      return this.#stringEnds(isName);
+      return this.#endString(isName);
     }
     this.#at = end;
     this.#state = isName ? 'in a name' : 'in a string';
@@ -292,7 +292,7 @@ export class JsonScan {
   }
 
   /** Continues the current string. Quotes and backslashes are ASCII, so no other character contains them. */
-  #string(stop: number): number {
+  #continueString(stop: number): number {
     const bytes = this.#bytes;
     const writer = this.#writer;
     const isName = this.#state === 'in a name';
@@ -305,7 +305,7 @@ export class JsonScan {
       if (byte === quote) {
         this.#at++;
         if (isWritten) writer.endString(isName);
-        return this.#stringEnds(isName);
+        return this.#endString(isName);
       }
       if (at >= stop && byte !== undefined) return -1;
       if (byte !== backslash) return this.#fail();
@@ -319,8 +319,8 @@ export class JsonScan {
   }
 
   /** Called after the closing quote. */
-  #stringEnds(isName: boolean): number {
-    if (!isName) this.#valueEnds();
+  #endString(isName: boolean): number {
+    if (!isName) this.#endValue();
     else {
       if (this.#depth === 1) this.#members.name(this.#begin, this.#at);
       else if (this.#depth === 2) this.#members.innerName(this.#begin, this.#at);
@@ -347,7 +347,7 @@ export class JsonScan {
   }
 
   /** Copies an integer without a zero at either end, which is canonical; parses any other number. */
-  #numberBegins(byte: number, stop: number): number {
+  #beginNumber(byte: number, stop: number): number {
     const bytes = this.#bytes;
     const begin = this.#at;
     const first = byte === minus ? begin + 1 : begin;
@@ -358,7 +358,7 @@ export class JsonScan {
     if (isPlain && end > first && endsNumber[bytes[end] as number] === 1) {
       this.#writer.literal(bytes, begin, end);
       this.#at = end;
-      this.#valueEnds();
+      this.#endValue();
     } else {
       this.#begin = begin;
       (this.#number ??= new NumberGrammar()).begin();
@@ -367,29 +367,29 @@ export class JsonScan {
     return valueCost;
   }
 
-  #readNumber(stop: number): number {
+  #continueNumber(stop: number): number {
     const number = this.#number as NumberGrammar;
     this.#at = number.read(this.#bytes, this.#at, stop);
     if (number.isOpen && this.#at < this.#bytes.length) return -1;
     if (!number.isWhole) return this.#fail();
     this.#writer.number(this.#bytes, this.#begin, this.#at);
-    this.#valueEnds();
+    this.#endValue();
     return 0;
   }
 
-  #valueEnds(): void {
+  #endValue(): void {
     if (this.#depth > 1) {
       if (this.#depth === 2 && this.#kinds[2] === 1) this.#members.innerEnd(this.#at);
       if (this.#bytes[this.#at] === comma) this.#comma();
       else this.#state = 'comma or end';
       return;
     }
-    if (this.#members.end(this.#at, this.#writer)) this.#memberEnds();
+    if (this.#members.end(this.#at, this.#writer)) this.#endMember();
     else this.#state = 'digest of a member';
   }
 
   /** Called when a top-level member is complete, with its digest. */
-  #memberEnds(): void {
+  #endMember(): void {
     this.#writer.clear();
     if (this.#members.isAmbiguous) this.#writer.giveUp();
     this.#state = 'comma or end';

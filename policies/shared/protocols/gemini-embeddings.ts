@@ -16,7 +16,7 @@ export const geminiEmbeddings: Protocol = {
   readAnswer,
 };
 
-/** Reads `{embedding: {values}}` or, for a batch, `{embeddings: [{values}, …]}` in the order of its requests. */
+/** Reads `{embedding: {values}}` or, for a batch and in its order, `{embeddings: [{values}, …]}`. */
 function readAnswer(json: JsonObject): Reading {
   const { embedding, embeddings } = json;
   const all: unknown[] = Array.isArray(embeddings)

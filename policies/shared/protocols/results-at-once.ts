@@ -49,8 +49,8 @@ export function readResults(
   results: readonly unknown[],
   areSound: boolean,
 ): Reading {
-  const fails = carriesError(json) || results.some(isError);
+  const hasError = carriesError(json) || results.some(isError);
   const isWhole = results.length > 0 && areSound;
-  const fault = fails ? 'error-in-body' : isWhole ? null : 'incomplete';
+  const fault = hasError ? 'error-in-body' : isWhole ? null : 'incomplete';
   return { ...emptyReading, fault, parts: results.length };
 }

@@ -1,4 +1,4 @@
-/** Bounds for one value; a value beyond them has no spelling. */
+/** Bounds for one value; a value beyond them has no canonical text. */
 const maxDepth = 6;
 const maxValues = 1000;
 const maxCharacters = 16_384;
@@ -17,7 +17,7 @@ interface Remaining {
  * integer that a double rounds, a function, an object that does not reveal its content) and for one
  * that is too large. Never throws, even if getters and methods of an object do.
  */
-export function spell(value: unknown): string | null {
+export function canonicalText(value: unknown): string | null {
   try {
     return write(value, 0, { values: maxValues, characters: maxCharacters });
   } catch {
@@ -25,35 +25,35 @@ export function spell(value: unknown): string | null {
   }
 }
 
-class Unspellable extends Error {}
+class NoCanonicalText extends Error {}
 
 function write(value: unknown, depth: number, remaining: Remaining): string {
   remaining.values -= 1;
-  if (depth > maxDepth || remaining.values < 0) throw new Unspellable();
+  if (depth > maxDepth || remaining.values < 0) throw new NoCanonicalText();
   if (typeof value === 'object' && value !== null) return writeObject(value, depth, remaining);
   const text = writePrimitive(value, remaining);
   remaining.characters -= text.length;
-  if (remaining.characters < 0) throw new Unspellable();
+  if (remaining.characters < 0) throw new NoCanonicalText();
   return text;
 }
 
 function writePrimitive(value: unknown, remaining: Remaining): string {
   switch (typeof value) {
     case 'string':
-      if (value.length > remaining.characters) throw new Unspellable();
+      if (value.length > remaining.characters) throw new NoCanonicalText();
       return JSON.stringify(value);
     case 'number':
-      if (!Number.isFinite(value)) throw new Unspellable();
-      if (Number.isInteger(value) && !Number.isSafeInteger(value)) throw new Unspellable();
+      if (!Number.isFinite(value)) throw new NoCanonicalText();
+      if (Number.isInteger(value) && !Number.isSafeInteger(value)) throw new NoCanonicalText();
       return String(value);
     case 'bigint':
-      if (BigInt.asIntN(maxBits, value) !== value) throw new Unspellable();
+      if (BigInt.asIntN(maxBits, value) !== value) throw new NoCanonicalText();
       return `${value}n`;
     case 'boolean':
       return String(value);
     default:
       if (value === null) return 'null';
-      throw new Unspellable();
+      throw new NoCanonicalText();
   }
 }
 
@@ -61,7 +61,7 @@ function writeObject(value: object, depth: number, remaining: Remaining): string
   if (Array.isArray(value))
     return `[${value.map((item) => write(item, depth + 1, remaining)).join()}]`;
   // The toJSON of a Buffer returns an array, many times as large.
-  if (ArrayBuffer.isView(value) && value.byteLength > maxBytes) throw new Unspellable();
+  if (ArrayBuffer.isView(value) && value.byteLength > maxBytes) throw new NoCanonicalText();
   const hex = callMethod(value, 'toHexString');
   if (hex !== undefined) return `hex${write(nonEmpty(hex), depth + 1, remaining)}`;
   const json = callMethod(value, 'toJSON');
@@ -75,19 +75,19 @@ function writeObject(value: object, depth: number, remaining: Remaining): string
   return writeInstance(value, json, depth, remaining);
 }
 
-/** Spells an instance of a class: by its id, else by its `toJSON` or `toString` and its members. */
+/** Writes an instance of a class: by its id, else by its `toJSON` or `toString` and its members. */
 function writeInstance(value: object, json: unknown, depth: number, remaining: Remaining): string {
   const { id } = value as { readonly id?: unknown };
   if (id !== undefined && id !== null) return `{"id":${write(id, depth + 1, remaining)}}`;
   if (json !== undefined) {
     // The toJSON of every invalid date.
-    if (json === null) throw new Unspellable();
+    if (json === null) throw new NoCanonicalText();
     // The toJSON may leave out what tells instances apart.
     return `json${write(json, depth + 1, remaining)}${writeMembers(value, depth, remaining)}`;
   }
   const text = nonEmpty(callMethod(value, 'toString'));
   // A text such as `[object Foo]` names the class and says nothing of the instance.
-  if (text.startsWith('[')) throw new Unspellable();
+  if (text.startsWith('[')) throw new NoCanonicalText();
   return `text${write(text, depth + 1, remaining)}${writeMembers(value, depth, remaining)}`;
 }
 
@@ -106,7 +106,7 @@ function callMethod(value: object, method: 'toHexString' | 'toJSON' | 'toString'
   const found: unknown = (value as Record<string, unknown>)[method];
   if (typeof found !== 'function' || isOfObjectPrototype(value, method)) return undefined;
   const result: unknown = found.call(value);
-  if (result === undefined) throw new Unspellable();
+  if (result === undefined) throw new NoCanonicalText();
   return result;
 }
 
@@ -119,7 +119,7 @@ function isOfObjectPrototype(value: object, method: string): boolean {
 }
 
 function nonEmpty<T>(value: T): T & string {
-  if (typeof value !== 'string' || value === '') throw new Unspellable();
+  if (typeof value !== 'string' || value === '') throw new NoCanonicalText();
   return value;
 }
 
