@@ -10,7 +10,7 @@ const maxSorted = 4096;
 const maxSortedNameBytes = 256 * 1024;
 /** How many times, on average, sorting may move a byte of the body. */
 const maxMoves = 8;
-/** The longest number. */
+/** The longest number, in bytes. */
 const maxNumberBytes = 4096;
 /** Up to this many members, an insertion sort is faster than the platform's sort. */
 const maxInserted = 16;
@@ -125,7 +125,7 @@ export class CanonicalWriter {
     this.#byte(bracket);
   }
 
-  /** A comma or a colon. */
+  /** Writes a comma or a colon. */
   separator(byte: number): void {
     if (this.isOpen) this.#byte(byte);
   }

@@ -150,7 +150,7 @@ class CandidatesReader implements StreamReader {
       state.finishReason = nameOrNull(candidate['finishReason']) ?? state.finishReason;
     }
     this.#isBlocked ||= isFiltered(candidate['safetyRatings']);
-    state.hasOutput ||= hasOutput(candidate['content']);
+    state.hasOutput ||= holdsOutput(candidate['content']);
     state.searches = searchesIn(candidate['groundingMetadata']) || state.searches;
     if (isError(candidate) || failedToFetch(candidate['urlContextMetadata'])) this.#hasError = true;
   }
@@ -167,7 +167,7 @@ function isFiltered(ratings: unknown): boolean {
   return Array.isArray(ratings) && ratings.some((one) => isObject(one) && one['blocked'] === true);
 }
 
-function hasOutput(content: unknown): boolean {
+function holdsOutput(content: unknown): boolean {
   const parts = isObject(content) ? content['parts'] : null;
   return Array.isArray(parts) && parts.some(isOutput);
 }
