@@ -67,7 +67,7 @@ type State =
   | 'in a string'
   | 'in a number'
   | 'digest of a member'
-  | 'nothing'
+  | 'end of document'
   | 'digest of all'
   | 'done';
 
@@ -158,7 +158,7 @@ export class JsonScan {
     this.#at = at;
     if (at < end) return this.#readStructure(bytes[at] as number, stop);
     if (at < bytes.length) return -1;
-    return this.#state === 'nothing' ? this.#finish() : this.#fail();
+    return this.#state === 'end of document' ? this.#finish() : this.#fail();
   }
 
   #readStructure(byte: number, stop: number): number {
@@ -245,7 +245,7 @@ export class JsonScan {
   #close(byte: number): number {
     this.#at++;
     this.#depth--;
-    if (this.#depth === 0) this.#state = 'nothing';
+    if (this.#depth === 0) this.#state = 'end of document';
     else {
       this.#writer.close(byte);
       this.#endValue();
