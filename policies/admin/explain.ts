@@ -11,7 +11,7 @@ import { AdminError } from './http.ts';
 import { simulated, simulatedRequest } from './simulated-request.ts';
 import type { AskedQuestion } from './simulated-body.ts';
 
-/** The `llm-cache` steps of a pipeline, as they are configured now. */
+/** A pipeline's `llm-cache` steps in the current configuration. */
 export interface CachePipeline {
   readonly name: string;
   readonly steps: readonly CacheStep[];
@@ -23,15 +23,15 @@ export interface CacheStep {
 }
 
 export interface ExplainServices {
-  /** The pipeline that serves an apiEndpoint; undefined where none does. */
+  /** Returns the pipeline that serves an apiEndpoint, or undefined if none does. */
   pipelineAt(apiEndpoint: string): CachePipeline | undefined;
   readonly apiEndpoints: readonly string[];
   parts(settings: LlmCacheSettings): ExplainParts;
-  /** Who a consumer of that description is to the host. */
+  /** Returns the host's identity for the consumer that a question describes. */
   identify(consumer: unknown): Identity;
 }
 
-/** What a question is answered with. */
+/** The services needed to answer a question. */
 export interface QuestionServices extends ConsumerServices {
   readonly explain: ExplainServices;
 }
@@ -39,11 +39,11 @@ export interface QuestionServices extends ConsumerServices {
 type Answered = Explanation & {
   readonly pipeline: string;
   readonly step: number | null;
-  /** Who it is asked for, where that is a consumer with an id; a name where it has one. */
+  /** The question's consumer, if it has an id. */
   readonly consumer: { readonly id: string; readonly name: string | null } | null;
 };
 
-/** Answers `POST /llm-cache/explain`. Throws an AdminError for a question that makes no sense. */
+/** Answers `POST /llm-cache/explain`. Throws an AdminError for an invalid question. */
 export async function answerQuestion(
   { asked, body }: AskedQuestion,
   services: QuestionServices,
@@ -93,7 +93,7 @@ async function explained(
   return { pipeline: name, step: at, ...explanation, rule: `${explanation.rule}${doubt}` };
 }
 
-/** By its id, where it is asked for by its name. Throws an AdminError where no consumer has it. */
+/** Replaces a consumer's name by its id. Throws an AdminError if no consumer matches, or several do. */
 async function withConsumer(
   question: ExplainQuestion,
   services: QuestionServices,

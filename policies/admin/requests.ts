@@ -6,7 +6,7 @@ import type { RecentRequests } from '../hosts/node/recent-requests.ts';
 import { consumerNamed, entryUnder, type EntryServices, readLimit } from './entries.ts';
 import { AdminError, type AdminRequest, readQuery } from './http.ts';
 
-/** What is asked about recent requests. */
+/** The services needed to show recent requests. */
 export interface RequestServices extends EntryServices {
   readonly requests: RecentRequests;
   storeNamed(name: string): Store | null;
@@ -15,7 +15,7 @@ export interface RequestServices extends EntryServices {
 const filterNames = ['pipeline', 'outcome', 'reason', 'model', 'consumer', 'key'] as const;
 const defaultLimit = 50;
 
-/** `GET /llm-cache/requests`: the newest that match, of this gateway. */
+/** Answers `GET /llm-cache/requests`: the newest matching requests of this gateway. */
 export async function listRequests(req: AdminRequest, services: RequestServices): Promise<object> {
   const { limit: asked, ...filter } = readQuery(req, [...filterNames, 'limit']);
   const { requests } = services;
@@ -30,8 +30,8 @@ export async function listRequests(req: AdminRequest, services: RequestServices)
 }
 
 /**
- * `GET /llm-cache/requests/:id`: what was stored under its key or, of a miss, the stored requests
- * that are most like it.
+ * Answers `GET /llm-cache/requests/:id`: a request with the entry stored under its key and, for a
+ * miss, the most similar stored requests.
  */
 export async function showRequest(
   req: AdminRequest,
@@ -59,7 +59,7 @@ function checkOn({ places }: RecentRequests): void {
   throw new AdminError(404, 'recent requests are not kept: admin.recentRequests is 0');
 }
 
-/** A filter that is misspelt finds nothing, which would look like an answer. */
+/** Rejects a misspelt outcome, which would match nothing and look like a valid answer. */
 function checkOutcome(asked: string | undefined): void {
   const known: readonly string[] = [...outcomeNames, 'pass', 'left'];
   if (asked === undefined || known.includes(asked)) return;

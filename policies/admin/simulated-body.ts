@@ -5,18 +5,19 @@ import { nodeHashing } from '../hosts/node/digest.ts';
 import { inTurns, nextTurn } from '../shared/turns.ts';
 import { AdminError, type AdminRequest, parsedBody, withBody } from './http.ts';
 
-/** What is asked, and the bytes of the body that it is asked about; null where it names none. */
+/** A parsed question, with the bytes of its `body` kept apart. */
 export interface AskedQuestion {
-  /** With something of its kind in place of the body. */
+  /** The question, with an empty value of the same type in place of a large `body`. */
   readonly asked: unknown;
+  /** Null if the question has no body. */
   readonly body: Uint8Array | null;
 }
 
-/** All of a question but its body. */
+/** The bound of a question without its body. */
 const maxRestBytes = 64 * 1024;
-const unitsOfAStep = 64 * 1024;
+const unitsPerStep = 64 * 1024;
 
-/** Reads the question in a request, for `answer`. Throws an AdminError. */
+/** Reads the question in a request and passes it to `answer`. Throws an AdminError. */
 export function readQuestion<T>(
   req: AdminRequest,
   answer: (question: AskedQuestion) => Promise<T>,
@@ -33,8 +34,8 @@ function bytesIn(asked: unknown): Uint8Array | null {
 }
 
 /**
- * Takes the member `body` out of a question, which may be as large as any request, without parsing
- * it: requests are to be answered meanwhile. Throws an AdminError.
+ * Extracts the member `body` from a question without parsing it. The body may be as large as any
+ * request, and parsing it would block the event loop. Throws an AdminError.
  */
 async function takeBodyOut(bytes: Uint8Array): Promise<AskedQuestion> {
   let [from, to] = [0, 0];
@@ -42,7 +43,7 @@ async function takeBodyOut(bytes: Uint8Array): Promise<AskedQuestion> {
     if (name === 'body') [from, to] = [start, end];
   };
   const scan = new JsonScan(bytes, nodeHashing, { onMember });
-  await inTurns(() => scan.step(unitsOfAStep));
+  await inTurns(() => scan.step(unitsPerStep));
   const { problem } = scan.content;
   if (problem !== null) throw new AdminError(400, 'the body is not a JSON object');
   if (to === 0) return { asked: restOf(bytes, 0, 0, ''), body: null };
@@ -61,13 +62,16 @@ async function takeBodyOut(bytes: Uint8Array): Promise<AskedQuestion> {
 
 function restOf(bytes: Uint8Array, from: number, to: number, instead: string): unknown {
   if (bytes.length - (to - from) > maxRestBytes) {
-    throw new AdminError(413, `all but "body" is larger than ${maxRestBytes} bytes`);
+    throw new AdminError(
+      413,
+      `the question without its "body" is larger than ${maxRestBytes} bytes`,
+    );
   }
   const text = (start: number, end: number) => Buffer.from(bytes.subarray(start, end)).toString();
   return JSON.parse(`${text(0, from)}${instead}${text(to, bytes.length)}`) as unknown;
 }
 
-/** What a string literal says. */
+/** Decodes a JSON string literal. */
 async function unquoted(literal: Uint8Array): Promise<Uint8Array> {
   const text = JSON.parse(new TextDecoder().decode(literal)) as string;
   if (literal.length > maxRestBytes) await nextTurn();

@@ -5,14 +5,14 @@ import { daysName, monthName } from './format.ts';
 import { choice } from './parts.ts';
 import { root } from './section.ts';
 
-/** What was chosen; the days move on with time. */
+/** A choice of days, computed anew at each use since most move with time. */
 interface Chosen {
   readonly id: string;
   readonly name: () => string;
   readonly days: () => Range;
 }
 
-/** Days of the books, and what they are called. */
+/** A range of days and its name. */
 export interface NamedRange extends Range {
   readonly name: string;
 }
@@ -43,7 +43,7 @@ const choices: readonly (readonly [string, string, Chosen | null])[] = [
 ];
 const monthsBack = 12;
 
-/** Which days the figures of money are of. */
+/** The control that chooses the days of all money figures. */
 export class RangeChoice {
   readonly #changed: () => void;
   #chosen: Chosen = lately(7);

@@ -47,7 +47,7 @@ const storeCard = (store: string, stats: StoreStats) =>
     ${room(stats)}
   </div>`;
 
-/** What more memory would be worth, in money. */
+/** Says how much money more memory would save. */
 function room({ eviction, evictions }: StoreStats): View {
   if (eviction === undefined || evictions === 0) return nothing;
   const { missedHits, missedUsd, twiceTheMemory: twice } = eviction;
@@ -72,21 +72,21 @@ const fact = (label: string, value: TemplateResult) =>
 const trouble = (number: number) =>
   number === 0 ? html`0` : html`<span class="trouble">${amount(number)}</span>`;
 
-function fill({ bytes: used, maxBytes: most }: StoreStats): TemplateResult {
-  if (used === null || most === null || most === 0) {
+function fill({ bytes: used, maxBytes: max }: StoreStats): TemplateResult {
+  if (used === null || max === null || max === 0) {
     return html`<p class="fill">${known(used, bytes)} <small>no bound known</small></p>`;
   }
   return html`<div
       role="meter"
       aria-label="Bytes held"
       aria-valuemin="0"
-      aria-valuemax=${most}
+      aria-valuemax=${max}
       aria-valuenow=${used}
-      aria-valuetext=${`${bytes(used)} of ${bytes(most)}`}
+      aria-valuetext=${`${bytes(used)} of ${bytes(max)}`}
     >
-      ${bar([{ part: Math.min(used, most), kind: 'saved' }], most)}
+      ${bar([{ part: Math.min(used, max), kind: 'saved' }], max)}
     </div>
-    <p class="fill">${bytes(used)} of ${bytes(most)} <small>${percent(used / most)}</small></p>`;
+    <p class="fill">${bytes(used)} of ${bytes(max)} <small>${percent(used / max)}</small></p>`;
 }
 
 const sinkCard = (sinks: readonly (readonly [string, Stats['sinks'][string]])[]) =>
