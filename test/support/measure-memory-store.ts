@@ -2,8 +2,8 @@ import { Eviction } from '../../policies/llm-cache/stores/bounded/eviction.ts';
 import { MemoryStore } from '../../policies/llm-cache/stores/memory.ts';
 import { makeEntry } from './entry.ts';
 
-// What a store filled to its bound really holds, against what it counts, bodies as they came. Run with --expose-gc and
-// --import=tsx; arguments: how many entries, and how many bytes each body has.
+// Compares the memory that a full store really uses with the bytes that it counts, without compression. Run with
+// --expose-gc and --import=tsx. Arguments: the number of entries, and the bytes of each body.
 
 const [count = 0, size = 0] = process.argv.slice(2).map(Number);
 const collect = (globalThis as { gc?: () => void }).gc ?? (() => {});
@@ -14,7 +14,7 @@ const key = (index: number) => `openai:u${'x'.repeat(22)}:${String(index).padSta
 const put = (store: MemoryStore, index: number) =>
   store.set(key(index), makeEntry(Date.now(), { body }));
 
-const held = async () => {
+const memoryInUse = async () => {
   for (let times = 0; times < 5; times++) {
     collect();
     await new Promise((resolve) => setImmediate(resolve));
@@ -23,26 +23,26 @@ const held = async () => {
   return { memory: heapUsed + external, rss };
 };
 
-/** Has the engine compile what stores and throws out, so that its code is no part of what is measured. */
+/** Lets the engine compile the code that stores and evicts, so that the measurement excludes it. */
 async function warmUp(): Promise<void> {
   const store = new MemoryStore({ maxBytes: 2 ** 21, compress: false });
   for (let index = 0; index < 20_000; index++) await put(store, index);
   await store.close();
 }
 
-/** How large a store is to be for so many entries, what it keeps for its evictions included. */
-async function roomFor(entries: number): Promise<number> {
-  const all = (await countedPerEntry()) * entries;
+/** Returns the `maxBytes` with which a store holds `entries`, including the memory of its eviction policy. */
+async function maxBytesFor(entries: number): Promise<number> {
+  const all = (await chargedPerEntry()) * entries;
   let maxBytes = Math.ceil(all);
-  // What it keeps is a part of what it may take.
+  // The reserved memory depends on `maxBytes`, which includes it, so iterate.
   for (let times = 0; times < 9; times++) {
     maxBytes = Math.ceil(all + new Eviction('worth', maxBytes).reserved);
   }
   return maxBytes;
 }
 
-/** What an entry counts for. */
-async function countedPerEntry(): Promise<number> {
+/** Returns the bytes that the store counts for an entry. */
+async function chargedPerEntry(): Promise<number> {
   const store = new MemoryStore({ maxBytes: 2 ** 28, compress: false });
   for (let index = 0; index < 1000; index++) await put(store, index);
   const { bytes, entries } = store.stats();
@@ -52,12 +52,12 @@ async function countedPerEntry(): Promise<number> {
 
 async function measure(): Promise<void> {
   await warmUp();
-  const maxBytes = await roomFor(count);
-  const before = await held();
+  const maxBytes = await maxBytesFor(count);
+  const before = await memoryInUse();
   const store = new MemoryStore({ maxBytes, compress: false });
-  // More than it has room for: entries thrown out leave nothing behind.
+  // Stores more than fits, since evicted entries must leave no memory behind.
   for (let index = 0; index < count * 1.2; index++) await put(store, index);
-  const after = await held();
+  const after = await memoryInUse();
   const { bytes, entries } = store.stats();
   const grown = { held: after.memory - before.memory, rss: after.rss - before.rss };
   process.stdout.write(JSON.stringify({ ...grown, counted: bytes, entries, maxBytes }));

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { UsageRecord } from '../../policies/llm-usage/usage-record.ts';
 import { type Answer, dies, json, type Recorded, type Upstream } from './upstream.ts';
 
-/** One of the doors, with `perItem: true`, in front of a provider of embeddings. */
+/** A host with `perItem: true` in front of a provider of embeddings. */
 export interface ItemDoor {
   readonly upstream: Upstream;
   ask(
@@ -32,7 +32,7 @@ interface Embeddings {
   };
 }
 
-/** A vector that tells which input it is of. */
+/** Returns a vector that identifies its input. */
 export function vectorOf(
   input: unknown,
   { encoding_format: format, dimensions = 3 }: Partial<Question> = {},
@@ -52,7 +52,7 @@ export function questionIn({ body }: Recorded): Question {
   return JSON.parse(body.toString()) as Question;
 }
 
-/** Answers as a provider does: a token a character, or a token of the list. */
+/** Answers like a provider. Counts a token per character of text, or per item of a token list. */
 export function embeddingsFor(question: Question, more: object = {}): string {
   const { input, model } = question;
   const isOne = typeof input === 'string' || typeof input[0] === 'number';
@@ -74,7 +74,7 @@ export function embeddingsFor(question: Question, more: object = {}): string {
 const embedder: Answer = (request, res) =>
   json(embeddingsFor(questionIn(request)), { etag: '"whole"', 'x-request-id': 'r' })(request, res);
 
-/** What every door does with requests for several embeddings. */
+/** Defines the tests of requests for several embeddings that every host must pass. */
 export function describePerItem(name: string, open: () => Promise<ItemDoor>): void {
   describe(`${name} with embeddings by item`, () => {
     let door: ItemDoor;
@@ -208,7 +208,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       const partly = await ask(['a', 'b', 'c']);
       expect([partly.asked, partly.text]).to.deep.equal([[['b', 'c']], long]);
       door.upstream.answer(embedder);
-      // Not by the part again.
+      // A malformed partial answer makes the next request ask for the whole.
       expect((await ask(['a', 'b', 'c'])).asked).to.deep.equal([['a', 'b', 'c']]);
       expect((await ask(['c', 'b', 'a'])).asked).to.deep.equal([]);
     });
@@ -281,7 +281,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       );
       expect((await ask(inputs)).json).to.include(junk);
       expect((await ask(inputs)).asked).to.deep.equal([inputs]);
-      // One alone is as large as it is.
+      // The answer to a single item is stored whole, junk included.
       await ask(['input 0']);
       expect((await ask(['input 0'])).asked).to.deep.equal([]);
     });

@@ -13,11 +13,11 @@ import { makeEntry } from './entry.ts';
 export interface StoreUnderTest {
   readonly store: Store;
   now(): number;
-  /** Lets so many milliseconds pass. */
+  /** Advances the clock by `ms`. */
   advance(ms: number): Promise<void>;
 }
 
-/** What every store must do. */
+/** Defines the tests that every store must pass. */
 export function describeStore(name: string, make: () => Promise<StoreUnderTest>): void {
   describe(`${name} as any store`, () => {
     let test: StoreUnderTest;
@@ -36,7 +36,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       expect(await store.set('a', put)).to.equal(true);
       const { body: got, ...rest } = (await store.get('a')) ?? entry({ body: new Uint8Array() });
       const { body: _body, ...expected } = put;
-      // A near store keeps it for less.
+      // A near store may keep it for a shorter time.
       expect(rest).to.deep.equal({ ...expected, expiresAt: rest.expiresAt });
       expect(rest.expiresAt).to.be.within(test.now(), put.expiresAt);
       expect(Buffer.compare(got, body)).to.equal(0);
@@ -54,7 +54,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       }
     });
 
-    it(`${name} takes any key for a name and nothing else`, async () => {
+    it(`${name} treats every key as a plain name`, async () => {
       for (const key of ['constructor', '__proto__', 'a:b:c', 'ü%20']) {
         await store.set(key, entry({ responseId: key }));
         expect((await store.get(key))?.responseId).to.equal(key);
@@ -162,7 +162,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       expect(await store.get('one:a')).to.not.equal(undefined);
     });
 
-    /** Every page of a listing. */
+    /** Collects all pages of a listing. */
     async function listAll(filter: EntryFilter, limit: number): Promise<ListedEntry[]> {
       const all: ListedEntry[] = [];
       for (let cursor: string | null = null, isFirst = true; isFirst || cursor !== null;) {
