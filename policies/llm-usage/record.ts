@@ -117,7 +117,8 @@ function costsIn(
 const reasonsToStop: Readonly<Partial<Record<RefusalReason, string>>> = {
   'client-left': 'the client left before the end of the answer',
   aborted: 'the upstream broke off the answer',
-  'too-large': 'the answer is larger than is read (`maxResponseBytes`, or what it unpacks to)',
+  'too-large':
+    'the answer is too large to read (`maxResponseBytes`, or the bound of its decoded size)',
   'buffer-limit': 'there was no room left to read the answer (`limits.bufferedBytes`)',
   encoding: 'the answer could not be decoded',
   'content-type': 'the answer is neither JSON nor an event stream',

@@ -42,25 +42,28 @@ export function readTokens(usage: Usage, { cacheApart }: Counting): Tokens | nul
 
   const caveats: string[] = [];
   if (totalTokens !== null && totalTokens < input + output) {
-    caveats.push('the total is less than its parts, which are priced');
+    caveats.push('the total is less than the sum of its parts, which is priced');
   }
   const reasoned = of('reasoning_tokens');
   const onTop = cached + written;
   let beyond = Math.max(0, (totalTokens ?? 0) - input - output);
   if (onTop > 0 && beyond >= onTop && beyond !== reasoned) {
     // The total has them on top of the input, which is right if the provider counts them apart.
-    if (!isApart) caveats.push('the total has the cached tokens beside the input, the costs in it');
+    if (!isApart)
+      caveats.push(
+        'the cached tokens are priced as part of the input, although the total has them on top',
+      );
     beyond -= onTop;
   } else if (isApart && !cacheApart) {
-    caveats.push('the cached tokens are more than the input, and priced beside it');
+    caveats.push('the cached tokens exceed the input and are priced on top of it');
   }
   // xAI counts reasoning apart from the completion but in the total; Perplexity counts it in neither.
   if (reasoned > output && beyond < reasoned) {
-    caveats.push('reasoning_tokens are more than the output, and priced on top of it');
+    caveats.push('reasoning_tokens exceed the output and are priced on top of it');
     beyond = reasoned;
   } else if (beyond > 0 && beyond !== reasoned) {
     // Gemini counts its thinking only in the total.
-    caveats.push(`${beyond} tokens that only the total has are priced as output`);
+    caveats.push(`${beyond} tokens that only the total includes are priced as output`);
   }
   const produced = output + beyond;
   const spoken = Math.min(of('output_audio_tokens'), produced);

@@ -283,7 +283,7 @@ describe(titled('The dashboard'), function () {
       ['#budgets-view', 'Budgets'],
       ['#stores-view', 'Stores'],
     ] as const) {
-      const text = `${title}. Not loaded: Unauthorized (401); sign in, and load this page again`;
+      const text = `${title}. Not loaded: Unauthorized (401); sign in and reload this page`;
       await page.locator(part).getByText(text).waitFor();
     }
   });

@@ -221,7 +221,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect(after.total).to.include({ billed_cost: 0.3, saved_cost: 0, unpriced_requests: 2 });
     });
 
-    it(`${title} reports the first and the last day that it is asked for, and those between`, async () => {
+    it(`${title} reports the first and the last requested day, and those between`, async () => {
       const { ledger } = start();
       const days = ['2026-01-27', '2026-01-28', '2026-01-29', '2026-01-30', '2026-01-31'];
       add(ledger, ...days.map((day) => on(day)));
@@ -236,7 +236,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect(await asked('2026-02-01')).to.deep.equal([]);
     });
 
-    it(`${title} tells the first day with figures, whichever days it is asked for`, async () => {
+    it(`${title} reports the first day with figures, whichever days are requested`, async () => {
       const { ledger } = start();
       add(ledger, on('2026-01-28'), on('2026-01-30'));
       for (const range of [{}, { from: '2026-01-29' }, { to: '2026-01-01' }]) {
@@ -244,7 +244,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       }
     });
 
-    it(`${title} keeps names apart that look like its own or like built-in ones`, async () => {
+    it(`${title} keeps apart names that look like its own or like built-in ones`, async () => {
       const { ledger } = start();
       for (const [count, model] of hostileNames.entries()) {
         for (let n = 0; n <= count; n++) add(ledger, usage({ model, consumer_id: model }));
@@ -255,7 +255,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       );
     });
 
-    it(`${title} cuts names to 256 characters`, async () => {
+    it(`${title} truncates names to 256 characters`, async () => {
       const { ledger } = start();
       const long = 'm'.repeat(256);
       add(ledger, named(long), named(`${long}1`), named(`${long}2`));
@@ -328,7 +328,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect(await requests(ledger)).to.deep.equal({ a: 2, b: 1, e: 2, f: 1, other: 4 });
       });
 
-      it(`${title} keeps a consumer's spending its own, and room for others, whatever it calls its models`, async () => {
+      it(`${title} keeps a consumer's spending apart and leaves room for others, whatever model names it sends`, async () => {
         const { ledger } = start({ maxGroups: 100 });
         for (let n = 0; n < 200; n++) {
           const model = `made up ${n}`;
@@ -374,7 +374,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect(await days(ledger)).to.deep.equal([]);
       });
 
-      it(`${title} brings no old day back for a late record`, async () => {
+      it(`${title} does not bring back an old day for a late record`, async () => {
         const { ledger, clock } = start({ retentionDays: 2 });
         add(ledger, on('2026-01-29'), on('2026-01-30'));
         expect(await days(ledger)).to.deep.equal(['2026-01-30']);
@@ -385,7 +385,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect((await ledger.query({ groupBy: [] })).total.requests).to.be.at.most(1);
       });
 
-      it(`${title} has room for new groups when a day is gone`, async () => {
+      it(`${title} has room for new groups after a day has been dropped`, async () => {
         const { ledger, clock } = start({ retentionDays: 1, maxGroups: 2 });
         add(ledger, named('a'), named('b'), named('c'));
         await ledger.flush();
@@ -395,7 +395,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect(await requests(ledger)).to.deep.equal({ d: 1, e: 1 });
       });
 
-      it(`${title} keeps fewer days when configured so`, async () => {
+      it(`${title} keeps fewer days if configured to`, async () => {
         const { ledger } = start({ retentionDays: 3 });
         add(ledger, on('2026-01-29'), on('2026-01-31'));
         await ledger.flush();
@@ -404,7 +404,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       });
     });
 
-    it(`${title} loses no record that comes while it is read or flushed`, async () => {
+    it(`${title} loses no record that arrives while it is read or flushed`, async () => {
       const { ledger } = start();
       const flushes: Promise<unknown>[] = [];
       for (let n = 0; n < 300; n++) {

@@ -224,7 +224,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       expect(await keys({ model: 'nobody' })).to.deep.equal([]);
     });
 
-    it(`${name} rejects a cursor that it has not given`, async () => {
+    it(`${name} rejects a cursor that it has not issued`, async () => {
       for (const cursor of ['', 'x', '1', '{}', '-1.2']) {
         const page = await store.list({}, { limit: 1, cursor }).catch((error: unknown) => error);
         expect(page, cursor).to.be.instanceOf(UnknownCursor);

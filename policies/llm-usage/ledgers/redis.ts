@@ -124,7 +124,7 @@ export class RedisLedger implements Ledger {
     this.#loggedLost = lost;
     if (lost === 0n) return;
     try {
-      this.#log?.error(`llm-usage: at the end ${lost} requests are not in the ledger in Redis`);
+      this.#log?.error(`llm-usage: ${lost} requests are missing from the ledger in Redis at exit`);
     } catch {
       // A failing logger must not stop the rest of the shutdown.
     }

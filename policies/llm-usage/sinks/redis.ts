@@ -82,7 +82,7 @@ export class RedisSink implements UsageSink {
       const { stream } = this.#options;
       this.#trouble.say(
         'error',
-        `at the end ${lost} records are not in the Redis stream ${stream}`,
+        `${lost} records are missing from the Redis stream ${stream} at exit`,
       );
     }
     this.#loggedLost = lost;

@@ -45,7 +45,7 @@ export class TroubleLog {
     this.#failures++;
     this.say(
       'error',
-      `cannot ${this.#words.action} (${reason}) at the end; ${lost} records are not in it`,
+      `cannot ${this.#words.action} (${reason}) at exit; ${lost} records are missing from it`,
     );
   }
 
@@ -63,7 +63,7 @@ export class TroubleLog {
     this.#state = null;
     const lost = this.droppedNow;
     this.#droppedBefore = this.#dropped;
-    this.say('warn', `${this.#words.target} is written again; ${lost} records were dropped`);
+    this.say('warn', `${this.#words.target} works again; ${lost} records were dropped`);
   }
 
   say(level: 'warn' | 'error', message: string): void {

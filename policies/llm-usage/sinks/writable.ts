@@ -8,7 +8,7 @@ export function whyNotWritable(path: string): string | null {
   try {
     makeFolder(folder);
   } catch (error) {
-    return `the folder ${folder} cannot be made (${codeOf(error)})`;
+    return `the folder ${folder} cannot be created (${codeOf(error)})`;
   }
   try {
     const known = statSync(file, { throwIfNoEntry: false });

@@ -443,7 +443,7 @@ describe('The redis ledger', () => {
       await ledger.close();
       ledger.flushSync();
       expect(log.lines).to.deep.equal([
-        'error llm-usage: at the end 5 requests are not in the ledger in Redis',
+        'error llm-usage: 5 requests are missing from the ledger in Redis at exit',
       ]);
     });
 
