@@ -4,7 +4,13 @@ import { llmCacheSchema, type LlmCacheSettings } from './llm-cache.ts';
 import { llmUsageSchema } from './llm-usage.ts';
 import { eviction, pluginSchema, type RateSettings } from './plugin.ts';
 
-const { store: _store, namespace, ...cacheProperties } = llmCacheSchema.properties;
+const {
+  store: _store,
+  // What a handler answers may be read in this process, where nothing decodes it.
+  compressHits: _compressHits,
+  namespace,
+  ...cacheProperties
+} = llmCacheSchema.properties;
 
 /** What `llm-cache` has not, or calls something else. */
 export const ownProperties = {
@@ -54,7 +60,7 @@ export const fetchSchema: Schema & { readonly $id: string } = {
 };
 
 /** What the options say when every default is filled in. */
-export interface FetchSettings extends Omit<LlmCacheSettings, 'store'> {
+export interface FetchSettings extends Omit<LlmCacheSettings, 'store' | 'compressHits'> {
   readonly provider?: string;
   readonly prices: Readonly<Record<string, RateSettings>>;
   readonly scopeSecret?: string;

@@ -147,6 +147,13 @@ const properties = {
     default: false,
     description: 'a call whose last client has left runs to its end, and its answer is stored',
   },
+  compressHits: {
+    type: 'string',
+    enum: ['auto', 'off'],
+    default: 'auto',
+    description:
+      'whether a hit whose body is stored compressed is sent so (`Content-Encoding: gzip`) to a client that accepts it',
+  },
   statusHeader: {
     type: 'string',
     enum: ['hits', 'always'],

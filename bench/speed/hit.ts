@@ -10,7 +10,6 @@ import {
   us,
 } from '../tools/figures.ts';
 import { answer, type Wanted } from '../tools/messages.ts';
-import type { Target } from '../tools/orders.ts';
 import { type Entrance, plugin, Site, store } from '../tools/site.ts';
 import { type Rounds, versus } from '../tools/versus.ts';
 
@@ -44,10 +43,11 @@ export function hit(): Promise<Table> {
       pipeline: string,
       bytes: number,
       wanted: Wanted,
+      gzip = false,
     ) => {
-      const target = at.hit(pipeline, bytes, wanted);
+      const target = { ...at.hit(pipeline, bytes, wanted), gzip };
       await store(target);
-      const other: Target = { ...at.hit(terminateOf(wanted), bytes, wanted), cache: null };
+      const other = { ...at.hit(terminateOf(wanted), bytes, wanted), cache: null };
       const isMain = bytes === 300 && wanted.bytes === 2048;
       const [ours, theirs] = await versus(
         site.client,
@@ -62,15 +62,18 @@ export function hit(): Promise<Table> {
     for (const wanted of answers) {
       for (const bytes of requests) {
         await compare(nameOf(bytes, wanted), gateway, 'both', bytes, wanted);
-        if (bytes !== 300 || wanted.bytes !== 2048 || wanted.stream) continue;
         const name = nameOf(bytes, wanted);
+        if (bytes === 300 && wanted.bytes === 65_536 && wanted.stream) {
+          await compare(`${name}, as gzip`, gateway, 'both', bytes, wanted, true);
+        }
+        if (bytes !== 300 || wanted.bytes !== 2048 || wanted.stream) continue;
         await compare(`${name}, llm-cache alone`, gateway, 'cache', bytes, wanted);
         await compare(`${name}, with the log sink`, logging, 'both', bytes, wanted);
       }
     }
     return {
       title: 'Hits',
-      note: 'llm-usage and llm-cache answering from memory, against the gateway’s own `terminate` with the same bytes in the same process, 16 connections. Every answer is checked for status, length and X-Cache, each 64th byte for byte.',
+      note: 'llm-usage and llm-cache answering from memory, against the gateway’s own `terminate` with the same bytes in the same process, 16 connections. Every answer is checked for status, length and X-Cache, each 64th byte for byte. “As gzip”: to a client that accepts it, which `terminate` does not heed.',
       columns: columns('hit'),
       rows,
       bar: 0,

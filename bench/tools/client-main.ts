@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import process from 'node:process';
+import { gunzipSync } from 'node:zlib';
 import { pause, percentile } from '../reliability/scenario.ts';
 import { mark } from './messages.ts';
 import type { CrowdOrder, LoadOrder, Order, ProbeOrder, ProbeResult, Target } from './orders.ts';
@@ -21,7 +22,7 @@ class Asker {
 
   private constructor(target: Target, socket: Socket, hear: Hearer) {
     const { host, pathname, search } = new URL(target.url);
-    const head = `POST ${pathname}${search} HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\naccept: */*\r\nuser-agent: bench\r\nauthorization: Bearer sk-bench\r\ncontent-length: ${Buffer.byteLength(target.request)}\r\n\r\n`;
+    const head = `POST ${pathname}${search} HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\naccept: */*\r\nuser-agent: bench\r\nauthorization: Bearer sk-bench\r\n${target.gzip ? 'accept-encoding: gzip\r\n' : ''}content-length: ${Buffer.byteLength(target.request)}\r\n\r\n`;
     this.#bytes = Buffer.from(head + target.request);
     this.#markAt = this.#bytes.indexOf(mark);
     this.#socket = socket.setNoDelay(true);
@@ -107,9 +108,10 @@ async function load(order: LoadOrder) {
           took.push(now - askedAt);
           finishedAt = now;
           checkHead(asker?.reader.head ?? '', order);
-          if (whole !== null && size !== whole.length)
+          if (whole !== null && size !== whole.length && !order.gzip)
             throw new Error(`${order.url}: ${size} bytes`);
-          if (whole !== null && replies % 64 === 0 && !Buffer.concat(kept).equals(whole)) {
+          const body = () => (order.gzip ? gunzipSync(Buffer.concat(kept)) : Buffer.concat(kept));
+          if (whole !== null && replies % 64 === 0 && !body().equals(whole)) {
             throw new Error(`${order.url}: other bytes than expected`);
           }
           size = 0;

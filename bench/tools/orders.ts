@@ -9,6 +9,8 @@ export interface Expected {
 export interface Target extends Expected {
   readonly url: string;
   readonly request: string;
+  /** Whether the client accepts gzip, and gets it. */
+  readonly gzip?: boolean;
 }
 
 /** So many connections, each of which asks again as soon as it has its answer. */

@@ -32,6 +32,7 @@ export function simulatedRequest(
     whenOver: () => {},
     header: (name) => headers.get(name)?.join(', '),
     headers: Object.fromEntries(headers),
+    takesGzip: false,
     ownHeaders: [...headers].flatMap(([name, values]) => values.flatMap((value) => [name, value])),
     body: async (maxBytes): Promise<RequestBody | BodyReason> =>
       bytes.length > maxBytes ? 'request-too-large' : new RequestBody([bytes], reading),

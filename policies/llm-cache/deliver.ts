@@ -40,7 +40,7 @@ export function deliver<R>(decision: Decision, delivery: Delivery, port: ClientP
       return port.gone();
     case 'hit': {
       answers(exchange, 'exact', factsOf(decision.entry));
-      const result = port.reply(withKey(hitReply(decision), debugKey));
+      const result = port.reply(withKey(hitReply(decision, settings.compressHits), debugKey));
       return answered(decision, delivery, 'hit', result);
     }
     case 'joined': {

@@ -8,7 +8,7 @@ import type { Timings } from './timings.ts';
 export interface Delivery {
   readonly exchange: Exchange;
   readonly tally: Counts;
-  readonly settings: Pick<LlmCacheSettings, 'debugHeaders' | 'statusHeader'>;
+  readonly settings: Pick<LlmCacheSettings, 'compressHits' | 'debugHeaders' | 'statusHeader'>;
   readonly store: Pick<EntryStore, 'used'>;
   readonly timings: Timings;
   /** When the request came, by `performance.now()`. */

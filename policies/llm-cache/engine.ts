@@ -152,11 +152,11 @@ export class Engine {
   }
 
   #goOn(lookup: Lookup, way: Way | null): Decision | Promise<Decision> {
-    const { key, controls } = lookup;
+    const { controls } = lookup;
     if (way !== null) return this.#alone(lookup, way);
     const always = freshAlways(controls);
     if (always !== null) return this.#alone(lookup, clientsWay(always));
-    const found = this.#joinable(lookup, 1) === undefined ? this.#storedNow(key) : null;
+    const found = this.#joinable(lookup, 1) === undefined ? this.#storedNow(lookup) : null;
     const decision = found === null ? null : this.#byStored(lookup, found, 1);
     if (decision instanceof Promise) return decision.then((one) => one ?? this.#lookup(lookup));
     return decision ?? this.#lookup(lookup);
@@ -179,7 +179,7 @@ export class Engine {
         attempt = joined.kind === 'waited' ? Infinity : flight.attempt + 1;
         continue;
       }
-      const decision = await this.#byStored(lookup, await this.#stored(key), attempt);
+      const decision = await this.#byStored(lookup, await this.#stored(lookup), attempt);
       if (decision !== null) return decision;
     }
   }
@@ -202,12 +202,12 @@ export class Engine {
   }
 
   /** What a store in this process has; null where it takes waiting to tell. */
-  #storedNow(key: string): Stored | null {
+  #storedNow(lookup: Lookup): Stored | null {
     const { store, settings, timings, faults } = this.#parts;
     if (store.getNow === undefined) return null;
     const startedAt = performance.now();
     try {
-      return store.getNow(key);
+      return store.getNow(lookup.key, this.#takesGzip(lookup));
     } catch (error) {
       faults.report('llm-cache: the store failed', error);
       return 'failed';
@@ -217,11 +217,11 @@ export class Engine {
   }
 
   /** A store failure disables lookup, not coalescing. */
-  async #stored(key: string): Promise<Stored> {
+  async #stored(lookup: Lookup): Promise<Stored> {
     const { store, settings, timings, faults } = this.#parts;
     const startedAt = performance.now();
     try {
-      return await store.get(key);
+      return await store.get(lookup.key, this.#takesGzip(lookup));
     } catch (error) {
       if (error instanceof NoRoom) return 'no-room';
       faults.report('llm-cache: the store failed', error);
@@ -229,6 +229,10 @@ export class Engine {
     } finally {
       timings.lookup(settings.store, (performance.now() - startedAt) / 1000);
     }
+  }
+
+  #takesGzip({ request }: Lookup): boolean {
+    return this.#parts.settings.compressHits === 'auto' && request.takesGzip;
   }
 
   #joined(lookup: Lookup, entry: CachedResponse): Decision {

@@ -30,6 +30,8 @@ export interface CachedResponse {
   readonly expiresAt: number;
   /** The body, decoded, byte for byte. Not to be written into. */
   readonly body: Uint8Array;
+  /** The body is compressed after all, as a store was asked for it. */
+  readonly coding?: 'gzip';
 }
 
 /** What the books take from a stored answer. */
@@ -38,7 +40,7 @@ export function factsOf({ responseId: id, model, usage }: CachedResponse): Answe
 }
 
 /** What is known of an entry without its body. */
-export type EntryHead = Omit<CachedResponse, 'body'>;
+export type EntryHead = Omit<CachedResponse, 'body' | 'coding'>;
 
 // In memory: coding of the body (1 byte; 0: as it is), length of the head (4 bytes, big endian), head, body.
 const asItIs = 0;
@@ -91,15 +93,16 @@ export function parseHead(bytes: Uint8Array): EntryHead | undefined {
 }
 
 /** The entry of a head and a body; frozen, for a store may give the same one to many. */
-export function entryOf(head: EntryHead, body: Uint8Array): CachedResponse {
+export function entryOf(head: EntryHead, body: Uint8Array, coding?: 'gzip'): CachedResponse {
   const { headers, usage, fingerprint } = head;
   for (const part of [headers, usage, usage?.details, fingerprint]) Object.freeze(part);
-  return Object.freeze({ ...head, body });
+  return Object.freeze({ ...head, body, ...(coding && { coding }) });
 }
 
 /** Whether a value has all that an entry has. */
 export function isEntry(value: unknown): value is CachedResponse {
   if (!isObject(value) || !(value['body'] instanceof Uint8Array)) return false;
+  if (value['coding'] !== undefined) return false;
   return headChecks.every(([name, isRight]) => isRight(value[name]));
 }
 

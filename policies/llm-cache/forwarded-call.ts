@@ -107,14 +107,15 @@ export class ForwardedCall {
   /** The expired entry that answers: the upstream failed, with that status or, where it is null, without one. */
   standIn(status: number | null): Reply {
     const { fallback, key } = this.#decision;
-    const { exchange, store, now } = this.#delivery;
+    const { exchange, store, now, settings } = this.#delivery;
     if (fallback === null) throw new Error('no expired entry stands in for this call');
     exchange.cacheType = 'stale';
     exchange.answer = factsOf(fallback);
     this.#outcome = 'stale';
     if (key !== null) store.used(key, fallback);
     this.flight?.abort(status === null ? 'aborted' : 'status');
-    const reply = staleReply(fallback, status, now());
+    const { compressHits } = settings;
+    const reply = staleReply(fallback, { status, now: now(), compressHits });
     if (this.#debugKey === null) return reply;
     return { ...reply, headers: { ...reply.headers, 'X-Cache-Key': this.#debugKey } };
   }

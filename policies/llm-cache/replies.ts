@@ -1,5 +1,7 @@
 import type { Protocol } from '../shared/protocols/protocol.ts';
+import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { cacheStatus, staleStatus } from './cache-status.ts';
+import { isNegotiated } from './compressed-hits.ts';
 import type { Following, Forward, Hit, Joined, Unavailable } from './decision.ts';
 import type { CachedResponse } from './entry.ts';
 
@@ -16,9 +18,20 @@ export interface Reply extends ReplyHead {
   readonly body: Uint8Array;
 }
 
+type CompressHits = LlmCacheSettings['compressHits'];
+
+/** What a stale answer tells of, beside its entry; `status` is null where the upstream gave none. */
+interface StaleParts {
+  readonly status: number | null;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  readonly compressHits: CompressHits;
+}
+
 /** A stored entry, byte for byte. */
-export function hitReply(hit: Hit): Reply {
+export function hitReply(hit: Hit, compressHits: CompressHits): Reply {
   const reply = whole(hit.entry, 'HIT (exact)', cacheStatus(hit));
+  vary(reply, hit.entry, compressHits);
   reply.headers['Age'] = String(hit.age);
   return reply;
 }
@@ -28,11 +41,15 @@ export function joinedReply(joined: Joined): Reply {
   return whole(joined.entry, 'HIT (coalesced)', cacheStatus(joined));
 }
 
-/** An expired entry, where the upstream has failed; `status` is null where it gave none. */
-export function staleReply(entry: CachedResponse, status: number | null, now: number): Reply {
+/** An expired entry, where the upstream has failed. */
+export function staleReply(
+  entry: CachedResponse,
+  { status, now, compressHits }: StaleParts,
+): Reply {
   const ttl = Math.floor((entry.freshUntil - now) / 1000);
   const age = Math.max(0, Math.floor((now - entry.storedAt) / 1000));
   const reply = whole(entry, 'HIT (stale)', staleStatus(status, ttl));
+  vary(reply, entry, compressHits);
   reply.headers['Age'] = String(age);
   return reply;
 }
@@ -95,5 +112,16 @@ function marked(headers: Headers, cache: string, status: string): Record<string,
 }
 
 function whole(entry: CachedResponse, cache: string, status: string) {
-  return { status: 200, headers: marked(entry.headers, cache, status), body: entry.body };
+  const headers = marked(entry.headers, cache, status);
+  if (entry.coding !== undefined) headers['Content-Encoding'] = entry.coding;
+  return { status: 200, headers, body: entry.body };
+}
+
+/** RFC 9110, section 12.5.5: caches in between are told, in either form. */
+function vary(
+  { headers }: { headers: Record<string, string> },
+  entry: CachedResponse,
+  compressHits: CompressHits,
+): void {
+  if (compressHits === 'auto' && isNegotiated(entry)) headers['Vary'] = 'Accept-Encoding';
 }

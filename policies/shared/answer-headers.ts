@@ -2,6 +2,9 @@
 const answerHeaders: readonly string[] = ['content-type', 'openai-model', 'openai-version'];
 const allowOrigin = 'access-control-allow-origin';
 
+const cacheControl = 'cache-control';
+const noTransform = 'no-transform';
+
 const maxValueLength = 1024;
 /** RFC 9110 §5.5: visible characters, spaces and tabs; so no CR, LF or NUL. */
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
@@ -21,14 +24,25 @@ export function keptHeaders(
   }
   // Any other origin is one client's own.
   if (header(allowOrigin) === '*') kept[allowOrigin] = '*';
+  // Of the rest of it nothing is said of a replay.
+  if (isNoTransform(header(cacheControl))) kept[cacheControl] = noTransform;
   return kept;
+}
+
+/** Whether a `Cache-Control` forbids to send the body in another coding (RFC 9111, sections 5.2.1.6 and 5.2.2.6). */
+export function isNoTransform(value: string | undefined): boolean {
+  if (value === undefined || value.length < noTransform.length) return false;
+  if (value === noTransform) return true;
+  return value.split(',').some((directive) => directive.trim().toLowerCase() === noTransform);
 }
 
 /** Whether `headers` are what `keptHeaders` gives: nothing else may be replayed. */
 export function isKept(
   headers: Readonly<Record<string, unknown>>,
 ): headers is Readonly<Record<string, string>> {
-  return Object.entries(headers).every(([name, value]) =>
-    name === allowOrigin ? value === '*' : answerHeaders.includes(name) && isValue(value),
-  );
+  return Object.entries(headers).every(([name, value]) => {
+    if (name === allowOrigin) return value === '*';
+    if (name === cacheControl) return value === noTransform;
+    return answerHeaders.includes(name) && isValue(value);
+  });
 }

@@ -32,6 +32,8 @@ export interface LlmRequest {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   /** Every header line as the client itself sent it: a name in any case, its value, and so on. */
   readonly ownHeaders: readonly string[];
+  /** Whether the answer may be compressed (gzip): the client accepts that, and nothing reads it on its way. */
+  readonly takesGzip: boolean;
   /**
    * The body that will be forwarded, read once and offered again. Where it cannot be held it flows
    * on as it is and the reason is told; `gone` when the client left before its end. At once where

@@ -56,6 +56,7 @@ export function makeRequest(parts: RequestParts = {}): LlmRequest {
     left: parts.left ?? new AbortController().signal,
     header: (name) => forwarded.get(name),
     headers,
+    takesGzip: false,
     ownHeaders: own.flatMap(([name, values]) => [values].flat().flatMap((value) => [name, value])),
     body: async (maxBytes) => parts.noBody ?? (body.length > maxBytes ? 'request-too-large' : body),
   };

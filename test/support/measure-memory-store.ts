@@ -1,4 +1,3 @@
-import { Eviction } from '../../policies/llm-cache/stores/bounded/eviction.ts';
 import { MemoryStore } from '../../policies/llm-cache/stores/memory.ts';
 import { makeEntry } from './entry.ts';
 
@@ -30,33 +29,28 @@ async function warmUp(): Promise<void> {
   await store.close();
 }
 
-/** Returns the `maxBytes` with which a store holds `entries`, including the memory of its eviction policy. */
-async function maxBytesFor(entries: number): Promise<number> {
-  const all = (await chargedPerEntry()) * entries;
-  let maxBytes = Math.ceil(all);
-  // The reserved memory depends on `maxBytes`, which includes it, so iterate.
-  for (let times = 0; times < 9; times++) {
-    maxBytes = Math.ceil(all + new Eviction('worth', maxBytes).reserved);
-  }
-  return maxBytes;
+/** Fills a store beyond its `entries`, since evicted entries must leave no memory behind. */
+async function filled(maxBytes: number, entries: number): Promise<MemoryStore> {
+  const store = new MemoryStore({ maxBytes, compress: false });
+  for (let index = 0; index < entries * 1.2; index++) await put(store, index);
+  return store;
 }
 
-/** Returns the bytes that the store counts for an entry. */
-async function chargedPerEntry(): Promise<number> {
-  const store = new MemoryStore({ maxBytes: 2 ** 28, compress: false });
-  for (let index = 0; index < 1000; index++) await put(store, index);
-  const { bytes, entries } = store.stats();
+/** Returns the `maxBytes` with which a store holds `entries`, extrapolated from a smaller store. */
+async function maxBytesFor(entries: number): Promise<number> {
+  const some = Math.ceil(entries / 4);
+  const maxBytes = some * (size + 400);
+  const store = await filled(maxBytes, some);
+  const { entries: found } = store.stats();
   await store.close();
-  return bytes / entries;
+  return Math.ceil((maxBytes / found) * entries);
 }
 
 async function measure(): Promise<void> {
   await warmUp();
   const maxBytes = await maxBytesFor(count);
   const before = await memoryInUse();
-  const store = new MemoryStore({ maxBytes, compress: false });
-  // Stores more than fits, since evicted entries must leave no memory behind.
-  for (let index = 0; index < count * 1.2; index++) await put(store, index);
+  const store = await filled(maxBytes, count);
   const after = await memoryInUse();
   const { bytes, entries } = store.stats();
   const grown = { held: after.memory - before.memory, rss: after.rss - before.rss };

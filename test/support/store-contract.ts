@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import {
@@ -40,6 +41,19 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       expect(rest).to.deep.equal({ ...expected, expiresAt: rest.expiresAt });
       expect(rest.expiresAt).to.be.within(test.now(), put.expiresAt);
       expect(Buffer.compare(got, body)).to.equal(0);
+    });
+
+    it(`${name} returns a compressed body only to a caller that accepts gzip, and the same bytes either way`, async () => {
+      const body = new TextEncoder().encode('data: {"same":"again"}\n\n'.repeat(4000));
+      await store.set('a', entry({ body }));
+      await store.flushed?.();
+      const kept = await store.get('a', true);
+      const expanded = kept?.coding === 'gzip' ? gunzipSync(kept.body) : (kept?.body ?? []);
+      expect(Buffer.compare(body, Buffer.from(expanded))).to.equal(0);
+      for (const got of [await store.get('a'), await store.get('a', false)]) {
+        expect(got).to.not.have.property('coding');
+        expect(Buffer.compare(body, got?.body ?? new Uint8Array())).to.equal(0);
+      }
     });
 
     it(`${name} keeps an entry without usage, model or response id`, async () => {

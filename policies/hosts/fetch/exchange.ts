@@ -60,6 +60,8 @@ export class WebRequest implements LlmRequest {
   readonly apiEndpoint: string | null;
   /** A fetch handler's request has none. */
   readonly requestId = null;
+  /** What a handler answers may be read in this process, where nothing decodes it. */
+  readonly takesGzip = false;
   readonly forwardedUrl: string;
   readonly account: ClientAccount;
   readonly left: AbortSignal;

@@ -73,7 +73,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     this.#engine = new Engine({
       store: this.#store,
       flights: new Flights(),
-      settings: { ...settings, store: 'default' },
+      settings: { ...settings, store: 'default', compressHits: 'off' },
       digest,
       // A handler may go by it.
       forwardsHost: () => true,
@@ -99,7 +99,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     const delivery: Delivery = {
       exchange,
       tally,
-      settings: this.#settings,
+      settings: { ...this.#settings, compressHits: 'off' },
       store: this.#store,
       timings,
       startedAt: performance.now(),

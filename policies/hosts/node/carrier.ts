@@ -59,12 +59,13 @@ export class Carrier {
     message.on('data', (chunk: Buffer) => {
       if (this.#message === null) return;
       this.#writeHead();
-      if (!this.#layers.top.write([chunk])) message.pause();
+      // A head that cannot be written takes it away.
+      if (this.#message !== null && !this.#layers.top.write([chunk])) message.pause();
     });
     message.on('end', () => {
       if (this.#message === null) return;
       this.#writeHead();
-      this.#layers.top.end([]);
+      if (this.#message !== null) this.#layers.top.end([]);
     });
     res.on('drain', () => message.resume());
   }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { takesGzip } from '../../llm-cache/compressed-hits.ts';
 import type { ByteAccount } from '../../shared/bytes/budget.ts';
 import type { BodyReason, Exchange, LlmRequest } from '../../shared/exchange.ts';
 import type { Identity } from '../../shared/identity/identity.ts';
@@ -133,6 +134,10 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
     const { rawHeaders, socket } = this.#state.req;
     const certificate = certificateLine(socket);
     return certificate.length === 0 ? rawHeaders : [...rawHeaders, ...certificate];
+  }
+
+  get takesGzip(): boolean {
+    return takesGzip(this) && !this.#state.isAnswerRead;
   }
 
   body(maxBytes: number): RequestBody | BodyReason | Promise<RequestBody | BodyReason> {

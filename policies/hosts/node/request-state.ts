@@ -16,6 +16,7 @@ import { Carrier } from './carrier.ts';
 import type { RecentRequest } from './recent-request.ts';
 import { isGone, ResponseEnd } from './response-end.ts';
 import { guardOf } from './response-guard.ts';
+import { isPlain } from './response-functions.ts';
 import { UpstreamCall } from './upstream-call.ts';
 
 /** What a request's state needs of the plugin. */
@@ -80,6 +81,11 @@ export class RequestState {
       this.#isOver = true;
       this.#release();
     });
+  }
+
+  /** Whether another policy may read what is written as an answer. */
+  get isAnswerRead(): boolean {
+    return !isPlain(this.#res);
   }
 
   /** True for the first step of `policy` that takes the request; a later one lets it pass. */

@@ -5,6 +5,8 @@ export interface Below {
   writeHead(args: unknown[]): void;
   write(args: unknown[]): boolean;
   end(args: unknown[]): void;
+  /** Of a layer, what is behind it. */
+  readonly below?: Below;
 }
 
 type Functions = Pick<ServerResponse, 'writeHead' | 'write' | 'end'>;
@@ -25,7 +27,7 @@ export function putAround(res: Layered, layer: Below): Below {
   const layers = (res[layersOf] ??= []);
   const last = layers.length - 1;
   const upper = layers[last];
-  if (upper !== undefined && has(res, functionsAt(last))) {
+  if (upper !== undefined && areThose(res, functionsAt(last))) {
     layers[last] = layer;
     return upper;
   }
@@ -39,7 +41,17 @@ export function putAround(res: Layered, layer: Below): Below {
 
 /** Whether Node's own functions write the response. */
 export function isBare(res: ServerResponse): boolean {
-  return has(res, ServerResponse.prototype);
+  return areThose(res, ServerResponse.prototype);
+}
+
+/** Whether nothing but layers stands around Node's own functions: no other policy reads what is written. */
+export function isPlain(res: Layered): boolean {
+  const layers = res[layersOf];
+  if (layers === undefined) return isBare(res);
+  if (layers.length > 1 || !areThose(res, functionsAt(0))) return false;
+  let below = layers[0];
+  while (below?.below !== undefined) below = below.below;
+  return below instanceof FunctionsOf && below.isNode;
 }
 
 /** A response's functions as they are now: those of Node, or of the policy that wrapped them last. */
@@ -51,6 +63,10 @@ export class FunctionsOf implements Below {
     const { writeHead, write, end } = res;
     this.#res = res;
     this.#functions = { writeHead, write, end };
+  }
+
+  get isNode(): boolean {
+    return areThose(this.#functions, ServerResponse.prototype);
   }
 
   writeHead(args: unknown[]): void {
@@ -67,8 +83,8 @@ export class FunctionsOf implements Below {
   }
 }
 
-function has(res: ServerResponse, { writeHead, write, end }: Functions): boolean {
-  return res.writeHead === writeHead && res.write === write && res.end === end;
+function areThose(one: Functions, { writeHead, write, end }: Functions): boolean {
+  return one.writeHead === writeHead && one.write === write && one.end === end;
 }
 
 const functions: Functions[] = [];

@@ -261,7 +261,14 @@ class GuardLayer extends ResponseLayer {
   }
 
   override writeHead(args: unknown[]): void {
-    if (!this.#guard.overrules(Number(args[0]), undefined, false)) super.writeHead(args);
+    if (this.#guard.overrules(Number(args[0]), undefined, false)) return;
+    // Within `write` the head is part of what is caught there.
+    if (waitingLayers(this.res) === undefined) return super.writeHead(args);
+    try {
+      super.writeHead(args);
+    } catch (error) {
+      this.#guard.caught(error);
+    }
   }
 
   override write(args: unknown[]): boolean {

@@ -26,13 +26,24 @@ export function writeWhole(res: ServerResponse, reply: Reply, below: Below | nul
 export function setHead(res: ServerResponse, { status, headers }: ReplyHead): void {
   // Setting what it is already costs as much as all the headers.
   if (res.statusCode !== status) res.statusCode = status;
-  for (const name in headers) res.setHeader(name, headers[name] ?? '');
+  for (const name in headers) {
+    const value = headers[name] ?? '';
+    if (name === 'Vary') vary(res, value);
+    else res.setHeader(name, value);
+  }
+}
+
+/** Beside what earlier policies have said, as `Origin`. */
+function vary(res: ServerResponse, value: string): void {
+  const before = res.getHeader('Vary');
+  res.setHeader('Vary', before === undefined ? value : `${String(before)}, ${value}`);
 }
 
 /** Lets another answer begin where this one could not. */
 export function takeBack(res: ServerResponse, { headers }: ReplyHead): void {
   if (res.headersSent) return;
-  for (const name in headers) res.removeHeader(name);
+  // Of `Vary` a part may be an earlier policy's, and all of it does no harm.
+  for (const name in headers) if (name !== 'Vary') res.removeHeader(name);
   res.removeHeader('Content-Length');
   res.statusCode = 200;
 }

@@ -1,14 +1,15 @@
 import { ConfigurationError } from '../../../schemas/configuration-error.ts';
 import type { CachedResponse } from '../entry.ts';
 import { BoundedStore } from './bounded/bounded-store.ts';
-import type { BoundedStoreOptions, Table } from './bounded/options.ts';
+import { type Bucket, type Buckets, KeyTable } from './bounded/key-table.ts';
+import type { BoundedStoreOptions } from './bounded/options.ts';
 
 export type MapStoreOptions = Partial<BoundedStoreOptions>;
 
 const defaultMaxBytes = 64 * 1024 * 1024;
 
 /** What an entry takes beside its bytes and its key's, roughly. */
-const overheadBytes = 285;
+const overheadBytes = 182 + KeyTable.bytesEach;
 
 /** How many entries a write drops at most, of those that have expired. */
 const sweepStep = 4;
@@ -25,7 +26,7 @@ export class MapStore extends BoundedStore {
         `MapStore: "maxBytes" must be a whole number of at least 1, got ${String(maxBytes)}`,
       );
     }
-    super({ ...options, maxBytes, table: new MapTable(), overheadBytes, codec: null });
+    super({ ...options, maxBytes, buckets: new MapBuckets(), overheadBytes, codec: null });
   }
 
   override set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean> {
@@ -34,22 +35,22 @@ export class MapStore extends BoundedStore {
   }
 }
 
-class MapTable implements Table {
-  readonly #entries = new Map<string, number>();
+class MapBuckets implements Buckets {
+  readonly #buckets = new Map<number, Bucket>();
 
-  find(key: string): number | undefined {
-    return this.#entries.get(key);
+  find(number: number): Bucket | undefined {
+    return this.#buckets.get(number);
   }
 
-  add(key: string, entry: number): void {
-    this.#entries.set(key, entry);
+  put(number: number, bucket: Bucket): void {
+    this.#buckets.set(number, bucket);
   }
 
-  remove(key: string): void {
-    this.#entries.delete(key);
+  remove(number: number): void {
+    this.#buckets.delete(number);
   }
 
   clear(): void {
-    this.#entries.clear();
+    this.#buckets.clear();
   }
 }

@@ -1,7 +1,8 @@
 import NodeCache from 'node-cache';
 import { gzipCodec } from './gzip.ts';
 import { BoundedStore } from './bounded/bounded-store.ts';
-import type { BoundedStoreOptions, Table } from './bounded/options.ts';
+import { type Bucket, type Buckets, KeyTable } from './bounded/key-table.ts';
+import type { BoundedStoreOptions } from './bounded/options.ts';
 
 export interface MemoryStoreOptions extends BoundedStoreOptions {
   /** Whether bodies are kept compressed; default: true. */
@@ -9,25 +10,20 @@ export interface MemoryStoreOptions extends BoundedStoreOptions {
 }
 
 /** What an entry takes beside its bytes and its key's, node-cache's record and place included. */
-const overheadBytes = 285;
+const overheadBytes = 182 + KeyTable.bytesEach;
 
 const sweepMs = 100;
 /** How many entries one step of the sweep drops at most. */
 const sweepStep = 500;
-
-/** A table of a million keys takes 100 ms to grow or to shrink, so there are several. */
-const bytesPerShard = 4 * 2 ** 20;
-const maxShards = 1024;
 
 /** Entries in this process's memory, in node-cache; what expires goes by a timer. */
 export class MemoryStore extends BoundedStore {
   #timer: NodeJS.Timeout | null = null;
 
   constructor(options: MemoryStoreOptions) {
-    const shards = Math.min(Math.ceil(options.maxBytes / bytesPerShard), maxShards);
     const { compress = true, ...rest } = options;
     const codec = compress ? gzipCodec : null;
-    super({ ...rest, table: new NodeCacheTable(shards), overheadBytes, codec });
+    super({ ...rest, buckets: new NodeCacheBuckets(), overheadBytes, codec });
   }
 
   /** One step of letting go of what has expired; the timer takes ten a second. */
@@ -45,47 +41,23 @@ export class MemoryStore extends BoundedStore {
   }
 }
 
-/** The numbers of entries by key, in node-cache: it is told of no expiry and no bound, for its own count keys only, and block. */
-class NodeCacheTable implements Table {
-  readonly #shards: readonly NodeCache[];
+/** The table of keys, in node-cache: it is told of no expiry and no bound, for its own count keys only, and block. */
+class NodeCacheBuckets implements Buckets {
+  readonly #buckets = new NodeCache({ useClones: false, checkperiod: 0 });
 
-  constructor(shards: number) {
-    this.#shards = Array.from(
-      { length: shards },
-      () => new NodeCache({ useClones: false, checkperiod: 0 }),
-    );
+  find(number: number): Bucket | undefined {
+    return this.#buckets.get<Bucket>(number);
   }
 
-  find(key: string): number | undefined {
-    return this.#shardOf(key).get<number>(nameOf(key));
+  put(number: number, bucket: Bucket): void {
+    this.#buckets.set(number, bucket);
   }
 
-  add(key: string, entry: number): void {
-    this.#shardOf(key).set(nameOf(key), entry);
-  }
-
-  remove(key: string): void {
-    this.#shardOf(key).del(nameOf(key));
+  remove(number: number): void {
+    this.#buckets.del(number);
   }
 
   clear(): void {
-    for (const shard of this.#shards) shard.flushAll();
+    this.#buckets.flushAll();
   }
-
-  /** By the end of the key, where it has its digest. */
-  #shardOf(key: string): NodeCache {
-    let hash = 0;
-    for (let at = Math.max(0, key.length - 8); at < key.length; at++) {
-      hash = (hash * 31 + key.charCodeAt(at)) >>> 0;
-    }
-    return this.#shards[hash % this.#shards.length] as NodeCache;
-  }
-}
-
-/**
- * node-cache keeps keys in a plain object, where `constructor` and `__proto__` mean something. They
- * have no colon, as the keys of requests have.
- */
-function nameOf(key: string): string {
-  return key.includes(':') ? key : `=${key}`;
 }

@@ -21,12 +21,12 @@ export class PersistentStore implements Store {
     this.#file = file;
   }
 
-  get(key: string): Promise<CachedResponse | undefined> {
-    return this.#store.get(key);
+  get(key: string, takesGzip?: boolean): Promise<CachedResponse | undefined> {
+    return this.#store.get(key, takesGzip);
   }
 
-  getNow(key: string): CachedResponse | undefined | null {
-    return this.#store.getNow?.(key) ?? null;
+  getNow(key: string, takesGzip?: boolean): CachedResponse | undefined | null {
+    return this.#store.getNow?.(key, takesGzip) ?? null;
   }
 
   entries(filter: EntryFilter): AsyncIterable<StoredEntry> {

@@ -1,11 +1,12 @@
 import type { SharedBodies } from '../../shared/bytes/shared-bodies.ts';
 import { isWrongType, type RedisConnection } from '../../shared/redis/connection.ts';
 import { Recent } from '../../shared/recent.ts';
+import { isSentCompressed } from '../compressed-hits.ts';
 import { type CachedResponse, type EntryHead, entryOf } from '../entry.ts';
 import { type Envelope, headEnd, isOtherVersion, markOf, maxHeadEnd } from './envelope.ts';
 import { SingleFlight } from './single-flight.ts';
 import { NoRoom } from './store.ts';
-import { bodyOf, lengthOf, type StoredBody } from './stored-body.ts';
+import { bodyOf, isGzip, lengthOf, type StoredBody } from './stored-body.ts';
 
 /** Bytes that most entries are shorter than, and that have every head whole. */
 const beginBytes = 64 * 1024;
@@ -44,14 +45,15 @@ export class RedisReader {
   }
 
   /** Rejects where Redis cannot be asked, and with NoRoom where the body cannot be held. */
-  get(name: string): Promise<CachedResponse | undefined> {
-    return this.#reads.run(name, () => this.#read(name));
+  get(name: string, takesGzip: boolean): Promise<CachedResponse | undefined> {
+    const form = takesGzip ? compressed(name) : name;
+    return this.#reads.run(form, () => this.#read(name, form));
   }
 
   /** The name, or any of them, has another entry now. */
   forget(name?: string): void {
     if (name === undefined) this.#reads.forgetAll();
-    else this.#reads.forget(name);
+    else for (const form of [name, compressed(name)]) this.#reads.forget(form);
   }
 
   /** The head alone; null where there is no value, undefined where it is no entry that can be read. */
@@ -74,11 +76,11 @@ export class RedisReader {
     }
   }
 
-  async #read(name: string): Promise<CachedResponse | undefined> {
+  async #read(name: string, form: string): Promise<CachedResponse | undefined> {
     try {
       // Twice, for another entry may take its place between the begin and the body.
       for (let attempt = 0; attempt < 2; attempt++) {
-        const found = await this.#whole(name);
+        const found = await this.#whole(name, form);
         if (found !== null) return found;
       }
     } catch (error) {
@@ -88,13 +90,12 @@ export class RedisReader {
   }
 
   /** Null where what stands there is not what was written. */
-  async #whole(name: string): Promise<CachedResponse | undefined | null> {
+  async #whole(name: string, form: string): Promise<CachedResponse | undefined | null> {
     const { envelope, bodies } = this.#options;
     const begin = await this.#range(name, 0, beginBytes + 1);
     if (begin.length === 0 || isOtherVersion(begin)) return undefined;
     const mark = markOf(begin);
-    const known = this.#known.get(name);
-    const same = known?.mark === mark ? known.entry.deref() : undefined;
+    const same = this.#knownAs(form, mark) ?? this.#knownAs(name, mark);
     if (same !== undefined) return this.#lent(same);
     const opened = envelope.open(name, begin);
     if (opened === undefined) return null;
@@ -106,15 +107,28 @@ export class RedisReader {
         : await bodies.during(bodyLength, () => this.#range(name, bodyStart, bodyLength + 1));
     if (body === null) throw new NoRoom();
     const stored = body.length === bodyLength ? opened.body(ownMemory(body)) : undefined;
-    const entry = stored && (await this.#entry(opened.head, stored));
+    const entry = stored && (await this.#entry(opened.head, stored, form !== name));
     if (entry === undefined) return null;
-    this.#known.set(name, { mark, entry: new WeakRef(entry) });
+    this.#known.set(entry.coding === undefined ? name : form, { mark, entry: new WeakRef(entry) });
     return this.#lent(entry);
   }
 
+  #knownAs(form: string, mark: string): CachedResponse | undefined {
+    const known = this.#known.get(form);
+    return known?.mark === mark ? known.entry.deref() : undefined;
+  }
+
   /** Undefined where the body cannot be had; rejects with NoRoom where it cannot be held. */
-  async #entry(head: EntryHead, stored: StoredBody): Promise<CachedResponse | undefined> {
+  async #entry(
+    head: EntryHead,
+    stored: StoredBody,
+    takesGzip: boolean,
+  ): Promise<CachedResponse | undefined> {
     const { bodies } = this.#options;
+    const sends = () => isSentCompressed(head, lengthOf(stored), stored.bytes.length);
+    if (takesGzip && isGzip(stored) && sends()) {
+      return entryOf(head, stored.bytes, 'gzip');
+    }
     let body: Uint8Array | null;
     try {
       body = await bodies.during(lengthOf(stored), () => bodyOf(stored));
@@ -146,6 +160,11 @@ export class RedisReader {
       timeoutMs,
     );
   }
+}
+
+/** What the entry of that name is known as whose body is not decoded. */
+function compressed(name: string): string {
+  return `gzip ${name}`;
 }
 
 /** The client's buffers are large, and a small part of one holds all of it. */

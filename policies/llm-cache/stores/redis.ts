@@ -77,11 +77,11 @@ export class RedisStore implements Store {
     this.relay = this.#relay ?? undefined;
   }
 
-  async get(key: string): Promise<CachedResponse | undefined> {
+  async get(key: string, takesGzip = false): Promise<CachedResponse | undefined> {
     const name = this.#nameOf(key);
     const onItsWay = this.#onItsWay(name);
     if (onItsWay !== undefined) return decodeEntry(onItsWay.bytes);
-    return this.#counted(this.#reader.get(name));
+    return this.#counted(this.#reader.get(name, takesGzip));
   }
 
   /** Resolves when the entry is on its way, rejects when too much is; no request waits for its arrival. */

@@ -269,11 +269,11 @@ export class StoreRegistry {
     };
     const getNow = store.getNow?.bind(store);
     return {
-      get: (key) => used().get(key),
+      get: (key, takesGzip) => used().get(key, takesGzip),
       ...(getNow !== undefined && {
-        getNow: (key) => {
+        getNow: (key, takesGzip) => {
           used();
-          return getNow(key);
+          return getNow(key, takesGzip);
         },
       }),
       set: (key, entry, askedAt) => used().set(key, entry, askedAt),

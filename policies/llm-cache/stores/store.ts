@@ -85,14 +85,14 @@ export class NoRoom extends Error {
 export interface Store {
   /**
    * The entry, undefined on a miss (expired or unreadable entries included). Rejects on a failure,
-   * and with NoRoom.
+   * and with NoRoom. Its body is compressed only where `takesGzip` and it is worth sending so.
    */
-  get(key: string): Promise<CachedResponse | undefined>;
+  get(key: string, takesGzip?: boolean): Promise<CachedResponse | undefined>;
   /**
    * The same at once, where the store is in this process: null where it takes waiting to tell.
    * Throws on a failure.
    */
-  getNow?(key: string): CachedResponse | undefined | null;
+  getNow?(key: string, takesGzip?: boolean): CachedResponse | undefined | null;
   /**
    * The entries that match, with their bodies, in no order; none of them counts as used. Without it
    * they are listed and got.

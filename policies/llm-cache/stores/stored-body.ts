@@ -17,6 +17,10 @@ export function isCoding(value: unknown): value is Coding {
   return value === codings.asItIs || value === codings.gzip;
 }
 
+export function isGzip({ coding }: StoredBody): boolean {
+  return coding === codings.gzip;
+}
+
 export function asItIs(bytes: Uint8Array): StoredBody {
   return { coding: codings.asItIs, bytes };
 }

@@ -60,16 +60,17 @@ export class TieredStore implements Store {
     return this.#listen().isHearing;
   }
 
-  getNow(key: string): CachedResponse | null {
+  getNow(key: string, takesGzip?: boolean): CachedResponse | null {
     if (!this.isNearInUse) return null;
-    const known = this.#options.near.getNow(this.#nearKey(key));
+    const known = this.#options.near.getNow(this.#nearKey(key), takesGzip);
     // In place of an expired one another gateway may have stored a fresh one.
     return known !== undefined && known.freshUntil > this.#now() ? known : null;
   }
 
-  async get(key: string): Promise<CachedResponse | undefined> {
-    const known = this.getNow(key);
+  async get(key: string, takesGzip?: boolean): Promise<CachedResponse | undefined> {
+    const known = this.getNow(key, takesGzip);
     if (known !== null) return known;
+    // Decoded, for it is kept near.
     return this.#reads.run(key, async () => {
       const purges = this.#purges;
       const entry = await this.#options.far.get(key);

@@ -1,6 +1,7 @@
 import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
+import { isPlain } from '../../../policies/hosts/node/response-functions.ts';
 import { HeadLayer, ResponseLayer } from '../../../policies/hosts/node/response-layer.ts';
 
 type Handler = (res: http.ServerResponse) => void;
@@ -36,6 +37,27 @@ describe('A layer around a response', () => {
   }
 
   const named = (name: string, res: http.ServerResponse) => new Named(name, res);
+
+  it('A response is plain with any number of layers, and not with a function of another policy', async () => {
+    const plain: boolean[] = [];
+    const tell = (res: http.ServerResponse) => void plain.push(isPlain(res));
+    const wrap = (res: http.ServerResponse) => {
+      const { end } = res;
+      res.end = ((...args: unknown[]) => Reflect.apply(end, res, args)) as typeof res.end;
+    };
+    const layered = (res: http.ServerResponse) => void named('a', res);
+    for (const steps of [
+      [tell, layered, tell, layered, tell],
+      [wrap, tell, layered, tell],
+      [layered, wrap, tell, layered, tell],
+    ]) {
+      await answer((res) => {
+        for (const step of steps) step(res);
+        res.end();
+      });
+    }
+    expect(plain).to.deep.equal([true, true, true, false, false, false, false]);
+  });
 
   it('A response layer stands inside what is wrapped around the response after it', async () => {
     const response = await answer((res) => {

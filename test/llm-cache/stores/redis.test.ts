@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { Encryption } from '../../../policies/llm-cache/stores/encryption.ts';
 import { MemoryStore } from '../../../policies/llm-cache/stores/memory.ts';
-import type { Store } from '../../../policies/llm-cache/stores/store.ts';
+import { NoRoom, type Store } from '../../../policies/llm-cache/stores/store.ts';
+import { ByteBudget } from '../../../policies/shared/bytes/budget.ts';
 import { makeEntry } from '../../support/entry.ts';
 import { eventually } from '../../support/eventually.ts';
 import { hasRedis, RedisServer } from '../../support/redis-server.ts';
@@ -80,6 +82,23 @@ describe('A real Redis', () => {
       const name = `${keyPrefix}entry:openai:anonymous:digest`;
       expect((await client.getBuffer(name))?.includes(body)).to.equal(true);
       expect(await client.pttl(name)).to.be.within(3_600_000, 3_660_000);
+    });
+
+    it('The redis store reads a long stream once for all callers who take gzip, and charges its compressed size', async () => {
+      const body = new TextEncoder().encode('data: {"same":"again"}\n\n'.repeat(4000));
+      const budget = new ByteBudget(20_000);
+      const [writing, store] = [stores.redis(), stores.redis({ budget })];
+      await writing.set('a', entry({ body }));
+      await isWritten();
+      const [one, other] = await Promise.all([store.get('a', true), store.get('a', true)]);
+      expect(one?.coding).to.equal('gzip');
+      expect(other).to.equal(one);
+      expect(gunzipSync(one?.body ?? body).equals(body)).to.equal(true);
+      expect(await store.get('a', true)).to.equal(one);
+      const refused = await store.get('a').catch((error: unknown) => error);
+      expect(refused).to.be.instanceOf(NoRoom);
+      await store.delete('a');
+      expect(await store.get('a', true)).to.equal(undefined);
     });
 
     it('The redis store counts its entries in the background, and estimates their bytes', async () => {

@@ -13,7 +13,8 @@ import { Appraiser } from './appraiser.ts';
 import { Eviction } from './eviction.ts';
 import { Expiry } from './expiry.ts';
 import { keyHash } from './key-hash.ts';
-import type { Table, TableOptions } from './options.ts';
+import { KeyTable } from './key-table.ts';
+import type { TableOptions } from './options.ts';
 import { fewSlots, Slots } from './slots.ts';
 import { type Contents, everyEntry, list, purge } from './listing.ts';
 import { type Codec, Squeezer, type Waiting } from './squeezer.ts';
@@ -22,10 +23,13 @@ import { packWorth, type Worth } from './worth.ts';
 /** What may wait to be compressed, of all memory. */
 const waitingShare = 1 / 16;
 
+/** An answer is stored within that time of its coming. */
+const newMs = 5000;
+
 /** Entries in this process's memory, within a bound in bytes: all but the table of keys. */
 export class BoundedStore implements Store {
   readonly #options: Required<TableOptions>;
-  readonly #table: Table;
+  readonly #table: KeyTable;
   readonly #now: () => number;
   readonly #purges = new PurgeLog();
   readonly #appraiser: Appraiser;
@@ -44,7 +48,7 @@ export class BoundedStore implements Store {
 
   constructor({ eviction = 'worth', costOf = () => null, now = Date.now, ...rest }: TableOptions) {
     this.#options = { ...rest, eviction, costOf, now };
-    this.#table = rest.table;
+    this.#table = new KeyTable(rest.buckets, rest.maxBytes, (slot) => this.#slots.keyOf(slot));
     this.#now = now;
     this.#appraiser = new Appraiser(costOf);
     this.#eviction = new Eviction(eviction, rest.maxBytes);
@@ -52,18 +56,19 @@ export class BoundedStore implements Store {
     this.#squeezer = rest.codec && this.#makeSqueezer(rest.codec);
   }
 
-  async get(key: string): Promise<CachedResponse | undefined> {
-    return this.getNow(key);
+  async get(key: string, takesGzip?: boolean): Promise<CachedResponse | undefined> {
+    return this.getNow(key, takesGzip);
   }
 
-  getNow(key: string): CachedResponse | undefined {
+  getNow(key: string, takesGzip = false): CachedResponse | undefined {
     const now = this.#now();
-    const slot = this.#table.find(key);
+    const hash = keyHash(key);
+    const slot = this.#table.find(key, hash);
     if (slot === undefined) {
-      this.#eviction.miss(keyHash(key), now);
+      this.#eviction.miss(hash, now);
       return undefined;
     }
-    const entry = this.#expiry.of(slot) > now ? this.#slots.entry(slot) : undefined;
+    const entry = this.#expiry.of(slot) > now ? this.#slots.entry(slot, takesGzip) : undefined;
     if (entry === undefined) {
       this.#drop(slot);
       return undefined;
@@ -72,7 +77,13 @@ export class BoundedStore implements Store {
     if (waiting !== undefined) waiting.asked++;
     else {
       const freshUntil = Math.min(entry.freshUntil, this.#expiry.of(slot));
-      this.#eviction.hit(slot, this.#factsOf(slot, freshUntil), now);
+      const facts = {
+        hash,
+        bytes: this.#bytesOf(slot),
+        worth: this.#eviction.worthOf(slot),
+        freshUntil,
+      };
+      this.#eviction.hit(slot, facts, now);
     }
     // A body that is at hand as well takes more.
     this.#makeRoom();
@@ -81,9 +92,12 @@ export class BoundedStore implements Store {
 
   async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {
     if (this.#purges.covers(key, entry, askedAt)) return true;
-    const before = this.#table.find(key);
+    const before = this.#find(key);
     if (before !== undefined && this.#slots.putAt.get(before) > askedAt) return true;
-    const worth = this.#appraiser.appraise(entry, (performance.now() - askedAt) / 1000);
+    // What comes from a file, or another store, took no provider the time since it was asked for.
+    const isNew = this.#now() - entry.storedAt < newMs;
+    const seconds = isNew ? (performance.now() - askedAt) / 1000 : 0;
+    const worth = this.#appraiser.appraise(entry, seconds);
     return this.#put(key, entry, entry.expiresAt, worth);
   }
 
@@ -94,23 +108,24 @@ export class BoundedStore implements Store {
 
   #put(key: string, entry: CachedResponse, expiresAt: number, worth: Worth): boolean {
     const prepared = this.#slots.prepare(entry);
-    const { packed, sharedBytes } = prepared;
+    const { packed, body, sharedBytes } = prepared;
     const bytes = packed.byteLength + key.length + this.#options.overheadBytes;
-    if (bytes + sharedBytes > this.#room) {
+    if (bytes + sharedBytes + KeyTable.bytesOfBucket > this.#room) {
       this.#refused++;
       return false;
     }
-    const before = this.#table.find(key);
+    const hash = keyHash(key);
+    const before = this.#table.find(key, hash);
     const asked = before === undefined ? 0 : this.#askedFor(before);
     // The next slot is that of the one that goes, so that no listing misses the key.
     if (before !== undefined) this.#drop(before);
     const slot = this.#slots.take(key, prepared);
-    this.#table.add(key, slot);
+    this.#table.add(hash, slot);
     this.#expiry.add(slot, expiresAt);
     this.#bytes += bytes;
     const freshUntil = Math.min(entry.freshUntil, expiresAt);
-    const facts = { hash: keyHash(key), bytes, worth: packWorth(worth), freshUntil };
-    const waiting = { body: this.#slots.body(slot), facts, asked };
+    const facts = { hash, bytes, worth: packWorth(worth), freshUntil };
+    const waiting = { body, facts, asked };
     if (!this.#squeezer?.add(slot, waiting)) this.#eviction.add(slot, facts, asked);
     this.#makeRoom();
     if (this.#slots.entries > 0) this.filled();
@@ -119,7 +134,7 @@ export class BoundedStore implements Store {
 
   async delete(key: string): Promise<boolean> {
     this.#purges.add({ key });
-    const slot = this.#table.find(key);
+    const slot = this.#find(key);
     if (slot === undefined) return false;
     const isLive = this.#isLive(slot);
     this.#drop(slot);
@@ -142,12 +157,12 @@ export class BoundedStore implements Store {
   }
 
   async look(key: string): Promise<ListedEntry | undefined> {
-    const slot = this.#table.find(key);
+    const slot = this.#find(key);
     return slot !== undefined && this.#isLive(slot) ? this.#slots.listed(slot) : undefined;
   }
 
   used(key: string, entry: CachedResponse): void {
-    const slot = this.#table.find(key);
+    const slot = this.#find(key);
     if (slot !== undefined) this.#slots.used(slot, entry);
   }
 
@@ -156,7 +171,7 @@ export class BoundedStore implements Store {
     return {
       type: 'memory',
       entries,
-      bytes: entries === 0 ? 0 : this.#bytes + this.#slots.otherBytes + this.#eviction.bytes,
+      bytes: entries === 0 ? 0 : this.#used + this.#eviction.bytes,
       maxBytes: this.#options.maxBytes,
       evictions: this.#evictions,
       errors: 0,
@@ -199,13 +214,17 @@ export class BoundedStore implements Store {
     }
   }
 
+  get #used(): number {
+    return this.#bytes + this.#slots.otherBytes + this.#table.bytes;
+  }
+
   get #room(): number {
     return this.#options.maxBytes - this.#eviction.reserved;
   }
 
   /** What has expired goes first, then what is worth least: which may be the entry that has just come. */
   #makeRoom(): void {
-    while (this.#bytes + this.#slots.otherBytes > this.#room) {
+    while (this.#used > this.#room) {
       const expired = this.#expiry.expired(this.#now());
       if (expired !== -1) {
         this.#drop(expired);
@@ -224,18 +243,19 @@ export class BoundedStore implements Store {
       const freshUntil = Math.min(this.#slots.freshUntil(slot), this.#expiry.of(slot));
       this.#eviction.evict(slot, { hash, freshUntil }, this.#slots.entries);
       this.#evictions++;
-      this.#letGo(slot);
+      this.#letGo(slot, hash);
     }
   }
 
   #drop(slot: number): void {
+    const hash = keyHash(this.#slots.keyOf(slot));
     if (this.#squeezer?.find(slot) !== undefined) this.#squeezer.drop(slot);
-    else this.#eviction.remove(slot, keyHash(this.#slots.keyOf(slot)));
-    this.#letGo(slot);
+    else this.#eviction.remove(slot, hash);
+    this.#letGo(slot, hash);
   }
 
-  #letGo(slot: number): void {
-    this.#table.remove(this.#slots.keyOf(slot));
+  #letGo(slot: number, hash: number): void {
+    this.#table.remove(hash, slot);
     this.#expiry.remove(slot);
     this.#bytes -= this.#bytesOf(slot);
     this.#slots.free(slot);
@@ -255,9 +275,9 @@ export class BoundedStore implements Store {
   }
 
   /** An entry that waited takes its place in the order, as small as it is now. */
-  #settle(slot: number, { facts, asked }: Waiting, squeezed: Uint8Array | null): void {
+  #settle(slot: number, { body, facts, asked }: Waiting, squeezed: Uint8Array | null): void {
     const before = this.#bytesOf(slot);
-    if (squeezed !== null) this.#slots.squeeze(slot, squeezed);
+    if (squeezed !== null) this.#slots.squeeze(slot, body.length, squeezed);
     const bytes = this.#bytesOf(slot);
     this.#bytes += bytes - before;
     this.#eviction.add(slot, { ...facts, bytes }, asked);
@@ -282,9 +302,7 @@ export class BoundedStore implements Store {
     return this.#expiry.of(slot) > this.#now();
   }
 
-  #factsOf(slot: number, freshUntil: number) {
-    const hash = keyHash(this.#slots.keyOf(slot));
-    const bytes = this.#bytesOf(slot);
-    return { hash, bytes, worth: this.#eviction.worthOf(slot), freshUntil };
+  #find(key: string): number | undefined {
+    return this.#table.find(key, keyHash(key));
   }
 }

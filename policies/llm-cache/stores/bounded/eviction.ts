@@ -11,8 +11,8 @@ export type EvictionKind = 'worth' | 'lru';
 
 type Evicted = Pick<Facts, 'hash' | 'freshUntil'>;
 
-/** What the ghost and the trials take, each, at most. */
-const share = 1 / 64;
+/** What the ghost and the trials take at most. */
+const [ghostShare, trialsShare] = [1 / 96, 1 / 72];
 /** Less memory than that is not worth any trial. */
 const leastForTrials = 2 ** 20;
 const [fewestRemembered, mostRemembered] = [64, 2 ** 18];
@@ -38,14 +38,12 @@ export class Eviction {
 
   constructor(kind: EvictionKind, maxBytes: number) {
     const candidates = candidatesOf[kind];
-    const remembered = countFor(maxBytes * share, Ghost.bytesFor);
+    const remembered = countFor(maxBytes * ghostShare, Ghost.bytesFor);
     const forPlaces = (places: number) => Trials.bytesFor(candidates.length, places);
-    const places = Math.min(mostPlaces, countFor(maxBytes * share, forPlaces));
+    const places = Math.min(mostPlaces, countFor(maxBytes * trialsShare, forPlaces));
     const isTried = maxBytes >= leastForTrials;
     this.#kind = kind;
     this.#mostRemembered = Math.max(fewestRemembered, Math.min(mostRemembered, remembered));
-    this.#mostRemembered = Math.max(fewestRemembered, Math.min(mostRemembered, remembered));
-    this.#trials = isTried ? new Trials(candidates, this.#rankings, places, maxBytes) : null;
     this.#trialsBytes = isTried ? forPlaces(places) : 0;
     this.#ghostBytes = isTried ? Ghost.bytesFor(this.#mostRemembered) : 0;
     const room = maxBytes - this.reserved;

@@ -38,8 +38,8 @@ export class Ghost {
 
   constructor(capacity: number) {
     this.#capacity = capacity;
-    this.#index = new HashIndex(capacity);
     this.#hashes = new Uint32Array(capacity);
+    this.#index = new HashIndex(this.#hashes);
     this.#asked = new Uint8Array(capacity);
     this.#worths = new Uint16Array(capacity);
     this.#until = new Uint32Array(capacity);
@@ -60,7 +60,6 @@ export class Ghost {
     this.#next = (place + 1) % this.#capacity;
     if (this.#asked[place] !== 0) this.#index.remove(this.#hashes[place] ?? 0);
     this.#index.add(hash, place);
-    this.#hashes[place] = hash;
     this.#asked[place] = asked;
     this.#worths[place] = worth;
     this.#until[place] = Math.ceil(freshUntil / 1000);

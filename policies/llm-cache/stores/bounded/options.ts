@@ -1,15 +1,7 @@
 import type { CostOf } from './appraiser.ts';
 import type { EvictionKind } from './eviction.ts';
+import type { Buckets } from './key-table.ts';
 import type { Codec } from './squeezer.ts';
-
-/** Where a store finds the number of an entry by its key. */
-export interface Table {
-  find(key: string): number | undefined;
-  /** There is to be none of that key. */
-  add(key: string, entry: number): void;
-  remove(key: string): void;
-  clear(): void;
-}
 
 export interface BoundedStoreOptions {
   /** What all entries together may take, in bytes. */
@@ -24,7 +16,8 @@ export interface BoundedStoreOptions {
 
 /** What a kind of store adds to the options. */
 export interface TableOptions extends BoundedStoreOptions {
-  readonly table: Table;
+  /** Where its table of keys is. */
+  readonly buckets: Buckets;
   /** What an entry takes beside its bytes and its key's. */
   readonly overheadBytes: number;
   /** Makes bodies smaller; null where they are kept as they are. */

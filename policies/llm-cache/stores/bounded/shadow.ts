@@ -40,8 +40,8 @@ export class Shadow {
     this.#rankings = rankings;
     this.#capacity = capacity;
     this.#room = room;
-    this.#index = new HashIndex(capacity);
     this.#hashes = new Uint32Array(capacity);
+    this.#index = new HashIndex(this.#hashes);
     this.#bytes = new Uint32Array(capacity);
     this.#worths = new Uint16Array(capacity);
     this.#asked = new Uint8Array(capacity);
@@ -83,7 +83,6 @@ export class Shadow {
     if (bytes > this.#room || this.isFull) return;
     const place = this.#free[this.#entries++] ?? 0;
     this.#index.add(hash, place);
-    this.#hashes[place] = hash;
     this.#bytes[place] = bytes;
     this.#worths[place] = worth;
     this.#asked[place] = asked;

@@ -1,5 +1,5 @@
 /** Something that many entries have in common, held once. */
-export interface Held<T> {
+interface Held<T> {
   readonly key: string;
   readonly item: T;
   /** Entries that have it. */
@@ -7,11 +7,13 @@ export interface Held<T> {
 }
 
 /** What a key and its place in a map take, roughly. */
-const overheadBytes = 100;
+const overheadBytes = 120;
 
-/** Things that many entries have in common, each once, as long as there is an entry that has it. */
+/** Things that many entries have in common, each once and known by a number from 1 on, as long as there is an entry that has it. */
 export class SharedItems<T> {
-  readonly #held = new Map<string, Held<T>>();
+  readonly #numbers = new Map<string, number>();
+  readonly #held: (Held<T> | undefined)[] = [undefined];
+  readonly #free: number[] = [];
   /** What an item takes beside its key. */
   readonly #itemBytes: number;
   #bytes = 0;
@@ -25,21 +27,31 @@ export class SharedItems<T> {
     return this.#bytes;
   }
 
-  /** The one of that key. To be let go of as often as it is taken. */
-  take(key: string, make: () => T): Held<T> {
-    let held = this.#held.get(key);
-    if (held === undefined) {
-      held = { key, item: make(), uses: 0 };
-      this.#held.set(key, held);
-      this.#bytes += this.bytesOf(held.key);
-    }
-    held.uses++;
-    return held;
+  of(number: number): T | undefined {
+    return this.#held[number]?.item;
   }
 
-  letGo(held: Held<T>): void {
-    if (--held.uses > 0) return;
-    this.#held.delete(held.key);
+  /** The number of the one of that key. To be let go of as often as it is taken. */
+  take(key: string, make: () => T): number {
+    const known = this.#numbers.get(key);
+    const held = known === undefined ? undefined : this.#held[known];
+    if (known !== undefined && held !== undefined) {
+      held.uses++;
+      return known;
+    }
+    const number = this.#free.pop() ?? this.#held.length;
+    this.#held[number] = { key, item: make(), uses: 1 };
+    this.#numbers.set(key, number);
+    this.#bytes += this.bytesOf(key);
+    return number;
+  }
+
+  letGo(number: number): void {
+    const held = this.#held[number];
+    if (held === undefined || --held.uses > 0) return;
+    this.#held[number] = undefined;
+    this.#numbers.delete(held.key);
+    this.#free.push(number);
     this.#bytes -= this.bytesOf(held.key);
   }
 

@@ -1,10 +1,11 @@
 import type { CachedResponse } from '../../entry.ts';
+import { isSentCompressed } from '../../compressed-hits.ts';
 import type { EntryFilter, ListedEntry } from '../store.ts';
 import { AtHand } from './at-hand.ts';
-import { type Form, formOf } from './form.ts';
+import { type Form, formOf, hasForm } from './form.ts';
 import { freshUntilIn, packEntry, storedAtIn, unpackEntry, withBody } from './packed-entry.ts';
 import { PagedItems, PagedNumbers } from './paged.ts';
-import { type Held, SharedItems } from './shared-items.ts';
+import { SharedItems } from './shared-items.ts';
 import type { Codec } from './squeezer.ts';
 
 /** What the columns of a slot take, those of the order and the expiry included. A free one keeps them. */
@@ -15,9 +16,16 @@ export const fewSlots = 1000;
 /** What a form takes beside its text, roughly. */
 const formBytes = 400;
 
+interface KeyedForm {
+  readonly form: Form;
+  readonly key: string;
+}
+
 /** An entry on its way into a slot. */
 export interface Prepared {
   readonly packed: ArrayBuffer;
+  /** The entry's body in there. */
+  readonly body: Uint8Array;
   readonly form: Form;
   readonly formKey: string;
   readonly consumer: string | null;
@@ -35,21 +43,26 @@ export class Slots {
   readonly #hits = new PagedNumbers(Uint32Array);
   readonly #keys = new PagedItems<string>();
   readonly #packed = new PagedItems<ArrayBuffer>();
-  readonly #formOf = new PagedItems<Held<Form>>();
-  readonly #consumerOf = new PagedItems<Held<string>>();
+  readonly #formOf = new PagedNumbers(Uint32Array);
+  /** 0 where there is none. */
+  readonly #consumerOf = new PagedNumbers(Uint32Array);
   readonly #forms = new SharedItems<Form>(formBytes);
   readonly #consumers = new SharedItems<string>(0);
   readonly #atHand: AtHand;
+  /** The same of entries that are sent as they are kept, which takes nothing more. */
+  readonly #compressedAtHand: AtHand;
   /** 1 where the body is compressed. */
   readonly #isSqueezed = new PagedNumbers(Uint8Array);
   readonly #free = new PagedNumbers(Uint32Array);
   readonly #codec: Codec | null;
   #freeCount = 0;
   #end = 0;
+  #lastForm: KeyedForm | null = null;
 
   constructor(maxBytes: number, codec: Codec | null) {
     this.#codec = codec;
     this.#atHand = new AtHand(maxBytes);
+    this.#compressedAtHand = new AtHand(codec === null ? 0 : maxBytes);
   }
 
   get entries(): number {
@@ -70,11 +83,21 @@ export class Slots {
   /** What is to be kept of an entry. */
   prepare(entry: CachedResponse): Prepared {
     const { consumer } = entry;
-    const form = formOf(entry);
-    const formKey = JSON.stringify(form);
+    const { form, key: formKey } = this.#keyedFormOf(entry);
     const consumerBytes = consumer === null ? 0 : this.#consumers.bytesOf(consumer);
     const sharedBytes = this.#forms.bytesOf(formKey) + consumerBytes;
-    return { packed: packEntry(entry).buffer, form, formKey, consumer, sharedBytes };
+    const bytes = packEntry(entry);
+    const body = bytes.subarray(bytes.length - entry.body.length);
+    return { packed: bytes.buffer, body, form, formKey, consumer, sharedBytes };
+  }
+
+  /** An entry often has the form of the one before. */
+  #keyedFormOf(entry: CachedResponse): KeyedForm {
+    if (this.#lastForm === null || !hasForm(entry, this.#lastForm.form)) {
+      const form = formOf(entry);
+      this.#lastForm = { form, key: JSON.stringify(form) };
+    }
+    return this.#lastForm;
   }
 
   /** The slot that was left last is taken first. */
@@ -99,16 +122,18 @@ export class Slots {
   }
 
   free(slot: number): void {
-    const [form, consumer] = [this.#formOf.get(slot), this.#consumerOf.get(slot)];
-    if (form !== undefined) this.#forms.letGo(form);
-    if (consumer !== undefined) {
+    const consumer = this.#consumerOf.get(slot);
+    this.#forms.letGo(this.#formOf.get(slot));
+    this.#formOf.set(slot, 0);
+    // Most stores have none, and no column for them.
+    if (consumer !== 0) {
       this.#consumers.letGo(consumer);
-      this.#consumerOf.set(slot, undefined);
+      this.#consumerOf.set(slot, 0);
     }
-    this.#formOf.set(slot, undefined);
     this.#keys.set(slot, undefined);
     this.#packed.set(slot, undefined);
     this.#atHand.drop(slot);
+    this.#compressedAtHand.drop(slot);
     this.#free.set(this.#freeCount++, slot);
   }
 
@@ -121,20 +146,17 @@ export class Slots {
     return (this.#packed.get(slot)?.byteLength ?? 0) + this.keyOf(slot).length;
   }
 
-  entry(slot: number): CachedResponse | undefined {
-    return this.#atHand.find(slot) ?? this.#read(slot);
+  /** With its body as it is kept where `takesGzip` and it is compressed to some purpose. */
+  entry(slot: number, takesGzip = false): CachedResponse | undefined {
+    const compressed =
+      takesGzip && this.#isSqueezed.get(slot) === 1 ? this.#compressed(slot) : null;
+    return compressed ?? this.#atHand.find(slot) ?? this.#read(slot);
   }
 
-  /** The bytes of the entry's body as it is kept. */
-  body(slot: number): Uint8Array {
-    return this.#unpacked(slot)?.body ?? new Uint8Array();
-  }
-
-  /** Keeps the body compressed. */
-  squeeze(slot: number, squeezed: Uint8Array): void {
+  /** Keeps the body, of so many bytes, compressed. */
+  squeeze(slot: number, length: number, squeezed: Uint8Array): void {
     const packed = this.#packed.get(slot);
     if (packed === undefined) return;
-    const { length } = this.body(slot);
     this.#packed.set(slot, withBody(new Uint8Array(packed), length, squeezed).buffer);
     this.#isSqueezed.set(slot, 1);
     this.#atHand.drop(slot);
@@ -157,7 +179,7 @@ export class Slots {
 
   /** Whether the entry has all that the filter asks for. */
   matches(slot: number, { namespace, model, consumer }: EntryFilter): boolean {
-    const form = this.#formOf.get(slot)?.item;
+    const form = this.#forms.of(this.#formOf.get(slot));
     if (form === undefined) return false;
     if (namespace !== undefined && form.namespace !== namespace) return false;
     if (consumer !== undefined && this.#consumer(slot) !== consumer) return false;
@@ -177,13 +199,13 @@ export class Slots {
   }
 
   #consumer(slot: number): string | null {
-    return this.#consumerOf.get(slot)?.item ?? null;
+    return this.#consumers.of(this.#consumerOf.get(slot)) ?? null;
   }
 
   /** The entry, its body as it is kept. */
   #unpacked(slot: number): CachedResponse | undefined {
     const packed = this.#packed.get(slot);
-    const form = this.#formOf.get(slot)?.item;
+    const form = this.#forms.of(this.#formOf.get(slot));
     if (packed === undefined || form === undefined) return undefined;
     return unpackEntry(new Uint8Array(packed), form, this.#consumer(slot));
   }
@@ -194,6 +216,20 @@ export class Slots {
     const isSqueezed = this.#isSqueezed.get(slot) === 1;
     const entry = isSqueezed ? this.#expand(stored) : stored;
     if (entry !== undefined) this.#atHand.keep(slot, entry, isSqueezed ? entry.body.length : 0);
+    return entry;
+  }
+
+  /** Undefined where its body is too short to be sent compressed. */
+  #compressed(slot: number): CachedResponse | undefined {
+    const known = this.#compressedAtHand.find(slot);
+    if (known !== undefined) return known;
+    const stored = this.#unpacked(slot);
+    const length = (stored && this.#codec?.lengthOf(stored.body)) ?? 0;
+    if (stored === undefined || !isSentCompressed(stored, length, stored.body.length)) {
+      return undefined;
+    }
+    const entry = Object.freeze({ ...stored, coding: 'gzip' } as const);
+    this.#compressedAtHand.keep(slot, entry, 0);
     return entry;
   }
 

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { BoundedStore } from '../../../../policies/llm-cache/stores/bounded/bounded-store.ts';
+import type { Bucket, Buckets } from '../../../../policies/llm-cache/stores/bounded/key-table.ts';
 import type { Codec } from '../../../../policies/llm-cache/stores/bounded/squeezer.ts';
 import { gzipCodec } from '../../../../policies/llm-cache/stores/gzip.ts';
 import { MemoryStore } from '../../../../policies/llm-cache/stores/memory.ts';
@@ -35,6 +37,41 @@ describe("The memory store's compression", () => {
     expect(got).to.deep.include({ ...entry(body), body: got?.body });
     await store.close();
     expect(store.stats().bytes).to.equal(0);
+  });
+
+  it('The memory store gives a long stream as it is kept to a caller who takes gzip, which takes no more memory', async () => {
+    const store = open();
+    const body = stream(600);
+    await store.set('ns:a', entry(body));
+    expect(await store.get('ns:a', true)).to.not.have.property('coding');
+    await store.settled();
+    const { bytes } = store.stats();
+    for (const _ of [1, 2]) {
+      const got = await store.get('ns:a', true);
+      expect(got?.coding).to.equal('gzip');
+      expect(gunzipSync(got?.body ?? body).equals(body)).to.equal(true);
+      expect(store.stats().bytes).to.equal(bytes);
+      if (got !== undefined) store.used('ns:a', got);
+    }
+    expect(store.getNow('ns:a')?.body).to.deep.equal(body);
+    expect(store.stats().bytes).to.equal(bytes + body.length);
+    expect(store.getNow('ns:a', true)?.coding).to.equal('gzip');
+    expect(await store.look('ns:a')).to.include({ bytes: body.length, hits: 2 });
+    await store.set('ns:a', entry(stream(600, 'other')));
+    expect(await store.get('ns:a', true)).to.not.have.property('coding');
+    await store.close();
+  });
+
+  it('The memory store expands short bodies, and those whose answer says no-transform, even for a caller who takes gzip', async () => {
+    const store = open();
+    const headers = { 'cache-control': 'no-transform' };
+    await store.set('ns:short', entry(stream(100)));
+    await store.set('ns:barred', entry(stream(600), { headers }));
+    await store.settled();
+    for (const key of ['ns:short', 'ns:barred']) {
+      expect(await store.get(key, true)).to.not.have.property('coding');
+    }
+    await store.close();
   });
 
   it('The memory store shows the size of a compressed body as it came, and counts its hits', async () => {
@@ -141,14 +178,14 @@ describe("The memory store's compression", () => {
         throw new Error('damaged');
       },
     };
-    const known = new Map<string, number>();
-    const table = {
-      find: (key: string) => known.get(key),
-      add: (key: string, at: number) => void known.set(key, at),
-      remove: (key: string) => void known.delete(key),
+    const known = new Map<number, Bucket>();
+    const buckets: Buckets = {
+      find: (number) => known.get(number),
+      put: (number, bucket) => void known.set(number, bucket),
+      remove: (number) => void known.delete(number),
       clear: () => known.clear(),
     };
-    const store = new BoundedStore({ maxBytes: 1e6, table, overheadBytes: 10, codec: broken });
+    const store = new BoundedStore({ maxBytes: 1e6, buckets, overheadBytes: 10, codec: broken });
     await store.set('ns:a', makeEntry(Date.now(), { body: stream(50) }));
     await store.settled();
     expect(await store.get('ns:a')).to.equal(undefined);

@@ -44,6 +44,24 @@ for (const [name, Kind] of [
       await store.close();
     });
 
+    it(`The ${name} takes the time since a restored entry was asked for as no time of a provider`, async () => {
+      const store = open(10_000);
+      const entry = (storedAt: number) =>
+        makeEntry(storedAt, {
+          body: new Uint8Array(1000),
+          usage: null,
+          responseId: null,
+          freshUntil: now + 3_600_000,
+          expiresAt: now + 3_600_000,
+        });
+      const tookMs = (ms: number) => performance.now() - ms;
+      await store.set('k:restored', entry(now - 3_600_000), tookMs(3_600_000));
+      for (let at = 0; at < 10; at++) await store.set(`k:${at}`, entry(now), tookMs(5000));
+      expect(await store.look('k:restored')).to.equal(undefined);
+      expect(store.stats().evictions).to.be.above(0);
+      await store.close();
+    });
+
     it(`The ${name} keeps many small entries rather than a large one that saves as much as one of them`, async () => {
       const store = open(30_000);
       const small = Array.from({ length: 10 }, (_, at) => `small:${at}`);
@@ -77,7 +95,7 @@ for (const [name, Kind] of [
     });
 
     it(`The ${name} lets old favourites go that are no longer asked for`, async () => {
-      const store = open(40_000);
+      const store = open(36_000);
       const ask = async (key: string) => {
         if ((await store.get(key)) === undefined) await put(store, key, 0.01);
       };
@@ -95,7 +113,7 @@ for (const [name, Kind] of [
       for (let times = 0; times < 6; times++) await store.get('back:1');
       for (let at = 0; (await present(store, ['back:1'])).length > 0; at++) {
         await put(store, `dear:${at}`, 0.2);
-        expect(at).to.be.below(500);
+        expect(at).to.be.below(2000);
       }
       await put(store, 'back:1', 0.01);
       for (let at = 0; at < 3; at++) await put(store, `once:${at}`, 0.01);

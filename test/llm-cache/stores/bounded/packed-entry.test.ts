@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { formOf } from '../../../../policies/llm-cache/stores/bounded/form.ts';
+import { formOf, hasForm } from '../../../../policies/llm-cache/stores/bounded/form.ts';
 import {
   freshUntilIn,
   packEntry,
@@ -91,19 +91,59 @@ describe('An entry packed in memory', () => {
   });
 });
 
+describe('The form of an entry', () => {
+  it('An entry has the form of another exactly if both forms are the same text', () => {
+    const few = fc
+      .record({
+        model: fc.constantFrom(null, 'a', 'b'),
+        stream: fc.boolean(),
+        headers: fc.dictionary(fc.constantFrom('content-type', 'b'), fc.constantFrom('x', 'y')),
+        usage: fc.option(
+          fc.record(
+            {
+              inputTokens: fc.nat(3),
+              outputTokens: fc.nat(3),
+              totalTokens: fc.nat(3),
+              details: fc.dictionary(fc.constantFrom('cached_tokens', 'other'), fc.nat(3)),
+              terms: fc.array(fc.constantFrom('fast', 'slow'), { maxLength: 2 }),
+            },
+            { requiredKeys: ['inputTokens', 'outputTokens', 'totalTokens', 'details'] },
+          ),
+        ),
+        fingerprint: fc.dictionary(
+          fc.constantFrom('path', '=model', '__proto__'),
+          fc.constantFrom('AAAAAAAA', 'BBBBBBBB', 'yes', 'no'),
+        ),
+      })
+      .map((parts) => makeEntry(0, parts));
+    fc.assert(
+      fc.property(few, few, (one, other) => {
+        const isSame = JSON.stringify(formOf(one)) === JSON.stringify(formOf(other));
+        expect(hasForm(one, formOf(other))).to.equal(isSame);
+        expect(hasForm(one, formOf(one))).to.equal(true);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
 describe('Shared items', () => {
   it('A shared item is held once, as long as an entry uses it', () => {
     const items = new SharedItems<string>(10);
-    const [one, other] = ['a', 'a'].map((key) => items.take(key, () => `made for ${key}`));
+    const make = (key: string) => items.take(key, () => `made for ${key}`);
+    const [one, other] = [make('a'), make('a')];
     const { bytes } = items;
     const different = items.take('b', () => 'made for b');
     expect(one).to.equal(other);
     expect(items.bytes).to.equal(2 * bytes);
-    if (one !== undefined) items.letGo(one);
+    expect([items.of(one), items.of(different)]).to.deep.equal(['made for a', 'made for b']);
+    items.letGo(one);
     items.letGo(different);
     expect(items.bytes).to.equal(bytes);
-    if (other !== undefined) items.letGo(other);
+    expect([items.of(other), items.of(different)]).to.deep.equal(['made for a', undefined]);
+    items.letGo(other);
+    items.letGo(0);
     expect(items.bytes).to.equal(0);
-    expect(items.take('a', () => 'anew').item).to.equal('anew');
+    expect(items.of(items.take('a', () => 'anew'))).to.equal('anew');
   });
 });
