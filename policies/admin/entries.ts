@@ -4,7 +4,7 @@ import { answerCost } from '../llm-usage/answer-cost.ts';
 import type { Ledger } from '../llm-usage/ledger.ts';
 import type { PriceList } from '../llm-usage/price-list.ts';
 import type { ConsumerNames } from './consumers.ts';
-import { hasAny, type Held, type EntryStores, pageOf, topOf } from './entry-listing.ts';
+import { hasAny, type LocatedEntry, type EntryStores, pageOf, topOf } from './entry-listing.ts';
 import { AdminError, type AdminRequest, readFlag, readQuery } from './http.ts';
 
 /** The services needed to identify a consumer. */
@@ -41,13 +41,13 @@ export async function listEntries(
   now: number,
 ): Promise<object> {
   const query = readQuery(req, [...filterNames, 'store', 'limit', 'cursor', 'sort']);
-  const entryStores = chosen(services.entryStores, query.store);
+  const entryStores = storesNamed(services.entryStores, query.store);
   const filter = await readFilter(query, services);
   const limit = readLimit(query.limit, { fallback: defaultLimit, most: maxLimit });
   const { sort, cursor } = query;
   if (sort === undefined) {
     const { found, cursor: next } = await pageOf(entryStores, filter, limit, cursor ?? null);
-    return { entries: await shown(found, services, now), cursor: next };
+    return { entries: await describeEntries(found, services, now), cursor: next };
   }
   if (cursor !== undefined) {
     throw new AdminError(400, '"cursor" cannot be combined with "sort"');
@@ -59,7 +59,7 @@ export async function listEntries(
   const { found, complete } = await topOf(entryStores, filter, limit, (entry) =>
     score(entry, services.prices),
   );
-  return { entries: await shown(found, services, now), cursor: null, complete };
+  return { entries: await describeEntries(found, services, now), cursor: null, complete };
 }
 
 /** Answers `GET /llm-cache/entries/:key`. */
@@ -87,7 +87,7 @@ export async function entryUnder(
     if (found === undefined) continue;
     const { headers, usage, responseId, freshUntil } = found.head;
     const more = { responseId, usage, headers, freshUntil: new Date(freshUntil).toISOString() };
-    const [entry] = await shown([[name, found]], services, now);
+    const [entry] = await describeEntries([[name, found]], services, now);
     return { ...entry, ...more };
   }
   return null;
@@ -114,7 +114,7 @@ export async function deleteEntry(
 export async function purgeEntries(req: AdminRequest, services: EntryServices): Promise<object> {
   const query = readQuery(req, [...filterNames, 'store', 'all', 'dry_run']);
   const isDry = readFlag('dry_run', query.dry_run);
-  const entryStores = chosen(services.entryStores, query.store);
+  const entryStores = storesNamed(services.entryStores, query.store);
   const isForAll = readFlag('all', query.all);
   if (filterNames.every((name) => query[name] === undefined) && !isForAll) {
     throw new AdminError(
@@ -129,7 +129,7 @@ export async function purgeEntries(req: AdminRequest, services: EntryServices): 
 }
 
 /** Resolves a consumer's id or name to its id. Throws an AdminError if no consumer matches, or several do. */
-export function consumerNamed(
+export function resolveConsumer(
   text: string,
   { consumers, ledger, entryStores }: ConsumerServices,
 ): Promise<string> {
@@ -154,7 +154,7 @@ export function readLimit(
 }
 
 /** Returns the store with that name, or all stores without a name. Throws an AdminError if unknown. */
-export function chosen(entryStores: EntryStores, name: string | undefined): EntryStores {
+export function storesNamed(entryStores: EntryStores, name: string | undefined): EntryStores {
   if (name === undefined) return entryStores;
   const found = entryStores.filter(([one]) => one === name);
   if (found.length > 0) return found;
@@ -172,7 +172,7 @@ export async function readFilter(
     const value = query[name];
     if (value === '') throw new AdminError(400, `"${name}" is empty`);
     if (value === undefined) continue;
-    filter[name] = name === 'consumer' ? await consumerNamed(value, services) : value;
+    filter[name] = name === 'consumer' ? await resolveConsumer(value, services) : value;
   }
   return filter;
 }
@@ -183,8 +183,8 @@ function keysIn(req: AdminRequest): ReadonlySet<string> {
   return new Set([req.params['key'] ?? '', raw]);
 }
 
-function shown(
-  found: readonly Held[],
+function describeEntries(
+  found: readonly LocatedEntry[],
   { consumers, prices }: EntryServices,
   now: number,
 ): Promise<object[]> {

@@ -11,10 +11,10 @@ import { AdminError } from './http.ts';
 export type EntryStores = readonly (readonly [name: string, store: Store])[];
 
 /** An entry and the name of its store. */
-export type Held = readonly [store: string, entry: ListedEntry];
+export type LocatedEntry = readonly [store: string, entry: ListedEntry];
 
 export interface Listing {
-  readonly found: readonly Held[];
+  readonly found: readonly LocatedEntry[];
   readonly cursor: string | null;
 }
 
@@ -30,7 +30,7 @@ export async function pageOf(
   cursor: string | null,
 ): Promise<Listing> {
   let { index, inner } = cursor === null ? { index: 0, inner: null } : readCursor(cursor);
-  const found: Held[] = [];
+  const found: LocatedEntry[] = [];
   for (; index < entryStores.length; index++, inner = null) {
     const [name, store] = entryStores[index] ?? [];
     if (name === undefined || store === undefined) break;
@@ -56,8 +56,8 @@ export async function topOf(
   filter: EntryFilter,
   limit: number,
   score: (entry: ListedEntry) => number,
-): Promise<{ readonly found: readonly Held[]; readonly complete: boolean }> {
-  let best: { readonly held: Held; readonly score: number }[] = [];
+): Promise<{ readonly found: readonly LocatedEntry[]; readonly complete: boolean }> {
+  let best: { readonly held: LocatedEntry; readonly score: number }[] = [];
   const complete = await eachPage(entryStores, filter, (name, page) => {
     const scored = page.entries.map((entry) => ({
       held: [name, entry] as const,

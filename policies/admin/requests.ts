@@ -3,7 +3,7 @@ import { outcomeNames } from '../llm-cache/stats.ts';
 import type { Store } from '../llm-cache/stores/store.ts';
 import type { RecentRequest } from '../hosts/node/recent-request.ts';
 import type { RecentRequests } from '../hosts/node/recent-requests.ts';
-import { consumerNamed, entryUnder, type EntryServices, readLimit } from './entries.ts';
+import { resolveConsumer, entryUnder, type EntryServices, readLimit } from './entries.ts';
 import { AdminError, type AdminRequest, readQuery } from './http.ts';
 
 /** The services needed to show recent requests. */
@@ -23,10 +23,13 @@ export async function listRequests(req: AdminRequest, services: RequestServices)
   checkOutcome(filter.outcome);
   const limit = readLimit(asked, { fallback: defaultLimit, most: 2 * requests.places });
   if (filter.consumer !== undefined) {
-    filter.consumer = await consumerNamed(filter.consumer, services);
+    filter.consumer = await resolveConsumer(filter.consumer, services);
   }
   const found = requests.all().filter((one) => matches(one, filter));
-  return { requests: await shown(found.slice(0, limit), services), kept: requests.places };
+  return {
+    requests: await describeRequests(found.slice(0, limit), services),
+    kept: requests.places,
+  };
 }
 
 /**
@@ -44,7 +47,7 @@ export async function showRequest(
   const found = requests.all().find((one) => requests.idOf(one) === req.params['id']);
   if (found === undefined) throw new AdminError(404, 'no recent request has this id');
   const { key, fingerprint, store } = found;
-  const [request] = await shown([found], services);
+  const [request] = await describeRequests([found], services);
   const entry = key === null ? null : await entryUnder(key, services, now);
   const held = store === null ? null : services.storeNamed(store);
   const near =
@@ -82,7 +85,7 @@ function matches(
   );
 }
 
-function shown(
+function describeRequests(
   found: readonly RecentRequest[],
   { consumers, requests }: RequestServices,
 ): Promise<object[]> {

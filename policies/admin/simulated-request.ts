@@ -40,7 +40,7 @@ export function simulatedRequest(
 }
 
 /** Creates the same request as a condition of the gateway sees it. */
-export function simulated(question: ExplainQuestion): SimulatedRequest {
+export function conditionRequest(question: ExplainQuestion): SimulatedRequest {
   const headers = Object.fromEntries(
     [...headersOf(question)].map(([name, values]) => [name, values.join(', ')]),
   );

@@ -5,7 +5,7 @@ import { entriesOf } from '../llm-cache/stores/entries-of.ts';
 import type { Seal } from '../llm-cache/stores/seal.ts';
 import { readSnapshot, SnapshotFault, writeSnapshot } from '../llm-cache/stores/snapshot.ts';
 import type { Store, StoredEntry } from '../llm-cache/stores/store.ts';
-import { chosen, type EntryServices, filterNames, readFilter } from './entries.ts';
+import { storesNamed, type EntryServices, filterNames, readFilter } from './entries.ts';
 import { AdminError, type AdminRequest, readQuery, refuseForms, sendHead } from './http.ts';
 
 export interface TransferServices extends EntryServices {
@@ -107,7 +107,7 @@ function oneOf(
   { entryStores }: TransferServices,
   asked: string | undefined,
 ): readonly [name: string, store: Store] {
-  const [only, another] = chosen(entryStores, asked);
+  const [only, another] = storesNamed(entryStores, asked);
   if (only !== undefined && another === undefined) return only;
   const names = entryStores.map(([name]) => name).join(', ');
   throw new AdminError(400, `say which store: "store" must be one of ${names}`);

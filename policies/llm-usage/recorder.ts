@@ -53,7 +53,7 @@ export class Recorder {
 
   /**
    * Makes the record of an exchange once its answer is known. Call it when the response is over.
-   * `read` holds the facts of the request's body, or null if the body was too large to hold. Calls
+   * `read` holds the facts of the request's body, or null if the body could not be held. Calls
    * `then` after the record was handed over, with null if no record could be made. Never throws.
    */
   record(
