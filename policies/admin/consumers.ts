@@ -29,7 +29,10 @@ const maxKnown = 20_000;
 const ttlMs = 60_000;
 const batchSize = 50;
 
-/** Looks up the names of consumers, and caches them for a minute since a page asks for the same ones repeatedly. */
+/**
+ * Looks up the names of consumers, and caches them for a minute since a page asks for the same ones
+ * repeatedly.
+ */
 export class ConsumerNames {
   readonly #parts: ConsumerNamesParts;
   readonly #running: () => number;
@@ -84,7 +87,10 @@ export class ConsumerNames {
     throw new AdminError(404, `no consumer has the name or id ${quoted}`);
   }
 
-  /** Resolves a setting's id or name to a consumer's id, or to null: the consumer may be added later. */
+  /**
+   * Resolves a setting's id or name to a consumer's id, or to null: the consumer may be added
+   * later.
+   */
   async find(text: string): Promise<string | null> {
     const directory = this.#parts.directory();
     if (directory === null) return text;

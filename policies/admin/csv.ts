@@ -17,7 +17,10 @@ function cell(value: Cell): string {
   return /[",\r\n;\t]|^\s|\s$/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** Checks for OWASP's list of prefixes, also after invisible characters and in full-width form, which Excel accepts. */
+/**
+ * Checks for OWASP's list of prefixes, also after invisible characters and in full-width form,
+ * which Excel accepts.
+ */
 function isFormula(text: string): boolean {
   return /^[\s\p{C}]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|^[\t\r\n]/u.test(text);
 }

@@ -128,7 +128,10 @@ export async function purgeEntries(req: AdminRequest, services: EntryServices): 
   return { matched, deleted: isDry ? 0 : matched };
 }
 
-/** Resolves a consumer's id or name to its id. Throws an AdminError if no consumer matches, or several do. */
+/**
+ * Resolves a consumer's id or name to its id. Throws an AdminError if no consumer matches, or
+ * several do.
+ */
 export function resolveConsumer(
   text: string,
   { consumers, ledger, entryStores }: ConsumerServices,

@@ -47,7 +47,10 @@ function foreignPage(req: AdminRequest, { names, setting }: AdminHosts): AdminEr
   );
 }
 
-/** Allows a link to the dashboard from another site: the user sees the page, and that site learns nothing. */
+/**
+ * Allows a link to the dashboard from another site: the user sees the page, and that site learns
+ * nothing.
+ */
 function isNavigation({ method, headers }: AdminRequest): boolean {
   const isRead = method === 'GET' || method === 'HEAD';
   return (

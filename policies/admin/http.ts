@@ -41,7 +41,10 @@ export function sendJson(res: ServerResponse, status: number, value: unknown): v
   send(res, status, 'application/json; charset=utf-8', JSON.stringify(value));
 }
 
-/** Headers that keep a browser from storing, sniffing or framing a response, or showing it to another site. */
+/**
+ * Headers that keep a browser from storing, sniffing or framing a response, or showing it to
+ * another site.
+ */
 const protection: Readonly<Record<string, string>> = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
@@ -149,7 +152,10 @@ export async function withBody<T>(
   }
 }
 
-/** Returns the JSON body that an earlier parser has parsed; undefined if none did (another type, or over 100 KB). */
+/**
+ * Returns the JSON body that an earlier parser has parsed; undefined if none did (another type, or
+ * over 100 KB).
+ */
 export function parsedBody(req: AdminRequest): unknown {
   // The gateway's admin app sets an empty object if it has parsed nothing.
   const isJson = /^application\/json\b/i.test(req.headers['content-type'] ?? '');

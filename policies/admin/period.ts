@@ -1,7 +1,10 @@
 import { dayMs, dayOf } from '../llm-usage/ledger.ts';
 import { AdminError } from './http.ts';
 
-/** A period of days, `YYYY-MM-DD` in UTC, `to` included. Without `from` or `to` it is open on that side. */
+/**
+ * A period of days, `YYYY-MM-DD` in UTC, `to` included. Without `from` or `to` it is open on that
+ * side.
+ */
 export interface Period {
   readonly from?: string;
   readonly to?: string;

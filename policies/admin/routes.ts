@@ -28,7 +28,10 @@ const root = '/llm-cache';
 /** Returns a function that adds the routes under `/llm-cache` to an admin app. */
 export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
   const { current, hosts, pageFolder, version, faults } = options;
-  /** Wraps every route: refuses requests of other sites, and turns anything thrown into a JSON error. */
+  /**
+   * Wraps every route: refuses requests of other sites, and turns anything thrown into a JSON
+   * error.
+   */
   const guarded =
     (answer: (req: AdminRequest, res: ServerResponse) => Promise<void> | void): AdminHandler =>
     (req, res) => {

@@ -1,6 +1,9 @@
 import type { StoreStats } from '../llm-cache/stores/store.ts';
 
-/** A metric's name without prefix and suffix, its help text, and its reader; null if a store does not count it. */
+/**
+ * A metric's name without prefix and suffix, its help text, and its reader; null if a store does
+ * not count it.
+ */
 type StoreMetric = readonly [
   name: string,
   help: string,

@@ -12,7 +12,10 @@ export interface StoredAnswer {
   readonly usage: Usage | null;
 }
 
-/** Returns the answer's cost at list price in USD, or null if unknown. Takes the protocol's default provider. */
+/**
+ * Returns the answer's cost at list price in USD, or null if unknown. Takes the protocol's default
+ * provider.
+ */
 export function answerCost(answer: StoredAnswer, prices: PriceList): number | null {
   const { usage, model, requestedModel } = answer;
   const protocol = protocols.find(({ name }) => name === answer.protocol);

@@ -16,7 +16,10 @@ const checkDelayMs = 30_000;
 /** How long states read from the ledger are reused. */
 const freshMs = 30_000;
 
-/** Logs a warning when a budget is nearly spent, and another when it is spent. It never blocks a request. */
+/**
+ * Logs a warning when a budget is nearly spent, and another when it is spent. It never blocks a
+ * request.
+ */
 export class BudgetWatch {
   readonly #log: Log;
   readonly #faults: FaultLog;

@@ -130,7 +130,10 @@ export function addRecord(to: Sums, record: UsageRecord): void {
   if (cacheType !== null) addSide(to, 'saved', record, pico);
 }
 
-/** Whether the request cost something, or would have without the cache. An unbilled request costs its sender nothing. */
+/**
+ * Whether the request cost something, or would have without the cache. An unbilled request costs
+ * its sender nothing.
+ */
 export function isPaid({ billed, cache_type: cacheType }: UsageRecord): boolean {
   return billed || cacheType !== null;
 }
@@ -152,7 +155,10 @@ function addSide(
 /** USD. A higher cost means a wrong price or count, so it counts as unpriced. */
 const maxCost = 1e6;
 
-/** Converts USD to whole picodollars (10⁻¹² USD), so that sums are exact; null if unknown or implausible. */
+/**
+ * Converts USD to whole picodollars (10⁻¹² USD), so that sums are exact; null if unknown or
+ * implausible.
+ */
 export function picoOf(cost: number | null): bigint | null {
   return cost !== null && cost >= 0 && cost <= maxCost ? BigInt(Math.round(cost * 1e12)) : null;
 }
@@ -161,7 +167,10 @@ function bigintOf(count: number | null): bigint {
   return BigInt(countOf(count) ?? 0);
 }
 
-/** Groups the lines by `groupBy` and sums each group; `days` are all days with figures in the ledger. */
+/**
+ * Groups the lines by `groupBy` and sums each group; `days` are all days with figures in the
+ * ledger.
+ */
 export function reportOf(
   lines: Iterable<Line>,
   groupBy: readonly GroupField[],
@@ -226,7 +235,10 @@ function figuresOf(sums: Sums): Figures {
   };
 }
 
-/** Converts picodollars to the nearest number of USD. Goes through text: a large sum is inexact as a number. */
+/**
+ * Converts picodollars to the nearest number of USD. Goes through text: a large sum is inexact as a
+ * number.
+ */
 export function usdOf(pico: bigint): number {
   return Number(`${pico}e-12`);
 }

@@ -109,7 +109,10 @@ function factorOf(terms: readonly string[], { factors }: Price, caveats: string[
   return all;
 }
 
-/** Sums the parts in millionths of a dollar. A part without a rate adds a caveat and makes the sum null. */
+/**
+ * Sums the parts in millionths of a dollar. A part without a rate adds a caveat and makes the sum
+ * null.
+ */
 function sumOf(parts: readonly Part[], rates: Rates, caveats: string[]): number | null {
   let micro: number | null = 0;
   for (const { count, names, label } of parts) {
@@ -145,7 +148,10 @@ function times(one: number | null, other: number | null): number | null {
   return one === null || other === null ? null : one * other;
 }
 
-/** Converts millionths of a dollar to dollars, rounded to 10⁻¹²: the digits beyond are floating-point noise. */
+/**
+ * Converts millionths of a dollar to dollars, rounded to 10⁻¹²: the digits beyond are
+ * floating-point noise.
+ */
 function inDollars(micro: number | null): number | null {
   return micro === null ? null : Math.round(micro * 1e6) / 1e12;
 }

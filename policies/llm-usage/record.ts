@@ -140,7 +140,10 @@ function whyUnbilled({ status, providerStatus, facts }: RecordParts): string {
   return 'nothing was billed';
 }
 
-/** Whether the provider answered with a 2xx. If no upstream is known, the answer must report its usage. */
+/**
+ * Whether the provider answered with a 2xx. If no upstream is known, the answer must report its
+ * usage.
+ */
 function isBilled({ providerStatus, status, facts }: RecordParts): boolean {
   if (providerStatus === null && !facts?.usage) return false;
   const answered = providerStatus ?? status;

@@ -164,7 +164,10 @@ export class Recorder {
     );
   }
 
-  /** Returns null also if the application fails to say: a record without a consumer is better than none. */
+  /**
+   * Returns null also if the application fails to say: a record without a consumer is better than
+   * none.
+   */
   #consumerOf(request: LlmRequest): string | null {
     const { digest, faults } = this.#parts;
     try {

@@ -47,7 +47,10 @@ export class Telemetry {
   #tokens: Histogram | null = null;
   #seconds: Histogram | null = null;
 
-  /** Returns the active context at the arrival of a request; its span is the parent of the request's. */
+  /**
+   * Returns the active context at the arrival of a request; its span is the parent of the
+   * request's.
+   */
   parent(): Context {
     return context.active();
   }
@@ -107,7 +110,10 @@ function hasSdk(): boolean {
   return tracing !== noTracing || metrics.getMeter(scope) !== noMetrics;
 }
 
-/** Creates a histogram. Call it at the first record: the host may set up its SDK after the policies are built. */
+/**
+ * Creates a histogram. Call it at the first record: the host may set up its SDK after the policies
+ * are built.
+ */
 function histogram(name: string, unit: string, buckets: number[]): Histogram {
   return metrics.getMeter(scope).createHistogram(name, {
     unit,

@@ -3,7 +3,10 @@ import type { RateName } from './rates.ts';
 
 /** How a provider counts tokens. */
 export interface Counting {
-  /** Whether cached and cache-write tokens come on top of the input tokens instead of being part of them. */
+  /**
+   * Whether cached and cache-write tokens come on top of the input tokens instead of being part of
+   * them.
+   */
   readonly cacheApart: boolean;
 }
 

@@ -1,4 +1,5 @@
-// Small answers in each provider's format. Where an API counts tokens, it reports 11 in and, for text, 5 out.
+// Small answers in each provider's format. Where an API counts tokens, it reports 11 in and, for
+// text, 5 out.
 
 function events(...payloads: readonly (object | string)[]): string {
   return payloads

@@ -17,7 +17,10 @@ export async function launchBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath, args: ['--no-sandbox'] });
 }
 
-/** An open page and its complaints: errors, warnings, dialogs, policy violations and foreign requests. */
+/**
+ * An open page and its complaints: errors, warnings, dialogs, policy violations and foreign
+ * requests.
+ */
 export interface Visit {
   readonly page: Page;
   readonly complaints: readonly string[];

@@ -2,7 +2,10 @@ import { install } from '@sinonjs/fake-timers';
 
 type Clock = ReturnType<typeof install>;
 
-/** Installs fake timers and a fake `Date` around each test of the suite. The result returns the current fake clock. */
+/**
+ * Installs fake timers and a fake `Date` around each test of the suite. The result returns the
+ * current fake clock.
+ */
 export function useFakeClock(options: Parameters<typeof install>[0] = {}): () => Clock {
   let clock: Clock | null = null;
   beforeEach(() => {

@@ -1,8 +1,9 @@
 import { MemoryStore } from '../../policies/llm-cache/stores/memory.ts';
 import { makeEntry } from './entry.ts';
 
-// Compares the memory that a full store really uses with the bytes that it counts, without compression. Run with
-// --expose-gc and --import=tsx. Arguments: the number of entries, and the bytes of each body.
+// Compares the memory that a full store really uses with the bytes that it counts, without
+// compression. Run with --expose-gc and --import=tsx. Arguments: the number of entries, and the
+// bytes of each body.
 
 const [count = 0, size = 0] = process.argv.slice(2).map(Number);
 const collect = (globalThis as { gc?: () => void }).gc ?? (() => {});

@@ -1,4 +1,7 @@
-/** Creates a gateway configuration with a pipeline for each name, at `/NAME/*`, that proxies to `upstreamUrl`. */
+/**
+ * Creates a gateway configuration with a pipeline for each name, at `/NAME/*`, that proxies to
+ * `upstreamUrl`.
+ */
 export function gatewayConfig(
   upstreamUrl: string,
   pipelines: Readonly<Record<string, readonly object[]>>,

@@ -73,7 +73,10 @@ export const importEntries = (store: string, file: Blob) =>
     30 * 60_000,
   );
 
-/** Asks for an explanation. Sends text, since the gateway's admin port accepts at most 100 KB of JSON. */
+/**
+ * Asks for an explanation. Sends text, since the gateway's admin port accepts at most 100 KB of
+ * JSON.
+ */
 export const explain = (question: Question) =>
   call<Explanation>('explain', {
     method: 'POST',
@@ -81,7 +84,10 @@ export const explain = (question: Question) =>
     body: JSON.stringify(question),
   });
 
-/** Calls the admin API. Paths are relative to the page, so that it works behind a proxy that adds a prefix. */
+/**
+ * Calls the admin API. Paths are relative to the page, so that it works behind a proxy that adds a
+ * prefix.
+ */
 async function call<T>(path: string, init: RequestInit = {}, atMostMs = 20_000): Promise<T> {
   const response = await fetch(`llm-cache/${path}`, {
     ...init,

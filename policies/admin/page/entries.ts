@@ -33,7 +33,8 @@ export class EntryTable {
     this.#table = new SortTable<EntryInfo>({
       label: 'Entries',
       kind: 'entries',
-      // Ties each row's element to its entry, so that a click never purges an entry that just moved there.
+      // Ties each row's element to its entry, so that a click never purges an entry that just moved
+      // there.
       key: ({ store, key }) => `${store} ${key}`,
       sortBy: null,
       redraw,

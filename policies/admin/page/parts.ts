@@ -62,7 +62,10 @@ export interface Slice {
   readonly kind: string;
 }
 
-/** Draws slices next to each other; `of` is the full width. It is decorative: the numbers are there as text. */
+/**
+ * Draws slices next to each other; `of` is the full width. It is decorative: the numbers are there
+ * as text.
+ */
 export function bar(slices: readonly Slice[], of: number): TemplateResult {
   let x = 0;
   const rects = slices

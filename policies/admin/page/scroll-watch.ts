@@ -1,7 +1,10 @@
 import { html, type TemplateResult } from 'lit-html';
 import { ref } from 'lit-html/directives/ref.js';
 
-/** Marks the sides on which a region has hidden content, and makes it focusable for keyboard scrolling if it has any. */
+/**
+ * Marks the sides on which a region has hidden content, and makes it focusable for keyboard
+ * scrolling if it has any.
+ */
 function mark(region: HTMLElement): void {
   const { scrollLeft, scrollWidth, clientWidth } = region;
   const hidden = scrollWidth - clientWidth;

@@ -10,7 +10,10 @@ export interface Column<Row> {
   readonly hint?: string;
   /** Shown before the label. */
   readonly mark?: View;
-  /** Returns the value to sort by; null comes last in either order. Without it the column is not sortable. */
+  /**
+   * Returns the value to sort by; null comes last in either order. Without it the column is not
+   * sortable.
+   */
   readonly value?: (row: Row) => number | string | null;
   readonly isNumber?: boolean;
   readonly cell: (row: Row) => unknown;
@@ -44,7 +47,10 @@ export class SortTable<Row> {
     this.#sortBy = options.sortBy;
   }
 
-  /** Renders the table. The first column has the row headers; a total row appears if a column has a total. */
+  /**
+   * Renders the table. The first column has the row headers; a total row appears if a column has a
+   * total.
+   */
   view(columns: readonly Column<Row>[], rows: readonly Row[]): TemplateResult {
     const { label, kind, firstRows = Infinity } = this.#options;
     const sorted = this.#sorted(columns, rows);

@@ -22,7 +22,10 @@ export class RedisSums {
       .filter(([, sum]) => sum !== 0n);
   }
 
-  /** Ignores a value that is not a number: another program can write there. HSCAN may return a field twice. */
+  /**
+   * Ignores a value that is not a number: another program can write there. HSCAN may return a field
+   * twice.
+   */
   set(name: string, value: string): void {
     if (/^\d{1,19}$/.test(value)) this.#fields.set(name, BigInt(value));
   }

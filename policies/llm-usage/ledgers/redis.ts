@@ -160,7 +160,10 @@ export class RedisLedger implements Ledger {
     }
   }
 
-  /** Resolves to whether Redis counted the batch: false if this gateway's estimate of its clock was wrong. */
+  /**
+   * Resolves to whether Redis counted the batch: false if this gateway's estimate of its clock was
+   * wrong.
+   */
   async #send({ sequence, lines }: Batch): Promise<boolean> {
     const now = this.#time.now();
     const oldest = this.#oldest;
@@ -201,7 +204,10 @@ export class RedisLedger implements Ledger {
     return days;
   }
 
-  /** Adopts the time that Redis reports, and redates the pending lines if the estimate was off by days. */
+  /**
+   * Adopts the time that Redis reports, and redates the pending lines if the estimate was off by
+   * days.
+   */
   #syncTime(time: unknown): void {
     if (!isTime(time)) throw new Error('Redis returned no valid time');
     const aheadMs = this.#time.sync(time);

@@ -9,7 +9,10 @@ export interface DrainOptions {
   readonly isEmpty: () => boolean;
 }
 
-/** Schedules when a queue is handed over: a moment after an arrival, one run at a time, and again after a failure. */
+/**
+ * Schedules when a queue is handed over: a moment after an arrival, one run at a time, and again
+ * after a failure.
+ */
 export class Drain {
   readonly #options: DrainOptions;
   #running: Promise<void> | null = null;

@@ -17,7 +17,10 @@ export interface Batch {
   readonly at: fs.Stats;
 }
 
-/** The file that has a part of the first queued line, the bytes written, and where the file ended then. */
+/**
+ * The file that has a part of the first queued line, the bytes written, and where the file ended
+ * then.
+ */
 export interface PartialLine {
   readonly written: number;
   readonly dev: number;

@@ -185,7 +185,10 @@ export class JsonlSink implements UsageSink {
     }
   }
 
-  /** On a full disk Deno writes what fits, then fails without saying how much that was: look in the file. */
+  /**
+   * On a full disk Deno writes what fits, then fails without saying how much that was: look in the
+   * file.
+   */
   #keepLanded(batch: Batch): void {
     const landed = landedBytes(this.#path, batch) ?? 0;
     if (landed > 0) this.#advance(batch, landed);
@@ -196,7 +199,8 @@ export class JsonlSink implements UsageSink {
     const batch = this.#inFlight;
     if (batch === null) return;
     this.#inFlight = null;
-    // If nothing landed in time, write it again: ids reveal duplicates, but nothing restores a lost line.
+    // If nothing landed in time, write it again: ids reveal duplicates, but nothing restores a lost
+    // line.
     const landed = settledBytes(this.#path, batch);
     if (landed > 0) this.#advance(batch, landed);
   }
@@ -227,7 +231,10 @@ export class JsonlSink implements UsageSink {
     return removed;
   }
 
-  /** Opens the file now at the path, unless it is open already: a log rotation may have moved the old one. */
+  /**
+   * Opens the file now at the path, unless it is open already: a log rotation may have moved the
+   * old one.
+   */
   async #open(): Promise<[OpenFile, fs.Stats]> {
     const named = await statOrNull(this.#path);
     if (this.#file !== null && named !== null && isSame(this.#file, named)) {

@@ -2,7 +2,10 @@ import type { Log } from '../../shared/log.ts';
 import type { UsageRecord } from '../usage-record.ts';
 import type { UsageSink } from './sink.ts';
 
-/** Creates a sink that logs each record at level info: one line of `llm-usage ` and the record as JSON. */
+/**
+ * Creates a sink that logs each record at level info: one line of `llm-usage ` and the record as
+ * JSON.
+ */
 export function logSink(log: Log): UsageSink {
   let failures = 0;
   return {

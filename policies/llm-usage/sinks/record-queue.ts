@@ -43,7 +43,10 @@ export class RecordQueue {
     return found;
   }
 
-  /** Removes the oldest records that fit whole into `bytes`. Returns their number and the remaining bytes. */
+  /**
+   * Removes the oldest records that fit whole into `bytes`. Returns their number and the remaining
+   * bytes.
+   */
   removeBytes(bytes: number): { readonly removed: number; readonly rest: number } {
     let removed = 0;
     let rest = bytes;

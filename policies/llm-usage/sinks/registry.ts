@@ -100,7 +100,10 @@ export class SinkRegistry {
     return kept.sink;
   }
 
-  /** The only place that knows every kind of sink. A name never contains a url, which may have a password. */
+  /**
+   * The only place that knows every kind of sink. A name never contains a url, which may have a
+   * password.
+   */
   #kind(settings: SinkSettings): { key: string; name: string; make: () => UsageSink } {
     const { log, prometheus } = this.#parts;
     switch (settings.type) {

@@ -9,7 +9,10 @@ export interface TroubleWords {
   readonly action: string;
 }
 
-/** Counts a sink's failures and dropped records. Logs each trouble once when it begins and once when it ends. */
+/**
+ * Counts a sink's failures and dropped records. Logs each trouble once when it begins and once when
+ * it ends.
+ */
 export class TroubleLog {
   readonly #log: Log;
   readonly #words: TroubleWords;

@@ -20,7 +20,10 @@ export function whyNotWritable(path: string): string | null {
   }
 }
 
-/** Does without `recursive`: in a folder that accepts no new ones (/proc), Node 20 would then loop forever. */
+/**
+ * Does without `recursive`: in a folder that accepts no new ones (/proc), Node 20 would then loop
+ * forever.
+ */
 function makeFolder(folder: string): void {
   if (existsSync(folder)) return;
   if (dirname(folder) !== folder) makeFolder(dirname(folder));

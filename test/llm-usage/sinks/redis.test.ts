@@ -49,7 +49,7 @@ describe('The redis sink', () => {
     for (let n = from; n < to; n++) sink.record(record(n));
   }
 
-  /** The numbers of the records in the stream. */
+  /** Returns the numbers of the records in the stream. */
   async function numbers(): Promise<number[]> {
     const entries = await client.xrange(stream, '-', '+');
     return entries.map(([, [field, text = '']]) => {
