@@ -49,7 +49,7 @@ export class ConsumerNames {
   async of(ids: Iterable<string | null | undefined>): Promise<ReadonlyMap<string, string>> {
     const asked = [...new Set(ids)].filter((id) => typeof id === 'string');
     const directory = this.#parts.directory();
-    if (directory !== null) await this.#learn(directory, asked);
+    if (directory !== null) await this.#load(directory, asked);
     return new Map(
       asked.flatMap((id) => {
         const name = this.#known.get(id)?.name ?? null;
@@ -98,7 +98,7 @@ export class ConsumerNames {
     return found.length === 1 ? (found[0] ?? null) : null;
   }
 
-  async #learn(directory: ConsumerDirectory, ids: readonly string[]): Promise<void> {
+  async #load(directory: ConsumerDirectory, ids: readonly string[]): Promise<void> {
     const now = this.#running();
     const unknown = ids.filter((id) => !((this.#known.get(id)?.until ?? 0) > now));
     const until = now + this.#patienceMs;
@@ -106,7 +106,7 @@ export class ConsumerNames {
       const some = unknown.slice(at, at + batchSize);
       const left = until - this.#running();
       try {
-        await withTimeout(Promise.all(some.map((id) => this.#learnOne(directory, id))), left);
+        await withTimeout(Promise.all(some.map((id) => this.#loadOne(directory, id))), left);
       } catch (error) {
         this.#parts.faults.report('llm-cache: the names of consumers could not be read', error);
         return;
@@ -114,7 +114,7 @@ export class ConsumerNames {
     }
   }
 
-  async #learnOne(directory: ConsumerDirectory, id: string): Promise<void> {
+  async #loadOne(directory: ConsumerDirectory, id: string): Promise<void> {
     const name = await directory.nameOf(id);
     this.#known.set(id, { name, until: this.#running() + ttlMs });
   }

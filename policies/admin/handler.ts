@@ -42,13 +42,13 @@ function routesOf(options: AdminOptions): readonly Route[] {
     delete: add('DELETE'),
     // The app handles errors of its own middleware, so error handlers are left out.
     use: (path, handler) => {
-      if (isPlain(handler)) routes.push({ method: null, path: segmentsOf(path), handler });
+      if (isRequestHandler(handler)) routes.push({ method: null, path: segmentsOf(path), handler });
     },
   });
   return routes;
 }
 
-function isPlain(handler: AdminHandler | AdminErrorHandler): handler is AdminHandler {
+function isRequestHandler(handler: AdminHandler | AdminErrorHandler): handler is AdminHandler {
   return handler.length < 4;
 }
 

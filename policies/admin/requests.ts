@@ -19,7 +19,7 @@ const defaultLimit = 50;
 export async function listRequests(req: AdminRequest, services: RequestServices): Promise<object> {
   const { limit: asked, ...filter } = readQuery(req, [...filterNames, 'limit']);
   const { requests } = services;
-  checkOn(requests);
+  requireEnabled(requests);
   checkOutcome(filter.outcome);
   const limit = readLimit(asked, { fallback: defaultLimit, most: 2 * requests.places });
   if (filter.consumer !== undefined) {
@@ -43,7 +43,7 @@ export async function showRequest(
 ): Promise<object> {
   readQuery(req, []);
   const { requests } = services;
-  checkOn(requests);
+  requireEnabled(requests);
   const found = requests.all().find((one) => requests.idOf(one) === req.params['id']);
   if (found === undefined) throw new AdminError(404, 'no recent request has this id');
   const { key, fingerprint, store } = found;
@@ -57,7 +57,7 @@ export async function showRequest(
   return { request, entry, nearest: await services.consumers.named(near) };
 }
 
-function checkOn({ places }: RecentRequests): void {
+function requireEnabled({ places }: RecentRequests): void {
   if (places > 0) return;
   throw new AdminError(404, 'recent requests are not kept: admin.recentRequests is 0');
 }

@@ -23,11 +23,11 @@ export function readQuestion<T>(
   answer: (question: AskedQuestion) => Promise<T>,
 ): Promise<T> {
   const asked = parsedBody(req);
-  if (asked !== undefined) return answer({ asked, body: bytesIn(asked) });
-  return withBody(req, async (bytes) => answer(await takeBodyOut(bytes)));
+  if (asked !== undefined) return answer({ asked, body: bodyBytes(asked) });
+  return withBody(req, async (bytes) => answer(await extractBody(bytes)));
 }
 
-function bytesIn(asked: unknown): Uint8Array | null {
+function bodyBytes(asked: unknown): Uint8Array | null {
   const body = isObject(asked) ? asked['body'] : null;
   if (typeof body !== 'string' && !isObject(body)) return null;
   return new TextEncoder().encode(typeof body === 'string' ? body : JSON.stringify(body));
@@ -37,7 +37,7 @@ function bytesIn(asked: unknown): Uint8Array | null {
  * Extracts the member `body` from a question without parsing it. The body may be as large as any
  * request, and parsing it would block the event loop. Throws an AdminError.
  */
-async function takeBodyOut(bytes: Uint8Array): Promise<AskedQuestion> {
+async function extractBody(bytes: Uint8Array): Promise<AskedQuestion> {
   let [from, to] = [0, 0];
   const onMember: OnMember = (name, start, end) => {
     if (name === 'body') [from, to] = [start, end];
@@ -46,21 +46,21 @@ async function takeBodyOut(bytes: Uint8Array): Promise<AskedQuestion> {
   await inTurns(() => scan.step(unitsPerStep));
   const { problem } = scan.content;
   if (problem !== null) throw new AdminError(400, 'the body is not a JSON object');
-  if (to === 0) return { asked: restOf(bytes, 0, 0, ''), body: null };
+  if (to === 0) return { asked: parseRest(bytes, 0, 0, ''), body: null };
   switch (bytes[from]) {
     case 0x7b: // {
-      return { asked: restOf(bytes, from, to, '{}'), body: bytes.subarray(from, to) };
+      return { asked: parseRest(bytes, from, to, '{}'), body: bytes.subarray(from, to) };
     case 0x22: // "
       return {
-        asked: restOf(bytes, from, to, '""'),
-        body: await unquoted(bytes.subarray(from, to)),
+        asked: parseRest(bytes, from, to, '""'),
+        body: await decodeString(bytes.subarray(from, to)),
       };
     default:
-      return { asked: restOf(bytes, 0, 0, ''), body: null };
+      return { asked: parseRest(bytes, 0, 0, ''), body: null };
   }
 }
 
-function restOf(bytes: Uint8Array, from: number, to: number, instead: string): unknown {
+function parseRest(bytes: Uint8Array, from: number, to: number, instead: string): unknown {
   if (bytes.length - (to - from) > maxRestBytes) {
     throw new AdminError(
       413,
@@ -72,7 +72,7 @@ function restOf(bytes: Uint8Array, from: number, to: number, instead: string): u
 }
 
 /** Decodes a JSON string literal. */
-async function unquoted(literal: Uint8Array): Promise<Uint8Array> {
+async function decodeString(literal: Uint8Array): Promise<Uint8Array> {
   const text = JSON.parse(new TextDecoder().decode(literal)) as string;
   if (literal.length > maxRestBytes) await nextTurn();
   return new TextEncoder().encode(text);

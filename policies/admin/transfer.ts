@@ -22,17 +22,17 @@ export async function exportEntries(
 ): Promise<void> {
   const query = readQuery(req, [...filterNames, 'store']);
   const filter = await readFilter(query, services);
-  const [name, store] = oneOf(services, query.store);
+  const [name, store] = singleStore(services, query.store);
   const pieces = writeSnapshot(entriesOf(store, filter), services.sealOf(name));
   // Reads the first piece before sending the head, so that a failing store still gets an error status.
   const first = await pieces.next();
   sendHead(res, 200, mediaType, {
     'Content-Disposition': `attachment; filename="llm-cache-${new Date().toISOString().slice(0, 10)}.snapshot"`,
   });
-  await pipeline(Readable.from(resumed(first, pieces)), res);
+  await pipeline(Readable.from(withFirst(first, pieces)), res);
 }
 
-async function* resumed(
+async function* withFirst(
   first: IteratorResult<Buffer, void>,
   rest: AsyncGenerator<Buffer, void>,
 ): AsyncGenerator<Buffer, void> {
@@ -54,7 +54,7 @@ export async function importEntries(
 ): Promise<object> {
   const query = readQuery(req, ['store']);
   refuseForms(req, `the body must be an export: send it as ${mediaType}`);
-  const [name, store] = oneOf(services, query.store);
+  const [name, store] = singleStore(services, query.store);
   // The app's JSON parser has consumed the body.
   if (req.readableEnded) throw new AdminError(415, `the body must be sent as ${mediaType}`);
   if (isImporting) throw new AdminError(503, 'another import is under way; try again');
@@ -103,7 +103,7 @@ async function importInto(
 }
 
 /** Returns the named store, or the only one. Throws an AdminError. */
-function oneOf(
+function singleStore(
   { entryStores }: TransferServices,
   asked: string | undefined,
 ): readonly [name: string, store: Store] {

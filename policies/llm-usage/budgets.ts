@@ -75,7 +75,7 @@ export async function budgetStates(
       return stateOf(
         budget,
         consumerId,
-        all.filter((row) => counts(row, budget, consumerId)),
+        all.filter((row) => countsToward(row, budget, consumerId)),
         now,
       );
     }),
@@ -98,7 +98,7 @@ function stateOf(
 }
 
 /** A budget's model matches either the answer's model or the requested one, like every model filter. */
-function counts(
+function countsToward(
   row: Row,
   { model, apiEndpoint }: BudgetSettings,
   consumerId: string | null,

@@ -51,15 +51,15 @@ function anyOf(all: readonly MatchLogic[]): Matcher {
   const others: Matcher[] = [];
   for (const logic of all) {
     if ('equals' in logic) names.add(logic.equals.toLowerCase());
-    else others.push(matching(logic));
+    else others.push(compile(logic));
   }
   return (name) => names.has(name) || others.some((matches) => matches(name));
 }
 
-function matching(logic: MatchLogic): Matcher {
+function compile(logic: MatchLogic): Matcher {
   if ('or' in logic) return anyOf(logic.or);
   if ('and' in logic) {
-    const all = logic.and.map(matching);
+    const all = logic.and.map(compile);
     return (name) => all.every((matches) => matches(name));
   }
   if ('equals' in logic) return anyOf([logic]);

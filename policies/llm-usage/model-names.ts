@@ -19,7 +19,7 @@ export class ModelNames {
 
   /** Returns the group unchanged if there is room for its models, else with `other` in their place. */
   within(group: Group, maxGroups: number): Group {
-    if (group.day > this.#day || this.#size >= maxNames) this.#begin(group.day);
+    if (group.day > this.#day || this.#size >= maxNames) this.#startDay(group.day);
     const caller = JSON.stringify([group.provider, group.consumer_id, group.api_endpoint]);
     let names = this.#named.get(caller);
     if (names === undefined) this.#named.set(caller, (names = new Set()));
@@ -33,7 +33,7 @@ export class ModelNames {
     return group;
   }
 
-  #begin(day: string): void {
+  #startDay(day: string): void {
     this.#day = day;
     this.#size = 0;
     this.#named.clear();

@@ -56,7 +56,7 @@ export class PriceList {
     const names = either.filter((name) => name !== null);
     for (const name of names) {
       const own = this.#own.get(name);
-      if (own !== undefined) return flat(name, own);
+      if (own !== undefined) return flatPrice(name, own);
     }
     const ownPrefix = longest(names.map((name) => this.#prefixOf(name)));
     const builtIn = firstOf(names, (name) => builtInPrice(name, provider, at));
@@ -69,11 +69,11 @@ export class PriceList {
 
   #prefixOf(name: string): Listed | null {
     const found = [...this.#own].filter(([listed]) => name.startsWith(listed));
-    return longest(found.map(([listed, rates]) => flat(listed, rates)));
+    return longest(found.map(([listed, rates]) => flatPrice(listed, rates)));
   }
 }
 
-function flat(name: string, rates: Rates): Listed {
+function flatPrice(name: string, rates: Rates): Listed {
   return { name, rates: () => rates };
 }
 

@@ -44,16 +44,16 @@ export function unknownCosts(caveat: string): Costs {
 /** Returns what `usage` costs at `price`. A part without a price makes its sum null. */
 export function costsOf(usage: Usage, price: Price, counting: Counting): Costs {
   const caveats: string[] = [];
-  const [own, compaction] = divide(usage);
-  const tokens = readTokens(own, counting) ?? noTokens(usage);
+  const [own, compaction] = splitCompaction(usage);
+  const tokens = readTokens(own, counting) ?? emptyTokens(usage);
   if (tokens === null) return unknownCosts('the answer reports no usage');
   const factor = factorOf(usage.terms ?? [], price, caveats);
   const micro = { input: 0 as number | null, output: 0 as number | null };
   for (const part of [tokens, compaction === null ? null : readTokens(compaction, counting)]) {
     if (part === null) continue;
     const rates = price.rates(part.input.all);
-    micro.input = plus(micro.input, sumOf(part.input.parts, rates, caveats));
-    micro.output = plus(micro.output, sumOf(part.output, rates, caveats));
+    micro.input = plus(micro.input, sumParts(part.input.parts, rates, caveats));
+    micro.output = plus(micro.output, sumParts(part.output, rates, caveats));
   }
   caveats.push(...tokens.caveats);
   const input = times(micro.input, factor);
@@ -61,21 +61,21 @@ export function costsOf(usage: Usage, price: Price, counting: Counting): Costs {
   const tools = feesOf(usage, price.rates(tokens.input.all), caveats);
   if (price.without !== undefined) caveats.push(`without ${price.without}`);
   return {
-    input: inDollars(input),
-    output: inDollars(output),
-    total: inDollars(plus(plus(input, output), tools)),
+    input: toDollars(input),
+    output: toDollars(output),
+    total: toDollars(plus(plus(input, output), tools)),
     caveat: caveats.length > 0 ? [...new Set(caveats)].join('; ') : null,
   };
 }
 
 /** Returns empty token counts for an answer that counts searches instead of tokens, else null. */
-function noTokens({ details }: Usage): Tokens | null {
+function emptyTokens({ details }: Usage): Tokens | null {
   if (details['search_units'] === undefined) return null;
   return { input: { all: 0, parts: [] }, output: [], caveats: [] };
 }
 
 /** Splits the usage into the answer's own and that of the provider's compaction of the conversation. */
-function divide(usage: Usage): [own: Usage, compaction: Usage | null] {
+function splitCompaction(usage: Usage): [own: Usage, compaction: Usage | null] {
   const of = (name: string) => usage.details[name] ?? 0;
   const input = of('compaction_input_tokens');
   const output = of('compaction_output_tokens');
@@ -113,7 +113,7 @@ function factorOf(terms: readonly string[], { factors }: Price, caveats: string[
  * Sums the parts in millionths of a dollar. A part without a rate adds a caveat and makes the sum
  * null.
  */
-function sumOf(parts: readonly Part[], rates: Rates, caveats: string[]): number | null {
+function sumParts(parts: readonly Part[], rates: Rates, caveats: string[]): number | null {
   let micro: number | null = 0;
   for (const { count, names, label } of parts) {
     const name = names.find((one) => rates[one] !== undefined);
@@ -152,6 +152,6 @@ function times(one: number | null, other: number | null): number | null {
  * Converts millionths of a dollar to dollars, rounded to 10⁻¹²: the digits beyond are
  * floating-point noise.
  */
-function inDollars(micro: number | null): number | null {
+function toDollars(micro: number | null): number | null {
   return micro === null ? null : Math.round(micro * 1e6) / 1e12;
 }

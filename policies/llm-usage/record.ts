@@ -130,8 +130,8 @@ const reasonsToStop: Readonly<Partial<Record<RefusalReason, string>>> = {
 function whyUnknown(facts: AnswerFacts | null): string {
   if (facts === null) return 'the answer was not read';
   const reason = facts.cut ?? facts.fault;
-  const told = reason ? reasonsToStop[reason] : undefined;
-  return told === undefined ? 'the answer reports no usage' : `${told}, and no usage was seen`;
+  const text = reason ? reasonsToStop[reason] : undefined;
+  return text === undefined ? 'the answer reports no usage' : `${text}, and no usage was seen`;
 }
 
 function whyUnbilled({ status, providerStatus, facts }: RecordParts): string {

@@ -207,7 +207,7 @@ function recent(): Requests {
 }
 
 /** Returns a function that simulates the counters of a busy gateway; they grow with every call. */
-function busy(): () => Pick<Stats, 'pipelines' | 'joiners' | 'bufferedBytes'> {
+function busyCounters(): () => Pick<Stats, 'pipelines' | 'joiners' | 'bufferedBytes'> {
   let calls = 0;
   let requests = 48_210;
   let hits = 29_870;
@@ -230,7 +230,7 @@ function busy(): () => Pick<Stats, 'pipelines' | 'joiners' | 'bufferedBytes'> {
 
 /** Answers the page's calls for usage and counters in place of the gateway. */
 export async function showSample(page: Page): Promise<void> {
-  const next = busy();
+  const next = busyCounters();
   await page.route('**/llm-cache/usage?*', (route) =>
     route.fulfill({ json: usage(new URL(route.request().url()).searchParams) }),
   );

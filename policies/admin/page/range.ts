@@ -17,7 +17,7 @@ export interface NamedRange extends Range {
   readonly name: string;
 }
 
-const lately = (days: number): Chosen => ({
+const recentDays = (days: number): Chosen => ({
   id: String(days),
   name: () => `the last ${days} days`,
   days: () => lastDays(days),
@@ -34,9 +34,9 @@ const fixed = (days: Range): Chosen => ({
 });
 
 const choices: readonly (readonly [string, string, Chosen | null])[] = [
-  ['7', '7 days', lately(7)],
-  ['30', '30 days', lately(30)],
-  ['90', '90 days', lately(90)],
+  ['7', '7 days', recentDays(7)],
+  ['30', '30 days', recentDays(30)],
+  ['90', '90 days', recentDays(90)],
   ['month-0', 'This month', month(0)],
   ['month-1', 'Last month', month(1)],
   ['other', 'Other …', null],
@@ -46,7 +46,7 @@ const monthsBack = 12;
 /** The control that chooses the days of all money figures. */
 export class RangeChoice {
   readonly #changed: () => void;
-  #chosen: Chosen = lately(7);
+  #chosen: Chosen = recentDays(7);
   #isOpen = false;
 
   constructor(changed: () => void) {

@@ -41,14 +41,14 @@ const storeCard = (store: string, stats: StoreStats) =>
     ${fill(stats)}
     <dl class="facts">
       ${fact('Entries', known(stats.entries, count))} ${fact('Evictions', amount(stats.evictions))}
-      ${fact('Errors', trouble(stats.errors))}
-      ${fact('Dropped writes', trouble(stats.droppedWrites))}
+      ${fact('Errors', problems(stats.errors))}
+      ${fact('Dropped writes', problems(stats.droppedWrites))}
     </dl>
-    ${room(stats)}
+    ${memoryAdvice(stats)}
   </div>`;
 
 /** Says how much money more memory would save. */
-function room({ eviction, evictions }: StoreStats): View {
+function memoryAdvice({ eviction, evictions }: StoreStats): View {
   if (eviction === undefined || evictions === 0) return nothing;
   const { missedHits, missedUsd, twiceTheMemory: twice } = eviction;
   const money = moneyFormat([missedUsd, twice?.usd]);
@@ -69,7 +69,7 @@ const fact = (label: string, value: TemplateResult) =>
     <dd>${value}</dd>
   </div>`;
 
-const trouble = (number: number) =>
+const problems = (number: number) =>
   number === 0 ? html`0` : html`<span class="trouble">${amount(number)}</span>`;
 
 function fill({ bytes: used, maxBytes: max }: StoreStats): TemplateResult {
@@ -110,8 +110,8 @@ const sinkCard = (sinks: readonly (readonly [string, Stats['sinks'][string]])[])
                   ([sink, { dropped, failures }]) =>
                     html`<tr>
                       <th scope="row">${name(sink, 'no name')}</th>
-                      <td class="number">${trouble(dropped)}</td>
-                      <td class="number">${trouble(failures)}</td>
+                      <td class="number">${problems(dropped)}</td>
+                      <td class="number">${problems(failures)}</td>
                     </tr>`,
                 )}
               </tbody>

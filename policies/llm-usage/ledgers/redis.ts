@@ -119,7 +119,7 @@ export class RedisLedger implements Ledger {
 
   /** Sends nothing, since nothing asynchronous can run; logs how many requests are lost. */
   flushSync(): void {
-    const lost = this.#waiting();
+    const lost = this.#unconfirmed();
     if (lost === this.#loggedLost) return;
     this.#loggedLost = lost;
     if (lost === 0n) return;
@@ -246,7 +246,7 @@ export class RedisLedger implements Ledger {
   }
 
   /** Returns how many requests Redis has not confirmed. */
-  #waiting(): bigint {
+  #unconfirmed(): bigint {
     const lines = [...(this.#batch?.lines ?? []), ...this.#pending.lines()];
     return lines.reduce((sum, line) => sum + line.sums.requests, 0n);
   }

@@ -28,7 +28,7 @@ export class Drain {
 
   /** Schedules a run after an arrival. */
   schedule(): void {
-    this.#after(this.#options.gatherMs);
+    this.#runAfter(this.#options.gatherMs);
   }
 
   /** Tries once; what fails stays queued and is retried later. Never rejects. */
@@ -44,7 +44,7 @@ export class Drain {
     this.#timer = null;
   }
 
-  #after(ms: number): void {
+  #runAfter(ms: number): void {
     // The current run checks for new arrivals when it ends.
     if (this.#running !== null) return;
     this.#timer ??= setTimeout(() => void this.#run(), ms).unref();
@@ -66,6 +66,6 @@ export class Drain {
       waitMs = retryMs;
     }
     this.#running = null;
-    if (!isEmpty()) this.#after(waitMs);
+    if (!isEmpty()) this.#runAfter(waitMs);
   }
 }

@@ -29,7 +29,7 @@ const redisTimeoutMs = 1000;
 interface Kept {
   readonly name: string;
   readonly sink: UsageSink;
-  wanted: boolean;
+  isConfigured: boolean;
 }
 
 /** Creates the sinks and keeps them across configuration reloads; an unused one holds no resources. */
@@ -54,7 +54,7 @@ export class SinkRegistry {
     const { prometheus, faults } = this.#parts;
     const divided = settings.find(({ type }) => type === 'prometheus');
     prometheus.divide(divided === undefined ? [] : (divided.labels ?? defaults.labels));
-    for (const kept of this.#kept.values()) kept.wanted = false;
+    for (const kept of this.#kept.values()) kept.isConfigured = false;
     const sinks = new Set([...always, prometheus, ...settings.map((one) => this.#sink(one))]);
     return (record) => {
       for (const sink of sinks) {
@@ -70,8 +70,8 @@ export class SinkRegistry {
   /** Returns the counters of the sinks that are configured now, by name. */
   stats(): Readonly<Record<string, SinkStats>> {
     const all: Record<string, SinkStats> = {};
-    for (const { name, sink, wanted } of this.#kept.values()) {
-      if (!wanted) continue;
+    for (const { name, sink, isConfigured } of this.#kept.values()) {
+      if (!isConfigured) continue;
       const { dropped, failures } = sink.stats();
       const sum = all[name] ?? { dropped: 0, failures: 0 };
       all[name] = { dropped: sum.dropped + dropped, failures: sum.failures + failures };
@@ -94,8 +94,8 @@ export class SinkRegistry {
 
   #sink(settings: SinkSettings): UsageSink {
     const { key, name, make } = this.#kind(settings);
-    const kept = this.#kept.get(key) ?? { name, sink: make(), wanted: true };
-    kept.wanted = true;
+    const kept = this.#kept.get(key) ?? { name, sink: make(), isConfigured: true };
+    kept.isConfigured = true;
     this.#kept.set(key, kept);
     return kept.sink;
   }
