@@ -2,7 +2,7 @@ import type { Registry } from 'prom-client';
 import type { BudgetState } from '../llm-usage/budgets.ts';
 import { asyncGauge } from '../shared/prometheus/metric.ts';
 
-/** The metrics of budgets: what may be spent, and what is. */
+/** Registers the metrics of budgets: their limits and what is spent. */
 export function budgetMetrics(
   registry: Registry,
   states: () => Promise<readonly BudgetState[]>,
