@@ -143,9 +143,10 @@ describe('An explanation', () => {
   });
 
   it('An explanation counts no hit and does not protect its entry from eviction', async () => {
+    const of = (maxBytes: number) => new MemoryStore({ maxBytes, eviction: 'lru', now: () => now });
+    store = of(3000);
     for (const model of ['first', 'third']) await keep({ body: { model } });
-    const maxBytes = store.stats().bytes + 10;
-    store = new MemoryStore({ maxBytes, eviction: 'lru', now: () => now });
+    store = of(store.stats().bytes + 10);
     const first = await keep({ body: { model: 'first' } });
     const second = await keep({ body: { model: 'second' } });
     await ask({ body: { model: 'first' } });

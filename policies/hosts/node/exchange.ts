@@ -137,7 +137,7 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
   }
 
   get takesGzip(): boolean {
-    return !this.#state.isAnswerRead && takesGzip(this);
+    return takesGzip(this) && !this.#state.isAnswerRead;
   }
 
   body(maxBytes: number): RequestBody | BodyReason | Promise<RequestBody | BodyReason> {

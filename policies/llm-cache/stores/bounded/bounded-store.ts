@@ -108,7 +108,7 @@ export class BoundedStore implements Store {
 
   #put(key: string, entry: CachedResponse, expiresAt: number, worth: Worth): boolean {
     const prepared = this.#slots.prepare(entry);
-    const { packed, sharedBytes } = prepared;
+    const { packed, body, sharedBytes } = prepared;
     const bytes = packed.byteLength + key.length + this.#options.overheadBytes;
     if (bytes + sharedBytes + KeyTable.bytesOfBucket > this.#room) {
       this.#refused++;
@@ -125,7 +125,7 @@ export class BoundedStore implements Store {
     this.#bytes += bytes;
     const freshUntil = Math.min(entry.freshUntil, expiresAt);
     const facts = { hash, bytes, worth: packWorth(worth), freshUntil };
-    const waiting = { body: this.#slots.body(slot), facts, asked };
+    const waiting = { body, facts, asked };
     if (!this.#squeezer?.add(slot, waiting)) this.#eviction.add(slot, facts, asked);
     this.#makeRoom();
     if (this.#slots.entries > 0) this.filled();
@@ -275,9 +275,9 @@ export class BoundedStore implements Store {
   }
 
   /** An entry that waited takes its place in the order, as small as it is now. */
-  #settle(slot: number, { facts, asked }: Waiting, squeezed: Uint8Array | null): void {
+  #settle(slot: number, { body, facts, asked }: Waiting, squeezed: Uint8Array | null): void {
     const before = this.#bytesOf(slot);
-    if (squeezed !== null) this.#slots.squeeze(slot, squeezed);
+    if (squeezed !== null) this.#slots.squeeze(slot, body.length, squeezed);
     const bytes = this.#bytesOf(slot);
     this.#bytes += bytes - before;
     this.#eviction.add(slot, { ...facts, bytes }, asked);

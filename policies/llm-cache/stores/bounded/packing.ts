@@ -12,7 +12,9 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 /** 8 characters of base64url are 6 bytes. */
 const digestPattern = /^[A-Za-z0-9_-]{8}$/;
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-const valueOf = new Map(Array.from(alphabet, (character, value) => [character, value]));
+/** By the code of a character. */
+const values = new Uint8Array(128);
+for (let value = 0; value < alphabet.length; value++) values[alphabet.charCodeAt(value)] = value;
 const digestBytes = 6;
 
 export function isDigest(text: string): boolean {
@@ -57,7 +59,7 @@ export class Writer {
     for (let at = 0; at < 8; at += 4) {
       let bits = 0;
       for (let next = at; next < at + 4; next++)
-        bits = bits * 64 + (valueOf.get(value[next] ?? '') ?? 0);
+        bits = bits * 64 + (values[value.charCodeAt(next)] ?? 0);
       room[this.#length++] = bits >> 16;
       room[this.#length++] = bits >> 8;
       room[this.#length++] = bits;

@@ -2,7 +2,7 @@ import type { CachedResponse } from '../../entry.ts';
 import { isSentCompressed } from '../../compressed-hits.ts';
 import type { EntryFilter, ListedEntry } from '../store.ts';
 import { AtHand } from './at-hand.ts';
-import { type Form, formOf } from './form.ts';
+import { type Form, formOf, hasForm } from './form.ts';
 import { freshUntilIn, packEntry, storedAtIn, unpackEntry, withBody } from './packed-entry.ts';
 import { PagedItems, PagedNumbers } from './paged.ts';
 import { SharedItems } from './shared-items.ts';
@@ -16,9 +16,16 @@ export const fewSlots = 1000;
 /** What a form takes beside its text, roughly. */
 const formBytes = 400;
 
+interface KeyedForm {
+  readonly form: Form;
+  readonly key: string;
+}
+
 /** An entry on its way into a slot. */
 export interface Prepared {
   readonly packed: ArrayBuffer;
+  /** The entry's body in there. */
+  readonly body: Uint8Array;
   readonly form: Form;
   readonly formKey: string;
   readonly consumer: string | null;
@@ -50,6 +57,7 @@ export class Slots {
   readonly #codec: Codec | null;
   #freeCount = 0;
   #end = 0;
+  #lastForm: KeyedForm | null = null;
 
   constructor(maxBytes: number, codec: Codec | null) {
     this.#codec = codec;
@@ -75,11 +83,21 @@ export class Slots {
   /** What is to be kept of an entry. */
   prepare(entry: CachedResponse): Prepared {
     const { consumer } = entry;
-    const form = formOf(entry);
-    const formKey = JSON.stringify(form);
+    const { form, key: formKey } = this.#keyedFormOf(entry);
     const consumerBytes = consumer === null ? 0 : this.#consumers.bytesOf(consumer);
     const sharedBytes = this.#forms.bytesOf(formKey) + consumerBytes;
-    return { packed: packEntry(entry).buffer, form, formKey, consumer, sharedBytes };
+    const bytes = packEntry(entry);
+    const body = bytes.subarray(bytes.length - entry.body.length);
+    return { packed: bytes.buffer, body, form, formKey, consumer, sharedBytes };
+  }
+
+  /** An entry often has the form of the one before. */
+  #keyedFormOf(entry: CachedResponse): KeyedForm {
+    if (this.#lastForm === null || !hasForm(entry, this.#lastForm.form)) {
+      const form = formOf(entry);
+      this.#lastForm = { form, key: JSON.stringify(form) };
+    }
+    return this.#lastForm;
   }
 
   /** The slot that was left last is taken first. */
@@ -135,16 +153,10 @@ export class Slots {
     return compressed ?? this.#atHand.find(slot) ?? this.#read(slot);
   }
 
-  /** The bytes of the entry's body as it is kept. */
-  body(slot: number): Uint8Array {
-    return this.#unpacked(slot)?.body ?? new Uint8Array();
-  }
-
-  /** Keeps the body compressed. */
-  squeeze(slot: number, squeezed: Uint8Array): void {
+  /** Keeps the body, of so many bytes, compressed. */
+  squeeze(slot: number, length: number, squeezed: Uint8Array): void {
     const packed = this.#packed.get(slot);
     if (packed === undefined) return;
-    const { length } = this.body(slot);
     this.#packed.set(slot, withBody(new Uint8Array(packed), length, squeezed).buffer);
     this.#isSqueezed.set(slot, 1);
     this.#atHand.drop(slot);
