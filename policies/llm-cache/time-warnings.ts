@@ -20,7 +20,7 @@ export function timeWarnings(
     ];
   });
   const { coalesceWaitMs } = times;
-  if (typeof coalesceWaitMs === 'number' && coalesceWaitMs > 0 && coalesceWaitMs < 100) {
+  if (typeof coalesceWaitMs === 'number' && coalesceWaitMs < 100) {
     warnings.push(
       `${where}: "coalesceWaitMs" is in milliseconds, and no provider answers within ${coalesceWaitMs} ms; if seconds were meant, write ${coalesceWaitMs * 1000}`,
     );
