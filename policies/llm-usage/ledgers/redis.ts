@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Log } from '../../shared/log.ts';
-import type { RedisConnection } from '../../shared/redis/connection.ts';
+import { reasonOf, type RedisConnection } from '../../shared/redis/connection.ts';
 import { GroupedSums, groupNamed, movedBy, nameOf, otherGroup } from '../grouped-sums.ts';
 import {
   asksFor,
@@ -16,6 +16,7 @@ import {
   reportOf,
 } from '../ledger.ts';
 import { Drain } from '../sinks/drain.ts';
+import { TroubleLog } from '../sinks/trouble-log.ts';
 import type { SinkStats } from '../sinks/sink.ts';
 import type { UsageRecord } from '../usage-record.ts';
 import { addScript, daysScript, toleranceMs } from './redis-scripts.ts';
@@ -26,7 +27,7 @@ export interface RedisLedgerOptions extends LedgerBounds {
   /** `close` disconnects it too; a later use reconnects. */
   readonly connection: RedisConnection;
   readonly keyPrefix: string;
-  readonly log?: Log;
+  readonly log: Log;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
   /** A monotonic clock, in milliseconds. */
@@ -40,6 +41,9 @@ const timeoutMs = 1000;
 const groupsPerBatch = 250;
 /** COUNT of each HSCAN of a report. */
 const scanStep = 1000;
+
+/** Thrown if the clock of Redis gives no time, or another one each time. */
+class ClockFault extends Error {}
 
 /** The lines of one call. They stay here until Redis confirms them, since a reply may be lost. */
 interface Batch {
@@ -55,7 +59,7 @@ interface Batch {
 export class RedisLedger implements Ledger {
   readonly #connection: RedisConnection;
   readonly #prefix: string;
-  readonly #log: Log | undefined;
+  readonly #trouble: TroubleLog;
   readonly #time: RedisTime;
   readonly #instance = randomUUID();
   readonly #pending = new GroupedSums();
@@ -63,7 +67,6 @@ export class RedisLedger implements Ledger {
   #bounds: LedgerBounds;
   #batch: Batch | null = null;
   #sequence = 0;
-  #failures = 0;
   #loggedLost = 0n;
 
   constructor(options: RedisLedgerOptions) {
@@ -71,7 +74,8 @@ export class RedisLedger implements Ledger {
     this.#connection = options.connection;
     // The hash tag puts all keys into one cluster slot, since the script uses them together.
     this.#prefix = `${options.keyPrefix}{ledger}:`;
-    this.#log = options.log;
+    const target = 'the ledger in Redis';
+    this.#trouble = new TroubleLog(options.log, { target, action: `add to ${target}` });
     this.#time = new RedisTime(now(), running);
     this.#bounds = options;
     this.#drain = new Drain({
@@ -109,7 +113,7 @@ export class RedisLedger implements Ledger {
   }
 
   stats(): SinkStats {
-    return { dropped: 0, failures: this.#failures };
+    return this.#trouble.stats();
   }
 
   /** Tries once; if Redis fails, the sums stay pending and are retried later. */
@@ -123,11 +127,7 @@ export class RedisLedger implements Ledger {
     if (lost === this.#loggedLost) return;
     this.#loggedLost = lost;
     if (lost === 0n) return;
-    try {
-      this.#log?.error(`llm-usage: ${lost} requests are missing from the ledger in Redis at exit`);
-    } catch {
-      // A failing logger must not stop the rest of the shutdown.
-    }
+    this.#trouble.say('error', `${lost} requests are missing from the ledger in Redis at exit`);
   }
 
   async close(): Promise<void> {
@@ -149,15 +149,15 @@ export class RedisLedger implements Ledger {
         left -= this.#batch.lines.length;
         // A wrong clock makes the first call fail and redate the lines, so the second can succeed.
         if (!(await this.#send(this.#batch)) && !(await this.#send(this.#batch))) {
-          throw new Error('the clock of Redis is not stable');
+          throw new ClockFault('the clock of Redis is not stable');
         }
         this.#batch = null;
       }
     } catch (error) {
-      // The connection has logged the reason.
-      this.#failures++;
+      this.#trouble.failed(error instanceof ClockFault ? error.message : reasonOf(error));
       throw error;
     }
+    this.#trouble.recovered();
   }
 
   /**
@@ -209,7 +209,7 @@ export class RedisLedger implements Ledger {
    * days.
    */
   #syncTime(time: unknown): void {
-    if (!isTime(time)) throw new Error('Redis returned no valid time');
+    if (!isTime(time)) throw new ClockFault('Redis returned no valid time');
     const aheadMs = this.#time.sync(time);
     if (Math.abs(aheadMs) <= toleranceMs) return;
     const days = Math.round(aheadMs / dayMs);

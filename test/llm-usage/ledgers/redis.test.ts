@@ -434,7 +434,7 @@ describe('The redis ledger', () => {
       expect(await byModel(ledger)).to.deep.equal({ a: 1, b: 3 });
     });
 
-    it('The redis ledger logs once at its end how many requests it could not count', async () => {
+    it('The redis ledger logs once that it fails, and once at its end how many requests it could not count', async () => {
       const ledger = open();
       await server.kill();
       add(ledger, 3);
@@ -442,7 +442,11 @@ describe('The redis ledger', () => {
       add(ledger, 2);
       await ledger.close();
       ledger.flushSync();
-      expect(log.lines).to.deep.equal([
+      const [begun, ...ended] = log.lines;
+      expect(begun).to.match(
+        /^error llm-usage: cannot add to the ledger in Redis \(.+\); records wait for a retry$/,
+      );
+      expect(ended).to.deep.equal([
         'error llm-usage: 5 requests are missing from the ledger in Redis at exit',
       ]);
     });
