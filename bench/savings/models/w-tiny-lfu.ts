@@ -50,7 +50,7 @@ function tinyLfu(rank: (count: number, ask: Ask, bytes: number) => number): Mode
     };
     const mainBytes = maxBytes * (1 - windowShare);
     const usedInMain = () => (used.get(probation) ?? 0) + (used.get(kept) ?? 0);
-    /** Admits a candidate if every entry that must be evicted for it ranks lower. */
+    /** Evicts entries that rank lower until the candidate fits, or drops it at the first that does not. */
     const admit = (key: string, bytes: number) => {
       if (bytes > mainBytes) return void asked.delete(key);
       while (usedInMain() + bytes > mainBytes) {
