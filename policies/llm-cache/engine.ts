@@ -45,7 +45,7 @@ export interface EngineParts {
 /** The most bodies whose digests are cached. */
 const maxRemembered = 10_000;
 
-/** After this many calls whose answer could not be shared, identical requests call the upstream separately. */
+/** After this many calls without a shareable answer, identical requests call the upstream separately. */
 const maxAttempts = 2;
 
 /** Decides each request: receive, key, lookup, then hit, join or forward. After a call: admit, store. */
