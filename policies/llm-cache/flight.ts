@@ -69,7 +69,7 @@ export class Flight implements ResponseObserver {
   readonly #followers = new Set<Follower>();
   #headSeen = false;
   #isStream = false;
-  #isStreaming = false;
+  #hasStarted = false;
   #hasEnded = false;
   #joinResult: JoinResult | null = null;
   #leaderLeft = false;
@@ -112,7 +112,7 @@ export class Flight implements ResponseObserver {
   /** Whether a new joiner can still get the complete answer. */
   get isOpen(): boolean {
     if (this.#joinResult !== null) return this.#joinResult.kind === 'entry';
-    return !this.#isStreaming || (!this.#hasEnded && this.reader.isSound);
+    return !this.#hasStarted || (!this.#hasEnded && this.reader.isSound);
   }
 
   get isDone(): boolean {
@@ -131,12 +131,12 @@ export class Flight implements ResponseObserver {
   chunk(bytes: Uint8Array): void {
     this.reader.chunk(bytes);
     // Followers that are already reading get the rest; waiters get a failure.
-    if (!this.reader.isSound && (!this.#isStream || !this.#isStreaming)) {
+    if (!this.reader.isSound && (!this.#isStream || !this.#hasStarted)) {
       this.#resolveJoins({ kind: 'failed' });
     }
     if (this.#isStream) {
       this.#lease?.chunk(bytes);
-      if (!this.#isStreaming) this.#startStreaming();
+      if (!this.#hasStarted) this.#startFollowers();
       for (const follower of this.#followers) follower.push();
       // The byte budget has no room for the bytes that slow followers hold back.
       if (this.reader.isOverdrawn) {
@@ -171,7 +171,7 @@ export class Flight implements ResponseObserver {
     if (this.#joinResult !== null) return Promise.resolve(this.#joinResult);
     if (left.aborted) return Promise.resolve({ kind: 'left' });
     const wasAlone = !this.hasCompany;
-    const result = this.#isStreaming ? Promise.resolve(this.#follow()) : this.#wait(waitMs, left);
+    const result = this.#hasStarted ? Promise.resolve(this.#follow()) : this.#wait(waitMs, left);
     if (wasAlone) this.#call?.resume();
     return result;
   }
@@ -183,8 +183,8 @@ export class Flight implements ResponseObserver {
   }
 
   /** Turns the waiters into followers, before the first bytes are passed on. */
-  #startStreaming(): void {
-    this.#isStreaming = true;
+  #startFollowers(): void {
+    this.#hasStarted = true;
     for (const resolve of this.#waiting) resolve(this.#follow());
   }
 
