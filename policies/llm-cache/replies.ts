@@ -70,7 +70,7 @@ export function followingHead(following: Following): ReplyHead {
  */
 export function unreadableReply(protocol: Protocol): Reply {
   const message = 'The answer to a part of this request could not be read; please ask again.';
-  const body = errorBody(protocol.provider, message, 'bad_gateway', 'unreadable_part');
+  const body = errorBody(protocol.provider, 502, message, 'unreadable_part');
   return { status: 502, headers: { 'Content-Type': 'application/json' }, body: encoded(body) };
 }
 
@@ -83,7 +83,7 @@ export function forwardedMark({ kind }: Pick<Forward, 'kind'>): 'MISS' | 'BYPASS
 export function unavailableReply(decision: Unavailable, protocol: Protocol): Reply {
   const message =
     'No stored answer can be used for this request, which asks only for a stored one.';
-  const body = errorBody(protocol.provider, message, 'gateway_timeout', 'only_if_cached');
+  const body = errorBody(protocol.provider, 504, message, 'only_if_cached');
   return {
     status: 504,
     headers: {
@@ -100,8 +100,20 @@ function encoded(body: object): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(body));
 }
 
-function errorBody(provider: string, message: string, type: string, code: string): object {
-  if (provider === 'google') return { error: { code: 504, message, status: 'DEADLINE_EXCEEDED' } };
+/** How OpenAI's and Google's errors name a status. */
+const errorNames = {
+  502: { type: 'bad_gateway', google: 'UNAVAILABLE' },
+  504: { type: 'gateway_timeout', google: 'DEADLINE_EXCEEDED' },
+} as const;
+
+function errorBody(
+  provider: string,
+  status: keyof typeof errorNames,
+  message: string,
+  code: string,
+): object {
+  const { type, google } = errorNames[status];
+  if (provider === 'google') return { error: { code: status, message, status: google } };
   if (provider === 'cohere') return { message };
   const error = { message, type, code };
   return provider === 'anthropic' ? { type: 'error', error } : { error };
