@@ -2,11 +2,11 @@ import { asksForFresh, readControls } from '../policies/llm-cache/client-control
 import type { Condition } from '../policies/hosts/gateway/types.ts';
 import { llmNoCacheSchema } from '../schemas/conditions.ts';
 
-/** The client asks for a fresh answer. */
+/** True if the client asks for a fresh answer. */
 export const llmNoCache: Condition = {
   name: 'llm-no-cache',
   schema: llmNoCacheSchema,
-  // The gateway tells a condition by its two parameters.
+  // The gateway recognizes a condition by its two parameters.
   handler: (req, _config) =>
     asksForFresh(
       readControls((name) => {

@@ -3,7 +3,7 @@ import { llmRequestSchema, type LlmRequestSettings } from '../schemas/conditions
 import { pathOf, protocolOf } from '../policies/hosts/node/request-target.ts';
 import type { Condition } from '../policies/hosts/gateway/types.ts';
 
-/** The request is one that the cache serves, of one of `protocols` and on one of `paths`. */
+/** True if the cache serves the request, by one of `protocols` and on one of `paths`. */
 export const llmRequest: Condition = {
   name: 'llm-request',
   schema: llmRequestSchema,
@@ -17,12 +17,14 @@ export const llmRequest: Condition = {
 
 const compiled = new WeakMap<readonly string[], readonly Minimatch[]>();
 
-/** The gateway gives a condition its configuration at every request, always the same object. */
+/** Compiles the globs once: the gateway passes the same configuration object with every request. */
 function globs(paths: readonly string[]): readonly Minimatch[] {
-  let made = compiled.get(paths);
-  if (made === undefined) {
-    made = paths.map((path) => new Minimatch(path, { dot: true, nocomment: true, nonegate: true }));
-    compiled.set(paths, made);
+  let compiledGlobs = compiled.get(paths);
+  if (compiledGlobs === undefined) {
+    compiledGlobs = paths.map(
+      (path) => new Minimatch(path, { dot: true, nocomment: true, nonegate: true }),
+    );
+    compiled.set(paths, compiledGlobs);
   }
-  return made;
+  return compiledGlobs;
 }

@@ -43,7 +43,7 @@ export const llmNoCacheSchema = {
   ...closed({}, { allowed: ['name'] }),
 } as const;
 
-/** The gateway's own conditions, and this plugin's. */
+/** The names of this plugin's conditions and of the gateway's own. */
 export const conditionNames = [
   'llm-request',
   'llm-no-cache',

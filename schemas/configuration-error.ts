@@ -1,14 +1,14 @@
 import type { Schema } from './schema.ts';
 import { suggestion } from './suggestion.ts';
 
-/** A configuration that cannot be used. Its message names the place, the parameter and what was expected. */
+/** Thrown for an invalid configuration. Its message names the place, the parameter and what was expected. */
 export class ConfigurationError extends Error {
   override name = 'ConfigurationError';
 }
 
-/** One thing that is wrong with a value, in Ajv's terms. */
+/** One fault of a value, in the shape of Ajv's errors. */
 export interface Problem {
-  /** The schema's keyword that it does not satisfy. */
+  /** The keyword of the schema that the value does not satisfy. */
   readonly keyword: string;
   /** A JSON pointer to the offending part. */
   readonly instancePath: string;
@@ -19,7 +19,7 @@ export interface Problem {
   readonly data?: unknown;
 }
 
-/** The error that says all of it. `where` begins its message. */
+/** Returns one error for all problems. Its message begins with `where`. */
 export function configurationError(
   where: string,
   problems: readonly Problem[],
@@ -39,7 +39,7 @@ function describe(error: Problem): string | null {
   switch (error.keyword) {
     case 'propertyNames':
     case 'if':
-      return null; // the error beside it says the same in full
+      return null; // another error reports the same problem in full
     case 'enum': {
       const names = (params['allowedValues'] as unknown[]).filter(
         (name) => name !== 'getCommonAuthCallback' && name !== 'package',
@@ -50,7 +50,7 @@ function describe(error: Problem): string | null {
         : `unknown parameter "${parameter === '' ? '' : `${parameter}.`}${error.propertyName}", expected one of ${allowed}${suggestion(error.propertyName, names)}`;
     }
     case 'pattern': {
-      // What the pattern stands for says more than the pattern.
+      // The description says more than the regular expression.
       const { description } = error.parentSchema ?? {};
       if (typeof description !== 'string') break;
       return `${subject} must be ${description}${got(error)}`;
@@ -72,7 +72,7 @@ const kinds: Readonly<Record<string, string>> = {
   object: 'an object',
 };
 
-/** What an operator, who need not know JSON schemas, has to write. */
+/** Says what to write, for an operator who may not know JSON Schema. */
 function expectation({ keyword, params, message, parentSchema }: Problem): string {
   const limit = Number(params['limit']);
   switch (keyword) {
@@ -89,17 +89,17 @@ function expectation({ keyword, params, message, parentSchema }: Problem): strin
   return message ?? 'is wrong';
 }
 
-const mostMembers = 4;
+const maxMembersShown = 4;
 
-/** What an object may have, so that it need not be looked up. */
+/** Lists the members that an object may have, so that the operator need not look them up. */
 function membersOf(schema: Schema | undefined): string {
   const names = Object.keys(schema?.['properties'] ?? {});
   if (names.length === 0) return '';
-  const more = names.length > mostMembers ? ', …' : '';
-  return ` with ${names.slice(0, mostMembers).join(', ')}${more}`;
+  const more = names.length > maxMembersShown ? ', …' : '';
+  return ` with ${names.slice(0, maxMembersShown).join(', ')}${more}`;
 }
 
-/** What the parameter is for, in short: what it says of its default is of no help here. */
+/** Returns the parameter's description in brackets, without the part about its default. */
 function meaningOf(schema: Schema | undefined): string {
   const description = schema?.['description'];
   return typeof description === 'string' ? ` (${description.split(';', 1)[0]})` : '';
@@ -110,18 +110,18 @@ function missingSchema({ parentSchema, params }: Problem): Schema | undefined {
   return properties?.[String(params['missingProperty'])];
 }
 
-/** What the missing property may be, where there is a list. */
+/** Lists the values that the missing property may have, if the schema has a list. */
 function allowedOf(problem: Problem): string {
   const allowed = missingSchema(problem)?.['enum'];
   return Array.isArray(allowed) ? `, expected one of ${allowed.join(', ')}` : '';
 }
 
-/** The offending value, unless it is one that must not be shown. */
+/** Returns the offending value for the message, unless it may be a secret. */
 function got(error: Problem): string {
-  // A store may be a url with a password in it, and so may what stands in its place.
+  // A url may contain a password, and an operator may write one in place of a store's settings.
   if (/secret|key|url|options|password|^\/stores\/[^/]+$/i.test(error.instancePath)) return '';
   const { data } = error;
-  // JSON knows no infinite number.
+  // JSON.stringify would turn an infinite number into null.
   const text = (typeof data === 'number' ? null : JSON.stringify(data)) ?? String(data);
   return `, got ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`;
 }

@@ -1,4 +1,4 @@
-/** What is no plain data (a function, a Buffer, among a client's own options) stays what it is. */
+/** Copies plain data deeply. Other values, such as functions or Buffers in a client's options, are shared. */
 export function copyOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(copyOf);
   if (typeof value !== 'object' || value === null) return value;

@@ -4,10 +4,10 @@ import { llmUsageSchema } from './llm-usage.ts';
 import { pluginSchema } from './plugin.ts';
 import type { Schema } from './schema.ts';
 
-/** Names that the gateway puts into a configuration itself. */
-const ofTheGateway = new Set(['getCommonAuthCallback']);
+/** Names that the gateway itself adds to a configuration. */
+const gatewayNames = new Set(['getCommonAuthCallback']);
 
-/** A value that the gateway takes from the environment: a text until then, whatever it is to become. */
+/** A value that the gateway takes from the environment: a string in the file, whatever its type later. */
 const variable = {
   type: 'string',
   pattern: '\\$\\{[A-Za-z0-9_]+(:-.*)?\\}',
@@ -20,8 +20,8 @@ const policies = { $ref: '#/definitions/policies' };
 const pipeline = { $ref: '#/definitions/pipeline' };
 
 /**
- * What an editor knows of `gateway.config.yml`: the plugin's policies and conditions in full, the
- * rest as far as they stand in it.
+ * The editor's schema of `gateway.config.yml`: the plugin's policies and conditions in full, and the
+ * structure around them.
  */
 export const gatewayConfigFile: Schema = {
   $schema: 'http://json-schema.org/draft-07/schema#',
@@ -51,31 +51,31 @@ export const gatewayConfigFile: Schema = {
       type: 'object',
       minProperties: 1,
       properties: {
-        'llm-usage': orNone(orList({ $ref: '#/definitions/llm-usage' })),
-        'llm-cache': orNone(orList({ $ref: '#/definitions/llm-cache' })),
+        'llm-usage': orNull(orList({ $ref: '#/definitions/llm-usage' })),
+        'llm-cache': orNull(orList({ $ref: '#/definitions/llm-cache' })),
       },
-      additionalProperties: orNone(orList(step)),
+      additionalProperties: orNull(orList(step)),
     },
     'llm-usage': stepOf(llmUsageSchema),
     'llm-cache': stepOf(llmCacheSchema),
-    step: { type: 'object', properties: { condition: orNone(condition) } },
+    step: { type: 'object', properties: { condition: orNull(condition) } },
     condition: {
       type: 'object',
       required: ['name'],
       properties: {
-        // Other plugins may bring conditions of their own.
+        // Other plugins may have conditions of their own.
         name: { anyOf: [{ enum: [...conditionNames] }, { type: 'string', minLength: 1 }] },
       },
       allOf: [
-        underName('llm-request', forFile(llmRequestSchema)),
-        underName('llm-no-cache', forFile(llmNoCacheSchema)),
+        ifNamed('llm-request', forFile(llmRequestSchema)),
+        ifNamed('llm-no-cache', forFile(llmNoCacheSchema)),
         ...['allOf', 'oneOf'].map((name) =>
-          underName(name, {
+          ifNamed(name, {
             required: ['conditions'],
             properties: { conditions: { type: 'array', items: condition } },
           }),
         ),
-        underName('not', { required: ['condition'], properties: { condition } }),
+        ifNamed('not', { required: ['condition'], properties: { condition } }),
       ],
     },
   },
@@ -83,7 +83,7 @@ export const gatewayConfigFile: Schema = {
 
 const settings = { $ref: '#/definitions/settings' };
 
-/** The same of `system.config.yml`: the plugin's settings in full. */
+/** The editor's schema of `system.config.yml`: the plugin's settings in full. */
 export const systemConfigFile: Schema = {
   $schema: 'http://json-schema.org/draft-07/schema#',
   title: 'system.config.yml of Express Gateway, with the settings of llm-cache',
@@ -94,23 +94,23 @@ export const systemConfigFile: Schema = {
       properties: { 'llm-cache': settings, 'express-gateway-plugin-llm-cache': settings },
     },
   },
-  definitions: { settings: orNone(forFile(pluginSchema)) },
+  definitions: { settings: orNull(forFile(pluginSchema)) },
 };
 
-/** A step of one of the plugin's policies, in which nothing else may stand. */
+/** Returns the schema of a step of one of the plugin's policies, which allows no other members. */
 function stepOf(action: Schema): Schema {
   return {
     type: 'object',
-    properties: { condition: orNone(condition), action: orNone(forFile(action)) },
+    properties: { condition: orNull(condition), action: orNull(forFile(action)) },
     additionalProperties: false,
   };
 }
 
-function underName(name: string, schema: Schema): Schema {
+function ifNamed(name: string, schema: Schema): Schema {
   return { if: { required: ['name'], properties: { name: { const: name } } }, then: schema };
 }
 
-function orNone(schema: Schema): Schema {
+function orNull(schema: Schema): Schema {
   return { anyOf: [schema, { type: 'null' }] };
 }
 
@@ -118,9 +118,9 @@ function orList(schema: Schema): Schema {
   return { anyOf: [schema, { type: 'array', items: schema }] };
 }
 
-/** `schema` for a file that the gateway has not read yet: each value may be a variable. */
+/** Returns `schema` for the file as written, in which each value may be a variable. */
 function forFile(schema: Schema): Schema {
-  // An `$id` would be where the references inside begin.
+  // An `$id` would become the base of the references inside.
   const { $id: _id, ...rest } = schema;
   return withVariables(rest);
 }
@@ -130,9 +130,9 @@ function withVariables(schema: Schema): Schema {
     Object.entries(schema).map(([keyword, value]) => [keyword, partWithVariables(keyword, value)]),
   );
   const { type, description, default: fallback } = schema;
-  // Any text may be a variable where any text may stand.
-  const isFree = type === 'string' && !('enum' in schema) && !('pattern' in schema);
-  if (typeof type !== 'string' || type === 'object' || isFree) return copy;
+  // A string without restrictions already allows a variable.
+  const isAnyString = type === 'string' && !('enum' in schema) && !('pattern' in schema);
+  if (typeof type !== 'string' || type === 'object' || isAnyString) return copy;
   const { description: _description, default: _default, ...value } = copy;
   return {
     ...(description !== undefined && { description }),
@@ -141,7 +141,7 @@ function withVariables(schema: Schema): Schema {
   };
 }
 
-/** Of the keywords whose values are schemas, or lists or maps of some. */
+/** Applies `withVariables` to the schemas in a keyword's value. */
 function partWithVariables(keyword: string, value: unknown): unknown {
   switch (keyword) {
     case 'items':
@@ -163,7 +163,7 @@ function partWithVariables(keyword: string, value: unknown): unknown {
         : value;
     case 'propertyNames':
       return isSchema(value) && Array.isArray(value['enum'])
-        ? { enum: value['enum'].filter((name) => !ofTheGateway.has(String(name))) }
+        ? { enum: value['enum'].filter((name) => !gatewayNames.has(String(name))) }
         : value;
     default:
       return value;

@@ -32,7 +32,7 @@ const properties = {
   },
 } as const;
 
-/** What is asked of `POST /llm-cache/explain`. */
+/** The body of `POST /llm-cache/explain`. */
 export const explainSchema = {
   $id: 'http://express-gateway.io/schemas/llm-cache/explain.json',
   ...closed(properties, { required: ['apiEndpoint', 'path', 'body'] }),

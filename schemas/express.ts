@@ -9,7 +9,7 @@ const apiEndpoint = {
   description: 'a name for these requests in stats and records, and for the namespace',
 } as const;
 
-// A function is nothing that a schema can judge: `consumer` is looked at by itself.
+// A schema cannot validate a function, so `consumer` is checked separately.
 const allowed = ['consumer'] as const;
 
 /** The options of the `llmCache` middleware: those of the policy's action, and two more. */

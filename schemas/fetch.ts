@@ -6,13 +6,13 @@ import { eviction, pluginSchema, type RateSettings } from './plugin.ts';
 
 const {
   store: _store,
-  // What a handler answers may be read in this process, where nothing decodes it.
+  // The caller in this process may read the body, and nothing would decode it there.
   compressHits: _compressHits,
   namespace,
   ...cacheProperties
 } = llmCacheSchema.properties;
 
-/** What `llm-cache` has not, or calls something else. */
+/** The options that the `llm-cache` policy lacks or describes differently. */
 export const ownProperties = {
   namespace: {
     ...namespace,
@@ -42,7 +42,7 @@ export const ownProperties = {
   },
 } as const;
 
-/** The options that are functions or objects with some, and so not this schema's to judge. */
+/** The options that are functions, or objects with functions, which a schema cannot validate. */
 export const liveOptions = {
   store: 'where entries are kept; default: a `MapStore` in this process',
   record:
@@ -59,7 +59,7 @@ export const fetchSchema: Schema & { readonly $id: string } = {
   ...closed({ ...cacheProperties, ...ownProperties }, { allowed: Object.keys(liveOptions) }),
 };
 
-/** What the options say when every default is filled in. */
+/** The options after every default is filled in. */
 export interface FetchSettings extends Omit<LlmCacheSettings, 'store' | 'compressHits'> {
   readonly provider?: string;
   readonly prices: Readonly<Record<string, RateSettings>>;

@@ -1,4 +1,4 @@
-import { mostSeconds, mostWaitMs } from './most.ts';
+import { maxSeconds, maxTimerMs } from './limits.ts';
 import { closed } from './schema.ts';
 import type { SettingsOf } from './settings.ts';
 
@@ -20,7 +20,7 @@ const properties = {
   ttl: {
     type: 'integer',
     minimum: 1,
-    maximum: mostSeconds,
+    maximum: maxSeconds,
     default: 3600,
     description: 'seconds an entry is fresh',
   },
@@ -111,7 +111,7 @@ const properties = {
   maxTtl: {
     type: 'integer',
     minimum: 1,
-    maximum: mostSeconds,
+    maximum: maxSeconds,
     default: 86400,
     description: 'the ceiling for a TTL that a client asks for, in seconds',
   },
@@ -123,7 +123,7 @@ const properties = {
   coalesceWaitMs: {
     type: 'integer',
     minimum: 1,
-    maximum: mostWaitMs,
+    maximum: maxTimerMs,
     default: 15000,
     description:
       'a joined request that has received no byte for this long calls the provider itself, in milliseconds',
@@ -137,7 +137,7 @@ const properties = {
   staleIfError: {
     type: 'integer',
     minimum: 0,
-    maximum: mostSeconds,
+    maximum: maxSeconds,
     default: 0,
     description:
       'seconds past `ttl` during which an expired entry may answer when the upstream fails',
@@ -177,12 +177,12 @@ export const llmCacheSchema = {
 
 export type LlmCacheSettings = SettingsOf<typeof properties>;
 
-/** What makes a step useless, though each of its parameters is right; null where nothing does. */
+/** Returns why a step is useless although each of its parameters is valid; null if it is not. */
 export function contradictionIn(
   settings: Pick<LlmCacheSettings, 'mode' | 'clientControls' | 'allowedControls'>,
 ): string | null {
   if (settings.mode !== 'opt-in') return null;
-  const mayAsk = settings.clientControls && settings.allowedControls.includes('x-cache-control');
-  if (mayAsk) return null;
-  return '"mode": opt-in lets no request take part where clients may not send `X-Cache-Control: cache`; set "clientControls" to true, with x-cache-control in "allowedControls"';
+  const mayOptIn = settings.clientControls && settings.allowedControls.includes('x-cache-control');
+  if (mayOptIn) return null;
+  return '"mode": opt-in lets no request take part if clients may not send `X-Cache-Control: cache`; set "clientControls" to true, with x-cache-control in "allowedControls"';
 }

@@ -1,4 +1,4 @@
-import { mostSeconds, mostWaitMs, mostWaitSeconds } from './most.ts';
+import { maxSeconds, maxTimerMs, maxTimerSeconds } from './limits.ts';
 import { closed, type Schema } from './schema.ts';
 import type { SettingsOf } from './settings.ts';
 
@@ -31,13 +31,13 @@ const persistProperties = {
   everySeconds: {
     type: 'integer',
     minimum: 1,
-    maximum: mostWaitSeconds,
+    maximum: maxTimerSeconds,
     default: 300,
     description: 'how often it is written, in seconds; it is also written when the process ends',
   },
 } as const;
 
-/** Of the stores in a process's own memory. */
+/** A setting of the stores in a process's own memory. */
 export const eviction = {
   type: 'string',
   enum: ['worth', 'lru'],
@@ -77,7 +77,7 @@ const redisProperties = {
   timeoutMs: {
     type: 'integer',
     minimum: 1,
-    maximum: mostWaitMs,
+    maximum: maxTimerMs,
     default: 100,
     description:
       'how long a command may take, in milliseconds; after that the request goes on without it',
@@ -111,13 +111,13 @@ const tieredProperties = {
   nearTtl: {
     type: 'integer',
     minimum: 1,
-    maximum: mostSeconds,
+    maximum: maxSeconds,
     default: 30,
     description: 'how long an entry stays near, in seconds',
   },
 } as const;
 
-/** The kinds of stores, and what each is told. */
+/** The settings of each kind of store. */
 export const storeKinds = {
   memory: memoryProperties,
   redis: redisProperties,
@@ -205,7 +205,7 @@ const sinkSchema = {
   ],
 };
 
-/** What a sink of that type may be told, and must. */
+/** Returns the schema of a sink type: the settings that it allows and those that it requires. */
 function sinkOf(type: string, own: readonly string[], required: readonly string[] = []): object {
   return {
     if: { required: ['type'], properties: { type: { const: type } } },

@@ -1,12 +1,9 @@
-/**
- * A JSON schema, as far as this plugin needs the type: draft-07, the newest that the gateway's own
- * Ajv 6 knows.
- */
+/** A JSON Schema of draft-07, the newest draft that the gateway's own Ajv 6 supports. */
 export type Schema = Readonly<Record<string, unknown>>;
 
 /**
- * The schema of an object with exactly these members. The names are closed by `propertyNames`,
- * because the gateway's own message then names the wrong one.
+ * Returns the schema of an object that allows only these members. It uses `propertyNames`, because the
+ * gateway's own message then names the wrong member.
  */
 export function closed<P extends Readonly<Record<string, Schema>>>(
   properties: P,

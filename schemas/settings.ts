@@ -1,7 +1,7 @@
 type Described = Readonly<Record<string, unknown>>;
 type Properties = Readonly<Record<string, Described>>;
 
-/** A parameter that is always there once `validate` has filled the defaults in. */
+/** The names that are always present after `validate` has filled in the defaults. */
 type Present<P extends Properties, Required extends string> = {
   [Name in keyof P]: P[Name] extends { readonly default: unknown }
     ? Name
@@ -11,8 +11,8 @@ type Present<P extends Properties, Required extends string> = {
 }[keyof P];
 
 /**
- * The type of a validated object with these properties, so that no parameter is written down
- * twice. It knows the keywords that this package's schemas use, and makes anything else `unknown`.
+ * Derives the type of a validated object from its schema, so that no parameter is declared twice. It
+ * knows the keywords that this package's schemas use, and maps all else to `unknown`.
  */
 export type SettingsOf<P extends Properties, Required extends string = never> = {
   -readonly [Name in Present<P, Required>]: ValueOf<P[Name]>;

@@ -3,13 +3,13 @@ import { copyOf } from './copy.ts';
 import { configurationError, type Problem } from './configuration-error.ts';
 
 /**
- * What `validate` does, in the same words, for runtimes that forbid code made from text, as Ajv
- * does. It knows the keywords that flat schemas need, and no more: see `judges`.
+ * Does what `validate` does, with the same messages, for runtimes that forbid the code generation
+ * that Ajv needs. It supports only the keywords of flat schemas, in the functions below.
  */
 export function check<T>(schema: Schema, value: unknown, where: string): T {
   const copy: unknown = copyOf(value ?? {});
   const problems: Problem[] = [];
-  judge(schema, copy, { path: '', problems });
+  checkValue(schema, copy, { path: '', problems });
   if (problems.length > 0) throw configurationError(where, problems);
   return copy as T;
 }
@@ -20,7 +20,7 @@ interface Place {
   readonly problems: Problem[];
 }
 
-type Judge = (schema: Schema, value: never, place: Place) => void;
+type TypeCheck = (schema: Schema, value: never, place: Place) => void;
 
 const isType: Readonly<Record<string, (value: unknown) => boolean>> = {
   string: (value) => typeof value === 'string',
@@ -31,67 +31,67 @@ const isType: Readonly<Record<string, (value: unknown) => boolean>> = {
   object: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
 };
 
-/** By the type that a schema asks for. */
-const judges: Readonly<Record<string, Judge>> = {
-  string: judgeString,
-  number: judgeNumber,
-  integer: judgeNumber,
-  array: judgeArray,
-  object: judgeObject,
+/** By the type that a schema requires. */
+const checksByType: Readonly<Record<string, TypeCheck>> = {
+  string: checkString,
+  number: checkNumber,
+  integer: checkNumber,
+  array: checkArray,
+  object: checkObject,
 };
 
-function judge(schema: Schema, value: unknown, place: Place): void {
+function checkValue(schema: Schema, value: unknown, place: Place): void {
   const type = String(schema['type']);
   const isRight = isType[type]?.(value) === true;
-  if (!isRight) found('type', { type }, `must be ${type}`, schema, value, place);
-  // A number that is no integer may be too small as well.
+  if (!isRight) report('type', { type }, `must be ${type}`, schema, value, place);
+  // A number that is not an integer may also be out of range.
   if (isRight || (type === 'integer' && isType['number']?.(value) === true)) {
-    judges[type]?.(schema, value as never, place);
+    checksByType[type]?.(schema, value as never, place);
   }
-  judgeEnum(schema, value, place);
+  checkEnum(schema, value, place);
 }
 
-function judgeEnum(schema: Schema, value: unknown, place: Place, propertyName?: string): void {
+function checkEnum(schema: Schema, value: unknown, place: Place, propertyName?: string): void {
   const allowed = schema['enum'];
   if (!Array.isArray(allowed) || allowed.includes(value)) return;
   const message = 'must be equal to one of the allowed values';
-  found('enum', { allowedValues: allowed }, message, schema, value, place, propertyName);
+  report('enum', { allowedValues: allowed }, message, schema, value, place, propertyName);
 }
 
-function judgeString(schema: Schema, value: string, place: Place): void {
-  // As Ajv counts: a character beyond the first 65,536 is one.
+function checkString(schema: Schema, value: string, place: Place): void {
+  // Counts code points, as Ajv does.
   const { length } = Array.from(value);
   const { maxLength, minLength } = schema;
   if (typeof maxLength === 'number' && length > maxLength) {
     const message = `must NOT have more than ${maxLength} characters`;
-    found('maxLength', { limit: maxLength }, message, schema, value, place);
+    report('maxLength', { limit: maxLength }, message, schema, value, place);
   }
   if (typeof minLength === 'number' && length < minLength) {
     const message = `must NOT have fewer than ${minLength} characters`;
-    found('minLength', { limit: minLength }, message, schema, value, place);
+    report('minLength', { limit: minLength }, message, schema, value, place);
   }
 }
 
-function judgeNumber(schema: Schema, value: number, place: Place): void {
+function checkNumber(schema: Schema, value: number, place: Place): void {
   const { maximum, minimum } = schema;
   if (typeof maximum === 'number' && value > maximum) {
     const params = { comparison: '<=', limit: maximum };
-    found('maximum', params, `must be <= ${maximum}`, schema, value, place);
+    report('maximum', params, `must be <= ${maximum}`, schema, value, place);
   }
   if (typeof minimum === 'number' && value < minimum) {
     const params = { comparison: '>=', limit: minimum };
-    found('minimum', params, `must be >= ${minimum}`, schema, value, place);
+    report('minimum', params, `must be >= ${minimum}`, schema, value, place);
   }
 }
 
-function judgeArray(schema: Schema, value: readonly unknown[], place: Place): void {
+function checkArray(schema: Schema, value: readonly unknown[], place: Place): void {
   const items = schema['items'];
   for (const [index, item] of value.entries()) {
-    if (isSchema(items)) judge(items, item, below(place, String(index)));
+    if (isSchema(items)) checkValue(items, item, below(place, String(index)));
   }
 }
 
-function judgeObject(schema: Schema, value: Record<string, unknown>, place: Place): void {
+function checkObject(schema: Schema, value: Record<string, unknown>, place: Place): void {
   const { properties, required, propertyNames, additionalProperties } = schema;
   const members = isSchema(properties) ? properties : {};
   for (const [name, member] of Object.entries(members)) {
@@ -101,18 +101,18 @@ function judgeObject(schema: Schema, value: Record<string, unknown>, place: Plac
   for (const name of Array.isArray(required) ? required.map(String) : []) {
     if (value[name] !== undefined) continue;
     const message = `must have required property '${name}'`;
-    found('required', { missingProperty: name }, message, schema, value, place);
+    report('required', { missingProperty: name }, message, schema, value, place);
   }
   for (const name of Object.keys(value)) {
-    if (isSchema(propertyNames)) judgeEnum(propertyNames, name, place, name);
+    if (isSchema(propertyNames)) checkEnum(propertyNames, name, place, name);
   }
   for (const [name, member] of Object.entries(value)) {
     if (Object.hasOwn(members, name) || !isSchema(additionalProperties)) continue;
-    judge(additionalProperties, member, below(place, name));
+    checkValue(additionalProperties, member, below(place, name));
   }
   for (const [name, member] of Object.entries(members)) {
     if (isSchema(member) && value[name] !== undefined)
-      judge(member, value[name], below(place, name));
+      checkValue(member, value[name], below(place, name));
   }
 }
 
@@ -124,7 +124,7 @@ function below({ path, problems }: Place, name: string): Place {
   return { path: `${path}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`, problems };
 }
 
-function found(
+function report(
   keyword: string,
   params: Problem['params'],
   message: string,
@@ -133,7 +133,7 @@ function found(
   place: Place,
   propertyName?: string,
 ): void {
-  const named = propertyName === undefined ? {} : { propertyName };
+  const optional = propertyName === undefined ? {} : { propertyName };
   const { path: instancePath, problems } = place;
-  problems.push({ keyword, params, message, parentSchema, data, instancePath, ...named });
+  problems.push({ keyword, params, message, parentSchema, data, instancePath, ...optional });
 }

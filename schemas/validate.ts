@@ -5,19 +5,19 @@ import { configurationError } from './configuration-error.ts';
 
 export { ConfigurationError } from './configuration-error.ts';
 
-// No coercion: what the operator wrote is what is judged.
+// No coercion: the value is validated as the operator wrote it.
 const ajv = new Ajv({
   allErrors: true,
   useDefaults: true,
   verbose: true,
   strict: false,
-  // An infinite number is none: no entry could be kept with it.
+  // Rejects infinite numbers, with which no entry could be stored.
   strictNumbers: true,
 });
 
 /**
- * A copy of `value` with every default filled in. `where` begins the message of the
- * ConfigurationError that is thrown when it does not satisfy `schema`.
+ * Returns a copy of `value` with every default filled in. Throws a ConfigurationError, whose message
+ * begins with `where`, if it does not satisfy `schema`.
  */
 export function validate<T>(
   schema: Schema & { readonly $id: string },

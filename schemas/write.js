@@ -1,7 +1,7 @@
 'use strict';
 
-// Writes the JSON schemas with which an editor completes and checks the gateway's two files:
-// `node schemas/write.js`, after tsc has compiled them.
+// Writes the JSON Schemas with which an editor completes and validates the gateway's two files. Run
+// `node schemas/write.js` after tsc.
 
 const { writeFileSync } = require('node:fs');
 const { join } = require('node:path');

@@ -40,10 +40,10 @@ describe('The titles of the tests', () => {
   it('Test titles begin with their actor, and no two are the same', function () {
     let root = this.test?.parent;
     while (root?.parent) root = root.parent;
-    // Of all files that this run has loaded, what tables generate included.
+    // The titles of all files loaded in this run, including generated tests.
     const titles: string[] = [];
     root?.eachTest(({ title }) => void titles.push(title));
-    // A verb in front, as in "is refused", needs its `describe` to be understood.
+    // A title that starts with a verb, such as "is refused", only makes sense with its `describe`.
     expect(titles.filter((title) => !/^[A-Z]/.test(title))).to.deep.equal([]);
     expect(titles.filter((title, at) => titles.indexOf(title) < at)).to.deep.equal([]);
   });

@@ -20,7 +20,7 @@ import { anchors, codeBlocks, documents, links } from './support/documents.ts';
 const marked = /<!-- table: ([a-z-]+) -->\n(?:\n?([\s\S]*?)\n\n?)??<!-- \/table -->/g;
 
 describe('The documents', () => {
-  // UPDATE_DOCS=1 writes the tables anew.
+  // UPDATE_DOCS=1 regenerates the tables.
   before(() => {
     if (process.env['UPDATE_DOCS'] !== '1') return;
     for (const [path, text] of documents()) {
@@ -106,7 +106,7 @@ describe('The documents', () => {
   });
 });
 
-/** A value for each variable that a block names, of the kind that it stands for. */
+/** A plausible value for each variable that a block names. */
 const variables = {
   LLM_CACHE_SECRET: 'secret',
   LLM_CACHE_KEY: Buffer.alloc(32).toString('base64'),
@@ -123,14 +123,14 @@ function parseBlock(block: string, path: string): unknown[] {
   });
 }
 
-/** The plugin's settings in a block of system.config.yml; undefined where it has none. */
+/** Returns the plugin's settings in a block of system.config.yml, or undefined if it has none. */
 function pluginIn(block: unknown): Record<string, unknown> | undefined {
   const plugins = isObject(block) ? block['plugins'] : undefined;
   if (!isObject(plugins)) return undefined;
   return (plugins['llm-cache'] ?? {}) as Record<string, unknown>;
 }
 
-/** All stores that a document configures, so that its pipelines can name them. */
+/** Returns settings with all stores that a document configures, so that its pipelines can name them. */
 function settingsIn(blocks: readonly unknown[]): PluginSettings {
   const stores = blocks.map((block) => pluginIn(block)?.['stores']).filter(isObject);
   return readSettings({ settings: { stores: Object.assign({}, ...stores) as unknown } });

@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path/posix';
 import { expect } from 'chai';
 
 /**
- * The layers of the source tree, top first. A file belongs to the first that names it, and imports
- * from its own layer and from lower ones only; types count as well.
+ * The layers of the source tree, top first. A file belongs to the first layer that matches it, and
+ * may import only from its own and lower layers, types included.
  */
 const layers: readonly (readonly [string, RegExp])[] = [
   ['hosts with an app', /^policies\/(express\.ts$|hosts\/(gateway\/(?!types\.ts$)|express\/))/],
@@ -26,13 +26,13 @@ const layers: readonly (readonly [string, RegExp])[] = [
   ['schemas', /^schemas\//],
 ];
 
-/** Where Node and what is made for it may be known: in the layers above the engine. */
+/** Only the layers above the engine may import Node's modules and packages made for Node. */
 const engineLayer = layers.findIndex(([name]) => name === 'engine');
 const nodeOnly = /^(node:|express|http-proxy$|ioredis$|prom-client$|node-cache$)/;
 
 const layerOf = (file: string) => layers.findIndex(([, pattern]) => pattern.test(file));
 
-/** Every source file, with what it imports: files as their paths, packages by name. */
+/** The imports of every source file: files by path, packages by name. */
 const tree = new Map(
   ['policies', 'conditions', 'schemas']
     .flatMap((root) =>
@@ -51,14 +51,14 @@ function importsOf(file: string): string[] {
     .map((name) => (name.startsWith('.') ? join(dirname(file), name) : name));
 }
 
-/** Every import, as `from → to`, that `isWrong`. */
+/** Returns every import that `isWrong`, as `from → to`. */
 function wrong(isWrong: (from: string, to: string) => boolean): string[] {
   return [...tree].flatMap(([from, imports]) =>
     imports.filter((to) => isWrong(from, to)).map((to) => `${from} → ${to}`),
   );
 }
 
-/** `file` and all that it reaches. */
+/** Returns `file` and everything that it imports, directly or not. */
 function reachedFrom(file: string, seen = new Set<string>()): Set<string> {
   if (seen.has(file)) return seen;
   seen.add(file);
@@ -109,7 +109,7 @@ describe('The imports of the source tree', () => {
       expect(reached).to.include('policies/shared/protocols/protocol.ts');
       expect(reached.filter((name) => nodeOnly.test(name))).to.deep.equal([]);
     }
-    // It makes code from text, which some of their platforms forbid.
+    // ajv generates code at run time, which some platforms of fetch handlers forbid.
     expect([...reachedFrom('policies/hosts/fetch/index.ts')]).to.not.include('ajv');
   });
 

@@ -1,8 +1,8 @@
 import type { Registry } from 'prom-client';
 import type { BudgetState } from '../llm-usage/budgets.ts';
-import { gaugeLater } from '../shared/prometheus/metric.ts';
+import { asyncGauge } from '../shared/prometheus/metric.ts';
 
-/** The metrics of budgets: what may be spent, and what is. */
+/** Registers the metrics of budgets: their limits and what is spent. */
 export function budgetMetrics(
   registry: Registry,
   states: () => Promise<readonly BudgetState[]>,
@@ -13,7 +13,7 @@ export function budgetMetrics(
   ] as const;
   for (const [name, help, member] of metrics) {
     const text = { name: `llm_usage_${name}`, help, labelNames: ['budget', 'per'] };
-    gaugeLater(registry, text, async () =>
+    asyncGauge(registry, text, async () =>
       (await states()).map(
         (state) => [{ budget: state.name, per: state.per }, state[member]] as const,
       ),

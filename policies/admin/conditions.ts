@@ -4,13 +4,13 @@ import { llmRequest } from '../../conditions/llm-request.ts';
 import { isObject, type JsonObject } from '../shared/json/json.ts';
 import type { GatewayRequest } from '../hosts/gateway/types.ts';
 
-/** A request that is asked about, as a condition sees it. */
+/** A hypothetical request as a condition sees it. */
 export interface SimulatedRequest {
   readonly request: Pick<GatewayRequest, 'method' | 'url' | 'originalUrl' | 'headers'>;
   readonly isAuthenticated: boolean;
 }
 
-/** Whether a step's condition holds; null where that cannot be told outside of a real request. */
+/** Whether a step's condition holds; null if only a real request could tell. */
 export function holds(condition: unknown, simulated: SimulatedRequest): boolean | null {
   if (!isObject(condition)) return true;
   const { request, isAuthenticated } = simulated;
@@ -29,8 +29,8 @@ export function holds(condition: unknown, simulated: SimulatedRequest): boolean 
     case 'oneOf':
       return inner().reduce(either, false);
     case 'not': {
-      const whole = holds(condition['condition'], simulated);
-      return whole === null ? null : !whole;
+      const verdict = holds(condition['condition'], simulated);
+      return verdict === null ? null : !verdict;
     }
     case 'pathExact':
       return request.url === condition['path'];

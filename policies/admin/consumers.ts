@@ -2,21 +2,21 @@ import type { FaultLog } from '../shared/faults.ts';
 import { Recent } from '../shared/recent.ts';
 import { AdminError } from './http.ts';
 
-/** Where a host keeps its consumers. Its methods may reject, and may never answer. */
+/** A host's list of consumers. Its methods may reject or never settle. */
 export interface ConsumerDirectory {
-  /** What people call the consumer with that id; null where the host knows none. */
+  /** Resolves a consumer's id to its name, or to null if the host has no such consumer. */
   nameOf(id: string): Promise<string | null>;
-  /** The ids of all consumers that have that id, name or key id. */
+  /** Returns the ids of all consumers with that id, name or key id. */
   find(name: string): Promise<readonly string[]>;
 }
 
 export interface ConsumerNamesParts {
-  /** Null where the host keeps none: there an id is all that a consumer is called. */
+  /** Returns null if the host has no directory; a consumer then has only its id. */
   readonly directory: () => ConsumerDirectory | null;
   readonly faults: FaultLog;
-  /** Milliseconds by a clock that nothing sets. */
+  /** A monotonic clock, in milliseconds. */
   readonly running?: () => number;
-  /** How long an answer of the admin API waits for names; 1000 where it is not said. */
+  /** How long a response of the admin API waits for names. Default: 1000. */
   readonly patienceMs?: number;
 }
 
@@ -26,10 +26,13 @@ interface KnownName {
 }
 
 const maxKnown = 20_000;
-const keptMs = 60_000;
-const atOnce = 50;
+const ttlMs = 60_000;
+const batchSize = 50;
 
-/** The names of consumers, remembered for a minute: a page asks for the same ones again and again. */
+/**
+ * Looks up the names of consumers, and caches them for a minute since a page asks for the same ones
+ * repeatedly.
+ */
 export class ConsumerNames {
   readonly #parts: ConsumerNamesParts;
   readonly #running: () => number;
@@ -42,11 +45,11 @@ export class ConsumerNames {
     this.#patienceMs = parts.patienceMs ?? 1000;
   }
 
-  /** The names of those that have one, by id. A directory that fails or is slow leaves names out. */
+  /** Returns the known names by id. Leaves names out if the directory fails or is slow. */
   async of(ids: Iterable<string | null | undefined>): Promise<ReadonlyMap<string, string>> {
     const asked = [...new Set(ids)].filter((id) => typeof id === 'string');
     const directory = this.#parts.directory();
-    if (directory !== null) await this.#learn(directory, asked);
+    if (directory !== null) await this.#load(directory, asked);
     return new Map(
       asked.flatMap((id) => {
         const name = this.#known.get(id)?.name ?? null;
@@ -55,7 +58,7 @@ export class ConsumerNames {
     );
   }
 
-  /** The same things, each with the name of its `consumer`; null where that has none. */
+  /** Adds to each item the name of its `consumer`, or null if it has none. */
   async named<T extends { readonly consumer: string | null }>(
     all: readonly T[],
   ): Promise<(T & { readonly consumerName: string | null })[]> {
@@ -64,8 +67,8 @@ export class ConsumerNames {
   }
 
   /**
-   * The id that `text` stands for, which may be a name. `isKnown` says whether the books or a store
-   * have met it as an id. Throws an AdminError where no consumer has it, or more than one.
+   * Resolves a consumer's id or name to its id. `isKnown` says whether the ledger or a store has
+   * records under `text` as an id. Throws an AdminError if no consumer matches, or several do.
    */
   async idOf(text: string, isKnown: () => Promise<boolean>): Promise<string> {
     const directory = this.#parts.directory();
@@ -79,12 +82,15 @@ export class ConsumerNames {
       );
     }
     if (found[0] !== undefined) return found[0];
-    // The subject of a token that the gateway did not look up, or a consumer that was deleted.
+    // A token's subject that the gateway did not look up, or a deleted consumer.
     if (await isKnown()) return text;
     throw new AdminError(404, `no consumer has the name or id ${quoted}`);
   }
 
-  /** The id that `text` stands for in a setting, whose consumer may come later; null where that is not known. */
+  /**
+   * Resolves a setting's id or name to a consumer's id, or to null: the consumer may be added
+   * later.
+   */
   async find(text: string): Promise<string | null> {
     const directory = this.#parts.directory();
     if (directory === null) return text;
@@ -92,15 +98,15 @@ export class ConsumerNames {
     return found.length === 1 ? (found[0] ?? null) : null;
   }
 
-  async #learn(directory: ConsumerDirectory, ids: readonly string[]): Promise<void> {
+  async #load(directory: ConsumerDirectory, ids: readonly string[]): Promise<void> {
     const now = this.#running();
     const unknown = ids.filter((id) => !((this.#known.get(id)?.until ?? 0) > now));
     const until = now + this.#patienceMs;
-    for (let at = 0; at < unknown.length && this.#running() < until; at += atOnce) {
-      const some = unknown.slice(at, at + atOnce);
+    for (let at = 0; at < unknown.length && this.#running() < until; at += batchSize) {
+      const some = unknown.slice(at, at + batchSize);
       const left = until - this.#running();
       try {
-        await inTime(Promise.all(some.map((id) => this.#learnOne(directory, id))), left);
+        await withTimeout(Promise.all(some.map((id) => this.#loadOne(directory, id))), left);
       } catch (error) {
         this.#parts.faults.report('llm-cache: the names of consumers could not be read', error);
         return;
@@ -108,14 +114,14 @@ export class ConsumerNames {
     }
   }
 
-  async #learnOne(directory: ConsumerDirectory, id: string): Promise<void> {
+  async #loadOne(directory: ConsumerDirectory, id: string): Promise<void> {
     const name = await directory.nameOf(id);
-    this.#known.set(id, { name, until: this.#running() + keptMs });
+    this.#known.set(id, { name, until: this.#running() + ttlMs });
   }
 
   async #find(directory: ConsumerDirectory, text: string): Promise<readonly string[]> {
     try {
-      return await inTime(directory.find(text), this.#patienceMs);
+      return await withTimeout(directory.find(text), this.#patienceMs);
     } catch (error) {
       this.#parts.faults.report('llm-cache: a consumer could not be looked up', error);
       throw new AdminError(503, 'the consumers cannot be looked up at the moment');
@@ -123,13 +129,13 @@ export class ConsumerNames {
   }
 }
 
-/** Rejects when `promise` takes longer. */
-async function inTime<T>(promise: Promise<T>, ms: number): Promise<T> {
+/** Rejects if `promise` takes longer than `ms`. */
+async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${Math.round(ms)} ms`)), ms);
   });
-  // Whichever comes second is not missed.
+  // Prevents an unhandled rejection after the timeout has won.
   promise.catch(() => {});
   try {
     return await Promise.race([promise, late]);

@@ -1,12 +1,12 @@
 export type Cell = string | number | null | undefined;
 
 /**
- * CSV after RFC 4180. A text that a spreadsheet would take for a formula gets an apostrophe in
- * front: names come from clients, and a formula in one could send the sheet elsewhere.
+ * Writes CSV per RFC 4180. Prefixes text that a spreadsheet would read as a formula with an
+ * apostrophe: clients choose some names, and a formula in one could leak the sheet's data.
  */
 export function csvOf(columns: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const text = [columns, ...rows].map((row) => `${row.map(cell).join(',')}\r\n`).join('');
-  // Without it Excel takes other letters than ASCII's for those of an old code page.
+  // Without a BOM, Excel decodes non-ASCII letters with a legacy code page.
   return isAscii(text) ? text : `\uFEFF${text}`;
 }
 
@@ -17,12 +17,15 @@ function cell(value: Cell): string {
   return /[",\r\n;\t]|^\s|\s$/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** OWASP's list, also behind what does not show, and in the full width that Excel reads alike. */
+/**
+ * Checks for OWASP's list of prefixes, also after invisible characters and in full-width form,
+ * which Excel accepts.
+ */
 function isFormula(text: string): boolean {
   return /^[\s\p{C}]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|^[\t\r\n]/u.test(text);
 }
 
-/** Never with an exponent, which not every sheet reads. */
+/** Avoids exponents, which not every spreadsheet reads. */
 function plainNumber(value: number): string {
   const text = String(value);
   return text.includes('e') ? value.toFixed(12).replace(/\.?0+$/, '') : text;

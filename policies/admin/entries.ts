@@ -4,23 +4,23 @@ import { answerCost } from '../llm-usage/answer-cost.ts';
 import type { Ledger } from '../llm-usage/ledger.ts';
 import type { PriceList } from '../llm-usage/price-list.ts';
 import type { ConsumerNames } from './consumers.ts';
-import { hasAny, type Held, type EntryStores, pageOf, topOf } from './entry-listing.ts';
+import { hasAny, type LocatedEntry, type EntryStores, pageOf, topOf } from './entry-listing.ts';
 import { AdminError, type AdminRequest, readFlag, readQuery } from './http.ts';
 
-/** What tells which consumers there are. */
+/** The services needed to identify a consumer. */
 export interface ConsumerServices {
   readonly entryStores: EntryStores;
   readonly consumers: ConsumerNames;
   readonly ledger: Ledger;
 }
 
-/** What is asked about entries. */
+/** The services needed to list entries. */
 export interface EntryServices extends ConsumerServices {
   readonly prices: PriceList;
 }
 
 export const filterNames = ['namespace', 'model', 'consumer'] as const;
-/** What the first of all entries have most of. */
+/** The sort orders of the list: a higher score comes first. */
 const scores: ReadonlyMap<string, (entry: ListedEntry, prices: PriceList) => number> = new Map([
   ['bytes', ({ bytes }: ListedEntry) => bytes],
   ['hits', ({ hits }: ListedEntry) => hits],
@@ -34,22 +34,24 @@ const scores: ReadonlyMap<string, (entry: ListedEntry, prices: PriceList) => num
 const defaultLimit = 50;
 const maxLimit = 500;
 
-/** `GET /llm-cache/entries`: one page or, sorted, the first of all. */
+/** Answers `GET /llm-cache/entries`: one page or, with `sort`, the top entries of all. */
 export async function listEntries(
   req: AdminRequest,
   services: EntryServices,
   now: number,
 ): Promise<object> {
   const query = readQuery(req, [...filterNames, 'store', 'limit', 'cursor', 'sort']);
-  const entryStores = chosen(services.entryStores, query.store);
+  const entryStores = storesNamed(services.entryStores, query.store);
   const filter = await readFilter(query, services);
   const limit = readLimit(query.limit, { fallback: defaultLimit, most: maxLimit });
   const { sort, cursor } = query;
   if (sort === undefined) {
     const { found, cursor: next } = await pageOf(entryStores, filter, limit, cursor ?? null);
-    return { entries: await shown(found, services, now), cursor: next };
+    return { entries: await describeEntries(found, services, now), cursor: next };
   }
-  if (cursor !== undefined) throw new AdminError(400, '"cursor" cannot stand beside "sort"');
+  if (cursor !== undefined) {
+    throw new AdminError(400, '"cursor" cannot be combined with "sort"');
+  }
   const score = scores.get(sort);
   if (score === undefined) {
     throw new AdminError(400, `"sort" must be one of ${[...scores.keys()].join(', ')}`);
@@ -57,10 +59,10 @@ export async function listEntries(
   const { found, complete } = await topOf(entryStores, filter, limit, (entry) =>
     score(entry, services.prices),
   );
-  return { entries: await shown(found, services, now), cursor: null, complete };
+  return { entries: await describeEntries(found, services, now), cursor: null, complete };
 }
 
-/** `GET /llm-cache/entries/:key`. */
+/** Answers `GET /llm-cache/entries/:key`. */
 export async function showEntry(
   req: AdminRequest,
   services: EntryServices,
@@ -74,7 +76,7 @@ export async function showEntry(
   throw new AdminError(404, 'no entry has this key');
 }
 
-/** All that is told of the entry under a key; null where there is none. */
+/** Returns all details of the entry under a key; null if there is none. */
 export async function entryUnder(
   key: string,
   services: EntryServices,
@@ -85,13 +87,13 @@ export async function entryUnder(
     if (found === undefined) continue;
     const { headers, usage, responseId, freshUntil } = found.head;
     const more = { responseId, usage, headers, freshUntil: new Date(freshUntil).toISOString() };
-    const [entry] = await shown([[name, found]], services, now);
+    const [entry] = await describeEntries([[name, found]], services, now);
     return { ...entry, ...more };
   }
   return null;
 }
 
-/** `DELETE /llm-cache/entries/:key`. */
+/** Answers `DELETE /llm-cache/entries/:key`. */
 export async function deleteEntry(
   req: AdminRequest,
   { entryStores }: EntryServices,
@@ -100,19 +102,19 @@ export async function deleteEntry(
   for (const key of keysIn(req)) {
     let matched = 0;
     for (const [, store] of entryStores) {
-      const isThere = isDry ? (await store.look(key)) !== undefined : await store.delete(key);
-      if (isThere) matched++;
+      const exists = isDry ? (await store.look(key)) !== undefined : await store.delete(key);
+      if (exists) matched++;
     }
     if (matched > 0) return { matched, deleted: isDry ? 0 : matched };
   }
   throw new AdminError(404, 'no entry has this key');
 }
 
-/** `DELETE /llm-cache/entries`. */
+/** Answers `DELETE /llm-cache/entries`. */
 export async function purgeEntries(req: AdminRequest, services: EntryServices): Promise<object> {
   const query = readQuery(req, [...filterNames, 'store', 'all', 'dry_run']);
   const isDry = readFlag('dry_run', query.dry_run);
-  const entryStores = chosen(services.entryStores, query.store);
+  const entryStores = storesNamed(services.entryStores, query.store);
   const isForAll = readFlag('all', query.all);
   if (filterNames.every((name) => query[name] === undefined) && !isForAll) {
     throw new AdminError(
@@ -126,8 +128,11 @@ export async function purgeEntries(req: AdminRequest, services: EntryServices): 
   return { matched, deleted: isDry ? 0 : matched };
 }
 
-/** The id of the consumer that `text` names. Throws an AdminError where there is none. */
-export function consumerNamed(
+/**
+ * Resolves a consumer's id or name to its id. Throws an AdminError if no consumer matches, or
+ * several do.
+ */
+export function resolveConsumer(
   text: string,
   { consumers, ledger, entryStores }: ConsumerServices,
 ): Promise<string> {
@@ -138,7 +143,7 @@ export function consumerNamed(
   });
 }
 
-/** `limit=`. Throws an AdminError. */
+/** Parses `limit=`. Throws an AdminError if it is out of range. */
 export function readLimit(
   text: string | undefined,
   { fallback, most }: { readonly fallback: number; readonly most: number },
@@ -151,7 +156,8 @@ export function readLimit(
   return limit;
 }
 
-export function chosen(entryStores: EntryStores, name: string | undefined): EntryStores {
+/** Returns the store with that name, or all stores without a name. Throws an AdminError if unknown. */
+export function storesNamed(entryStores: EntryStores, name: string | undefined): EntryStores {
   if (name === undefined) return entryStores;
   const found = entryStores.filter(([one]) => one === name);
   if (found.length > 0) return found;
@@ -159,6 +165,7 @@ export function chosen(entryStores: EntryStores, name: string | undefined): Entr
   throw new AdminError(400, `"store" must be one of ${names}`);
 }
 
+/** Parses the filter parameters, and resolves the consumer to its id. Throws an AdminError. */
 export async function readFilter(
   query: Readonly<Record<string, string | undefined>>,
   services: EntryServices,
@@ -168,19 +175,19 @@ export async function readFilter(
     const value = query[name];
     if (value === '') throw new AdminError(400, `"${name}" is empty`);
     if (value === undefined) continue;
-    filter[name] = name === 'consumer' ? await consumerNamed(value, services) : value;
+    filter[name] = name === 'consumer' ? await resolveConsumer(value, services) : value;
   }
   return filter;
 }
 
-/** The key as it was decoded, and as it came: a key may have a percent sign of its own. */
+/** Returns the key both decoded and as sent, since a key may itself contain a percent sign. */
 function keysIn(req: AdminRequest): ReadonlySet<string> {
   const raw = req.originalUrl.split('?')[0]?.split('/').at(-1) ?? '';
   return new Set([req.params['key'] ?? '', raw]);
 }
 
-function shown(
-  found: readonly Held[],
+function describeEntries(
+  found: readonly LocatedEntry[],
   { consumers, prices }: EntryServices,
   now: number,
 ): Promise<object[]> {

@@ -7,22 +7,22 @@ import {
 } from '../llm-cache/stores/store.ts';
 import { AdminError } from './http.ts';
 
-/** Every store that has entries of its own, by name. */
+/** All stores with entries of their own, with their names. */
 export type EntryStores = readonly (readonly [name: string, store: Store])[];
 
-/** An entry, and the name of the store that has it. */
-export type Held = readonly [store: string, entry: ListedEntry];
+/** An entry and the name of its store. */
+export type LocatedEntry = readonly [store: string, entry: ListedEntry];
 
 export interface Listing {
-  readonly found: readonly Held[];
+  readonly found: readonly LocatedEntry[];
   readonly cursor: string | null;
 }
 
 const pageSize = 500;
-/** How long a search of all entries goes on. */
+/** The time limit of a search through all entries. */
 const maxSearchMs = 2000;
 
-/** The stores one after the other; a page may be short at the end of each. */
+/** Returns one page, going through the stores in order. A page may be short at the end of a store. */
 export async function pageOf(
   entryStores: EntryStores,
   filter: EntryFilter,
@@ -30,12 +30,12 @@ export async function pageOf(
   cursor: string | null,
 ): Promise<Listing> {
   let { index, inner } = cursor === null ? { index: 0, inner: null } : readCursor(cursor);
-  const found: Held[] = [];
+  const found: LocatedEntry[] = [];
   for (; index < entryStores.length; index++, inner = null) {
     const [name, store] = entryStores[index] ?? [];
     if (name === undefined || store === undefined) break;
     if (found.length === limit) {
-      // A page that is full is the last one where the stores that follow have nothing.
+      // The page is full. It is the last one if the remaining stores have no match.
       const { entries: more, cursor: further } = await store.list(filter, {
         limit: 1,
         cursor: null,
@@ -50,14 +50,14 @@ export async function pageOf(
   return { found, cursor: null };
 }
 
-/** Those of all entries with the highest `score`; not `complete` where the search took too long. */
+/** Returns the entries with the highest `score`. Not `complete` if the search hit its time limit. */
 export async function topOf(
   entryStores: EntryStores,
   filter: EntryFilter,
   limit: number,
   score: (entry: ListedEntry) => number,
-): Promise<{ readonly found: readonly Held[]; readonly complete: boolean }> {
-  let best: { readonly held: Held; readonly score: number }[] = [];
+): Promise<{ readonly found: readonly LocatedEntry[]; readonly complete: boolean }> {
+  let best: { readonly held: LocatedEntry; readonly score: number }[] = [];
   const complete = await eachPage(entryStores, filter, (name, page) => {
     const scored = page.entries.map((entry) => ({
       held: [name, entry] as const,
@@ -69,14 +69,14 @@ export async function topOf(
   return { found: best.map(({ held }) => held), complete };
 }
 
-/** Whether a store has an entry that matches, as far as a short search finds. */
+/** Whether a time-limited search finds a matching entry. */
 export async function hasAny(entryStores: EntryStores, filter: EntryFilter): Promise<boolean> {
   let found = false;
   await eachPage(entryStores, filter, (_name, { entries }) => (found = entries.length > 0));
   return found;
 }
 
-/** Goes through all pages until `look` says that it is enough; false where the time was up. */
+/** Visits all pages until `look` returns true. Resolves to false if the time limit was reached. */
 async function eachPage(
   entryStores: EntryStores,
   filter: EntryFilter,
@@ -109,7 +109,7 @@ async function listOrRefuse(
   }
 }
 
-/** Opaque to the client: the store's place, and the store's own cursor. */
+/** Encodes the store's index and its own cursor; opaque to the client. */
 function writeCursor(index: number, inner: string | null): string {
   return Buffer.from(JSON.stringify([index, inner])).toString('base64url');
 }
@@ -125,11 +125,11 @@ function readCursor(cursor: string): { index: number; inner: string | null } {
       }
     }
   } catch {
-    // Not one of ours either.
+    // Not a cursor of ours either.
   }
   throw unknownCursor();
 }
 
 function unknownCursor(): AdminError {
-  return new AdminError(400, '"cursor" is not one that a page has given');
+  return new AdminError(400, '"cursor" is not one that an earlier page returned');
 }

@@ -6,12 +6,12 @@ import type { Identity, KnownIdentity } from '../shared/identity/identity.ts';
 import { findProtocol } from '../shared/protocols/index.ts';
 import { pathOf } from '../hosts/node/request-target.ts';
 import { holds } from './conditions.ts';
-import { consumerNamed, type ConsumerServices } from './entries.ts';
+import { resolveConsumer, type ConsumerServices } from './entries.ts';
 import { AdminError } from './http.ts';
-import { simulated, simulatedRequest } from './simulated-request.ts';
+import { conditionRequest, simulatedRequest } from './simulated-request.ts';
 import type { AskedQuestion } from './simulated-body.ts';
 
-/** The `llm-cache` steps of a pipeline, as they are configured now. */
+/** A pipeline's `llm-cache` steps in the current configuration. */
 export interface CachePipeline {
   readonly name: string;
   readonly steps: readonly CacheStep[];
@@ -23,15 +23,15 @@ export interface CacheStep {
 }
 
 export interface ExplainServices {
-  /** The pipeline that serves an apiEndpoint; undefined where none does. */
+  /** Returns the pipeline that serves an apiEndpoint, or undefined if none does. */
   pipelineAt(apiEndpoint: string): CachePipeline | undefined;
   readonly apiEndpoints: readonly string[];
   parts(settings: LlmCacheSettings): ExplainParts;
-  /** Who a consumer of that description is to the host. */
+  /** Returns the host's identity for the consumer that a question describes. */
   identify(consumer: unknown): Identity;
 }
 
-/** What a question is answered with. */
+/** The services needed to answer a question. */
 export interface QuestionServices extends ConsumerServices {
   readonly explain: ExplainServices;
 }
@@ -39,25 +39,25 @@ export interface QuestionServices extends ConsumerServices {
 type Answered = Explanation & {
   readonly pipeline: string;
   readonly step: number | null;
-  /** Who it is asked for, where that is a consumer with an id; a name where it has one. */
+  /** The question's consumer, if it has an id. */
   readonly consumer: { readonly id: string; readonly name: string | null } | null;
 };
 
-/** Answers `POST /llm-cache/explain`. Throws an AdminError for a question that makes no sense. */
+/** Answers `POST /llm-cache/explain`. Throws an AdminError for an invalid question. */
 export async function answerQuestion(
   { asked, body }: AskedQuestion,
   services: QuestionServices,
 ): Promise<Answered> {
-  const question = await withConsumer(checked(asked), services);
+  const question = await withConsumer(validated(asked), services);
   const { id } = services.explain.identify(question.consumer) as Partial<KnownIdentity>;
   const names = await services.consumers.of([id]);
   const consumer = typeof id === 'string' ? { id, name: names.get(id) ?? null } : null;
-  const explanation = await explained(question, body, services.explain);
+  const explanation = await explainFor(question, body, services.explain);
   const near = await services.consumers.named(explanation.nearest);
   return { consumer, ...explanation, nearest: near };
 }
 
-async function explained(
+async function explainFor(
   question: ExplainQuestion,
   body: Uint8Array | null,
   services: ExplainServices,
@@ -73,16 +73,20 @@ async function explained(
   const { name, steps } = pipeline;
   const protocol = findProtocol(pathOf(question.path));
   if (protocol === null) {
-    return { pipeline: name, step: null, ...passes('the path is not one that the cache serves') };
+    return {
+      pipeline: name,
+      step: null,
+      ...passExplanation('the path is not one that the cache serves'),
+    };
   }
-  const verdicts = steps.map(({ condition }) => holds(condition, simulated(question)));
+  const verdicts = steps.map(({ condition }) => holds(condition, conditionRequest(question)));
   const at = verdicts.findIndex((verdict) => verdict !== false);
   const step = steps[at];
   if (step === undefined) {
     return {
       pipeline: name,
       step: null,
-      ...passes('no llm-cache step has a condition that holds'),
+      ...passExplanation('no llm-cache step has a condition that holds'),
     };
   }
   const parts = services.parts(step.settings);
@@ -93,17 +97,17 @@ async function explained(
   return { pipeline: name, step: at, ...explanation, rule: `${explanation.rule}${doubt}` };
 }
 
-/** By its id, where it is asked for by its name. Throws an AdminError where no consumer has it. */
+/** Replaces a consumer's name by its id. Throws an AdminError if no consumer matches, or several do. */
 async function withConsumer(
   question: ExplainQuestion,
   services: QuestionServices,
 ): Promise<ExplainQuestion> {
   const { consumer } = question;
   if (typeof consumer !== 'string' || consumer === '') return question;
-  return { ...question, consumer: await consumerNamed(consumer, services) };
+  return { ...question, consumer: await resolveConsumer(consumer, services) };
 }
 
-function checked(asked: unknown): ExplainQuestion {
+function validated(asked: unknown): ExplainQuestion {
   if (typeof asked !== 'object' || asked === null || Array.isArray(asked)) {
     throw new AdminError(400, 'the body is not a JSON object');
   }
@@ -115,6 +119,6 @@ function checked(asked: unknown): ExplainQuestion {
   }
 }
 
-function passes(rule: string): Explanation {
+function passExplanation(rule: string): Explanation {
   return { outcome: 'pass', reason: null, rule, key: null, material: null, nearest: [] };
 }

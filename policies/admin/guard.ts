@@ -1,34 +1,34 @@
 import { isIP } from 'node:net';
 import { AdminError, type AdminRequest } from './http.ts';
 
-/** Which host names the admin routes answer to, beside addresses and `localhost`. */
+/** The host names that the admin routes answer to, besides IP addresses and `localhost`. */
 export interface AdminHosts {
-  /** Names, or `*.` and the end of names; in lower case. */
+  /** Exact names, or suffixes with a leading `*.`; in lower case. */
   readonly names: readonly string[];
-  /** Where they are configured, for who is refused. */
+  /** The setting that lists them, for error messages. */
   readonly setting: string;
 }
 
 /**
- * Why a request is not answered; null where it is. The routes are unauthenticated, so another site
- * must not use the browser of an operator who can reach them: neither under a name of that site's
- * own (DNS rebinding) nor from a page of it.
+ * Returns why a request is refused, or null if it is not. The routes are unauthenticated, so another
+ * site must not reach them through an operator's browser, neither under a name that the site
+ * controls (DNS rebinding) nor from one of its pages.
  */
 export function foreignRequest(req: AdminRequest, hosts: AdminHosts): AdminError | null {
   return foreignHost(req, hosts) ?? foreignPage(req, hosts);
 }
 
 function foreignHost(req: AdminRequest, { names, setting }: AdminHosts): AdminError | null {
-  // RFC 9112, section 3.2.2: the authority of an absolute target counts, and not the Host.
+  // RFC 9112, section 3.2.2: the authority of an absolute-form target overrides the Host header.
   const target = /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)/i.exec(req.originalUrl)?.[1];
   for (const host of [target, hostOf(req)]) {
-    // Every browser says which host it asks.
+    // Every browser sends the host, so a request without one is no browser's.
     if (host === undefined) continue;
     const name = nameIn(host);
     if (name !== null && isKnown(name, names)) continue;
     return new AdminError(
       421,
-      `the host ${quoted(host)} is not one that the admin routes answer to: ask an IP address or localhost, or add the name to ${setting}`,
+      `the host ${quoted(host)} is not one that the admin routes answer to: use an IP address or localhost, or add the name to ${setting}`,
     );
   }
   return null;
@@ -43,11 +43,14 @@ function foreignPage(req: AdminRequest, { names, setting }: AdminHosts): AdminEr
   if (origin === undefined || isOwnOrigin(origin, hostOf(req), names, site)) return null;
   return new AdminError(
     403,
-    `the admin routes do not answer to pages of ${quoted(origin)}; where that is this admin port behind a proxy, add its name to ${setting}`,
+    `the admin routes do not answer to pages of ${quoted(origin)}; if that is this admin port behind a proxy, add its name to ${setting}`,
   );
 }
 
-/** A link to the dashboard from another site shows it to a person, and tells that site nothing. */
+/**
+ * Allows a link to the dashboard from another site: the user sees the page, and that site learns
+ * nothing.
+ */
 function isNavigation({ method, headers }: AdminRequest): boolean {
   const isRead = method === 'GET' || method === 'HEAD';
   return (
@@ -64,24 +67,24 @@ function isOwnOrigin(
   const [, scheme, own] = /^(https?):\/\/([^/]+)$/i.exec(origin) ?? [];
   if (scheme === undefined || own === undefined) return false;
   if (host !== undefined && isSameHost(own, host)) return true;
-  // A proxy may have put another Host in its place; the browser knows better where the page is from.
+  // A proxy may have replaced the Host; the browser's own statement about the page's site counts.
   const name = nameIn(own);
   return site === 'same-origin' && name !== null && matches(name, names);
 }
 
-/** A proxy may have taken the TLS off, so the port that a scheme has by itself may be left out of either. */
+/** Ignores the default ports of both schemes: a proxy may have terminated TLS. */
 function isSameHost(one: string, other: string): boolean {
   const plain = (host: string) => host.toLowerCase().replace(/:(80|443)$/, '');
   return plain(one) === plain(other);
 }
 
 function hostOf({ headers }: AdminRequest): string | undefined {
-  // HTTP/2 has it in a pseudo-header.
+  // HTTP/2 sends the host in a pseudo-header.
   const { host = headers[':authority'] } = headers;
   return Array.isArray(host) ? host.join() : host;
 }
 
-/** The name or address without its port, in lower case; null where that is no host. */
+/** Returns the name or address without its port, in lower case; null if `host` is invalid. */
 function nameIn(host: string): string | null {
   const [, address, name] = /^(?:\[([^\]]+)\]|([^:@/\\?#\s[\]]+))(?::\d{1,5})?$/.exec(host) ?? [];
   if (address !== undefined) return isIP(address) === 6 ? address : null;

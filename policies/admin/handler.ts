@@ -4,16 +4,16 @@ import { adminRoutes } from './routes.ts';
 import type { AdminOptions } from './services.ts';
 
 interface Route {
-  /** Null for every method, and every path below. */
+  /** Null for every method and for all paths below `path`. */
   readonly method: string | null;
   readonly path: readonly string[];
   readonly handler: AdminHandler;
 }
 
-/** What an app is given: it answers what is under `/llm-cache`, and lets the rest pass. */
+/** Middleware that answers requests under `/llm-cache` and calls `next` for the rest. */
 export type AdminMiddleware = (req: AdminRequest, res: ServerResponse, next: () => void) => void;
 
-/** The admin routes, to be mounted in any app. They are unauthenticated. */
+/** Creates the admin routes as middleware for any app. They are unauthenticated. */
 export function adminHandler(options: AdminOptions): AdminMiddleware {
   const routes = routesOf(options);
   return (req, res, next) => {
@@ -22,7 +22,7 @@ export function adminHandler(options: AdminOptions): AdminMiddleware {
     for (const route of routes) {
       const params = paramsOf(route, method, asked);
       if (params === null) continue;
-      // The app's own parameters, of the path that this is mounted at, mean nothing here.
+      // Replaces the app's own parameters, which belong to the mount path.
       Object.assign(req, { params });
       route.handler(req, res);
       return;
@@ -40,15 +40,15 @@ function routesOf(options: AdminOptions): readonly Route[] {
     get: add('GET'),
     post: add('POST'),
     delete: add('DELETE'),
-    // Errors of what stands before are the app's own.
+    // The app handles errors of its own middleware, so error handlers are left out.
     use: (path, handler) => {
-      if (isPlain(handler)) routes.push({ method: null, path: segmentsOf(path), handler });
+      if (isRequestHandler(handler)) routes.push({ method: null, path: segmentsOf(path), handler });
     },
   });
   return routes;
 }
 
-function isPlain(handler: AdminHandler | AdminErrorHandler): handler is AdminHandler {
+function isRequestHandler(handler: AdminHandler | AdminErrorHandler): handler is AdminHandler {
   return handler.length < 4;
 }
 
@@ -56,7 +56,7 @@ function segmentsOf(path: string): readonly string[] {
   return path.split('/').filter((segment) => segment !== '');
 }
 
-/** What stands for the names in the route's path; null where the route is another's. */
+/** Returns the values of the route's parameters; null if the route does not match. */
 function paramsOf(
   { method, path }: Route,
   asked: string,

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ByteBudget } from '../shared/bytes/budget.ts';
 import { Slabs } from '../shared/bytes/slabs.ts';
 
-/** The gateway's admin app (Express 4), as far as the plugin uses it. */
+/** The part of the gateway's admin app (Express 4) that the plugin uses. */
 export interface AdminApp {
   get(path: string, handler: AdminHandler): void;
   post(path: string, handler: AdminHandler): void;
@@ -13,12 +13,12 @@ export interface AdminApp {
 export interface AdminRequest extends IncomingMessage {
   readonly originalUrl: string;
   readonly params: Readonly<Record<string, string>>;
-  /** Set by the admin app where the body was JSON. */
+  /** The body parsed by the admin app, if it was JSON. */
   readonly body?: unknown;
 }
 
 export type AdminHandler = (req: AdminRequest, res: ServerResponse) => void;
-/** Express tells it by its four parameters. */
+/** An error handler; Express recognizes it by its four parameters. */
 export type AdminErrorHandler = (
   error: unknown,
   req: AdminRequest,
@@ -26,7 +26,7 @@ export type AdminErrorHandler = (
   next: () => void,
 ) => void;
 
-/** A request that cannot be answered; its message is for the client. */
+/** Thrown for a request that is refused; the client gets its status and message. */
 export class AdminError extends Error {
   override name = 'AdminError';
   readonly status: number;
@@ -41,7 +41,10 @@ export function sendJson(res: ServerResponse, status: number, value: unknown): v
   send(res, status, 'application/json; charset=utf-8', JSON.stringify(value));
 }
 
-/** No answer is kept, taken for another type, framed, or shown to another site. */
+/**
+ * Headers that keep a browser from storing, sniffing or framing a response, or showing it to
+ * another site.
+ */
 const protection: Readonly<Record<string, string>> = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
@@ -62,7 +65,7 @@ export function send(
   res.end(body);
 }
 
-/** Of an answer whose body comes bit by bit. */
+/** Sets the status and headers of a response whose body is streamed. */
 export function sendHead(
   res: ServerResponse,
   status: number,
@@ -76,7 +79,7 @@ export function sendHead(
   }
 }
 
-/** The query's parameters, each at most once and each one of `allowed`. Throws an AdminError. */
+/** Returns the query's parameters. Throws an AdminError for one that is repeated or not `allowed`. */
 export function readQuery<N extends string>(
   req: AdminRequest,
   allowed: readonly N[],
@@ -98,7 +101,7 @@ export function readQuery<N extends string>(
   return found;
 }
 
-/** What percent escapes stand for; null where they are malformed, or not UTF-8. */
+/** Decodes percent escapes; null if they are malformed or not UTF-8. */
 export function decoded(text: string): string | null {
   try {
     return decodeURIComponent(text);
@@ -107,7 +110,7 @@ export function decoded(text: string): string | null {
   }
 }
 
-/** A flag as `name=1`; absent is false. Throws an AdminError. */
+/** Parses a flag such as `name=1`; absent is false. Throws an AdminError for another value. */
 export function readFlag(name: string, value: string | undefined): boolean {
   if (value === undefined || value === '0' || value === 'false') return false;
   if (value === '1' || value === 'true') return true;
@@ -115,25 +118,25 @@ export function readFlag(name: string, value: string | undefined): boolean {
 }
 
 const maxBodyBytes = 16 * 1024 * 1024;
-/** Of all bodies that are being read. */
+/** The shared bound of all bodies being read. */
 const bodies = new ByteBudget(4 * maxBodyBytes);
 
-/** What a form of any site can send, and no program needs to. */
+/** Types that a form on any site can send cross-origin; no API client needs them. */
 const formTypes = /^(application\/x-www-form-urlencoded|multipart\/form-data)\b/i;
 
-/** Throws an AdminError that says what was `expected`. */
+/** Throws an AdminError with the message `expected` if a form was sent. */
 export function refuseForms(req: AdminRequest, expected: string): void {
   if (formTypes.test(req.headers['content-type'] ?? '')) throw new AdminError(415, expected);
 }
 
-/** The bytes of the body, for `use` of them. Throws an AdminError. */
+/** Reads the body, passes its bytes to `use` and releases them afterwards. Throws an AdminError. */
 export async function withBody<T>(
   req: AdminRequest,
   use: (bytes: Uint8Array) => Promise<T>,
 ): Promise<T> {
   refuseForms(
     req,
-    'the body must be JSON: send it as application/json, or as text/plain where it is larger than 100 KB',
+    'the body must be JSON: send it as application/json, or as text/plain if it is larger than 100 KB',
   );
   const slabs = new Slabs(bodies);
   try {
@@ -149,9 +152,12 @@ export async function withBody<T>(
   }
 }
 
-/** What a parser before has made of a JSON body; undefined where none has (another content type, a bound of 100 KB). */
+/**
+ * Returns the JSON body that an earlier parser has parsed; undefined if none did (another type, or
+ * over 100 KB).
+ */
 export function parsedBody(req: AdminRequest): unknown {
-  // The gateway's admin app leaves an empty object where it has parsed nothing.
+  // The gateway's admin app sets an empty object if it has parsed nothing.
   const isJson = /^application\/json\b/i.test(req.headers['content-type'] ?? '');
   return req.readableEnded && isJson ? req.body : undefined;
 }

@@ -6,7 +6,7 @@ import type { SinkStats } from '../llm-usage/sinks/sink.ts';
 import { counter, gauge, type Values } from '../shared/prometheus/metric.ts';
 import { storeCounters, storeGauges } from './store-metrics.ts';
 
-/** Where the numbers come from that others count. */
+/** The sources of numbers that are counted elsewhere. */
 export interface MetricSources {
   readonly stats: CacheStats;
   stores(): Readonly<Record<string, StoreStats>>;
@@ -17,19 +17,19 @@ export interface MetricSources {
 
 type Observer = ReturnType<Histogram['labels']>;
 
-// A lookup in memory takes microseconds, in Redis at most its deadline.
+// A lookup takes microseconds in memory, and at most the deadline in Redis.
 const storeBuckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25];
-// A hit is there in a millisecond, a reasoning model thinks for a minute.
+// A hit takes a millisecond, a reasoning model up to a minute.
 const answerBuckets = [0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-/** What `GET /llm-cache/metrics` shows, in a registry of its own. */
+/** The metrics that `GET /llm-cache/metrics` shows, in their own registry. */
 export class Metrics implements Timings {
   readonly registry = new Registry();
   readonly #sources: MetricSources;
   readonly #lookup: Histogram;
   readonly #write: Histogram;
   readonly #firstByte: Histogram;
-  /** By labels, so that none are put together for a request. */
+  /** Cached by labels, so that no request has to build them. */
   readonly #lookups = new Map<string, Observer>();
   readonly #writes = new Map<string, Observer>();
   readonly #firstBytes = new Map<string, Partial<Record<OutcomeName, Observer>>>();

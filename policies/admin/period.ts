@@ -1,7 +1,10 @@
 import { dayMs, dayOf } from '../llm-usage/ledger.ts';
 import { AdminError } from './http.ts';
 
-/** Days, `YYYY-MM-DD` in UTC, the last one included; without an end where it has none. */
+/**
+ * A period of days, `YYYY-MM-DD` in UTC, `to` included. Without `from` or `to` it is open on that
+ * side.
+ */
 export interface Period {
   readonly from?: string;
   readonly to?: string;
@@ -9,7 +12,7 @@ export interface Period {
 
 export interface ClosedPeriod extends Required<Period> {}
 
-/** What `month=`, `from=` and `to=` say. Throws an AdminError. */
+/** Parses `month=`, `from=` and `to=`. Throws an AdminError. */
 export function readPeriod(query: {
   readonly from?: string;
   readonly to?: string;
@@ -18,7 +21,7 @@ export function readPeriod(query: {
   const { month } = query;
   if (month !== undefined) {
     if (query.from !== undefined || query.to !== undefined) {
-      throw new AdminError(400, '"month" cannot stand beside "from" and "to"');
+      throw new AdminError(400, '"month" cannot be combined with "from" or "to"');
     }
     return monthOf(month);
   }
@@ -31,9 +34,9 @@ export function readPeriod(query: {
 }
 
 /**
- * What a period is set beside: of a calendar month the one before, of other days as many before
- * them. Of a period that is not over only as many days as it has had so far: a part beside a whole
- * would show a fall that there is not. Throws an AdminError where a period has no beginning.
+ * Returns the period to compare with: for a calendar month the month before, else the same number of
+ * days before. An unfinished period is compared with as many days as have passed: comparing a part
+ * with a whole would show a false drop. Throws an AdminError for a period without a start.
  */
 export function previousPeriod(period: Period, today: string): ClosedPeriod {
   const { from, to = today } = period;
@@ -56,25 +59,25 @@ function isMonth(from: string, to: string): boolean {
   return from.endsWith('-01') && monthOf(from.slice(0, 7)).to === to;
 }
 
-/** The days of a month, `YYYY-MM`. */
+/** Returns the days of a month, `YYYY-MM`. */
 function monthOf(text: string): ClosedPeriod {
   const [, year, month] = /^(\d{4})-(0[1-9]|1[0-2])$/.exec(text) ?? [];
   if (year === undefined || month === undefined) {
     throw new AdminError(400, '"month" must be a month, YYYY-MM');
   }
-  // The day before the first of the month that follows.
+  // The last day is the one before the first of the next month.
   return { from: `${text}-01`, to: dayOf(Date.UTC(Number(year), Number(month), 1) - dayMs) };
 }
 
-/** A day, `YYYY-MM-DD`, or a moment in ISO 8601, of which the day in UTC counts. */
+/** Parses a day, `YYYY-MM-DD`, or a time in ISO 8601, which stands for its day in UTC. */
 function readDay(name: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const isDay = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(text);
   const at = isDay ? new Date(text) : new Date(NaN);
   const day = Number.isNaN(at.getTime()) ? '' : at.toISOString().slice(0, 10);
-  // The 31st of February is no day, though Date makes one of it.
+  // Date rolls the 31st of February over to March, so compare the texts.
   if (day === '' || (text.length === 10 && day !== text)) {
-    throw new AdminError(400, `"${name}" must be a day, YYYY-MM-DD, or a moment in ISO 8601`);
+    throw new AdminError(400, `"${name}" must be a day, YYYY-MM-DD, or a time in ISO 8601`);
   }
   return day;
 }

@@ -3,10 +3,10 @@ import { outcomeNames } from '../llm-cache/stats.ts';
 import type { Store } from '../llm-cache/stores/store.ts';
 import type { RecentRequest } from '../hosts/node/recent-request.ts';
 import type { RecentRequests } from '../hosts/node/recent-requests.ts';
-import { consumerNamed, entryUnder, type EntryServices, readLimit } from './entries.ts';
+import { resolveConsumer, entryUnder, type EntryServices, readLimit } from './entries.ts';
 import { AdminError, type AdminRequest, readQuery } from './http.ts';
 
-/** What is asked about recent requests. */
+/** The services needed to show recent requests. */
 export interface RequestServices extends EntryServices {
   readonly requests: RecentRequests;
   storeNamed(name: string): Store | null;
@@ -15,23 +15,26 @@ export interface RequestServices extends EntryServices {
 const filterNames = ['pipeline', 'outcome', 'reason', 'model', 'consumer', 'key'] as const;
 const defaultLimit = 50;
 
-/** `GET /llm-cache/requests`: the newest that match, of this gateway. */
+/** Answers `GET /llm-cache/requests`: the newest matching requests of this gateway. */
 export async function listRequests(req: AdminRequest, services: RequestServices): Promise<object> {
   const { limit: asked, ...filter } = readQuery(req, [...filterNames, 'limit']);
   const { requests } = services;
-  checkOn(requests);
+  requireEnabled(requests);
   checkOutcome(filter.outcome);
   const limit = readLimit(asked, { fallback: defaultLimit, most: 2 * requests.places });
   if (filter.consumer !== undefined) {
-    filter.consumer = await consumerNamed(filter.consumer, services);
+    filter.consumer = await resolveConsumer(filter.consumer, services);
   }
   const found = requests.all().filter((one) => matches(one, filter));
-  return { requests: await shown(found.slice(0, limit), services), kept: requests.places };
+  return {
+    requests: await describeRequests(found.slice(0, limit), services),
+    kept: requests.places,
+  };
 }
 
 /**
- * `GET /llm-cache/requests/:id`: what was stored under its key or, of a miss, the stored requests
- * that are most like it.
+ * Answers `GET /llm-cache/requests/:id`: a request with the entry stored under its key and, for a
+ * miss, the most similar stored requests.
  */
 export async function showRequest(
   req: AdminRequest,
@@ -40,11 +43,11 @@ export async function showRequest(
 ): Promise<object> {
   readQuery(req, []);
   const { requests } = services;
-  checkOn(requests);
+  requireEnabled(requests);
   const found = requests.all().find((one) => requests.idOf(one) === req.params['id']);
   if (found === undefined) throw new AdminError(404, 'no recent request has this id');
   const { key, fingerprint, store } = found;
-  const [request] = await shown([found], services);
+  const [request] = await describeRequests([found], services);
   const entry = key === null ? null : await entryUnder(key, services, now);
   const held = store === null ? null : services.storeNamed(store);
   const near =
@@ -54,12 +57,12 @@ export async function showRequest(
   return { request, entry, nearest: await services.consumers.named(near) };
 }
 
-function checkOn({ places }: RecentRequests): void {
+function requireEnabled({ places }: RecentRequests): void {
   if (places > 0) return;
   throw new AdminError(404, 'recent requests are not kept: admin.recentRequests is 0');
 }
 
-/** A filter that is misspelt finds nothing, which would look like an answer. */
+/** Rejects a misspelt outcome, which would match nothing and look like a valid answer. */
 function checkOutcome(asked: string | undefined): void {
   const known: readonly string[] = [...outcomeNames, 'pass', 'left'];
   if (asked === undefined || known.includes(asked)) return;
@@ -82,7 +85,7 @@ function matches(
   );
 }
 
-function shown(
+function describeRequests(
   found: readonly RecentRequest[],
   { consumers, requests }: RequestServices,
 ): Promise<object[]> {

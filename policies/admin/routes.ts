@@ -25,10 +25,13 @@ type Answer = (req: AdminRequest, services: AdminServices) => Promise<object> | 
 
 const root = '/llm-cache';
 
-/** The routes under `/llm-cache` on the gateway's admin port. */
+/** Returns a function that adds the routes under `/llm-cache` to an admin app. */
 export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
   const { current, hosts, pageFolder, version, faults } = options;
-  /** The one way to an answer: whatever is thrown, here or in what is waited for, is an error in JSON. */
+  /**
+   * Wraps every route: refuses requests of other sites, and turns anything thrown into a JSON
+   * error.
+   */
   const guarded =
     (answer: (req: AdminRequest, res: ServerResponse) => Promise<void> | void): AdminHandler =>
     (req, res) => {
@@ -38,7 +41,7 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
         if (decoded(req.originalUrl) === null) {
           throw new AdminError(
             400,
-            'the address has a percent sign that begins no escape, or escapes that are not UTF-8',
+            'the address has a percent sign that starts no escape, or escapes that are not UTF-8',
           );
         }
         await answer(req, res);
@@ -49,7 +52,7 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
     guarded(async (req, res) => sendJson(res, 200, await answer(req, current())));
   const file = (name: string): AdminHandler =>
     guarded(async (req, res) => {
-      // Express takes both; the page's relative addresses are those of the one without.
+      // Express routes both, but the page's relative urls only work without the slash.
       const hasSlash = /\/(\?|$)/.test(req.originalUrl);
       if (name === 'index.html' && hasSlash) return redirect(res, '../llm-cache');
       readQuery(req, []);
@@ -118,11 +121,11 @@ export function adminRoutes(options: AdminOptions): (app: AdminApp) => void {
         send(res, 200, contentType, text);
       }),
     );
-    const nothing = guarded(({ method }) => {
+    const notFound = guarded(({ method }) => {
       throw new AdminError(404, `there is no such route for ${method}`);
     });
-    app.use(root, nothing);
-    // The admin app's own answer to what it cannot parse would be a 500 in plain text.
+    app.use(root, notFound);
+    // Without this the admin app would answer a body that it cannot parse with a plain-text 500.
     app.use(root, (error: unknown, req: AdminRequest, res: ServerResponse, _next: () => void) =>
       guarded(() => {
         throw error;
@@ -175,13 +178,13 @@ function fail(error: unknown, res: ServerResponse, faults: FaultLog): void {
   sendJson(res, status, { error: { message } });
 }
 
-/** Of an error that is not ours only what cannot quote anything. */
+/** Describes an error. Never passes on the message of an unknown error, which could quote a request. */
 function describe(error: unknown, faults: FaultLog): { status: number; message: string } {
   if (error instanceof AdminError) return error;
   if (error instanceof Error && error.name === 'StoreUnavailable') {
     return { status: 503, message: `the store does not answer: ${error.message}` };
   }
-  // body-parser's errors have a status and a type.
+  // Errors of body-parser have a status and a type.
   if (error instanceof Error && 'type' in error && 'status' in error) {
     const isLarge = error.type === 'entity.too.large';
     const message = isLarge
@@ -190,5 +193,5 @@ function describe(error: unknown, faults: FaultLog): { status: number; message: 
     return { status: Number(error.status), message };
   }
   faults.report('llm-cache: the admin API failed', error);
-  return { status: 500, message: 'the request failed; the log of the gateway says where' };
+  return { status: 500, message: "the request failed; see the gateway's log" };
 }

@@ -12,25 +12,25 @@ import type { EntryStores } from './entry-listing.ts';
 import type { ExplainServices } from './explain.ts';
 import type { AdminHosts } from './guard.ts';
 
-/** A request to try the cache with. */
+/** An example request with which to try the cache. */
 export interface Tryout {
-  /** Of the gateway; null where it is not known. */
+  /** The gateway's port; null if unknown. */
   readonly port: number | null;
   readonly path: string;
   readonly needsCredential: boolean;
 }
 
-/** What the routes show and steer, as it stands at each request. */
+/** The services of the routes, in their state at the time of a request. */
 export interface AdminServices {
   readonly stats: CacheStats;
   readonly stores: Readonly<Record<string, StoreStats>>;
   readonly entryStores: EntryStores;
-  /** What the entries of a store are exported and imported under. */
+  /** Returns the seal under which a store's entries are exported and imported. */
   sealOf(store: string): Seal;
   readonly sinks: Readonly<Record<string, SinkStats>>;
-  /** Requests that read along with another at the moment. */
+  /** The number of requests joined to another right now. */
   readonly joiners: number;
-  /** Bytes of bodies held at the moment. */
+  /** The bytes of bodies held right now. */
   readonly bufferedBytes: number;
   readonly ledger: Ledger;
   readonly tryout: Tryout | null;
@@ -38,21 +38,21 @@ export interface AdminServices {
   readonly prices: PriceList;
   readonly requests: RecentRequests;
   budgets(): Promise<readonly BudgetState[]>;
-  /** Null where no store has the name any more. */
+  /** Returns null if no store has that name any more. */
   storeNamed(name: string): Store | null;
   readonly explain: ExplainServices;
-  /** The metrics as text, and its content type. */
+  /** Returns the metrics as text, with its content type. */
   metrics(): Promise<{ readonly text: string; readonly contentType: string }>;
 }
 
 export interface AdminOptions {
-  /** Throws an AdminError as long as there is no configuration. */
+  /** Throws an AdminError until a configuration is loaded. */
   readonly current: () => AdminServices;
-  /** Where the dashboard's files are. */
+  /** The folder of the dashboard's files. */
   readonly pageFolder: string;
-  /** Of this package. */
+  /** The version of this package. */
   readonly version: string;
   readonly faults: FaultLog;
-  /** The hosts that they answer to at the moment. */
+  /** Returns the host names that the routes currently answer to. */
   readonly hosts: () => AdminHosts;
 }

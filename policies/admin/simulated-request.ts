@@ -7,10 +7,10 @@ import type { Protocol } from '../shared/protocols/protocol.ts';
 import { RequestBody } from '../shared/request-body.ts';
 import type { SimulatedRequest } from './conditions.ts';
 
-/** As the body of a request is read; what is asked about is not remembered. */
+/** Reads a body like a real request's, but without remembering its key. */
 const reading = { ...nodeReading, memory: null };
 
-/** A request that is asked about instead of being sent, by the consumer that `identify` knows. */
+/** Creates the hypothetical request of a question; `identify` returns its consumer's identity. */
 export function simulatedRequest(
   question: ExplainQuestion,
   bytes: Uint8Array,
@@ -39,8 +39,8 @@ export function simulatedRequest(
   };
 }
 
-/** The same as a condition of the gateway sees it. */
-export function simulated(question: ExplainQuestion): SimulatedRequest {
+/** Creates the same request as a condition of the gateway sees it. */
+export function conditionRequest(question: ExplainQuestion): SimulatedRequest {
   const headers = Object.fromEntries(
     [...headersOf(question)].map(([name, values]) => [name, values.join(', ')]),
   );
@@ -51,7 +51,7 @@ export function simulated(question: ExplainQuestion): SimulatedRequest {
   };
 }
 
-/** What is asked about is JSON, unless it is said to be something else. */
+/** The content type defaults to JSON. */
 function headersOf({ headers }: ExplainQuestion): Map<string, readonly string[]> {
   return new Map([
     ['content-type', ['application/json']],

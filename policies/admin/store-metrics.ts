@@ -1,6 +1,9 @@
 import type { StoreStats } from '../llm-cache/stores/store.ts';
 
-/** A name without its beginning and ending, what it says, and where it is read; null where a store does not count it. */
+/**
+ * A metric's name without prefix and suffix, its help text, and its reader; null if a store does
+ * not count it.
+ */
 type StoreMetric = readonly [
   name: string,
   help: string,

@@ -16,13 +16,13 @@ export interface UsageServices {
   readonly consumers: ConsumerNames;
 }
 
-/** The sums of some days, with the names of their consumers. */
+/** The sums of a period, with the names of the consumers. */
 interface PeriodSums {
-  /** Null: from the oldest day that is kept. */
+  /** Null for the oldest day kept. */
   readonly from: string | null;
-  /** Null: to this day. */
+  /** Null for today. */
   readonly to: string | null;
-  /** The first day that there are figures of: what came before is not nothing, but not known. */
+  /** The first day with figures; earlier usage is unknown, not zero. */
   readonly since: string | null;
   readonly rows: readonly NamedRow[];
   readonly total: Figures;
@@ -31,7 +31,7 @@ interface PeriodSums {
 type NamedRow = Row & { readonly consumer_name?: string | null };
 
 export interface UsageReport extends PeriodSums {
-  /** The same of the days before, where it was asked for. */
+  /** The sums of the previous period, if requested. */
   readonly previous?: PeriodSums;
 }
 
@@ -41,7 +41,7 @@ export interface CsvFile {
   readonly csv: string;
 }
 
-/** `GET /llm-cache/usage`. */
+/** Answers `GET /llm-cache/usage`. */
 export async function showUsage(
   req: AdminRequest,
   services: UsageServices,
@@ -100,7 +100,7 @@ const figureNames = [
   'unpriced_requests',
 ] as const satisfies readonly (keyof Figures)[];
 
-/** One line a row and period, without a total: a sheet that sums a column would count it twice. */
+/** Writes one line per row and period, without a total, which a spreadsheet would count twice. */
 function asCsv({ previous, ...own }: UsageReport, groupBy: readonly GroupField[]): string {
   const groups = groupBy.flatMap((field) =>
     field === 'consumer_id' ? ([field, 'consumer_name'] as const) : ([field] as const),
@@ -133,7 +133,7 @@ function readGroups(text: string | undefined): readonly GroupField[] {
     const allowed = groupFields.join(', ');
     throw new AdminError(
       400,
-      `"group_by" must be of ${allowed}, got ${JSON.stringify(name.slice(0, 80))}`,
+      `"group_by" must be one or more of ${allowed}, got ${JSON.stringify(name.slice(0, 80))}`,
     );
   });
 }

@@ -4,7 +4,7 @@ import type { Usage } from '../shared/usage.ts';
 import type { PriceList } from './price-list.ts';
 import { costsOf } from './pricing.ts';
 
-/** What is known of an answer that was stored. */
+/** The parts of a stored answer that decide its cost. */
 export interface StoredAnswer {
   readonly protocol: ProtocolName;
   readonly model: string | null;
@@ -12,7 +12,10 @@ export interface StoredAnswer {
   readonly usage: Usage | null;
 }
 
-/** What an answer costs at list price, in USD; null where that is not known. The provider is the protocol's own. */
+/**
+ * Returns the answer's cost at list price in USD, or null if unknown. Takes the protocol's default
+ * provider.
+ */
 export function answerCost(answer: StoredAnswer, prices: PriceList): number | null {
   const { usage, model, requestedModel } = answer;
   const protocol = protocols.find(({ name }) => name === answer.protocol);

@@ -11,21 +11,24 @@ export interface BudgetWatchParts {
   readonly now?: () => number;
 }
 
-/** After money was spent the budgets are looked at once, so much later at most. */
-const soonMs = 30_000;
-/** The states are not read from the ledger more often than this. */
+/** Delay from the first spending to the check; spending in between shares that check. */
+const checkDelayMs = 30_000;
+/** How long states read from the ledger are reused. */
 const freshMs = 30_000;
 
-/** Watches over budgets: says in the log when one is nearly spent, and when it is. It blocks nothing. */
+/**
+ * Logs a warning when a budget is nearly spent, and another when it is spent. It never blocks a
+ * request.
+ */
 export class BudgetWatch {
   readonly #log: Log;
   readonly #faults: FaultLog;
   readonly #now: () => number;
   #budgets: readonly BudgetSettings[] = [];
   #parts: BudgetParts | null = null;
-  #known: { readonly at: number; readonly states: Promise<readonly BudgetState[]> } | null = null;
-  /** What was said, by budget: of which period and state. */
-  readonly #said = new Map<string, string>();
+  #cached: { readonly at: number; readonly states: Promise<readonly BudgetState[]> } | null = null;
+  /** The last warning of each budget: its period and state. */
+  readonly #warned = new Map<string, string>();
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor({ log, faults, now = Date.now }: BudgetWatchParts) {
@@ -34,33 +37,33 @@ export class BudgetWatch {
     this.#now = now;
   }
 
-  /** Takes the budgets of a configuration that was loaded. */
+  /** Replaces the budgets after a configuration was loaded. */
   configure(budgets: readonly BudgetSettings[], parts: BudgetParts): void {
     this.#budgets = budgets;
     this.#parts = parts;
-    this.#known = null;
+    this.#cached = null;
     const names = new Set(budgets.map(budgetName));
-    for (const name of this.#said.keys()) if (!names.has(name)) this.#said.delete(name);
-    if (budgets.length > 0) this.#lookSoon();
+    for (const name of this.#warned.keys()) if (!names.has(name)) this.#warned.delete(name);
+    if (budgets.length > 0) this.#scheduleCheck();
   }
 
-  /** Something may have been spent. */
+  /** Schedules a check if the record may have spent from a budget. */
   spent(record: UsageRecord): void {
-    if (this.#budgets.length > 0 && record.billed && isPaid(record)) this.#lookSoon();
+    if (this.#budgets.length > 0 && record.billed && isPaid(record)) this.#scheduleCheck();
   }
 
-  /** How far each budget is spent. Rejects where the ledger cannot tell. */
+  /** Returns how far each budget is spent. Rejects if the ledger cannot be read. */
   states(): Promise<readonly BudgetState[]> {
-    // The machine's clock may be set back, by years.
+    // Not Date.now(): someone may set the machine's clock back by years.
     const now = performance.now();
     const parts = this.#parts;
     if (parts === null || this.#budgets.length === 0) return Promise.resolve([]);
-    if (this.#known !== null && now - this.#known.at < freshMs) return this.#known.states;
+    if (this.#cached !== null && now - this.#cached.at < freshMs) return this.#cached.states;
     const states = budgetStates(this.#budgets, parts, this.#now());
     const known = { at: now, states };
-    this.#known = known;
+    this.#cached = known;
     states.catch(() => {
-      if (this.#known === known) this.#known = null;
+      if (this.#cached === known) this.#cached = null;
     });
     return states;
   }
@@ -71,43 +74,43 @@ export class BudgetWatch {
     this.#budgets = [];
   }
 
-  /** One timer at a time, which keeps no process alive. */
-  #lookSoon(): void {
+  /** Starts at most one timer, which does not keep the process alive. */
+  #scheduleCheck(): void {
     if (this.#timer !== null) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      void this.#look();
-    }, soonMs);
+      void this.#check();
+    }, checkDelayMs);
     this.#timer.unref();
   }
 
-  async #look(): Promise<void> {
+  async #check(): Promise<void> {
     try {
-      for (const state of await this.states()) this.#tell(state);
+      for (const state of await this.states()) this.#report(state);
     } catch (error) {
       this.#faults.report('llm-usage: the budgets could not be read', error);
     }
   }
 
-  #tell(budget: BudgetState): void {
+  #report(budget: BudgetState): void {
     const { name, state, spent, usd, from, to, consumer, consumerId } = budget;
     if (consumer !== null && consumerId === null) {
-      this.#sayOnce(name, 'unknown', `no consumer is called ${JSON.stringify(consumer)}`);
+      this.#warnOnce(name, 'unknown', `no consumer is called ${JSON.stringify(consumer)}`);
       return;
     }
     if (state === 'ok') return;
     const when = from === to ? from : `${from} to ${to}`;
     const sums = `${spent.toFixed(2)} of ${usd.toFixed(2)} USD, ${when}`;
-    this.#sayOnce(
+    this.#warnOnce(
       name,
       `${from} ${state}`,
       `${state === 'over' ? 'spent' : 'nearly spent'}: ${sums}`,
     );
   }
 
-  #sayOnce(name: string, about: string, text: string): void {
-    if (this.#said.get(name) === about) return;
-    this.#said.set(name, about);
+  #warnOnce(name: string, about: string, text: string): void {
+    if (this.#warned.get(name) === about) return;
+    this.#warned.set(name, about);
     this.#log.warn(`llm-usage: budget ${JSON.stringify(name)}: ${text}`);
   }
 }

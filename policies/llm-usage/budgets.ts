@@ -4,29 +4,29 @@ import { dayMs, dayOf, type Ledger, type Row } from './ledger.ts';
 /** How far a budget is spent. */
 export interface BudgetState {
   readonly name: string;
-  /** Whose spending counts, as the operator wrote it; null for all. */
+  /** The consumer that the budget applies to, as the operator wrote it; null for all. */
   readonly consumer: string | null;
-  /** The consumer's id; null where no consumer has that name. */
+  /** The consumer's id; null if no consumer has that name. */
   readonly consumerId: string | null;
   readonly model: string | null;
   readonly apiEndpoint: string | null;
   readonly per: 'day' | 'month';
   readonly usd: number;
-  /** Billed at list price in the day or month that runs, UTC. */
+  /** USD billed at list price in the current day or month, UTC. */
   readonly spent: number;
-  /** Billed requests whose cost is not known, and so not in it. */
+  /** Billed requests whose cost is unknown, so `spent` leaves them out. */
   readonly unpricedRequests: number;
   readonly state: 'ok' | 'near' | 'over';
   readonly from: string;
   readonly to: string;
 }
 
-/** From this part of a budget on it is `near`. */
+/** The fraction of a budget from which its state is `near`. */
 export const nearlySpent = 0.8;
 
 const groupBy = ['consumer_id', 'model', 'requested_model', 'api_endpoint'] as const;
 
-/** What a budget is called when it has no name of its own. */
+/** Returns the budget's configured name, or one made of its filters and period. */
 export function budgetName({ name, consumer, model, apiEndpoint, per }: BudgetSettings): string {
   if (name !== undefined) return name;
   const parts = [
@@ -37,7 +37,7 @@ export function budgetName({ name, consumer, model, apiEndpoint, per }: BudgetSe
   return `${parts.join(', ') || 'everything'} per ${per}`;
 }
 
-/** The day or the month that runs at `now`. */
+/** Returns the first and last day of the day or month that contains `now`, UTC. */
 export function periodOf(per: 'day' | 'month', now: number): { from: string; to: string } {
   const today = dayOf(now);
   if (per === 'day') return { from: today, to: today };
@@ -48,11 +48,11 @@ export function periodOf(per: 'day' | 'month', now: number): { from: string; to:
 
 export interface BudgetParts {
   readonly ledger: Pick<Ledger, 'query'>;
-  /** The id of the consumer of that name; null where there is none. */
+  /** Resolves a consumer's name to its id, or to null if no consumer has that name. */
   idOf(consumer: string): Promise<string | null>;
 }
 
-/** How far each budget is spent now. Rejects where the ledger cannot tell. */
+/** Returns how far each budget is spent at `now`. Rejects if the ledger cannot be read. */
 export async function budgetStates(
   budgets: readonly BudgetSettings[],
   { ledger, idOf }: BudgetParts,
@@ -75,7 +75,7 @@ export async function budgetStates(
       return stateOf(
         budget,
         consumerId,
-        all.filter((row) => counts(row, budget, consumerId)),
+        all.filter((row) => countsToward(row, budget, consumerId)),
         now,
       );
     }),
@@ -97,8 +97,8 @@ function stateOf(
   return { ...what, spent, unpricedRequests, state, ...periodOf(per, now) };
 }
 
-/** A model is the answer's or the request's, as everywhere. */
-function counts(
+/** A budget's model matches either the answer's model or the requested one, like every model filter. */
+function countsToward(
   row: Row,
   { model, apiEndpoint }: BudgetSettings,
   consumerId: string | null,

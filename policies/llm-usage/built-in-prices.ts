@@ -2,12 +2,12 @@ import { calcPrice } from '@pydantic/genai-prices';
 import { mayList } from './listed-names.ts';
 import type { Price, RateName, Rates } from './rates.ts';
 
-/** A price, and what it is listed under. */
+/** A price and the model name that it is listed under. */
 export interface Listed extends Price {
   readonly name: string;
 }
 
-/** The names of the package for the rates that it may list. */
+/** Maps our rate names to those of @pydantic/genai-prices. */
 const builtInNames: Readonly<Partial<Record<RateName, string>>> = {
   input: 'input_mtok',
   cachedInput: 'cache_read_mtok',
@@ -27,7 +27,7 @@ const builtInNames: Readonly<Partial<Record<RateName, string>>> = {
 };
 
 /**
- * Terms that a provider prices at one multiple of its list price, for all models and all tokens.
+ * Terms for which a provider charges a fixed multiple of its list price, for all models and tokens.
  * `flex`: https://platform.openai.com/docs/guides/flex-processing, https://console.groq.com/docs/flex-processing
  * `inference_geo us`: https://platform.claude.com/docs/en/about-claude/pricing
  */
@@ -37,10 +37,10 @@ const factors: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   groq: { 'service_tier flex': 1 },
 };
 
-/** Who is asked for a model that the operator's provider does not have, after those whose names are alike. */
+/** Fallback providers for a model that neither the operator's provider nor name matching finds. */
 const wellKnown = ['openai', 'anthropic', 'google', 'mistral', 'cohere', 'openrouter'];
 
-/** By the provider where the list knows it, else by any that has models of that name. */
+/** Looks the model up under its provider, then under any provider that lists such a name. */
 export function builtInPrice(name: string, provider: string, at: Date): Listed | null {
   for (const providerId of new Set([provider, '', ...wellKnown])) {
     if (!mayList(providerId, name)) continue;
@@ -50,10 +50,10 @@ export function builtInPrice(name: string, provider: string, at: Date): Listed |
   return null;
 }
 
-/** No listed name has as many parts, and what is longer is a caller's addition to it. */
+/** No listed name has more parts than this; anything beyond is a caller's suffix. */
 const maxParts = 16;
 
-/** The longest beginning of the name, cut where a part of it ends, that is listed. */
+/** Finds the longest listed prefix of the name that ends at a part boundary. */
 export function builtInPrefix(name: string, provider: string, at: Date): Listed | null {
   const ends = Array.from(name.matchAll(/[-:@.]/g), ({ index }) => index).slice(0, maxParts);
   for (const end of ends.toReversed()) {
@@ -72,7 +72,7 @@ function listed({ model, model_price: prices, provider }: Found): Listed {
     name: model.id,
     rates: isTiered ? (inputTokens) => ratesOf(prices, inputTokens) : () => rates,
     factors: factors[provider.id] ?? {},
-    // It has the highest only of those that a provider may take for a request.
+    // The list has only the highest of a provider's possible per-request fees.
     ...(prices['requests_kcount'] !== undefined && { without: 'the fee of the request' }),
   };
 }
@@ -83,7 +83,7 @@ function ratesOf(prices: Found['model_price'], inputTokens: number): Rates {
     const price = prices[listedAs];
     if (typeof price === 'number') rates[name] = price;
     else if (price !== undefined) {
-      // The tier that the whole input reaches is the price of all of it.
+      // The highest tier that the input reaches applies to all tokens.
       const reached = price.tiers.filter(({ start }) => inputTokens > start);
       const [tier] = reached.toSorted((one, other) => other.start - one.start);
       rates[name] = tier?.price ?? price.base;

@@ -5,7 +5,7 @@ import type { UsageRecord } from './usage-record.ts';
 const maxNameLength = 256;
 const other = 'other';
 
-/** The group of what has no room in another one. */
+/** The day's overflow group, for records that arrive when no new group fits. */
 export function otherGroup(day: string): Group {
   return {
     day,
@@ -17,7 +17,7 @@ export function otherGroup(day: string): Group {
   };
 }
 
-/** What a group is called within its day; no two have the same name. */
+/** Returns a name that is unique among the groups of a day. */
 export function nameOf(group: Group): string {
   return JSON.stringify([
     group.model,
@@ -28,7 +28,7 @@ export function nameOf(group: Group): string {
   ]);
 }
 
-/** The group of that name, which others could have written; the `other` one where it is none. */
+/** Parses a group's name, which another program may have written; an invalid one gives `other`. */
 export function groupNamed(name: string, day: string): Group {
   const parts = partsOf(name);
   if (parts === null) return otherGroup(day);
@@ -64,28 +64,28 @@ export const otherName = nameOf(otherGroup(''));
 function groupOf(record: UsageRecord, day: string): Group {
   return {
     day,
-    model: cut(record.model),
-    requested_model: cut(record.requested_model),
-    provider: cut(record.provider),
-    consumer_id: cut(record.consumer_id),
-    api_endpoint: cut(record.api_endpoint),
+    model: truncate(record.model),
+    requested_model: truncate(record.requested_model),
+    provider: truncate(record.provider),
+    consumer_id: truncate(record.consumer_id),
+    api_endpoint: truncate(record.api_endpoint),
   };
 }
 
-function cut<T extends string | null>(name: T): T | string {
+function truncate<T extends string | null>(name: T): T | string {
   return name !== null && name.length > maxNameLength ? name.slice(0, maxNameLength) : name;
 }
 
-/** The same sums, so many days later. */
+/** Returns the line dated `days` later. */
 export function movedBy({ group, sums }: Line, days: number): Line {
   return { group: { ...group, day: dayOf(Date.parse(group.day) + days * dayMs) }, sums };
 }
 
-/** Sums by group, bounded in groups. */
+/** Sums of usage records by group, with a bound on the number of groups. */
 export class GroupedSums {
   readonly #days = new Map<string, Map<string, Line>>();
   readonly #models = new ModelNames();
-  /** Groups, without those of the days' `other`. */
+  /** The number of groups, not counting each day's `other`. */
   #inUse = 0;
 
   get isEmpty(): boolean {
@@ -101,7 +101,7 @@ export class GroupedSums {
   }
 
   add(record: UsageRecord, day: string, maxGroups: number): void {
-    // Unbilled requests may use at most half of the groups.
+    // Requests that cost nothing may use at most half of the groups.
     const room = isPaid(record) ? maxGroups : maxGroups / 2;
     const group = this.#models.within(groupOf(record, day), maxGroups);
     const lines = this.#linesOf(group.day);
@@ -118,7 +118,7 @@ export class GroupedSums {
     for (const lines of this.#days.values()) yield* lines.values();
   }
 
-  /** Takes the first lines out, at most `count`. */
+  /** Removes and returns the first lines, at most `count`. */
   take(count: number): Line[] {
     const taken: Line[] = [];
     for (const [day, lines] of this.#days) {
@@ -133,7 +133,7 @@ export class GroupedSums {
     return taken;
   }
 
-  /** Moves all of them so many days later. */
+  /** Redates all lines by `days`, forwards or back. */
   move(days: number): void {
     const all = [...this.#days.values()];
     this.#days.clear();

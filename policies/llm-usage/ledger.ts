@@ -3,7 +3,7 @@ import type { CacheType } from '../shared/exchange.ts';
 import type { UsageSink } from './sinks/sink.ts';
 import type { UsageRecord } from './usage-record.ts';
 
-/** What a report can be grouped by, in the names of the usage record. */
+/** The fields that a report can be grouped by, named as in the usage record. */
 export const groupFields = [
   'day',
   'model',
@@ -15,9 +15,9 @@ export const groupFields = [
 
 export type GroupField = (typeof groupFields)[number];
 
-/** What the records of one sum have in common. */
+/** The fields shared by all records of one sum. */
 export interface Group {
-  /** `YYYY-MM-DD`, UTC, when the request came, by the ledger's own clock. */
+  /** The day on which the request arrived by the ledger's own clock: `YYYY-MM-DD`, UTC. */
   readonly day: string;
   readonly model: string | null;
   readonly requested_model: string | null;
@@ -27,22 +27,22 @@ export interface Group {
 }
 
 export interface LedgerBounds {
-  /** Days that are kept and reported, today among them. */
+  /** Number of days to keep and report, including today. */
   readonly retentionDays: number;
-  /** Groups of all those days; what comes on top is summed in its day's `other` group. */
+  /** Bound on the groups of all those days; a record beyond it goes to its day's `other` group. */
   readonly maxGroups: number;
 }
 
 export interface LedgerQuery {
-  /** The first day, `YYYY-MM-DD`; without it from the oldest that is kept. */
+  /** The first day, `YYYY-MM-DD`; defaults to the oldest kept. */
   readonly from?: string;
-  /** The last day, which is part of the report. */
+  /** The last day, inclusive. */
   readonly to?: string;
-  /** None: all in one row. */
+  /** Empty puts everything into one row. */
   readonly groupBy: readonly GroupField[];
 }
 
-/** Tokens as the providers count them, costs in USD. */
+/** The figures of a report row: tokens as the providers count them, costs in USD. */
 export interface Figures {
   readonly requests: number;
   /** Requests that the cache answered. */
@@ -55,29 +55,29 @@ export interface Figures {
   readonly billed_output_tokens: number;
   readonly saved_input_tokens: number;
   readonly saved_output_tokens: number;
-  /** The sum of what is priced; null where nothing is. */
+  /** The sum of all known costs; null if none is known. */
   readonly billed_cost: number | null;
   readonly saved_cost: number | null;
-  /** Billed requests and hits whose cost is not known. */
+  /** Billed requests and hits whose cost is unknown. */
   readonly unpriced_requests: number;
 }
 
-/** The fields asked for, and the figures of the records that have them in common. */
+/** One report row: the fields it is grouped by, and the figures of its records. */
 export type Row = Partial<Group> & Figures;
 
 export interface LedgerReport {
-  /** The first day that the ledger has figures of, whatever was asked for; null without any. */
+  /** The first day with figures in the ledger, regardless of the query; null if it is empty. */
   readonly since: string | null;
-  /** By day where it was asked for, then the most requests first, then by names. */
+  /** Sorted by day if grouped by day, then by requests in descending order, then by names. */
   readonly rows: readonly Row[];
   readonly total: Figures;
 }
 
-/** A sink that sums what it is given, by day and names. */
+/** A sink that sums usage records by day and names. */
 export interface Ledger extends UsageSink {
-  /** Rejects where the sums cannot be read. */
+  /** Rejects if the sums cannot be read. */
   query(query: LedgerQuery): Promise<LedgerReport>;
-  /** Takes the bounds of a configuration that was loaded anew. */
+  /** Replaces the bounds after a configuration was reloaded. */
   configure(bounds: LedgerBounds): void;
 }
 
@@ -103,7 +103,7 @@ export const sumNames = [
 
 export type SumName = (typeof sumNames)[number];
 
-/** Counts; `…_pico` in millionths of a millionth of a USD, `…_priced` the requests in them. */
+/** Counters; `…_pico` is in 10⁻¹² USD, and `…_priced` counts the requests in that sum. */
 export type Sums = Record<SumName, bigint>;
 
 export interface Line {
@@ -130,7 +130,10 @@ export function addRecord(to: Sums, record: UsageRecord): void {
   if (cacheType !== null) addSide(to, 'saved', record, pico);
 }
 
-/** Whether it cost something or would have; a request that is not billed costs its sender nothing. */
+/**
+ * Whether the request cost something, or would have without the cache. An unbilled request costs
+ * its sender nothing.
+ */
 export function isPaid({ billed, cache_type: cacheType }: UsageRecord): boolean {
   return billed || cacheType !== null;
 }
@@ -141,27 +144,33 @@ function addSide(
   record: UsageRecord,
   pico: bigint | null,
 ): void {
-  to[`${side}_tokens` as const] += whole(record.total_tokens);
-  to[`${side}_input_tokens` as const] += whole(record.input_tokens);
-  to[`${side}_output_tokens` as const] += whole(record.output_tokens);
+  to[`${side}_tokens` as const] += bigintOf(record.total_tokens);
+  to[`${side}_input_tokens` as const] += bigintOf(record.input_tokens);
+  to[`${side}_output_tokens` as const] += bigintOf(record.output_tokens);
   if (pico === null) return;
   to[`${side}_pico` as const] += pico;
   to[`${side}_priced` as const] += 1n;
 }
 
-/** Beyond it a price or a count is wrong: what costs as much is not priced. */
+/** USD. A higher cost means a wrong price or count, so it counts as unpriced. */
 const maxCost = 1e6;
 
-/** USD in millionths of a millionth, in which sums are exact; null where there is no cost that can be true. */
+/**
+ * Converts USD to whole picodollars (10⁻¹² USD), so that sums are exact; null if unknown or
+ * implausible.
+ */
 export function picoOf(cost: number | null): bigint | null {
   return cost !== null && cost >= 0 && cost <= maxCost ? BigInt(Math.round(cost * 1e12)) : null;
 }
 
-function whole(count: number | null): bigint {
+function bigintOf(count: number | null): bigint {
   return BigInt(countOf(count) ?? 0);
 }
 
-/** Sums the lines up by `groupBy`; `days` are all that the ledger has figures of. */
+/**
+ * Groups the lines by `groupBy` and sums each group; `days` are all days with figures in the
+ * ledger.
+ */
 export function reportOf(
   lines: Iterable<Line>,
   groupBy: readonly GroupField[],
@@ -226,7 +235,10 @@ function figuresOf(sums: Sums): Figures {
   };
 }
 
-/** The nearest number: by way of its decimals, for a large sum is not exact as a number. */
+/**
+ * Converts picodollars to the nearest number of USD. Goes through text: a large sum is inexact as a
+ * number.
+ */
 export function usdOf(pico: bigint): number {
   return Number(`${pico}e-12`);
 }
@@ -235,7 +247,7 @@ export const dayMs = 86_400_000;
 
 let knownDay = { number: Number.NaN, text: '' };
 
-/** `YYYY-MM-DD`, UTC, of a time in milliseconds since the epoch. */
+/** Formats a time in milliseconds since the epoch as `YYYY-MM-DD`, UTC. */
 export function dayOf(time: number): string {
   const number = Math.floor(time / dayMs);
   if (number !== knownDay.number) {
@@ -244,12 +256,12 @@ export function dayOf(time: number): string {
   return knownDay.text;
 }
 
-/** The first of the days that are kept. */
+/** Returns the oldest day within the retention. */
 export function oldestDay(now: number, { retentionDays }: LedgerBounds): string {
   return new Date(Math.max(0, now - (retentionDays - 1) * dayMs)).toISOString().slice(0, 10);
 }
 
-/** Whether the query asks for that day. */
+/** Whether the query's range includes the day. */
 export function asksFor({ from, to }: LedgerQuery, day: string): boolean {
   return (from === undefined || day >= from) && (to === undefined || day <= to);
 }

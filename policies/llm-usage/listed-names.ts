@@ -1,21 +1,21 @@
 import { findProvider, type MatchLogic, type Provider } from '@pydantic/genai-prices';
 
-// The package compares a name with each of its thousand models, and folds the case of both each
-// time: a third of a millisecond for a name that it does not have, and one name may have sixteen
-// beginnings to be asked for with seven providers. So what it compares with is made ready once,
-// and it is asked only for names that it has.
+// The package compares a name with each of its thousand models and lowercases both every time. An
+// unlisted name costs a third of a millisecond, and one name may need lookups of sixteen prefixes
+// under seven providers. So this file prepares the comparisons once, and the package is asked only
+// for names that it lists.
 
 type Matcher = (name: string) => boolean;
 
 const matchers = new Map<string, Matcher>();
 
-/** Providers are the operator's to name, and few. */
+/** The operator names the providers, so there are few. */
 const maxProviders = 100;
 
-/** Whether a provider of the list may have a model of that name; false only where it has none. */
+/** Whether the provider may list a model of that name. Returns false only if it certainly does not. */
 export function mayList(providerId: string, name: string): boolean {
   const lower = name.toLowerCase().trim();
-  // Without one the package finds it by the model.
+  // Without a provider, the package finds one by the model.
   const provider = providerId === '' ? findProvider({ modelId: lower }) : providerOf(providerId);
   if (provider === undefined) return false;
   return matcherOf(provider)(lower) || matcherOf(provider)(withDashes(lower));
@@ -45,21 +45,21 @@ function matcherOf(provider: Provider): Matcher {
   return matcher;
 }
 
-/** Equal names, of which there are most, are looked up at once. */
+/** Puts exact names, which are most of them, into one set for a single lookup. */
 function anyOf(all: readonly MatchLogic[]): Matcher {
   const names = new Set<string>();
   const others: Matcher[] = [];
   for (const logic of all) {
     if ('equals' in logic) names.add(logic.equals.toLowerCase());
-    else others.push(matching(logic));
+    else others.push(compile(logic));
   }
   return (name) => names.has(name) || others.some((matches) => matches(name));
 }
 
-function matching(logic: MatchLogic): Matcher {
+function compile(logic: MatchLogic): Matcher {
   if ('or' in logic) return anyOf(logic.or);
   if ('and' in logic) {
-    const all = logic.and.map(matching);
+    const all = logic.and.map(compile);
     return (name) => all.every((matches) => matches(name));
   }
   if ('equals' in logic) return anyOf([logic]);
@@ -79,11 +79,11 @@ function matching(logic: MatchLogic): Matcher {
     const pattern = new RegExp(logic.regex);
     return (name) => pattern.test(name);
   }
-  // A kind that a later version of the package has: it answers itself.
+  // A newer version of the package may add a kind of rule: leave the decision to the package.
   return () => true;
 }
 
-/** The package takes a date that is written together for one with dashes, too. */
+/** The package also matches a date without dashes as one with dashes. */
 function withDashes(name: string): string {
   return name.replace(/-(20\d\d)(\d\d)(\d\d)(?=-|:|$)/g, '-$1-$2-$3');
 }

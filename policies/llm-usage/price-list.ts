@@ -2,24 +2,24 @@ import { Recent } from '../shared/recent.ts';
 import { builtInPrefix, builtInPrice, type Listed } from './built-in-prices.ts';
 import type { Price, Rates } from './rates.ts';
 
-/** Which call is to be priced. */
+/** The call to be priced. */
 export interface Priced {
-  /** The provider's name, as the operator gave it. */
+  /** The provider's name, as the operator wrote it. */
   readonly provider: string;
   readonly model: string | null;
   readonly requestedModel: string | null;
 }
 
-/** Some prices go by the hour, so nothing is remembered for long. */
+/** Some prices depend on the hour, so lookups are remembered only briefly. */
 const rememberMs = 60_000;
 const maxRemembered = 1000;
 
 const maxNameLength = 256;
 
 /**
- * List prices: the operator's own, else the list of @pydantic/genai-prices, which is in the package
- * and asks no server. Looked up by model, then requested model, then the longest listed beginning of
- * either; of two as long the operator's.
+ * List prices: the operator's own, else those that @pydantic/genai-prices bundles, without network
+ * access. A lookup tries the model, then the requested model, then the longest listed prefix of
+ * either; the operator's price wins a tie.
  */
 export class PriceList {
   readonly #own: ReadonlyMap<string, Rates>;
@@ -32,20 +32,20 @@ export class PriceList {
     this.#now = now;
   }
 
-  /** Null where neither list knows the model. */
+  /** Returns null if neither list has the model. */
   find(priced: Priced): Price | null {
     const now = this.#now();
-    // In either direction: clocks are set.
+    // Math.abs, since the clock may be set back.
     if (Math.abs(now - this.#since) > rememberMs) {
       this.#remembered = new Recent(maxRemembered);
       this.#since = now;
     }
     const { provider } = priced;
-    const [model, requestedModel] = [cut(priced.model), cut(priced.requestedModel)];
+    const [model, requestedModel] = [truncate(priced.model), truncate(priced.requestedModel)];
     const key = JSON.stringify([provider, model, requestedModel]);
     let found = this.#remembered.get(key);
     if (found === undefined) {
-      // That there is none is worth remembering, too: it takes the longest to find out.
+      // A missing price is remembered too: that lookup takes the longest.
       found = { price: this.#lookUp(provider, [model, requestedModel], new Date(now)) };
       this.#remembered.set(key, found);
     }
@@ -56,11 +56,11 @@ export class PriceList {
     const names = either.filter((name) => name !== null);
     for (const name of names) {
       const own = this.#own.get(name);
-      if (own !== undefined) return flat(name, own);
+      if (own !== undefined) return flatPrice(name, own);
     }
     const ownPrefix = longest(names.map((name) => this.#prefixOf(name)));
     const builtIn = firstOf(names, (name) => builtInPrice(name, provider, at));
-    // Of a family that the operator prices, a member that is listed by itself has its own price.
+    // A built-in price for the exact model beats the operator's price for its family.
     if (ownPrefix === null) {
       return builtIn ?? firstOf(names, (name) => builtInPrefix(name, provider, at));
     }
@@ -69,16 +69,16 @@ export class PriceList {
 
   #prefixOf(name: string): Listed | null {
     const found = [...this.#own].filter(([listed]) => name.startsWith(listed));
-    return longest(found.map(([listed, rates]) => flat(listed, rates)));
+    return longest(found.map(([listed, rates]) => flatPrice(listed, rates)));
   }
 }
 
-function flat(name: string, rates: Rates): Listed {
+function flatPrice(name: string, rates: Rates): Listed {
   return { name, rates: () => rates };
 }
 
-/** Names come from outside; no model has a longer one. */
-function cut(name: string | null): string | null {
+/** Clients choose the names; no real model has a longer one. */
+function truncate(name: string | null): string | null {
   return name === null ? null : name.slice(0, maxNameLength);
 }
 

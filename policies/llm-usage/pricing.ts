@@ -3,23 +3,23 @@ import type { Price, RateName, Rates } from './rates.ts';
 import { type Counting, type Part, readTokens, type Tokens } from './token-parts.ts';
 
 export interface Costs {
-  /** USD; null where it is not known. */
+  /** USD; null if unknown. */
   readonly input: number | null;
   readonly output: number | null;
   readonly total: number | null;
-  /** What is not in the costs, or why they are null. */
+  /** What the costs leave out, or why they are null. */
   readonly caveat: string | null;
 }
 
 interface Fee {
-  /** What is counted, as `detailNames` calls it. */
+  /** The unit's name in `detailNames`. */
   readonly unit: string;
   readonly rate: RateName | null;
-  /** How many of them the rate is for. */
+  /** How many units the rate pays for. */
   readonly per: number;
 }
 
-/** What is paid beside input and output; without a rate it is in no cost. */
+/** Fees charged besides input and output; a fee without a rate only adds a caveat. */
 const fees: readonly Fee[] = [
   { unit: 'citation_tokens', rate: 'citation', per: 1e6 },
   { unit: 'search_units', rate: 'search', per: 1000 },
@@ -33,27 +33,27 @@ const fees: readonly Fee[] = [
   { unit: 'server_tool_calls', rate: null, per: 1 },
 ];
 
-/** There is nothing to pay. */
+/** The costs of a free answer. */
 export const noCosts: Costs = { input: 0, output: 0, total: 0, caveat: null };
 
-/** Nothing is known, for the reason given. */
+/** Returns costs that are unknown for the reason in `caveat`. */
 export function unknownCosts(caveat: string): Costs {
   return { input: null, output: null, total: null, caveat };
 }
 
-/** What `usage` costs at `price`. What has no price makes the sum that it is part of null. */
+/** Returns what `usage` costs at `price`. A part without a price makes its sum null. */
 export function costsOf(usage: Usage, price: Price, counting: Counting): Costs {
   const caveats: string[] = [];
-  const [own, compaction] = divide(usage);
-  const tokens = readTokens(own, counting) ?? noTokens(usage);
+  const [own, compaction] = splitCompaction(usage);
+  const tokens = readTokens(own, counting) ?? emptyTokens(usage);
   if (tokens === null) return unknownCosts('the answer reports no usage');
   const factor = factorOf(usage.terms ?? [], price, caveats);
   const micro = { input: 0 as number | null, output: 0 as number | null };
   for (const part of [tokens, compaction === null ? null : readTokens(compaction, counting)]) {
     if (part === null) continue;
     const rates = price.rates(part.input.all);
-    micro.input = plus(micro.input, sumOf(part.input.parts, rates, caveats));
-    micro.output = plus(micro.output, sumOf(part.output, rates, caveats));
+    micro.input = plus(micro.input, sumParts(part.input.parts, rates, caveats));
+    micro.output = plus(micro.output, sumParts(part.output, rates, caveats));
   }
   caveats.push(...tokens.caveats);
   const input = times(micro.input, factor);
@@ -61,21 +61,21 @@ export function costsOf(usage: Usage, price: Price, counting: Counting): Costs {
   const tools = feesOf(usage, price.rates(tokens.input.all), caveats);
   if (price.without !== undefined) caveats.push(`without ${price.without}`);
   return {
-    input: inDollars(input),
-    output: inDollars(output),
-    total: inDollars(plus(plus(input, output), tools)),
+    input: toDollars(input),
+    output: toDollars(output),
+    total: toDollars(plus(plus(input, output), tools)),
     caveat: caveats.length > 0 ? [...new Set(caveats)].join('; ') : null,
   };
 }
 
-/** Of an answer that counts searches and no tokens. */
-function noTokens({ details }: Usage): Tokens | null {
+/** Returns empty token counts for an answer that counts searches instead of tokens, else null. */
+function emptyTokens({ details }: Usage): Tokens | null {
   if (details['search_units'] === undefined) return null;
   return { input: { all: 0, parts: [] }, output: [], caveats: [] };
 }
 
-/** What the answer itself took, and what the provider's summaries of the conversation took beside it. */
-function divide(usage: Usage): [own: Usage, compaction: Usage | null] {
+/** Splits the usage into the answer's own and that of the provider's compaction of the conversation. */
+function splitCompaction(usage: Usage): [own: Usage, compaction: Usage | null] {
   const of = (name: string) => usage.details[name] ?? 0;
   const input = of('compaction_input_tokens');
   const output = of('compaction_output_tokens');
@@ -95,7 +95,7 @@ function divide(usage: Usage): [own: Usage, compaction: Usage | null] {
   ];
 }
 
-/** What the terms make of the price of tokens; null where that is not known of one. */
+/** Multiplies the factors that the terms apply to token prices; null if one is unknown. */
 function factorOf(terms: readonly string[], { factors }: Price, caveats: string[]): number | null {
   let all: number | null = 1;
   for (const term of terms) {
@@ -109,19 +109,22 @@ function factorOf(terms: readonly string[], { factors }: Price, caveats: string[
   return all;
 }
 
-/** In millionths of a dollar. What has no rate is told, and makes it null. */
-function sumOf(parts: readonly Part[], rates: Rates, caveats: string[]): number | null {
+/**
+ * Sums the parts in millionths of a dollar. A part without a rate adds a caveat and makes the sum
+ * null.
+ */
+function sumParts(parts: readonly Part[], rates: Rates, caveats: string[]): number | null {
   let micro: number | null = 0;
-  for (const { count, names, told } of parts) {
+  for (const { count, names, label } of parts) {
     const name = names.find((one) => rates[one] !== undefined);
     const rate = name === undefined ? undefined : rates[name];
-    if (rate === undefined) caveats.push(`no price for ${told}`);
+    if (rate === undefined) caveats.push(`no price for ${label}`);
     micro = plus(micro, rate === undefined ? null : count * rate);
   }
   return micro;
 }
 
-/** In millionths of a dollar, as far as there are rates; the caveats say what is in it and what is not. */
+/** Sums the fees that have rates, in millionths of a dollar; the caveats list those and the others. */
 function feesOf({ details }: Usage, rates: Rates, caveats: string[]): number {
   let micro = 0;
   for (const { unit, rate: name, per } of fees) {
@@ -145,7 +148,10 @@ function times(one: number | null, other: number | null): number | null {
   return one === null || other === null ? null : one * other;
 }
 
-/** From millionths, to a trillionth of a dollar: what doubles add beyond that is noise. */
-function inDollars(micro: number | null): number | null {
+/**
+ * Converts millionths of a dollar to dollars, rounded to 10⁻¹²: the digits beyond are
+ * floating-point noise.
+ */
+function toDollars(micro: number | null): number | null {
   return micro === null ? null : Math.round(micro * 1e6) / 1e12;
 }

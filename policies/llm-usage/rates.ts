@@ -1,15 +1,15 @@
 import type { RateSettings } from '../../schemas/plugin.ts';
 
-/** USD per million tokens; a kind without a rate of its own is not there. */
+/** USD per million tokens; a kind without its own rate is absent. */
 export type Rates = Readonly<Partial<Record<RateName, number>>>;
 
 export type RateName = keyof RateSettings;
 
-/** What one model costs. A price may depend on how long the input is. */
+/** The price of one model. It may depend on the length of the input. */
 export interface Price {
   rates(inputTokens: number): Rates;
-  /** What terms apart from the standard ones make of the price of tokens; of others it is not known. */
+  /** Multipliers of token prices under non-standard terms; for any other term the price is unknown. */
   readonly factors?: Readonly<Record<string, number>>;
-  /** What it leaves out, where it is known that there is more to pay. */
+  /** A charge known to exist that the price leaves out. */
   readonly without?: string;
 }

@@ -7,7 +7,7 @@ import { type Costs, costsOf, noCosts, unknownCosts } from './pricing.ts';
 import type { Price } from './rates.ts';
 import type { UsageRecord } from './usage-record.ts';
 
-/** What one record is made of. */
+/** The inputs of one record. */
 export interface RecordParts {
   readonly id: string;
   /** Milliseconds since the epoch. */
@@ -23,19 +23,19 @@ export interface RecordParts {
   readonly status: number;
   /** Null when the cache did not answer. */
   readonly cacheType: CacheType | null;
-  /** Null when the cache had no part in it. */
+  /** Null when the cache was not involved. */
   readonly cacheKey: string | null;
-  /** The status that an upstream answered this very request with; null where none did. */
+  /** The status of the upstream's own answer to this request; null if it gave none. */
   readonly providerStatus: number | null;
-  /** Null where nothing was read of an answer. */
+  /** Null if no answer was read. */
   readonly facts: AnswerFacts | null;
-  /** How the provider counts cached tokens. */
+  /** Whether the provider counts cached tokens on top of the input tokens. */
   readonly cacheApart: boolean;
-  /** An answer that tells no usage costs nothing. */
+  /** Whether an answer that reports no usage is free. */
   readonly isFreeUncounted?: boolean;
 }
 
-/** `priceOf` knows what a model costs; null where it does not. */
+/** Builds the record of a request. `priceOf` returns a model's price, or null if unknown. */
 export function usageRecord(
   given: RecordParts,
   priceOf: (priced: Priced) => Price | null,
@@ -74,7 +74,7 @@ export function usageRecord(
   };
 }
 
-/** A sum that one answer has spoilt stays spoilt, so no count that cannot be true comes into a record. */
+/** Removes implausible counts from the usage: one of them would spoil a sum for good. */
 function soundFacts(facts: AnswerFacts): AnswerFacts {
   const usage = soundUsage(facts.usage);
   return usage === facts.usage ? facts : { ...facts, usage };
@@ -82,7 +82,7 @@ function soundFacts(facts: AnswerFacts): AnswerFacts {
 
 let isoSecond = { at: Number.NaN, text: '' };
 
-/** RFC 3339 in UTC, with milliseconds; requests of one second have most of it in common. */
+/** Formats a time per RFC 3339, in UTC with milliseconds. Caches the text of the current second. */
 function isoTime(at: number): string {
   const second = Math.floor(at / 1000);
   if (second !== isoSecond.at) {
@@ -91,7 +91,7 @@ function isoTime(at: number): string {
   return `${isoSecond.text}${String(at - second * 1000).padStart(3, '0')}Z`;
 }
 
-/** What was billed or, where the cache answered, what was saved. */
+/** Returns what was billed or, if the cache answered, what was saved. */
 function costsIn(
   parts: RecordParts,
   billed: boolean,
@@ -113,11 +113,12 @@ function costsIn(
   return { ...costs, caveat: costs.caveat === null ? partial : `${costs.caveat}; ${partial}` };
 }
 
-/** Why an answer was read in part or not at all. */
+/** Caveats for an answer that was read only in part or not at all. */
 const reasonsToStop: Readonly<Partial<Record<RefusalReason, string>>> = {
   'client-left': 'the client left before the end of the answer',
   aborted: 'the upstream broke off the answer',
-  'too-large': 'the answer is larger than is read (`maxResponseBytes`, or what it unpacks to)',
+  'too-large':
+    'the answer is too large to read (`maxResponseBytes`, or the bound of its decoded size)',
   'buffer-limit': 'there was no room left to read the answer (`limits.bufferedBytes`)',
   encoding: 'the answer could not be decoded',
   'content-type': 'the answer is neither JSON nor an event stream',
@@ -129,8 +130,8 @@ const reasonsToStop: Readonly<Partial<Record<RefusalReason, string>>> = {
 function whyUnknown(facts: AnswerFacts | null): string {
   if (facts === null) return 'the answer was not read';
   const reason = facts.cut ?? facts.fault;
-  const told = reason ? reasonsToStop[reason] : undefined;
-  return told === undefined ? 'the answer reports no usage' : `${told}, and no usage was seen`;
+  const text = reason ? reasonsToStop[reason] : undefined;
+  return text === undefined ? 'the answer reports no usage' : `${text}, and no usage was seen`;
 }
 
 function whyUnbilled({ status, providerStatus, facts }: RecordParts): string {
@@ -139,7 +140,10 @@ function whyUnbilled({ status, providerStatus, facts }: RecordParts): string {
   return 'nothing was billed';
 }
 
-/** A 2xx of the provider; where no upstream is known of, an answer that tells what it used. */
+/**
+ * Whether the provider answered with a 2xx. If no upstream is known, the answer must report its
+ * usage.
+ */
 function isBilled({ providerStatus, status, facts }: RecordParts): boolean {
   if (providerStatus === null && !facts?.usage) return false;
   const answered = providerStatus ?? status;

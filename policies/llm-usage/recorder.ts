@@ -17,25 +17,25 @@ export interface RecorderParts {
   readonly prices: PriceList;
   readonly digest: Digest;
   readonly faults: FaultLog;
-  /** Runs a step soon, when the answers of this moment are out. */
+  /** Runs a step soon, after the responses of this turn are out. */
   readonly defer: (step: () => void) => void;
-  /** Is told of a record that waits for the end of its answer. */
+  /** Called with the promise of each record that waits for the end of its answer. */
   readonly pending?: (record: Promise<void>) => void;
 }
 
-/** When and in which trace a request arrived. */
+/** The time and the trace of a request's arrival. */
 export interface Arrival {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
-  /** The same moment by `performance.now()`: a clock that is set meanwhile changes no duration. */
+  /** The same moment by `performance.now()`, so that setting the clock changes no duration. */
   readonly startedRunning: number;
   /** The OpenTelemetry context. */
   readonly parent: Context;
 }
 
 /**
- * Makes one record per request, including cache hits, and two where the provider answered a part of
- * it: the one place where records are made.
+ * Makes one record per request, including cache hits, and two if the provider answered only a part
+ * of it. No other code makes records.
  */
 export class Recorder {
   readonly #parts: RecorderParts;
@@ -45,15 +45,16 @@ export class Recorder {
     this.#parts = parts;
   }
 
-  /** Call it when a request arrives. */
+  /** Notes the arrival of a request; call it at once. */
   arrive(): Arrival {
     const parent = this.#telemetry.parent();
     return { startedAt: Date.now(), startedRunning: performance.now(), parent };
   }
 
   /**
-   * Makes the record of an exchange once its answer is known, and calls `then` with it when it has
-   * been taken; with null where none could be made. Call it when the response is over. `read` is what is known of the request's body, null where it could not be held. Never throws.
+   * Makes the record of an exchange once its answer is known. Call it when the response is over.
+   * `read` holds the facts of the request's body, or null if the body could not be held. Calls
+   * `then` after the record was handed over, with null if no record could be made. Never throws.
    */
   record(
     exchange: Exchange,
@@ -61,14 +62,14 @@ export class Recorder {
     read: BodyFacts | null,
     then: (record: UsageRecord | null) => void = () => {},
   ): void {
-    // A client may leave an answer that goes on: its status is known now, the answer later.
+    // A client may leave before the answer ends: the status is final now, the answer is not.
     const { status } = exchange;
     const endedAt = arrival.startedAt + performance.now() - arrival.startedRunning;
-    // Spread, the members behind would be defined one by one, at run time.
+    // Not spread from `arrival`: V8 would define the members after a spread one by one.
     const { startedAt, parent } = arrival;
-    const over: Over = { startedAt, parent, read, endedAt, status };
+    const finished: FinishedExchange = { startedAt, parent, read, endedAt, status };
     const take = (facts: AnswerFacts | null) => {
-      this.#parts.defer(() => this.#take(exchange, over, facts, then));
+      this.#parts.defer(() => this.#take(exchange, finished, facts, then));
     };
     const { answer } = exchange;
     if (answer === null || !isPending(answer)) return take(answer);
@@ -85,7 +86,7 @@ export class Recorder {
   /** Never throws or rejects. */
   #take(
     exchange: Exchange,
-    over: Over,
+    finished: FinishedExchange,
     facts: AnswerFacts | null,
     then: (record: UsageRecord | null) => void,
   ): void {
@@ -93,25 +94,25 @@ export class Recorder {
     let taken: void | Promise<void> = undefined;
     try {
       const { cacheType, saved } = exchange;
-      record = this.#recordOf(exchange, over, { facts, cacheType });
-      this.#trace(record, exchange, over);
+      record = this.#recordOf(exchange, finished, { facts, cacheType });
+      this.#trace(record, exchange, finished);
       taken = this.#parts.record(record);
       if (saved !== null) {
-        // What the provider was not asked for, since it was stored.
-        const rest = this.#recordOf(exchange, over, { facts: saved, cacheType: 'exact' });
+        // The stored part, which the provider was not asked for.
+        const rest = this.#recordOf(exchange, finished, { facts: saved, cacheType: 'exact' });
         taken = Promise.all([taken, this.#parts.record(rest)]).then(() => {});
       }
     } catch (error) {
       this.#failed(error);
     }
-    if (taken === undefined) return this.#tell(then, record);
+    if (taken === undefined) return this.#notify(then, record);
     void Promise.resolve(taken)
       .catch((error: unknown) => this.#failed(error))
-      .then(() => this.#tell(then, record));
+      .then(() => this.#notify(then, record));
   }
 
-  /** What is thrown there keeps no other record of the same turn from being made. */
-  #tell(then: (record: UsageRecord | null) => void, record: UsageRecord | null): void {
+  /** Catches what `then` throws, so that the turn's other records are still made. */
+  #notify(then: (record: UsageRecord | null) => void, record: UsageRecord | null): void {
     try {
       then(record);
     } catch (error) {
@@ -123,10 +124,10 @@ export class Recorder {
     this.#parts.faults.report('llm-usage: a request could not be recorded', error);
   }
 
-  /** An SDK that fails costs its span, and no record. */
-  #trace(record: UsageRecord, { request }: Exchange, over: Over): void {
+  /** Catches the errors of a failing SDK: they cost the span but not the record. */
+  #trace(record: UsageRecord, { request }: Exchange, finished: FinishedExchange): void {
     try {
-      this.#telemetry.report(record, request.protocol.name, over);
+      this.#telemetry.report(record, request.protocol.name, finished);
     } catch (error) {
       this.#parts.faults.report('llm-usage: a span could not be made', error);
     }
@@ -134,7 +135,7 @@ export class Recorder {
 
   #recordOf(
     { request, cacheKey, providerStatus }: Exchange,
-    { read, startedAt, endedAt, status }: Over,
+    { read, startedAt, endedAt, status }: FinishedExchange,
     { facts, cacheType }: Pick<RecordParts, 'facts' | 'cacheType'>,
   ): UsageRecord {
     const { provider, prices } = this.#parts;
@@ -163,13 +164,16 @@ export class Recorder {
     );
   }
 
-  /** Null, too, where the application fails to tell: a record without a consumer is better than none. */
+  /**
+   * Returns null also if the application fails to say: a record without a consumer is better than
+   * none.
+   */
   #consumerOf(request: LlmRequest): string | null {
     const { digest, faults } = this.#parts;
     try {
       return consumerId(request.identity, digest);
     } catch (error) {
-      faults.report('llm-usage: a consumer could not be told', error);
+      faults.report('llm-usage: a consumer could not be identified', error);
       return null;
     }
   }
@@ -180,7 +184,7 @@ function isPending(answer: AnswerFacts | PendingAnswer): answer is PendingAnswer
 }
 
 /** An exchange whose response is over. */
-interface Over extends Pick<Arrival, 'startedAt' | 'parent'> {
+interface FinishedExchange extends Pick<Arrival, 'startedAt' | 'parent'> {
   readonly read: BodyFacts | null;
   readonly endedAt: number;
   readonly status: number;

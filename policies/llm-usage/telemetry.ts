@@ -32,27 +32,30 @@ const operations: Readonly<Record<ProtocolName, string>> = {
   moderations: 'moderation',
 };
 
-/** Bucket boundaries that the conventions advise. */
+/** The bucket boundaries that the conventions recommend. */
 const tokenBuckets = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304];
 const secondBuckets = [
   0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
 ];
 
 /**
- * One span and its metrics per request, for the OpenTelemetry SDK that the host has set up; without
- * one nothing happens. No attribute carries a prompt, an answer or a credential.
+ * Reports one span and its metrics per request to the host's OpenTelemetry SDK, or does nothing
+ * without one. No attribute contains a prompt, an answer or a credential.
  */
 export class Telemetry {
   readonly #tracer: Tracer = trace.getTracer(scope);
   #tokens: Histogram | null = null;
   #seconds: Histogram | null = null;
 
-  /** The span that is active where the request arrives: the parent of the request's own. */
+  /**
+   * Returns the active context at the arrival of a request; its span is the parent of the
+   * request's.
+   */
   parent(): Context {
     return context.active();
   }
 
-  /** `startedAt` and `endedAt` in milliseconds since the epoch. */
+  /** Reports a finished request. `startedAt` and `endedAt` are milliseconds since the epoch. */
   report(
     record: UsageRecord,
     protocol: ProtocolName,
@@ -76,7 +79,7 @@ export class Telemetry {
       if (error !== null) span.setStatus({ code: SpanStatusCode.ERROR });
       span.end(endedAt);
     }
-    // Clients can make names up without end: only a model that has answered gets series of its own.
+    // Clients can invent model names without limit, so only a model that answered gets its own series.
     const measured = isAnswered(record) ? { ...attributes, ...models } : attributes;
     this.#measure(record, measured, Math.max(0, endedAt - startedAt) / 1000);
   }
@@ -84,7 +87,7 @@ export class Telemetry {
   #measure(record: UsageRecord, attributes: Attributes, seconds: number): void {
     this.#seconds ??= histogram('gen_ai.client.operation.duration', 's', secondBuckets);
     this.#seconds.record(seconds, attributes);
-    // What the cache answered used no tokens of the provider's.
+    // An answer from the cache used none of the provider's tokens.
     if (!record.billed) return;
     this.#tokens ??= histogram('gen_ai.client.token.usage', '{token}', tokenBuckets);
     for (const [type, count] of [
@@ -99,7 +102,7 @@ export class Telemetry {
 const noTracing = new ProxyTracerProvider().getDelegate();
 const noMetrics = createNoopMeter();
 
-/** Whether there is an SDK that takes spans or metrics; the host may set one up at any time. */
+/** Whether an SDK takes spans or metrics now; the host may set one up at any time. */
 function hasSdk(): boolean {
   const provider = trace.getTracerProvider();
   const tracing =
@@ -107,7 +110,10 @@ function hasSdk(): boolean {
   return tracing !== noTracing || metrics.getMeter(scope) !== noMetrics;
 }
 
-/** Made at the first record: the host may set its SDK up after the policies are built. */
+/**
+ * Creates a histogram. Call it at the first record: the host may set up its SDK after the policies
+ * are built.
+ */
 function histogram(name: string, unit: string, buckets: number[]): Histogram {
   return metrics.getMeter(scope).createHistogram(name, {
     unit,
@@ -115,7 +121,7 @@ function histogram(name: string, unit: string, buckets: number[]): Histogram {
   });
 }
 
-/** What the span and the metrics have in common. */
+/** Returns the attributes shared by the span and the metrics. */
 function identityOf(record: UsageRecord, protocol: ProtocolName): Attributes {
   return defined({
     'gen_ai.operation.name': operations[protocol],
@@ -150,7 +156,7 @@ function detailsOf(record: UsageRecord): Attributes {
   });
 }
 
-/** The status, where it is an error. */
+/** Returns the status if it is an error, else null. */
 function errorOf({ status }: UsageRecord): string | null {
   return status >= 400 ? String(status) : null;
 }

@@ -1,28 +1,32 @@
 import type { Usage } from '../shared/usage.ts';
 import type { RateName } from './rates.ts';
 
-/** How a provider counts. */
+/** How a provider counts tokens. */
 export interface Counting {
-  /** Cached and cache-write tokens come on top of the input tokens, instead of being among them. */
+  /**
+   * Whether cached and cache-write tokens come on top of the input tokens instead of being part of
+   * them.
+   */
   readonly cacheApart: boolean;
 }
 
-/** So many tokens that are paid for alike. */
+/** A number of tokens charged at the same rate. */
 export interface Part {
   readonly count: number;
+  /** The rates that may apply, in order of preference. */
   readonly names: readonly RateName[];
-  /** What the caveat calls it. */
-  readonly told: string;
+  /** The part's name in caveats. */
+  readonly label: string;
 }
 
 export interface Tokens {
   readonly input: { readonly all: number; readonly parts: readonly Part[] };
   readonly output: readonly Part[];
-  /** What was made of counts that leave a question open. */
+  /** How ambiguous counts were interpreted. */
   readonly caveats: readonly string[];
 }
 
-/** The tokens by kind, none of them twice; null where none are told. */
+/** Splits the usage into disjoint kinds of tokens; null if it has no counts. */
 export function readTokens(usage: Usage, { cacheApart }: Counting): Tokens | null {
   const { inputTokens, outputTokens, totalTokens, details } = usage;
   if (inputTokens === null && outputTokens === null && totalTokens === null) return null;
@@ -33,7 +37,7 @@ export function readTokens(usage: Usage, { cacheApart }: Counting): Tokens | nul
   const cached = of('cached_tokens');
   const written = of('cache_write_tokens');
   const hourly = Math.min(of('cache_write_1h_tokens'), written);
-  // More than all of the input cannot be part of it.
+  // If cached tokens exceed the input, they cannot be part of it.
   const isApart = cacheApart || cached + written > input;
   const uncached = isApart ? input : input - cached - written;
   const audio = Math.min(of('input_audio_tokens'), uncached);
@@ -41,25 +45,28 @@ export function readTokens(usage: Usage, { cacheApart }: Counting): Tokens | nul
 
   const caveats: string[] = [];
   if (totalTokens !== null && totalTokens < input + output) {
-    caveats.push('the total is less than its parts, which are priced');
+    caveats.push('the total is less than the sum of its parts, which is priced');
   }
   const reasoned = of('reasoning_tokens');
   const onTop = cached + written;
   let beyond = Math.max(0, (totalTokens ?? 0) - input - output);
   if (onTop > 0 && beyond >= onTop && beyond !== reasoned) {
-    // The total has them beside the input, as it should where they are.
-    if (!isApart) caveats.push('the total has the cached tokens beside the input, the costs in it');
+    // The total has them on top of the input, which is right if the provider counts them apart.
+    if (!isApart)
+      caveats.push(
+        'the cached tokens are priced as part of the input, although the total has them on top',
+      );
     beyond -= onTop;
   } else if (isApart && !cacheApart) {
-    caveats.push('the cached tokens are more than the input, and priced beside it');
+    caveats.push('the cached tokens exceed the input and are priced on top of it');
   }
-  // xAI counts reasoning beside the completion, and in the total; Perplexity in neither.
+  // xAI counts reasoning apart from the completion but in the total; Perplexity counts it in neither.
   if (reasoned > output && beyond < reasoned) {
-    caveats.push('reasoning_tokens are more than the output, and priced on top of it');
+    caveats.push('reasoning_tokens exceed the output and are priced on top of it');
     beyond = reasoned;
   } else if (beyond > 0 && beyond !== reasoned) {
-    // Gemini has its thinking in the total alone.
-    caveats.push(`${beyond} tokens that only the total has are priced as output`);
+    // Gemini counts its thinking only in the total.
+    caveats.push(`${beyond} tokens that only the total includes are priced as output`);
   }
   const produced = output + beyond;
   const spoken = Math.min(of('output_audio_tokens'), produced);
@@ -88,13 +95,13 @@ export function readTokens(usage: Usage, { cacheApart }: Counting): Tokens | nul
   };
 }
 
-/** The rates that a kind of tokens may go by, the first that is there. */
+/** The rates for each kind of tokens; the first that the price has applies. */
 const rateNames = {
   input_tokens: ['input'],
   cached_tokens: ['cachedInput', 'input'],
   cache_write_tokens: ['cacheWrite', 'input'],
   cache_write_1h_tokens: ['cacheWrite1h', 'cacheWrite', 'input'],
-  // Sound is never as cheap as text: without a rate of its own it has none.
+  // Audio never costs as little as text, so it has no fallback rate.
   input_audio_tokens: ['inputAudio'],
   input_image_tokens: ['inputImage', 'input'],
   output_tokens: ['output'],
@@ -103,13 +110,13 @@ const rateNames = {
   output_image_tokens: ['outputImage', 'output'],
 } as const satisfies Readonly<Record<string, readonly RateName[]>>;
 
-/** Those of which there are any. */
+/** Keeps the kinds with a count other than 0. */
 function partsOf(counts: Partial<Record<keyof typeof rateNames, number>>): Part[] {
   const parts: Part[] = [];
-  let told: keyof typeof rateNames;
-  for (told in counts) {
-    const count = counts[told] ?? 0;
-    if (count !== 0) parts.push({ count, names: rateNames[told], told });
+  let label: keyof typeof rateNames;
+  for (label in counts) {
+    const count = counts[label] ?? 0;
+    if (count !== 0) parts.push({ count, names: rateNames[label], label });
   }
   return parts;
 }

@@ -1,6 +1,6 @@
 import type { CacheType } from '../shared/exchange.ts';
 
-/** What each field of a record says; the README's table is made from it. */
+/** The meaning of each record field; the table in the docs is generated from it. */
 export const recordFields = {
   id: 'UUID of the record',
   timestamp: 'when the request arrived, ISO 8601, UTC',
@@ -33,7 +33,7 @@ export const recordFields = {
   duration_ms: "from the request's arrival at the policy to the end of the response",
 } as const;
 
-/** One line in the books: one request on a path that the cache serves, cache hits included. */
+/** The usage of one request on a path that the cache serves, including cache hits. */
 export interface UsageRecord {
   readonly id: string;
   readonly timestamp: string;

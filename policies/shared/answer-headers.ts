@@ -1,4 +1,4 @@
-/** Response headers that say something of the answer itself; only these are stored and replayed. */
+/** Response headers that describe the answer itself; only these are stored and replayed. */
 const answerHeaders: readonly string[] = ['content-type', 'openai-model', 'openai-version'];
 const allowOrigin = 'access-control-allow-origin';
 
@@ -13,7 +13,7 @@ function isValue(value: unknown): value is string {
   return typeof value === 'string' && value.length <= maxValueLength && fieldValue.test(value);
 }
 
-/** What is kept of an answer's headers, by lower-case name. */
+/** Returns the headers of an answer that are stored, by lower-case name. */
 export function keptHeaders(
   header: (name: string) => string | undefined,
 ): Readonly<Record<string, string>> {
@@ -22,21 +22,21 @@ export function keptHeaders(
     const value = header(name);
     if (isValue(value)) kept[name] = value;
   }
-  // Any other origin is one client's own.
+  // Any other origin belongs to one client.
   if (header(allowOrigin) === '*') kept[allowOrigin] = '*';
-  // Of the rest of it nothing is said of a replay.
+  // The other directives of the provider do not apply to a replay.
   if (isNoTransform(header(cacheControl))) kept[cacheControl] = noTransform;
   return kept;
 }
 
-/** Whether a `Cache-Control` forbids to send the body in another coding (RFC 9111, sections 5.2.1.6 and 5.2.2.6). */
+/** Whether a `Cache-Control` forbids another content coding (RFC 9111, sections 5.2.1.6 and 5.2.2.6). */
 export function isNoTransform(value: string | undefined): boolean {
   if (value === undefined || value.length < noTransform.length) return false;
   if (value === noTransform) return true;
   return value.split(',').some((directive) => directive.trim().toLowerCase() === noTransform);
 }
 
-/** Whether `headers` are what `keptHeaders` gives: nothing else may be replayed. */
+/** Whether `keptHeaders` can have returned `headers`; no others may be replayed. */
 export function isKept(
   headers: Readonly<Record<string, unknown>>,
 ): headers is Readonly<Record<string, string>> {

@@ -12,17 +12,17 @@ import type { RefusalReason } from './reasons.ts';
 import { StreamValidator } from './stream-validator.ts';
 
 export interface AnswerReaderOptions {
-  /** Keep the body of an answer with status 200, so that it can be stored. */
+  /** Whether to keep the body of an answer with status 200, so that it can be stored. */
   readonly keep: boolean;
-  /** The most bytes of a body to hold, decoded. */
+  /** The largest body to hold, in bytes, decoded. */
   readonly maxBytes: number;
-  /** Where the bytes held are accounted. */
+  /** The account of the bytes held. */
   readonly budget: ByteAccount;
-  /** Where there is room for a JSON body that `budget` has none for, so that its usage is read all the same. */
+  /** The account for a JSON body that `budget` has no room for, so that its usage is still read. */
   readonly reserve?: ByteAccount | null;
 }
 
-const nothing: Reading = {
+const emptyReading: Reading = {
   id: null,
   model: null,
   usage: null,
@@ -36,8 +36,8 @@ const nothing: Reading = {
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * Reads one answer while it passes: a stream event by event, a JSON body at its end. Never throws;
- * what comes before the head is ignored.
+ * Reads one answer while it passes: a stream event by event, a JSON body at its end. Never throws,
+ * and ignores what comes before the head.
  */
 export class AnswerReader implements ResponseObserver, PendingAnswer {
   readonly #protocol: Protocol;
@@ -48,11 +48,11 @@ export class AnswerReader implements ResponseObserver, PendingAnswer {
   /** Null before the head. */
   #held: HeldBytes | null = null;
   #stream: StreamValidator | null = null;
-  /** The first thing found wrong. */
+  /** The first fault found outside the stream's own validation. */
   #fault: RefusalReason | null = null;
   #isEmpty = true;
   #answer: Answer | null = null;
-  #waiting: ((answer: Answer) => void)[] = [];
+  #listeners: ((answer: Answer) => void)[] = [];
 
   constructor(protocol: Protocol, options: AnswerReaderOptions) {
     this.#protocol = protocol;
@@ -64,7 +64,7 @@ export class AnswerReader implements ResponseObserver, PendingAnswer {
   }
 
   whenRead(then: (answer: Answer) => void): void {
-    if (this.#answer === null) this.#waiting.push(then);
+    if (this.#answer === null) this.#listeners.push(then);
     else then(this.#answer);
   }
 
@@ -73,22 +73,22 @@ export class AnswerReader implements ResponseObserver, PendingAnswer {
     return this.#headers;
   }
 
-  /** A reader of the body: of what has come, and of what comes. */
+  /** Returns a reader of the bytes that are held and of those to come. */
   follow(): SlabReader {
     return this.#held?.reader() ?? new Slabs(this.#options.budget).reader();
   }
 
-  /** Whether readers that are behind hold more than there is room for. */
+  /** Whether slow readers hold more bytes than there is room for. */
   get isOverdrawn(): boolean {
     return this.#held?.isOverdrawn ?? false;
   }
 
-  /** Whether it may still turn out to be one that can be shared and stored. */
+  /** Whether the answer may still prove fit to be shared and stored. */
   get isSound(): boolean {
-    return this.#held !== null && this.#held.isWhole && this.#foundFault === null;
+    return this.#held !== null && this.#held.isWhole && this.#currentFault === null;
   }
 
-  /** Whether what is yet to come changes nothing: there is no body to hold, and no stream to read. */
+  /** Whether further bytes change nothing: there is no body to hold and no stream to read. */
   get isDone(): boolean {
     if (this.#held === null || this.#answer !== null) return true;
     return this.#stream === null && this.#fault !== null;
@@ -104,113 +104,114 @@ export class AnswerReader implements ResponseObserver, PendingAnswer {
     if (this.#format === 'sse') {
       this.#stream = new StreamValidator(this.#protocol.streamReader(), maxBytes);
     }
-    // A JSON body is held for its reading, whether or not it is kept.
-    const isHeld = isJson || (this.#format === 'sse' && keep && status === 200);
-    if (!isHeld) this.#held.forget();
+    // A JSON body is parsed at its end, so it is held even if it is not kept.
+    const mustHold = isJson || (this.#format === 'sse' && keep && status === 200);
+    if (!mustHold) this.#held.forget();
   }
 
   chunk(bytes: Uint8Array): void {
     if (this.#held === null || bytes.length === 0) return;
     this.#isEmpty = false;
     try {
-      // Whatever becomes of it, there may be readers of what is held.
-      const unheld = this.#held.add(bytes);
+      // Readers may follow the bytes even if the answer has a fault.
+      const holdFault = this.#held.add(bytes);
       if (this.#answer !== null) return;
-      this.#found(this.#format === null ? 'content-type' : unheld);
+      this.#noteFault(this.#format === null ? 'content-type' : holdFault);
       this.#stream?.chunk(bytes);
-      // What cannot be stored is not held either.
-      if (this.#stream !== null && this.#foundFault !== null) this.#held.forget();
+      // A stream that cannot be stored need not be held.
+      if (this.#stream !== null && this.#currentFault !== null) this.#held.forget();
     } catch {
       this.#giveUp();
     }
   }
 
-  /** The body is over. */
   end(): void {
     if (this.#held === null || this.#answer !== null) return;
     try {
-      this.#finish(...this.#whole(this.#held));
+      this.#finish(...this.#readWhole(this.#held));
     } catch {
       this.#giveUp();
     }
   }
 
-  /** The body broke off: what became known until then. */
+  /** Finishes with what is known so far, because the body broke off. */
   abort(reason: RefusalReason): void {
     if (this.#answer !== null) return;
     try {
-      this.#found(reason);
-      const known = this.#stream?.reading() ?? nothing;
-      const hasEnded = this.#stream !== null && known.fault === null;
+      this.#noteFault(reason);
+      const reading = this.#stream?.reading() ?? emptyReading;
+      const hasEnded = this.#stream !== null && reading.fault === null;
       const cut = this.#stream === null ? this.#fault : reason;
-      this.#finish(known, null, hasEnded ? null : cut);
+      this.#finish(reading, null, hasEnded ? null : cut);
     } catch {
       this.#giveUp();
     }
   }
 
-  /** What is wrong with it already; null as long as it may still be whole and well formed. */
-  get #foundFault(): RefusalReason | null {
+  /** The fault found so far; null while the answer may still be whole and well formed. */
+  get #currentFault(): RefusalReason | null {
     if (this.#fault !== null) return this.#fault;
-    const told = this.#stream?.fault ?? null;
-    return told === 'incomplete' ? null : told;
+    const streamFault = this.#stream?.fault ?? null;
+    return streamFault === 'incomplete' ? null : streamFault;
   }
 
-  #whole(held: HeldBytes): [known: Reading, body: Uint8Array | null, cut: RefusalReason | null] {
+  #readWhole(
+    held: HeldBytes,
+  ): [reading: Reading, body: Uint8Array | null, cut: RefusalReason | null] {
     const body = held.join();
-    if (this.#isEmpty) return [{ ...nothing, fault: 'no-body' }, null, 'no-body'];
+    if (this.#isEmpty) return [{ ...emptyReading, fault: 'no-body' }, null, 'no-body'];
     if (this.#stream !== null) return [this.#stream.end(), body, null];
-    if (body === null) return [nothing, null, this.#fault];
+    if (body === null) return [emptyReading, null, this.#fault];
     return [readJson(body, this.#protocol), body, null];
   }
 
-  /** A body that a reader fails on is worth no exception: the exchange goes on without it. */
+  /** Turns an exception of a reader into a fault, so that the exchange goes on. */
   #giveUp(): void {
     this.#held?.forget();
     this.#fault ??= 'malformed';
-    this.#finish(nothing, null, this.#fault);
+    this.#finish(emptyReading, null, this.#fault);
   }
 
-  #finish(known: Reading, body: Uint8Array | null, cut: RefusalReason | null): void {
+  #finish(reading: Reading, body: Uint8Array | null, cut: RefusalReason | null): void {
     if (this.#answer !== null) return;
-    const fault = this.#fault ?? known.fault;
+    const fault = this.#fault ?? reading.fault;
     const isKept = fault === null && this.#options.keep && this.#status === 200;
-    // Member by member: a spread of objects of several shapes is slow.
+    // Written out, because spreading objects of several shapes is slow.
     this.#answer = {
-      id: known.id,
-      model: known.model,
-      usage: known.usage,
-      finishReasons: known.finishReasons,
-      refused: known.refused,
-      parts: known.parts,
-      expiresAt: known.expiresAt,
+      id: reading.id,
+      model: reading.model,
+      usage: reading.usage,
+      finishReasons: reading.finishReasons,
+      refused: reading.refused,
+      parts: reading.parts,
+      expiresAt: reading.expiresAt,
       fault,
       cut,
       body: isKept ? body : null,
       status: this.#status,
       headers: this.#headers,
     };
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const then of waiting) tell(then, this.#answer);
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    for (const then of listeners) notify(then, this.#answer);
   }
 
-  #found(fault: RefusalReason | null): void {
+  #noteFault(fault: RefusalReason | null): void {
     if (fault === null || this.#fault !== null) return;
-    // What the stream told before comes first; that it has not ended yet tells nothing.
-    const told = this.#stream?.fault ?? 'incomplete';
-    this.#fault = told === 'incomplete' ? fault : told;
-    // Where there was no room for it, it is given up already, or in the reserve.
+    // A fault that the stream has found came first. `incomplete` only means that it has not ended.
+    const streamFault = this.#stream?.fault ?? 'incomplete';
+    this.#fault = streamFault === 'incomplete' ? fault : streamFault;
+    // After `buffer-limit` the body is either dropped already or held in the reserve.
     if (fault !== 'buffer-limit') this.#held?.forget();
   }
 }
 
-/** Who fails on it keeps no other from being told. */
-function tell(then: (answer: Answer) => void, answer: Answer): void {
+/** Calls one listener; its exception must not keep the others from being called. */
+function notify(then: (answer: Answer) => void, answer: Answer): void {
   try {
     then(answer);
   } catch {
-    // They say themselves what was wrong.
+    // Listeners report their own faults.
   }
 }
 
@@ -219,10 +220,10 @@ function readJson(body: Uint8Array, protocol: Protocol): Reading {
   try {
     json = JSON.parse(strictUtf8.decode(body));
   } catch {
-    return { ...nothing, fault: 'malformed' };
+    return { ...emptyReading, fault: 'malformed' };
   }
   if (isObject(json)) return protocol.readAnswer(json);
-  if (isErrorList(json)) return { ...nothing, fault: 'error-in-body' };
+  if (isErrorList(json)) return { ...emptyReading, fault: 'error-in-body' };
   const list = Array.isArray(json) ? protocol.readList?.(json) : undefined;
-  return list ?? { ...nothing, fault: 'incomplete' };
+  return list ?? { ...emptyReading, fault: 'incomplete' };
 }

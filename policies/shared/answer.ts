@@ -1,25 +1,25 @@
 import type { Reading } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
 
-/** What became known of an answer when its last byte had passed; without a fault it is whole and well formed. */
+/** An answer after its last byte. It is whole and well formed if `fault` is null. */
 export interface Answer extends Reading {
-  /** 0 when it broke off before its head. */
+  /** 0 if the answer broke off before its head. */
   readonly status: number;
   /** The headers that are replayed. */
   readonly headers: Readonly<Record<string, string>>;
-  /** The whole body in one piece, decoded; null where it was not kept or `fault` is set. */
+  /** The whole body in one piece, decoded; null if it was not kept or `fault` is set. */
   readonly body: Uint8Array | null;
-  /** Why the reading stopped short of the end, so that there may be usage that was not seen; else null. */
+  /** Why reading stopped before the end, so that usage may be missing; null if it did not. */
   readonly cut: RefusalReason | null;
 }
 
-/** What the books take from an answer, stored or fresh. */
+/** The part of an answer that a usage record needs, whether the answer is stored or fresh. */
 export type AnswerFacts = Pick<Answer, 'id' | 'model' | 'usage' | 'fault' | 'cut'>;
 
-/** An answer on its way. */
+/** An answer that may still be arriving. */
 export interface PendingAnswer {
   /** Null until the answer has ended or broken off. */
   readonly answer: Answer | null;
-  /** Calls `then` once, when it has; now, where it has already. */
+  /** Calls `then` once, when the answer has ended or broken off; immediately if it already has. */
   whenRead(then: (answer: Answer) => void): void;
 }

@@ -1,22 +1,23 @@
-/** What a request body says, as far as anything here asks. */
+/** The content of a request body, as far as the policies need it. */
 export interface BodyContent {
-  /** Why it cannot be gone by; null when it can. */
+  /** Why the content cannot be used; null if it can. */
   readonly problem: ContentProblem | null;
-  /** In bytes, without a content coding. */
+  /** In bytes, after content decoding. */
   readonly length: number;
   /**
-   * Its members: null, true, false, numbers and short strings as they are, a long string empty, an
-   * object with the short of its own members, an array with its length and something of the kind of
-   * its first item.
+   * The members in short: null, booleans, numbers and short strings as they are; a long string as an
+   * empty one; an object with only its short members; an array with its length and, as its first
+   * item, an example of that item's type.
    */
   readonly outline: Readonly<Record<string, unknown>>;
   /**
-   * Its members by name, each value in canonical form or, where that is long, `#` and its digest.
-   * Null where it has no canonical form: a member stands twice, a name is too long, it is nested
-   * too deep, has too many values or a number too far from any double.
+   * The members by name, each value in canonical form or, if that is long, as `#` and its digest.
+   * Null if the body has no canonical form: it has a duplicate member, a name that is too long,
+   * too much nesting, too many values, too much to sort, or a number with too many digits or too
+   * large an exponent.
    */
   readonly members: ReadonlyMap<string, string> | null;
-  /** Of all its bytes; empty where it has members, and is known by them. */
+  /** The digest of all bytes; empty if `members` identify the body. */
   readonly digest: string;
 }
 

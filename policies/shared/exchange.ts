@@ -5,90 +5,90 @@ import type { Protocol } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
 import type { RequestBody } from './request-body.ts';
 
-/** A request on a path that the cache serves, whatever carried it here. */
+/** A request on a path that the cache serves, from any host. */
 export interface LlmRequest {
   readonly protocol: Protocol;
   /** The path that the client sent, without its query. */
   readonly path: string;
   /** The query that the client sent, with its question mark; empty without one. */
   readonly query: string;
-  /** The path and query that will be forwarded, where a policy rewrote them. */
+  /** The path and query that will be forwarded, which a policy may have rewritten. */
   readonly forwardedUrl: string;
   /** The apiEndpoint that matched. */
   readonly apiEndpoint: string | null;
   /** The host's own id of the request. */
   readonly requestId: string | null;
-  /** Who asks, as the host has authenticated it. Throws where that could not be told. */
+  /** The client's identity, as the host authenticated it. Throws if the host cannot tell. */
   readonly identity: Identity;
-  /** Where the bytes are accounted for that are held for it. */
+  /** The account of the bytes that are held for this request. */
   readonly account: ByteAccount;
-  /** Calls `then` once, when the client has all that it will get, or its connection is gone. */
+  /** Calls `then` once, when the client has all that it will get or its connection has closed. */
   whenOver(then: () => void): void;
-  /** Aborted when the client has left before it had its answer. */
+  /** Aborted if the client leaves before it has its answer. */
   readonly left: AbortSignal;
-  /** A header as it will be forwarded, by lower-case name. */
+  /** Returns a header as it will be forwarded, by its lower-case name. */
   header(name: string): string | undefined;
   /** All headers as they will be forwarded, by name; a policy may have written one in any case. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-  /** Every header line as the client itself sent it: a name in any case, its value, and so on. */
+  /** The header lines as the client sent them: a name in any case, then its value, and so on. */
   readonly ownHeaders: readonly string[];
-  /** Whether the answer may be compressed (gzip): the client accepts that, and nothing reads it on its way. */
+  /** Whether the answer may be sent as gzip: the client accepts it, and nothing in between reads the body. */
   readonly takesGzip: boolean;
   /**
-   * The body that will be forwarded, read once and offered again. Where it cannot be held it flows
-   * on as it is and the reason is told; `gone` when the client left before its end. At once where
-   * it has been read already.
+   * Reads the body that will be forwarded, once, and offers it to the host again. If the body cannot
+   * be held, it streams on unread and the result is the reason; `gone` means that the client left
+   * before the end. Returns synchronously if the body has already been read.
    */
   body(maxBytes: number): RequestBody | BodyReason | Promise<RequestBody | BodyReason>;
 }
 
 export type BodyReason = 'request-too-large' | 'buffer-limit' | 'not-json' | 'gone';
 
-/** Who answered, when it was not the provider for this very request. */
+/** How the cache answered, if the answer is not the provider's to this very request. */
 export type CacheType = 'exact' | 'semantic' | 'coalesced' | 'stale';
 
 /** One request and its answer, as both policies see it. */
 export interface Exchange {
   readonly request: LlmRequest;
-  /** What the client got, or gets; 499 when it left before there was a head to send. */
+  /** The status that the client gets or got; 499 if it left before there was a head to send. */
   readonly status: number;
-  /** What the provider answered to this very request; null where no provider did. */
+  /** The status of the provider's answer to this very request; null if there was none. */
   readonly providerStatus: number | null;
-  /** How the cache answered; null where it did not. */
+  /** How the cache answered; null if it did not. */
   cacheType: CacheType | null;
-  /** The key that the cache knows the request by; null where the cache had no part in it. */
+  /** The cache key of the request; null if the cache took no part. */
   cacheKey: string | null;
   /**
-   * What the books take from the answer: at once where the cache answered from what is stored, else
-   * when the one policy that reads the answer has read it. Null where none does.
+   * The source of the usage record: the facts of a stored answer, or the answer that one of the two
+   * policies is reading. Null if neither reads one.
    */
   answer: AnswerFacts | PendingAnswer | null;
-  /** What the cache added to the provider's answer; null where all of it is the provider's. */
+  /** The part that the cache added to the provider's answer; null if it added nothing. */
   saved: AnswerFacts | null;
-  /** Calls `then` once, when the client has all that it will get, or its connection is gone. */
+  /** Calls `then` once, when the client has all that it will get or its connection has closed. */
   whenOver(then: () => void): void;
 }
 
-/** Nginx's status for a client that left before there was a head to send. */
+/** The status that nginx logs if the client left before there was a head to send. */
 export const clientClosedRequest = 499;
 
-/** Watches a response on its way to the client. None of its methods throws or waits. */
+/** Observes a response on its way to the client. Its methods never throw and never wait. */
 export interface ResponseObserver {
-  /** True once nothing that comes tells it more, so that it need not be decoded. */
+  /** True once further bytes change nothing, so that they need not be decoded. */
   readonly isDone: boolean;
-  /** The head is about to go out. */
+  /** Called before the head is sent. */
   head(status: number, header: (name: string) => string | undefined): void;
-  /** The next bytes of the body, decoded. */
+  /** Called with the next bytes of the body, decoded. */
   chunk(bytes: Uint8Array): void;
-  /** The whole body has passed. */
+  /** Called after the whole body has passed. */
   end(): void;
-  /** It will not: `reason` says why. */
+  /** Called in place of `end` if the body will not be whole; `reason` says why. */
   abort(reason: RefusalReason): void;
 }
 
-/** Hashes; in their text form they are base64url without padding. */
+/** The hashes of a host, as base64url without padding. */
 export interface Digest {
   sha256(text: string): string;
-  /** Keyed with the operator's `scopeSecret`, cut to 128 bits. */
+  /** An HMAC with the operator's `scopeSecret`, truncated to 128 bits. */
   hmac(text: string): string;
 }

@@ -2,28 +2,31 @@ import type { Log } from './log.ts';
 
 const quietMs = 60_000;
 
-/** Says a fault in the log once, and then once a minute at most with how often it came. */
+/** Logs each fault once, and then at most once a minute with the number of repeats. */
 export class FaultLog {
   readonly #log: Log;
   readonly #now: () => number;
-  readonly #seen = new Map<string, { saidAt: number; unsaid: number }>();
+  readonly #seen = new Map<string, { loggedAt: number; repeats: number }>();
 
   constructor(log: Log, now: () => number = () => performance.now()) {
     this.#log = log;
     this.#now = now;
   }
 
-  /** `place` is one of our own few names; only the error's name and code are told, for its message may quote a body. */
+  /**
+   * `place` is one of a few fixed names. The line has the error's name, code and first stack frame,
+   * never its message, which may quote a body.
+   */
   report(place: string, error: unknown): void {
-    // What threw it has told the log.
+    // The code that threw it has logged it.
     if (error instanceof Error && 'isReported' in error) return;
     const known = this.#seen.get(place);
-    if (known !== undefined && this.#now() - known.saidAt < quietMs) {
-      known.unsaid++;
+    if (known !== undefined && this.#now() - known.loggedAt < quietMs) {
+      known.repeats++;
       return;
     }
-    this.#seen.set(place, { saidAt: this.#now(), unsaid: 0 });
-    const more = known?.unsaid ? ` (and ${known.unsaid} more in the last minute)` : '';
+    this.#seen.set(place, { loggedAt: this.#now(), repeats: 0 });
+    const more = known?.repeats ? ` (and ${known.repeats} more since the last report)` : '';
     this.#log.error(`${place}: ${describe(error)}${more}`);
   }
 }
@@ -35,7 +38,7 @@ function describe(error: unknown): string {
   return `${error.name}${code}${at === undefined ? '' : ` at ${at}`}`;
 }
 
-/** The stack without the message that it begins with. */
+/** Returns the stack without its leading message. */
 function framesOf(error: Error): string {
   const { stack = '', message } = error;
   const at = stack.indexOf(message);

@@ -1,6 +1,6 @@
-/** How an answer is written, by its `Content-Type`; null for anything that no protocol here uses. */
+/** Returns the format of an answer by its `Content-Type`; null for one that no protocol here uses. */
 export function formatOf(contentType: string | undefined): 'json' | 'sse' | null {
-  // What nearly all of them say.
+  // The fast path: nearly all providers send one of these.
   if (contentType === 'application/json') return 'json';
   if (contentType === 'text/event-stream; charset=utf-8') return 'sse';
   const type = ((contentType ?? '').split(';')[0] ?? '').trim().toLowerCase();
@@ -8,10 +8,10 @@ export function formatOf(contentType: string | undefined): 'json' | 'sse' | null
   return type === 'application/json' || type.endsWith('+json') ? 'json' : null;
 }
 
-/** More of them than any client applies. */
+/** More codings than any client applies. */
 export const maxCodings = 3;
 
-/** The codings of a `Content-Encoding`, in the order in which they were applied. */
+/** Returns the codings of a `Content-Encoding` in the order in which they were applied. */
 export function contentCodings(contentEncoding: string): string[] {
   if (contentEncoding === '') return [];
   return contentEncoding

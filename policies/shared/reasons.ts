@@ -1,9 +1,9 @@
 /**
- * Every word that the cache uses to explain itself: the `detail` of a `Cache-Status` header, the
- * keys of the counters and the README's troubleshooting tables. The list is closed.
+ * Every reason that the cache gives: in the `detail` of a `Cache-Status` header, as a key of the
+ * counters and in the tables of the documents. The list is closed.
  */
 
-/** Why the cache stood aside, or the client got a fresh answer. */
+/** Why the cache bypassed a request, or why the client got a fresh answer. */
 export const asideReasons = {
   'no-cache': 'the client sent `Cache-Control: no-cache`',
   'no-store': 'the client sent `Cache-Control: no-store` or `X-Cache-Control: no-store`',
@@ -32,7 +32,7 @@ export const asideReasons = {
     'a reader of a shared stream fell more than `maxResponseBytes` behind, and its response was cut off',
 } as const;
 
-/** Why an answer was delivered and not stored. */
+/** Why an answer was delivered but not stored. */
 export const refusalReasons = {
   status: 'the status is not 200',
   'no-body': 'the body is empty',

@@ -1,4 +1,4 @@
-/** The newest of what was put in, between `size` and half of it, for little work. */
+/** A cheap approximation of an LRU map: it keeps between half of `size` and `size` entries. */
 export class Recent<V> {
   readonly #half: number;
   #young = new Map<string, V>();
@@ -12,7 +12,7 @@ export class Recent<V> {
     const young = this.#young.get(key);
     if (young !== undefined) return young;
     const old = this.#old.get(key);
-    // What is asked for stays.
+    // An entry that is read stays.
     if (old !== undefined) this.set(key, old);
     return old;
   }

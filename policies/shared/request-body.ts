@@ -8,30 +8,31 @@ import { Recent } from './recent.ts';
 import { inTurns, nowOrInTurns } from './turns.ts';
 import type { Decode } from './bytes/undo-codings.ts';
 
-/** What the policies go by of a request body. */
+/** The facts of a request body that the policies decide by. */
 export interface BodyFacts {
-  /** Why it cannot be gone by; null when it is a JSON object that can. */
+  /** Why the body cannot be used; null if it is a JSON object that can. */
   readonly problem: ContentProblem | null;
-  /** In bytes, without a content coding. */
+  /** In bytes, after content decoding. */
   readonly length: number;
   readonly model: string | null;
   readonly isStream: boolean;
-  /** Whether a replay would lose an effect at the provider. */
+  /** Whether a replay would skip a side effect at the provider. */
   readonly isStateful: boolean;
-  /** Whether it bounds the length of the answer. */
+  /** Whether the request bounds the length of the answer. */
   readonly setsLimit: boolean;
-  /** How many choices or vectors it asks for. */
+  /** How many choices, vectors or results the request asks for. */
   readonly parts: number;
 }
 
-/** What a body is read for: the API, and where the request goes. */
+/** The API that a body is read for, and the request's target. */
 export interface Asked extends Target {
   readonly protocol: Protocol;
 }
 
-/** What is there already, or comes when it is found out: of a large body, bit by bit. */
+/** A value, or a promise of one if it takes several turns to compute, as for a large body. */
 export type Later<T> = T | Promise<T>;
 
+/** Calls `then` with the value: synchronously if it is known, so that small bodies cost no promise. */
 export function whenKnown<T, R>(later: Later<T>, then: (value: T) => Later<R>): Later<R> {
   return later instanceof Promise ? later.then(then) : then(later);
 }
@@ -43,7 +44,7 @@ interface KnownFacts {
   readonly facts: BodyFacts;
 }
 
-/** What was found in bodies, so that the same bytes are not read again. */
+/** Remembers the facts of bodies, so that the same bytes are not parsed again. */
 export class BodyMemory {
   readonly #known = new Recent<KnownFacts>(maxRemembered);
 
@@ -57,49 +58,49 @@ export class BodyMemory {
   }
 }
 
-/** How bodies are read here. */
+/** The means by which a host reads bodies. */
 export interface BodyReading {
   readonly hashing: Hashing;
-  /** Tells long bytes apart faster than a hash; nothing outside of this process knows what it gives. Null for none. */
+  /** A hash that is faster on long bodies and whose values stay in this process. Null for none. */
   readonly naming: (() => RunningHash) | null;
-  /** Whether bytes are UTF-8, by the platform's own means; null where it has none that take no time. */
+  /** The platform's own check for UTF-8; null if it has no fast one. */
   readonly isUtf8: ((bytes: Uint8Array) => boolean) | null;
-  /** Null where nothing is remembered. */
+  /** Null to remember nothing. */
   readonly memory: BodyMemory | null;
   readonly decode: Decode;
 }
 
-/** How a body that has a content coding may be decoded. */
+/** The coding of a body, and the bounds for decoding it. */
 export interface Coded {
   readonly coding: string;
   readonly maxBytes: number;
   readonly account: ByteAccount;
 }
 
-/** A body up to so many bytes is read at once; if that takes long, once more and bit by bit. */
+/** A body up to this size is read at once; if that takes too long, it is read again in turns. */
 const maxAtOnceBytes = 256 * 1024;
-/** About a millisecond's work. */
+/** About a millisecond of work. */
 const unitsAtOnce = 1024 * 1024;
-/** Bytes up to which a body is given its name at once. */
-const maxNamedAtOnceBytes = 1024 * 1024;
-/** From so many bytes on `naming` is faster than a hash. */
+/** A body up to this size is hashed at once. */
+const maxHashedAtOnceBytes = 1024 * 1024;
+/** From this size on, `naming` is faster than `hashing`. */
 const minNamingBytes = 10 * 1024;
-const unitsOfAStep = 64 * 1024;
+const unitsPerStep = 64 * 1024;
 
-/** A request body as it came. It is read once, when more is asked of it than is remembered. */
+/** A request body as it came. It is parsed only if more is asked of it than is remembered. */
 export class RequestBody {
-  /** As it came. Not to be written into. */
+  /** The bytes as they came. Not to be written into. */
   readonly chunks: readonly Uint8Array[];
   /** In bytes, as it came. */
   readonly length: number;
   readonly #reading: BodyReading;
-  /** Null where it has no content coding. */
+  /** Null if the body has no content coding. */
   readonly coded: Coded | null;
   #id: Later<string> | null = null;
   #facts: Later<BodyFacts> | null = null;
   #protocol: Protocol | null = null;
   #content: Later<BodyContent> | null = null;
-  /** What is being done with its bytes. */
+  /** The work under way that reads the bytes. */
   #work: Set<Promise<unknown>> | null = null;
 
   constructor(chunks: readonly Uint8Array[], reading: BodyReading, coded: Coded | null = null) {
@@ -111,19 +112,19 @@ export class RequestBody {
     this.coded = coded;
   }
 
-  /** The same body, for one who takes more of a body that has a content coding. */
+  /** Returns the same body with a higher bound for decoding, if `maxBytes` is higher and it is coded. */
   within(maxBytes: number): RequestBody {
     const coded = this.coded;
     if (coded === null || maxBytes <= coded.maxBytes) return this;
     return new RequestBody(this.chunks, this.#reading, { ...coded, maxBytes });
   }
 
-  /** Another body, without a content coding, that is read by the same means and not remembered. */
+  /** Returns a body of other bytes, not coded, that is read by the same means and not remembered. */
   like(bytes: Uint8Array): RequestBody {
     return new RequestBody([bytes], { ...this.#reading, memory: null });
   }
 
-  /** The same for the same bytes in the same coding; null where nothing is remembered. */
+  /** A hash of the bytes and their coding; null if nothing is remembered. */
   get id(): Later<string> | null {
     if (this.#reading.memory === null) return null;
     return (this.#id ??= this.#track(this.#identify(), (id) => (this.#id = id)));
@@ -131,14 +132,14 @@ export class RequestBody {
 
   facts(asked: Asked): Later<BodyFacts> {
     const { protocol } = asked;
-    const facts = this.#factsIn(protocol);
+    const facts = this.#bodyFacts(protocol);
     if (protocol.readTarget === undefined) return facts;
-    const told = protocol.readTarget(asked);
-    return whenKnown(facts, (known) => ({ ...known, ...told }));
+    const targetFacts = protocol.readTarget(asked);
+    return whenKnown(facts, (known) => ({ ...known, ...targetFacts }));
   }
 
-  /** What the body itself tells. */
-  #factsIn(protocol: Protocol): Later<BodyFacts> {
+  /** Returns the facts that the body itself states. */
+  #bodyFacts(protocol: Protocol): Later<BodyFacts> {
     if (this.#facts === null || this.#protocol !== protocol) {
       this.#protocol = protocol;
       const facts = whenKnown(this.id ?? '', (id) => this.#factsOf(id, protocol));
@@ -147,23 +148,22 @@ export class RequestBody {
     return this.#facts;
   }
 
-  /** What it says. */
   get content(): Later<BodyContent> {
     return (this.#content ??= this.#track(this.#read(), (content) => (this.#content = content)));
   }
 
-  /** Resolves when nothing is being done with its bytes; null where nothing is. */
+  /** Resolves when no work reads the bytes any more; null if none does now. */
   get idle(): Promise<unknown> | null {
     const work = this.#work;
     return work === null || work.size === 0 ? null : Promise.allSettled(work);
   }
 
-  #track<T>(later: Later<T>, settle: (value: T) => void): Later<T> {
+  #track<T>(later: Later<T>, store: (value: T) => void): Later<T> {
     if (!(later instanceof Promise)) return later;
     const work = (this.#work ??= new Set());
     work.add(later);
     const done = () => work.delete(later);
-    later.then(settle).then(done, done);
+    later.then(store).then(done, done);
     return later;
   }
 
@@ -173,14 +173,14 @@ export class RequestBody {
     const [first] = chunks;
     const coding = this.coded === null ? '' : `${this.coded.coding} `;
     const isLong = naming !== null && length >= minNamingBytes;
-    if (chunks.length === 1 && first !== undefined && length <= unitsOfAStep && !isLong) {
+    if (chunks.length === 1 && first !== undefined && length <= unitsPerStep && !isLong) {
       return coding + hashing.of(first);
     }
-    const name = isLong ? naming() : hashing.start();
-    const step = steps(chunks, (bytes) => name.update(bytes));
-    if (length > maxNamedAtOnceBytes) return finished(step, () => coding + name.end());
+    const hash = isLong ? naming() : hashing.start();
+    const step = steps(chunks, (bytes) => hash.update(bytes));
+    if (length > maxHashedAtOnceBytes) return finished(step, () => coding + hash.end());
     while (!step());
-    return coding + name.end();
+    return coding + hash.end();
   }
 
   #factsOf(id: string, protocol: Protocol): Later<BodyFacts> {
@@ -197,7 +197,7 @@ export class RequestBody {
         setsLimit: protocol.setsLimit(outline),
         parts: protocol.parts(outline),
       };
-      if (!isPassing(problem)) memory?.remember(id, protocol, facts);
+      if (!isTransient(problem)) memory?.remember(id, protocol, facts);
       return facts;
     });
   }
@@ -225,14 +225,14 @@ export class RequestBody {
       return scan === null || scan.step(units);
     };
     const content = () => scan?.content ?? unreadable('not-utf8', length);
-    if (length > maxAtOnceBytes) return finished(() => step(unitsOfAStep), content);
+    if (length > maxAtOnceBytes) return finished(() => step(unitsPerStep), content);
     if (step(unitsAtOnce)) return content();
-    // Joined when it is its turn, so that there is one copy at a time.
+    // The bytes are joined again in the first turn, so that only one copy exists at a time.
     scan = undefined;
-    return inTurns(() => step(unitsOfAStep)).then(content);
+    return inTurns(() => step(unitsPerStep)).then(content);
   }
 
-  /** Null where the bytes are known not to be UTF-8. */
+  /** Returns null if the bytes are known not to be UTF-8. */
   #scanOf(bytes: Uint8Array): JsonScan | null {
     const { hashing, isUtf8 } = this.#reading;
     if (isUtf8 !== null && !isUtf8(bytes)) return null;
@@ -244,25 +244,25 @@ function unreadable(problem: ContentProblem, length: number): BodyContent {
   return { problem, length, outline: {}, members: null, digest: '' };
 }
 
-/** What long work comes to: at once where it is done in the first turn. */
+/** Returns the result of long work; synchronously if the first turn completes it. */
 function finished<T>(step: () => boolean, result: () => T): Later<T> {
   return nowOrInTurns(step)?.then(result) ?? result();
 }
 
-/** Whether the same body may have no such problem the next time. */
-function isPassing(problem: ContentProblem | null): boolean {
+/** Whether the same body may not have this problem next time. */
+function isTransient(problem: ContentProblem | null): boolean {
   return problem === 'buffer-limit' || problem === 'request-too-large';
 }
 
-/** Takes the bytes of `chunks` piece by piece; says true when there are no more. */
+/** Returns a step that passes the next piece of `chunks` to `take`, and returns true after the last. */
 function steps(chunks: readonly Uint8Array[], take: (bytes: Uint8Array) => void): () => boolean {
   let at = 0;
   let from = 0;
   return () => {
     const chunk = chunks[at];
     if (chunk === undefined) return true;
-    take(chunk.subarray(from, from + unitsOfAStep));
-    from += unitsOfAStep;
+    take(chunk.subarray(from, from + unitsPerStep));
+    from += unitsPerStep;
     if (from >= chunk.length) {
       at++;
       from = 0;

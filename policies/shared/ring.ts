@@ -1,32 +1,32 @@
-/** The newest of what was put in, as many as it has places. */
+/** A ring buffer: it keeps the newest items, up to its capacity. */
 export class Ring<T> {
-  #kept: T[] = [];
-  /** Where the oldest is, once all places are taken. */
+  #items: T[] = [];
+  /** The index of the oldest item, once the buffer is full. */
   #oldest = 0;
-  #places: number;
+  #capacity: number;
 
-  constructor(places: number) {
-    this.#places = places;
+  constructor(capacity: number) {
+    this.#capacity = capacity;
   }
 
-  /** With fewer places the oldest go. */
-  resize(places: number): void {
-    this.#kept = this.newestFirst().slice(0, places).toReversed();
+  /** Changes the capacity; a smaller one drops the oldest items. */
+  resize(capacity: number): void {
+    this.#items = this.newestFirst().slice(0, capacity).toReversed();
     this.#oldest = 0;
-    this.#places = places;
+    this.#capacity = capacity;
   }
 
-  add(one: T): void {
-    if (this.#kept.length < this.#places) {
-      this.#kept.push(one);
+  add(item: T): void {
+    if (this.#items.length < this.#capacity) {
+      this.#items.push(item);
       return;
     }
-    if (this.#places === 0) return;
-    this.#kept[this.#oldest] = one;
-    this.#oldest = (this.#oldest + 1) % this.#places;
+    if (this.#capacity === 0) return;
+    this.#items[this.#oldest] = item;
+    this.#oldest = (this.#oldest + 1) % this.#capacity;
   }
 
   newestFirst(): T[] {
-    return [...this.#kept.slice(this.#oldest), ...this.#kept.slice(0, this.#oldest)].toReversed();
+    return [...this.#items.slice(this.#oldest), ...this.#items.slice(0, this.#oldest)].toReversed();
   }
 }

@@ -3,24 +3,24 @@ import type { Reading, StreamReader } from './protocols/protocol.ts';
 import type { RefusalReason } from './reasons.ts';
 import { type SseFault, SseReader } from './sse.ts';
 
-/** Validates a stream while it passes: framing, payloads, and what its protocol says of them. */
+/** Validates a stream while it passes: its framing, its payloads and the rules of its protocol. */
 export class StreamValidator {
   readonly #reader: StreamReader;
   readonly #sse: SseReader;
   #fault: RefusalReason | null = null;
-  /** The body is over, and what comes now is the event that was cut off by its end. */
-  #flushing = false;
+  /** True once the body has ended: the parser now emits the event that the end cut off. */
+  #isFlushing = false;
 
   constructor(reader: StreamReader, maxBytes: number) {
     this.#reader = reader;
-    const event = (name: string, data: string) => this.#found(this.#event(name, data));
+    const event = (name: string, data: string) => this.#noteFault(this.#event(name, data));
     this.#sse = new SseReader(
-      { event, fault: (fault) => this.#found(this.#broken(fault)) },
+      { event, fault: (fault) => this.#noteFault(this.#framingFault(fault)) },
       maxBytes,
     );
   }
 
-  /** The first thing found wrong until now; `incomplete` as long as there is nothing but that more is to come. */
+  /** The first fault so far; `incomplete` while the stream is sound but has not ended. */
   get fault(): RefusalReason | null {
     return this.#fault ?? this.#reader.fault;
   }
@@ -30,7 +30,7 @@ export class StreamValidator {
   }
 
   end(): Reading {
-    this.#flushing = true;
+    this.#isFlushing = true;
     this.#sse.end();
     return this.reading();
   }
@@ -47,22 +47,22 @@ export class StreamValidator {
     const payload = parseObject(data);
     if (payload !== null) return this.#reader.event(name, payload) ? null : 'after-ending';
     if (this.#reader.ended) return 'after-ending';
-    return this.#flushing ? 'incomplete' : 'malformed';
+    return this.#isFlushing ? 'incomplete' : 'malformed';
   }
 
-  /** A character that is cut off by the end of the body is part of an event that is. */
-  #broken(fault: SseFault): RefusalReason {
-    return this.#flushing && fault === 'malformed' && !this.#reader.ended ? 'incomplete' : fault;
+  /** A character that the end of the body cuts off means that the last event is cut off. */
+  #framingFault(fault: SseFault): RefusalReason {
+    return this.#isFlushing && fault === 'malformed' && !this.#reader.ended ? 'incomplete' : fault;
   }
 
-  #found(fault: RefusalReason | null): void {
+  #noteFault(fault: RefusalReason | null): void {
     if (fault === null || this.#fault !== null) return;
-    // An error that the provider had told explains whatever came of it.
+    // An error that the provider reported explains any later fault.
     this.#fault = this.#reader.fault === 'error-in-body' ? 'error-in-body' : fault;
   }
 }
 
-/** Null where `text` is no JSON object. */
+/** Returns null if `text` is not a JSON object. */
 function parseObject(text: string): JsonObject | null {
   try {
     const parsed: unknown = JSON.parse(text);

@@ -1,31 +1,31 @@
-/** How long one turn of long work may take, in milliseconds. */
+/** The longest turn of long work, in milliseconds. */
 const turnMs = 2.5;
-/** After a turn everything else has so much of the time that it took. */
-const pausePart = 0.25;
-/** Work that has not gone on for so long is taken for abandoned: its platform has ended the request. */
+/** After a turn, other work gets at least this fraction of the time that the turn took. */
+const pauseFraction = 0.25;
+/** Milliseconds after which idle work counts as abandoned: its platform has ended the request. */
 const abandonedMs = 1000;
 
-/** Looked up once: what stands for the clock may change. */
-const immediately: (then: () => void) => void =
+/** Looked up once, because a fake clock may replace the globals. */
+const defer: (then: () => void) => void =
   typeof setImmediate === 'function' ? setImmediate : (then) => setTimeout(then, 0);
 
-/** Says true when it is done. */
+/** Does the next piece of the work. Returns true when all of it is done. */
 type Step = () => boolean;
 
-/** Whose long work is under way, when it last had a turn, and when the next may begin. */
+/** The work under way, when a turn last ended, and when the next turn may begin. */
 let current: Step | null = null;
 let lastTurnAt = -Infinity;
 let freeAt = -Infinity;
 
-/** Resolves when everybody else in the process has had a turn. */
+/** Resolves after all other work of the process has had a turn of the event loop. */
 export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => immediately(resolve));
+  return new Promise((resolve) => defer(resolve));
 }
 
 /**
- * Does long work step by step: some milliseconds in one turn of the event loop, and one piece of
- * work after the other, so that what it needs meanwhile is needed once. Each waits by a timer of its
- * own: some platforms let no request wake another.
+ * Runs long work step by step, for some milliseconds in each turn of the event loop. Only one caller
+ * works at a time, so that the memory for it is needed once. The others wait with timers of their
+ * own, because some platforms do not let one request wake another.
  */
 export async function inTurns(step: Step): Promise<void> {
   do {
@@ -34,7 +34,10 @@ export async function inTurns(step: Step): Promise<void> {
   } while (!takeTurn(step));
 }
 
-/** The same, beginning at once where no other work has just had a turn; null where that was all. */
+/**
+ * Like `inTurns`, but starts at once if no other work is under way or has just had a turn. Returns
+ * null if the first turn completed the work.
+ */
 export function nowOrInTurns(step: Step): Promise<void> | null {
   return isFree(step) && takeTurn(step) ? null : inTurns(step);
 }
@@ -45,20 +48,20 @@ function isFree(step: Step): boolean {
   return now - lastTurnAt > abandonedMs;
 }
 
-/** True when the work is done. */
+/** Returns true when the work is done. */
 function takeTurn(step: Step): boolean {
   const beganAt = performance.now();
-  let goesOn = false;
+  let hasMore = false;
   current = step;
   try {
     while (!step()) {
-      goesOn = performance.now() >= beganAt + turnMs;
-      if (goesOn) return false;
+      hasMore = performance.now() >= beganAt + turnMs;
+      if (hasMore) return false;
     }
     return true;
   } finally {
     lastTurnAt = performance.now();
-    freeAt = lastTurnAt + (lastTurnAt - beganAt) * pausePart;
-    if (!goesOn) current = null;
+    freeAt = lastTurnAt + (lastTurnAt - beganAt) * pauseFraction;
+    if (!hasMore) current = null;
   }
 }

@@ -1,7 +1,7 @@
 import { countOf } from './count.ts';
 import { isObject, type JsonObject } from './json/json.ts';
 
-/** The one set of names for what providers tell beside the counts; the README's table is made from it. */
+/** The names of all details of usage, for every provider; a table in the documents is made from them. */
 export const detailNames = {
   cached_tokens: 'input tokens read from the provider’s own prompt cache',
   cache_write_tokens: 'input tokens written to that cache',
@@ -39,12 +39,12 @@ export const detailNames = {
 export type DetailName = keyof typeof detailNames;
 
 /**
- * Where each detail stands in a usage object, the first that is there.
+ * The paths of each detail in a usage object; the first one that is present counts.
  * `prompt_…`, `completion_…`: https://platform.openai.com/docs/api-reference/chat/object (Groq, xAI, OpenRouter too)
  * `input_…`, `output_…`: https://platform.openai.com/docs/api-reference/responses/object
  * `cache_…`, `server_tool_use`, `thinking_tokens`: https://docs.anthropic.com/en/api/messages
  * `prompt_cache_hit_tokens`: https://api-docs.deepseek.com/guides/kv_cache
- * a `cached_tokens` of its own: https://platform.moonshot.ai/docs/api/chat
+ * a top-level `cached_tokens`: https://platform.moonshot.ai/docs/api/chat
  * `num_sources_used`, `…server_side_tool…`: https://docs.x.ai/docs/api-reference
  * `citation_tokens`, `num_search_queries`: https://docs.perplexity.ai/api-reference/chat-completions-post
  * `prompt_audio_seconds`: https://docs.mistral.ai/api
@@ -73,7 +73,7 @@ const detailPaths = pathsOf({
   input_text_tokens: ['prompt_tokens_details.text_tokens', 'input_tokens_details.text_tokens'],
   input_audio_tokens: ['prompt_tokens_details.audio_tokens', 'input_tokens_details.audio_tokens'],
   input_image_tokens: ['prompt_tokens_details.image_tokens', 'input_tokens_details.image_tokens'],
-  // Of `geminiUsage`.
+  // Written by `geminiUsage`.
   tool_use_tokens: ['prompt_tokens_details.tool_use_tokens'],
   output_text_tokens: [
     'completion_tokens_details.text_tokens',
@@ -102,7 +102,7 @@ const detailPaths = pathsOf({
   server_tool_calls: ['num_server_side_tools_used'],
 });
 
-/** The details that a usage object tells. */
+/** Returns the details in a usage object. */
 export function readDetails(raw: JsonObject): (readonly [name: string, value: number])[] {
   const details: (readonly [name: string, value: number])[] = [];
   for (const [name, paths] of detailPaths) {

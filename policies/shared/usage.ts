@@ -3,19 +3,19 @@ import { type Iterations, readIterations } from './iterations.ts';
 import { isObject } from './json/json.ts';
 import { type DetailName, readDetails } from './usage-details.ts';
 
-/** Tokens as a provider counts them; null where it said nothing. */
+/** Tokens as a provider counts them; null where it gives no count. */
 export interface Usage {
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
   /** The provider's own total, else the sum of the two. */
   readonly totalTokens: number | null;
-  /** Parts of the above and units beside tokens, under the names of `detailNames`. */
+  /** Parts of these counts, and units other than tokens, under the names of `detailNames`. */
   readonly details: Readonly<Record<string, number>>;
-  /** What sets its price apart from the standard one, in the provider's words: `service_tier flex`. */
+  /** Why its price differs from the standard one, in the provider's words: `service_tier flex`. */
   readonly terms?: readonly string[];
 }
 
-/** The names that providers give the main counts. */
+/** The providers' names of the main counts. */
 const countNames = [
   'prompt_tokens',
   'input_tokens',
@@ -25,8 +25,8 @@ const countNames = [
 ] as const;
 
 /**
- * `usage` where all that it counts can be true, without the details that cannot; else null. For
- * usage that comes from a store, where another version, or another program, may have put it.
+ * Returns `usage` without implausible details, or null if one of its main counts is implausible. For
+ * usage from a store, where another version or another program may have written it.
  */
 export function soundUsage(usage: Usage | null): Usage | null {
   if (usage === null) return null;
@@ -37,14 +37,14 @@ export function soundUsage(usage: Usage | null): Usage | null {
   return sound.length === entries.length ? usage : { ...usage, details: Object.fromEntries(sound) };
 }
 
-/** The usage object of an answer, whichever provider's; null where it tells neither tokens nor searches. */
+/** Reads the usage object of any provider's answer; null if it has neither tokens nor searches. */
 export function readUsage(raw: unknown): Usage | null {
   const parts = new UsageParts();
   parts.add(raw);
   return parts.read();
 }
 
-/** Values that say: at the standard price. */
+/** Terms that mean the standard price. */
 const standardTerms: ReadonlySet<string> = new Set([
   'auto',
   'default',
@@ -59,8 +59,8 @@ const standardTerms: ReadonlySet<string> = new Set([
 const maxTermLength = 64;
 
 /**
- * Usage that is told bit by bit. Counts are cumulative: a later one replaces an earlier one, but for
- * a 0, which some repeat in place of what they had told.
+ * Collects usage that arrives in parts. Counts are cumulative: a later count replaces an earlier one,
+ * except for 0, which some providers send after the real count.
  */
 export class UsageParts {
   #input: number | null = null;
@@ -75,18 +75,18 @@ export class UsageParts {
 
   add(raw: unknown): void {
     if (!isObject(raw)) return;
-    // Half of a usage has a wrong price, so where one count cannot be true all of it goes.
+    // One implausible count discards all of the usage: half of it would have a wrong price.
     this.#isSpoiled ||= countNames.some((name) => isNoCount(raw[name]));
     const input = countOf(raw['prompt_tokens']) ?? countOf(raw['input_tokens']);
     const output = countOf(raw['completion_tokens']) ?? countOf(raw['output_tokens']);
     const total = countOf(raw['total_tokens']);
-    this.#input = later(this.#input, input);
-    this.#output = later(this.#output, output);
-    // An earlier total is none of later counts.
+    this.#input = latest(this.#input, input);
+    this.#output = latest(this.#output, output);
+    // An earlier total does not cover later counts.
     const isOutdated = !total && ((input ?? 0) > 0 || (output ?? 0) > 0);
-    this.#total = isOutdated ? null : later(this.#total, total);
+    this.#total = isOutdated ? null : latest(this.#total, total);
     for (const [name, value] of readDetails(raw)) {
-      this.#details[name] = later(this.#details[name] ?? null, value) ?? value;
+      this.#details[name] = latest(this.#details[name] ?? null, value) ?? value;
     }
     for (const name of ['service_tier', 'speed', 'inference_geo']) this.#term(name, raw[name]);
     const credit = raw['fallback_credit'];
@@ -96,41 +96,41 @@ export class UsageParts {
     this.#iterations = readIterations(raw['iterations']) ?? this.#iterations;
   }
 
-  /** The tier that the answer tells beside its usage. */
+  /** Takes the service tier that the answer has outside its usage. */
   tier(serviceTier: unknown): void {
-    // A stream repeats it in every chunk.
+    // Streams repeat it in every chunk.
     if (serviceTier === this.#tier) return;
     this.#tier = serviceTier;
     this.#term('service_tier', serviceTier);
   }
 
-  /** Calls of tools, as the answer shows them until now; what its usage tells of them comes first. */
+  /** Takes the tool calls seen in the answer so far; counts in its usage take precedence. */
   calls(counts: Readonly<Partial<Record<DetailName, number>>>): void {
     this.#calls = counts;
   }
 
-  /** What was told until now; null where neither tokens nor searches were. */
+  /** Returns the usage so far; null if it has neither tokens nor searches. */
   read(): Usage | null {
     if (this.#isSpoiled) return null;
     const isCounted = this.#input !== null || this.#output !== null || this.#total !== null;
     if (!isCounted && this.#details['search_units'] === undefined) return null;
-    const beside = this.#iterations;
-    const input = plus(this.#input, beside?.input);
-    const output = plus(this.#output, beside?.output);
+    const extra = this.#iterations;
+    const input = plus(this.#input, extra?.input);
+    const output = plus(this.#output, extra?.output);
     const sum = input !== null && output !== null ? input + output : null;
     const details = { ...this.#details };
-    for (const [name, value] of Object.entries({ ...this.#calls, ...beside?.details })) {
+    for (const [name, value] of Object.entries({ ...this.#calls, ...extra?.details })) {
       if (value > 0) details[name] ??= value;
     }
     for (const name of ['cached_tokens', 'cache_write_tokens', 'cache_write_1h_tokens'] as const) {
-      const more = beside?.details[`compaction_${name}`] ?? 0;
+      const more = extra?.details[`compaction_${name}`] ?? 0;
       if (more > 0) details[name] = (details[name] ?? 0) + more;
     }
     const terms = Array.from(this.#terms, ([name, value]) => `${name} ${value}`);
     return {
       inputTokens: input,
       outputTokens: output,
-      totalTokens: plus(this.#total, (beside?.input ?? 0) + (beside?.output ?? 0)) ?? sum,
+      totalTokens: plus(this.#total, (extra?.input ?? 0) + (extra?.output ?? 0)) ?? sum,
       details,
       ...(terms.length > 0 && { terms }),
     };
@@ -138,13 +138,13 @@ export class UsageParts {
 
   #term(name: string, value: unknown): void {
     if (typeof value !== 'string' || value === '') return;
-    // The last word counts: a stream may begin with the tier that was asked for.
+    // The last value wins: a stream may begin with the requested tier.
     if (standardTerms.has(value)) this.#terms.delete(name);
     else this.#terms.set(name, value.slice(0, maxTermLength));
   }
 }
 
-function later(before: number | null, now: number | null): number | null {
+function latest(before: number | null, now: number | null): number | null {
   return now === null || (now === 0 && before !== null) ? before : now;
 }
 

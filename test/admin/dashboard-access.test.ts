@@ -9,7 +9,7 @@ import { showSample } from '../support/dashboard-sample.ts';
 
 const axe = readFileSync(createRequire(`${process.cwd()}/`).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** What axe-core finds wrong, each with where it is. */
+/** Returns the violations that axe-core finds, with their places. */
 async function violations(page: Page): Promise<string[]> {
   await page.evaluate(axe);
   const { violations: found } = await page.evaluate(() =>
@@ -93,7 +93,7 @@ describe(titled('Access to the dashboard'), function () {
         const { activeElement: one } = document;
         return one?.getAttribute('aria-label') ?? one?.textContent?.trim() ?? '';
       });
-    /** Goes on by Tab until something of that name has the focus. */
+    /** Presses Tab until an element with that name has the focus. */
     const reach = async (name: RegExp) => {
       for (let times = 0; times < 80; times++) {
         await page.keyboard.press('Tab');

@@ -198,13 +198,13 @@ describe(titled('The dashboard'), function () {
     const result = page.locator('#explain-result');
     const body = { model: 'priced-model', messages: [{ role: 'user', content: 'one' }] };
     await form.getByLabel('API endpoint').fill('openai');
-    // The path that the client sends has the pipeline's prefix in these tests.
+    // In these tests, clients send paths with the pipeline's prefix.
     await form.getByLabel('Path').fill('/openai/v1/chat/completions');
     await form.getByLabel('Body').fill(JSON.stringify(body));
     await form.getByRole('button').click();
     await result.locator('strong', { hasText: 'hit' }).waitFor();
 
-    // More than the admin port parses as JSON.
+    // Larger than the admin port parses as JSON.
     const large = { ...body, temperature: 0.5, user: 'x'.repeat(150_000) };
     await form.getByLabel('Body').fill(JSON.stringify(large));
     await form.getByRole('button').click();
@@ -283,7 +283,7 @@ describe(titled('The dashboard'), function () {
       ['#budgets-view', 'Budgets'],
       ['#stores-view', 'Stores'],
     ] as const) {
-      const text = `${title}. Not loaded: Unauthorized (401); sign in, and load this page again`;
+      const text = `${title}. Not loaded: Unauthorized (401); sign in and reload this page`;
       await page.locator(part).getByText(text).waitFor();
     }
   });
@@ -348,7 +348,7 @@ describe(titled('The dashboard'), function () {
         prepare: showSample,
       });
       await page.getByRole('button', { name: '30 days' }).click();
-      // The live line needs some points.
+      // The live line needs several samples.
       await page.waitForTimeout(24_000);
       mkdirSync(join('examples', 'observability'), { recursive: true });
       await page.screenshot({

@@ -5,7 +5,7 @@ import type { AdminRequest } from '../../policies/admin/http.ts';
 
 const names = ['gateway', 'admin.example.com', '*.internal'];
 
-/** The status that a request is refused with; null where it is answered. */
+/** Returns the status with which a request is refused, or null if it is answered. */
 function refusal(
   headers: IncomingHttpHeaders,
   { method = 'GET', originalUrl = '/llm-cache/stats', hosts = names } = {},

@@ -27,7 +27,7 @@ const folder = 'examples/observability';
 const dashboard = JSON.parse(readFileSync(`${folder}/grafana-dashboard.json`, 'utf8')) as Dashboard;
 const alerts = parse(readFileSync(`${folder}/alerts.yml`, 'utf8')) as Alerts;
 
-/** Every expression, with its panel or alert. Grafana's own variables stand for a duration. */
+/** Every expression with its panel or alert. A duration replaces Grafana's variables. */
 const expressions: readonly (readonly [string, string])[] = [
   ...dashboard.panels.flatMap(({ title, targets }) =>
     targets.map(({ expr }, at) => {
@@ -38,7 +38,7 @@ const expressions: readonly (readonly [string, string])[] = [
   ...alerts.groups.flatMap(({ rules }) => rules.map(({ alert, expr }) => [alert, expr] as const)),
 ];
 
-/** The metrics that an expression asks for, and the labels that it names of them. */
+/** Returns the metrics and labels that an expression names, and its syntax errors. */
 function namesIn(expression: string): {
   metrics: Set<string>;
   labels: Set<string>;
@@ -58,7 +58,7 @@ function namesIn(expression: string): {
   return { metrics, labels, wrong };
 }
 
-/** Everything that is exported, by name, with its labels. */
+/** Returns the labels of every exported metric by name. */
 async function exported(): Promise<Map<string, ReadonlySet<string>>> {
   const stats = new CacheStats();
   const tally = stats.of('openai', 'chat');

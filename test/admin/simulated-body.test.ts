@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { AdminRequest } from '../../policies/admin/http.ts';
 import { type AskedQuestion, readQuestion } from '../../policies/admin/simulated-body.ts';
 
-/** The question in a request with that body, and how many turns others had meanwhile. */
+/** Reads the question in a request with that body, and counts the event loop's turns meanwhile. */
 async function asked(text: string): Promise<{ question: AskedQuestion; turns: number }> {
   const req = Object.assign(Readable.from([Buffer.from(text)]), {
     headers: { 'content-type': 'text/plain' },

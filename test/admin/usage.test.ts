@@ -14,7 +14,7 @@ describe('The period of a usage report', () => {
     for (const month of ['2026-13', '2026-1', '26-01', 'November', '']) {
       expect(() => readPeriod({ month })).to.throw('"month" must be a month, YYYY-MM');
     }
-    expect(() => readPeriod({ month: '2026-11', from: '2026-11-01' })).to.throw('beside');
+    expect(() => readPeriod({ month: '2026-11', from: '2026-11-01' })).to.throw('combined');
     expect(() => readPeriod({ from: '2026-11-02', to: '2026-11-01' })).to.throw('later');
   });
 

@@ -1,3 +1,4 @@
+import { keptLog } from '../support/sinks-records.ts';
 import { MemoryLedger } from '../../policies/llm-usage/ledgers/memory.ts';
 import { RedisLedger } from '../../policies/llm-usage/ledgers/redis.ts';
 import { quietLog } from '../support/sinks-records.ts';
@@ -42,6 +43,7 @@ describe('A real Redis', () => {
     const now = () => clock.now;
     redisClock = clock;
     const clocks = { now, running: now };
-    return { ledger: new RedisLedger({ ...bounds, ...clocks, connection, keyPrefix }), clock };
+    const log = keptLog();
+    return { ledger: new RedisLedger({ ...bounds, ...clocks, connection, keyPrefix, log }), clock };
   });
 });

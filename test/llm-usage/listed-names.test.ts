@@ -4,7 +4,7 @@ import { mayList } from '../../policies/llm-usage/listed-names.ts';
 
 const providers = ['openai', 'anthropic', 'google', 'mistral', 'azure', 'aws', 'openrouter'];
 
-/** Every text that the list compares names with. */
+/** Returns every text that the list compares names with. */
 function textsOf(logic: MatchLogic): string[] {
   if ('or' in logic) return logic.or.flatMap(textsOf);
   if ('and' in logic) return logic.and.flatMap(textsOf);
@@ -17,7 +17,7 @@ describe('The names in the price list', () => {
       const models = findProvider({ providerId: id })?.models ?? [];
       const texts = models.flatMap((model) => [model.id, ...textsOf(model.match)]);
       expect(texts).to.not.have.length(0);
-      // Every so many: the list has hundreds, and takes its time.
+      // A sample, since the list has hundreds of names and is slow.
       const step = Math.ceil(texts.length / 60);
       for (const text of texts.filter((_, at) => at % step === 0)) {
         for (const name of [text, ` ${text.toUpperCase()} `, `${text}-20250929`, `x-${text}`]) {

@@ -37,7 +37,7 @@ describe('The price of an answer', () => {
     const usage = counts(10, 0, { cached_tokens: 400 });
     expect(costsOf(usage, at({ input: 1, cachedInput: 0.5, output: 1 }), within)).to.include({
       input: 210 / 1e6,
-      caveat: 'the cached tokens are more than the input, and priced beside it',
+      caveat: 'the cached tokens exceed the input and are priced on top of it',
     });
   });
 
@@ -45,7 +45,7 @@ describe('The price of an answer', () => {
     const costs = costsOf(counts(10, 20, {}, 5), at({ input: 1, output: 2 }), within);
     expect(costs).to.deep.include({
       total: 50 / 1e6,
-      caveat: 'the total is less than its parts, which are priced',
+      caveat: 'the total is less than the sum of its parts, which is priced',
     });
   });
 
@@ -157,13 +157,13 @@ describe('The price of an answer', () => {
     expect(without.total).to.equal(null);
   });
 
-  it('A price takes tokens that only the total has for output, and says so', () => {
+  it('A price counts tokens that only the total includes as output, and says so', () => {
     const usage = counts(20, 198, {}, 623);
     expect(costsOf(usage, at({ input: 1, output: 2 }), within)).to.deep.equal({
       input: 20e-6,
       output: (603 * 2) / 1e6,
       total: (20 + 603 * 2) / 1e6,
-      caveat: '405 tokens that only the total has are priced as output',
+      caveat: '405 tokens that only the total includes are priced as output',
     });
   });
 
@@ -176,17 +176,16 @@ describe('The price of an answer', () => {
     expect(cost(100, 560, within)).to.include({ output: 20e-6, caveat: null });
     expect(cost(1000, 1460, within)).to.include({
       output: 20e-6,
-      caveat: 'the total has the cached tokens beside the input, the costs in it',
+      caveat:
+        'the cached tokens are priced as part of the input, although the total has them on top',
     });
   });
 
-  it('A price adds reasoning that is more than the output to it, and says so', () => {
+  it('A price adds reasoning that exceeds the output to it, and says so', () => {
     const usage = counts(33, 7163, { reasoning_tokens: 73_997 });
     const costs = costsOf(usage, at({ input: 0, output: 8, reasoning: 3 }), within);
     expect(costs.output).to.equal((7163 * 8 + 73_997 * 3) / 1e6);
-    expect(costs.caveat).to.equal(
-      'reasoning_tokens are more than the output, and priced on top of it',
-    );
+    expect(costs.caveat).to.equal('reasoning_tokens exceed the output and are priced on top of it');
   });
 
   it('A price of a compaction goes by the length of its own input', () => {

@@ -51,7 +51,7 @@ describe('A usage record', () => {
   const causes: readonly (readonly [RefusalReason, RegExp])[] = [
     ['client-left', /^the client left before the end of the answer/],
     ['aborted', /^the upstream broke off the answer/],
-    ['too-large', /^the answer is larger than is read/],
+    ['too-large', /^the answer is too large to read/],
     ['buffer-limit', /^there was no room left to read the answer/],
     ['encoding', /^the answer could not be decoded/],
   ];

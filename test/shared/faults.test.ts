@@ -36,7 +36,7 @@ describe('The fault log', () => {
     now += 1;
     faults.report('a place', new Error('x'));
     expect(lines).to.have.length(2);
-    expect(lines[1]).to.contain('(and 5 more in the last minute)');
+    expect(lines[1]).to.contain('(and 5 more since the last report)');
     now += 60_000;
     faults.report('a place', new Error('x'));
     expect(lines[2]).to.not.contain('more');

@@ -2,18 +2,38 @@ import { expect } from 'chai';
 import { inTurns, nextTurn, nowOrInTurns } from '../../policies/shared/turns.ts';
 
 describe('Long work in turns', () => {
+  const { now } = performance;
+  /** What the clock shows, in milliseconds: work takes as long as it says. */
+  let time = now.call(performance);
+
+  before(() => {
+    performance.now = () => time;
+  });
+  beforeEach(() => {
+    // Whatever had a turn before is long over.
+    time += 1000;
+  });
+  after(() => {
+    performance.now = now;
+  });
+
+  /** Resolves when others have had a turn, and some time has passed. */
+  async function laterTurn(): Promise<void> {
+    await nextTurn();
+    time += 2;
+  }
+
   it('Long work leaves other work a turn between its own', async () => {
     let others = 0;
     const state = { isDone: false };
     const work = inTurns(() => {
-      const until = performance.now() + 5;
-      while (performance.now() < until);
+      time += 5;
       return others >= 3;
     }).then(() => {
       state.isDone = true;
     });
     while (!state.isDone) {
-      await nextTurn();
+      await laterTurn();
       others++;
     }
     await work;
@@ -28,14 +48,15 @@ describe('Long work in turns', () => {
       return inTurns(() => {
         if (steps === 0) running++;
         most.push(running);
-        const until = performance.now() + 5;
-        while (performance.now() < until);
+        time += 5;
         const done = ++steps === 4;
         if (done) running--;
         return done;
       });
     };
-    await Promise.all([work(), work(), work()]);
+    const all = Promise.all([work(), work(), work()]);
+    while (most.length < 12) await laterTurn();
+    await all;
     expect(Math.max(...most)).to.equal(1);
     expect(most.length).to.equal(12);
   });
@@ -46,23 +67,25 @@ describe('Long work in turns', () => {
     });
     const next = inTurns(() => true);
     expect(String(await failed.catch((error: unknown) => error))).to.equal('Error: no');
+    time += 2;
     await next;
   });
 
   it('Long work begins at once where it is its turn, and waits where other work has begun', async () => {
-    while (nowOrInTurns(() => true) !== null) await nextTurn();
     let steps = 0;
     const long = nowOrInTurns(() => {
-      const until = performance.now() + 5;
-      while (performance.now() < until);
+      time += 5;
       return ++steps === 2;
     });
     expect(steps).to.equal(1);
     let isOtherDone = false;
     const other = nowOrInTurns(() => (isOtherDone = true));
     expect(isOtherDone).to.equal(false);
+    time += 2;
     await long;
     expect(steps).to.equal(2);
+    expect(isOtherDone).to.equal(false);
+    time += 2;
     await other;
     expect(isOtherDone).to.equal(true);
   });

@@ -5,11 +5,11 @@ export interface AdminReply {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** Undefined where it is not JSON. */
+  /** Empty if the body is not JSON. */
   readonly json: Record<string, unknown>;
 }
 
-/** Asks the admin API below `/llm-cache`. */
+/** Calls the admin API; `path` is relative to `/llm-cache`. */
 export async function admin(
   gateway: Gateway,
   path: string,
@@ -22,7 +22,7 @@ export async function admin(
   return { status: response.status, headers: response.headers, text, json };
 }
 
-/** Fails unless the answer is an error in the API's own shape, whose message has all of `words`. */
+/** Asserts that the reply is an error in the API's format whose message contains all `words`. */
 export function expectError(reply: AdminReply, status: number, ...words: string[]): void {
   expect(reply.status, reply.text).to.equal(status);
   const { error } = reply.json as { error: { message: string } };

@@ -1,4 +1,5 @@
-// Small answers in each provider's own shape. Each counts 11 tokens in, 5 out, 16 in all.
+// Small answers in each provider's format. Where an API counts tokens, it reports 11 in and, for
+// text, 5 out.
 
 function events(...payloads: readonly (object | string)[]): string {
   return payloads
@@ -263,7 +264,7 @@ export const answers = {
 
 const question = [{ role: 'user', content: 'Hi!' }];
 
-/** A small request of each protocol. */
+/** A small request for each protocol. */
 export const requests = {
   chat: { path: '/v1/chat/completions', body: { model: 'gpt-4o', messages: question } },
   completions: {

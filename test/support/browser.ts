@@ -4,12 +4,12 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 
 const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 
-/** Why no browser can be driven here; null where one can. */
+/** Returns why no browser is available, or null if one is. */
 export function whyNoBrowser(): string | null {
-  if ('Deno' in globalThis) return 'the browser is driven from Node';
+  if ('Deno' in globalThis) return 'browser tests run only in Node';
   return existsSync(executablePath)
     ? null
-    : `no Chromium at ${executablePath}, CHROMIUM says where`;
+    : `no Chromium at ${executablePath}; set CHROMIUM to its path`;
 }
 
 export async function launchBrowser(): Promise<Browser> {
@@ -17,13 +17,16 @@ export async function launchBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath, args: ['--no-sandbox'] });
 }
 
-/** A page that was opened, and whatever it did that a quiet page does not. */
+/**
+ * An open page and its complaints: errors, warnings, dialogs, policy violations and foreign
+ * requests.
+ */
 export interface Visit {
   readonly page: Page;
   readonly complaints: readonly string[];
 }
 
-/** Opens `url`; the page is told of no other origin, and every request to one is a complaint. */
+/** Opens `url` in a new context. Every request to another origin counts as a complaint. */
 export async function visit(
   browser: Browser,
   url: string,

@@ -9,10 +9,10 @@ import { eventually } from './eventually.ts';
 import { post, type Reply } from './http.ts';
 import { coders, json, sse, type Upstream } from './upstream.ts';
 
-/** One of the doors of Node, with `debugHeaders`, in front of a provider. */
+/** A Node host with `debugHeaders` in front of a provider. */
 export interface NodeDoor {
   readonly upstream: Upstream;
-  /** Of the pipeline without parameters, and of the one with `compressHits: off`. */
+  /** The urls of a pipeline with defaults, and of one with `compressHits: off`. */
   readonly urls: { readonly auto: string; readonly off: string };
   records(model: string, count: number): Promise<readonly UsageRecord[]>;
   close(): Promise<void>;
@@ -20,7 +20,7 @@ export interface NodeDoor {
 
 type Headers = Readonly<Record<string, string>>;
 
-/** The same stream with the event that matches so often that it has more than 64 KiB. */
+/** Repeats the first matching event of a stream until the stream exceeds 64 KiB. */
 export function longer(stream: string, matching: RegExp): string {
   const events = stream.split(/(?<=\n\n)/);
   const at = events.findIndex((event) => matching.test(event));
@@ -34,7 +34,7 @@ const longMessages = longer(answers.messages.sse, /text_delta/);
 
 const gzip = { 'accept-encoding': 'gzip, deflate' };
 
-/** What a door does with `compressHits`. */
+/** Defines the tests of `compressHits` that every Node host must pass. */
 export function describeCompressedHits(where: string, open: () => Promise<NodeDoor>): void {
   describe(`Compressed hits, ${where}`, () => {
     let door: NodeDoor;
@@ -50,13 +50,13 @@ export function describeCompressedHits(where: string, open: () => Promise<NodeDo
     const ask = (body: object, headers: Headers = {}, url = door.urls.auto) =>
       post(`${url}${path}`, body, { headers });
 
-    /** Asks as the client does, until the answer comes as it is stored. */
+    /** Repeats a request until the hit is compressed. */
     async function compressed(body: object, headers: Headers = gzip): Promise<Reply> {
       let hit = await ask(body, headers);
       await eventually(async () => {
         hit = await ask(body, headers);
         return hit.headers['content-encoding'] !== undefined;
-      }, 'it is sent compressed');
+      }, 'the hit is compressed');
       return hit;
     }
 
@@ -66,7 +66,7 @@ export function describeCompressedHits(where: string, open: () => Promise<NodeDo
       return body;
     }
 
-    it(`The cache, ${where}, sends a long stream as it is stored to a client that accepts gzip, byte for byte once decoded`, async () => {
+    it(`The cache, ${where}, sends a long stream as stored, in gzip, to a client that accepts it, and it decodes byte for byte`, async () => {
       door.upstream.answer(sse(longChat));
       const body = await stored();
       const plain = await ask(body);
@@ -87,7 +87,7 @@ export function describeCompressedHits(where: string, open: () => Promise<NodeDo
       ]);
     });
 
-    it(`The cache, ${where}, decodes a long stream for a client that does not accept gzip, or wants it less`, async () => {
+    it(`The cache, ${where}, decodes a long stream for a client that does not accept gzip, or prefers another coding`, async () => {
       door.upstream.answer(sse(longChat));
       const body = await stored();
       await compressed(body);
@@ -100,7 +100,7 @@ export function describeCompressedHits(where: string, open: () => Promise<NodeDo
       await compressed(body, { 'accept-encoding': 'identity;q=0, *' });
     });
 
-    it(`The cache, ${where}, compresses no hit where the client or the provider says no-transform`, async () => {
+    it(`The cache, ${where}, compresses no hit if the client or the provider says no-transform`, async () => {
       door.upstream.answer(sse(longChat));
       const body = await stored();
       await compressed(body);
@@ -110,7 +110,7 @@ export function describeCompressedHits(where: string, open: () => Promise<NodeDo
       const never = question();
       door.upstream.answer(sse(longChat, { 'cache-control': 'no-cache, no-transform' }));
       await ask(never);
-      // By then what was stored before would be compressed, and this as well.
+      // Once a later entry is compressed, the earlier one would be too if it could.
       door.upstream.answer(sse(longChat));
       await compressed(await stored());
       const hit = await ask(never, gzip);
@@ -165,7 +165,7 @@ export function describeCompressedHits(where: string, open: () => Promise<NodeDo
       await eventually(async () => {
         asked++;
         return (await ask(body, gzip)).headers['content-encoding'] === 'gzip';
-      }, 'it is sent compressed');
+      }, 'the hit is compressed');
       await ask(body);
       const records = await door.records(body.model, asked + 1);
       const [first, second] = records.slice(-2).map((record) => {
@@ -217,7 +217,7 @@ export function describeCompressedHits(where: string, open: () => Promise<NodeDo
         await eventually(async () => {
           expect((await all(await call())) === miss).to.equal(true);
           return sees.at(-1) === 'gzip';
-        }, 'it is sent compressed');
+        }, 'the hit is compressed');
         expect(miss).to.contain('Hello');
       }
     });

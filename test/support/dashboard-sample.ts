@@ -10,9 +10,9 @@ import type {
   UsageSums,
 } from '../../policies/admin/page/answers.ts';
 
-/** A month that a test cannot live through: for the screenshots in the README. */
+// A simulated month of usage for the screenshots in the README.
 
-/** Each with its share of the requests, its hit rate at last, and dollars for a request. */
+/** Each model with its share of the requests, its final hit rate, and USD per request. */
 const models = [
   ['gpt-4o-2024-08-06', 0.48, 0.71, 0.0061],
   ['claude-sonnet-4-5-20250929', 0.24, 0.58, 0.0093],
@@ -20,6 +20,7 @@ const models = [
   ['text-embedding-3-small', 0.08, 0.83, 0.00002],
   ['o3-mini', 0.04, 0.31, 0.0047],
 ] as const;
+/** Each consumer with its share of the requests, and a factor of its hit rate. */
 const consumers = [
   ['search-frontend', 0.52, 1.05],
   ['support-assistant', 0.27, 0.98],
@@ -74,7 +75,7 @@ function add(one: UsageSums, other: UsageSums): UsageSums {
   };
 }
 
-/** A cache that gets warm, with quiet weekends. */
+/** Simulates a day of a cache that warms up, with quiet weekends. */
 function cellsOf(day: string, at: number): Cell[] {
   const quiet = [0, 6].includes(new Date(day).getUTCDay()) ? 0.35 : 1;
   const requests = quiet * (2900 + 40 * at + 320 * Math.sin(at * 2.1));
@@ -92,7 +93,7 @@ function cellsOf(day: string, at: number): Cell[] {
 const dayMs = 86_400_000;
 const dayOf = (ms: number) => new Date(ms).toISOString().slice(0, 10);
 
-/** Days that are to come have nothing; the cache was warm already where `warmAt` is large. */
+/** Simulates a period, up to today; `warmAt` is how many days the cache has been warming up before. */
 function period(from: number, days: number, group: UsageGroup, warmAt: number): PeriodUsage {
   const cells = Array.from({ length: days }, (_, at) => at)
     .filter((at) => from + at * dayMs <= Date.now())
@@ -162,7 +163,7 @@ function budgets(): Budget[] {
   ];
 }
 
-/** Some of each kind, newest first. */
+/** Returns recent requests of every kind, newest first. */
 function recent(): Requests {
   const kinds = [
     ['hit', null, null],
@@ -205,8 +206,8 @@ function recent(): Requests {
   return { requests: found };
 }
 
-/** Counters of a gateway that is busy: they move with every call. */
-function busy(): () => Pick<Stats, 'pipelines' | 'joiners' | 'bufferedBytes'> {
+/** Returns a function that simulates the counters of a busy gateway; they grow with every call. */
+function busyCounters(): () => Pick<Stats, 'pipelines' | 'joiners' | 'bufferedBytes'> {
   let calls = 0;
   let requests = 48_210;
   let hits = 29_870;
@@ -227,9 +228,9 @@ function busy(): () => Pick<Stats, 'pipelines' | 'joiners' | 'bufferedBytes'> {
   };
 }
 
-/** Answers the page's questions about usage and counters in place of the gateway. */
+/** Answers the page's calls for usage and counters in place of the gateway. */
 export async function showSample(page: Page): Promise<void> {
-  const next = busy();
+  const next = busyCounters();
   await page.route('**/llm-cache/usage?*', (route) =>
     route.fulfill({ json: usage(new URL(route.request().url()).searchParams) }),
   );

@@ -9,7 +9,7 @@ import { post } from './http.ts';
 import { both, gatewayConfig } from './pipelines.ts';
 import { json, Upstream } from './upstream.ts';
 
-/** Names that try to be more than names. */
+/** A name that tries to inject HTML. */
 export const hostile = '<img src=x onerror=alert(1)>';
 
 const jwt = {
@@ -17,18 +17,18 @@ const jwt = {
 };
 const skipped = whyNoBrowser();
 
-/** What a suite about the dashboard is called, where there may be no browser. */
+/** Adds to a suite's title why it is skipped, if it is. */
 export const titled = (title: string) =>
   skipped === null ? title : `${title} (not here: ${skipped})`;
 
 export interface DashboardOptions {
-  /** Of the plugin, beside a price for `priced-model`. */
+  /** Usage settings of the plugin, besides a price for `priced-model`. */
   readonly usage?: object;
-  /** Without, nothing has come yet. */
+  /** Whether the gateway has already served requests. Default: true. */
   readonly isFilled?: boolean;
 }
 
-/** A gateway with its dashboard and a browser, from before a suite's tests until after them. */
+/** A gateway with its dashboard and a browser, for the tests of a suite. */
 export class Dashboard {
   gateway!: Gateway;
   upstream!: Upstream;
@@ -64,7 +64,7 @@ export class Dashboard {
     return one;
   }
 
-  /** Hits, misses, a refused answer, one that stood aside, and names that try to be more. */
+  /** Makes hits, misses, a failed answer, a bypass and a request with hostile names. */
   async #fill(): Promise<void> {
     await this.ask('openai', 'priced-model', 'one');
     await this.ask('openai', 'priced-model', 'one');
@@ -80,7 +80,7 @@ export class Dashboard {
     await this.ask('tokens', hostile, 'four', { authorization: `Bearer ${token}` });
     await eventually(
       async () => (await this.total()).requests === 7,
-      'the books have seven requests',
+      'the ledger has seven requests',
     );
   }
 
@@ -97,7 +97,7 @@ export class Dashboard {
     await post(`${this.gateway.url}/${pipeline}/v1/chat/completions`, body, { headers });
   }
 
-  /** The same by a consumer of the gateway. */
+  /** Asks as the gateway's consumer Ada. */
   asAda(model: string, content: string): Promise<void> {
     return this.ask('keyed', model, content, { authorization: `apiKey ${this.ada.apiKey}` });
   }
@@ -123,7 +123,7 @@ export class Dashboard {
     return (await this.api<Entries>('entries')).entries.map(({ model }) => model);
   }
 
-  /** Opens the page and waits until all of it is there. */
+  /** Opens the page and waits until it is complete. */
   async open(options: Parameters<typeof visit>[2] = {}): Promise<Visit> {
     const opened = await this.openSoon(options);
     for (const part of ['[data-figure=requests]', '#entries-view table', '#outcomes-view table']) {
@@ -133,7 +133,7 @@ export class Dashboard {
     return opened;
   }
 
-  /** Opens the page; its parts come when they come. */
+  /** Opens the page without waiting for its parts. */
   async openSoon(options: Parameters<typeof visit>[2] = {}): Promise<Visit> {
     if (this.#browser === undefined) throw new Error('there is no browser');
     const opened = await visit(this.#browser, this.url, options);
@@ -144,7 +144,7 @@ export class Dashboard {
 
 export const figure = (page: Page, id: string) => page.locator(`[data-figure=${id}]`);
 
-/** The cells of each row of a table in that part of the page, as they are read. */
+/** Returns the visible text of the cells of each row in that part of the page. */
 export const rowsIn = (page: Page, part: string, body = 'tbody') =>
   page
     .locator(`${part} ${body} tr:not(.detail)`)

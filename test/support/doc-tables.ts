@@ -49,7 +49,7 @@ function parameters(properties: Readonly<Record<string, Described>>, prefix = ''
 
 const kibibyte = 1024;
 
-/** `name` tells what a number counts: bytes are shown as an operator thinks of them. */
+/** Formats a default. A `name` that ends in `Bytes` shows its number in KiB or MiB. */
 function defaultOf(name: string, one: Described): string {
   if (one.default === undefined) return '';
   if (name.endsWith('Bytes') && typeof one.default === 'number') return bytes(one.default);
@@ -68,7 +68,7 @@ function named(entries: Readonly<Record<string, string>>): string[][] {
   return Object.entries(entries).map(([name, meaning]) => [`\`${name}\``, meaning]);
 }
 
-/** Every metric that there is: its name, its labels and what it says of itself. */
+/** Returns the name, labels and help text of every metric. */
 function metrics(): string[][] {
   const { registry } = new Metrics({
     stats: new CacheStats(),
@@ -94,7 +94,7 @@ function metrics(): string[][] {
   });
 }
 
-/** The tables of the documents by name, made from what the code goes by. */
+/** The generated tables of the documents by name. */
 export const docTables: Readonly<Record<string, string>> = {
   'llm-cache': table(['parameter', 'default', 'meaning'], parameters(llmCacheSchema.properties)),
   'llm-usage': table(['parameter', 'default', 'meaning'], parameters(llmUsageSchema.properties)),

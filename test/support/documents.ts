@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
 
-/** The documents of this repository, by path. */
+/** Returns the text of the repository's documents by path. */
 export function documents(): ReadonlyMap<string, string> {
   const folders = ['.', '.github', 'bench', 'docs', 'docs/decisions', 'examples'].concat(
     readdirSync('examples', { withFileTypes: true })
@@ -16,26 +16,26 @@ export function documents(): ReadonlyMap<string, string> {
   return new Map(paths.map((path) => [path, readFileSync(path, 'utf8')]));
 }
 
-/** The code blocks of a document that are marked as of that language. */
+/** Returns the document's code blocks in that language. */
 export function codeBlocks(text: string, language: string): string[] {
   const fenced = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm');
   return [...text.matchAll(fenced)].map(([, block = '']) => block);
 }
 
-/** A document without its code, in which nothing is a link or a heading. */
+/** Returns the document without its code, where nothing is a link or a heading. */
 export function prose(text: string): string {
   return text
     .replaceAll(/^```[\s\S]*?^```/gm, '')
     .replaceAll(/`[^`\n]*`/g, (code) => code.replaceAll(/[[\]()]/g, ''));
 }
 
-/** What a document links to or shows. */
+/** Returns the targets of the document's links and images. */
 export function links(text: string): string[] {
   const found = prose(text).matchAll(/\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"]+)"/g);
   return [...found].map(([, markdown, html]) => markdown ?? html ?? '');
 }
 
-/** The anchors of a document's headings, as GitHub makes them. */
+/** Returns the anchors that GitHub generates for the document's headings. */
 export function anchors(text: string): ReadonlySet<string> {
   const seen = new Map<string, number>();
   const found = new Set<string>();

@@ -1,6 +1,6 @@
 import type { CachedResponse } from '../../policies/llm-cache/entry.ts';
 
-/** An entry as the cache makes them, stored at `now` and fresh for an hour. */
+/** Creates an entry as the cache would, stored at `now` and fresh for an hour. */
 export function makeEntry(now: number, parts: Partial<CachedResponse> = {}): CachedResponse {
   return {
     namespace: 'openai',

@@ -1,4 +1,4 @@
-/** Resolves when `condition` holds; rejects with `what` when it does not in time. */
+/** Polls until `condition` holds. Rejects with an error that names `what` after `withinMs`. */
 export async function eventually(
   condition: () => boolean | Promise<boolean>,
   what: string,

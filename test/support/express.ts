@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import type { ExpressMiddleware } from '../../policies/hosts/express/index.ts';
 
-// The little of Express and its company that the tests use: their own types are not installed.
+// The types of Express and its companions as far as the tests use them; their own are not installed.
 
 export interface Request extends IncomingMessage {
   body?: unknown;

@@ -2,7 +2,10 @@ import { install } from '@sinonjs/fake-timers';
 
 type Clock = ReturnType<typeof install>;
 
-/** Replaces timers and `Date` from before each test of the suite until after it; `clock()` advances them. */
+/**
+ * Installs fake timers and a fake `Date` around each test of the suite. The result returns the
+ * current fake clock.
+ */
 export function useFakeClock(options: Parameters<typeof install>[0] = {}): () => Clock {
   let clock: Clock | null = null;
   beforeEach(() => {
@@ -13,7 +16,7 @@ export function useFakeClock(options: Parameters<typeof install>[0] = {}): () =>
     clock = null;
   });
   return () => {
-    if (clock === null) throw new Error('the fake clock runs during a test only');
+    if (clock === null) throw new Error('the fake clock exists only during a test');
     return clock;
   };
 }

@@ -1,14 +1,14 @@
 import type { FetchHandler } from '../../policies/hosts/fetch/index.ts';
 import { requests } from './answers.ts';
 
-/** A body that a test writes, and sees how it is read. */
+/** A response body that the test writes, and that records how it is read. */
 export class Source {
   pulls = 0;
   cancelled = false;
   readonly body: ReadableStream<Uint8Array>;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
 
-  /** With `chunks` one of them is given each time that somebody asks. */
+  /** With `chunks`, each pull delivers one of them. */
   constructor(chunks: readonly string[] | null = null) {
     const waiting = [...(chunks ?? [])];
     this.body = new ReadableStream<Uint8Array>(
@@ -57,7 +57,7 @@ export function sseResponse(body: BodyInit, headers: Record<string, string> = {}
 }
 
 export interface AskParts {
-  /** The bytes or the text as they are, anything else as JSON. */
+  /** A string or a stream is sent unchanged, anything else as JSON. */
   readonly body?: unknown;
   readonly headers?: Record<string, string>;
   readonly path?: string;
@@ -65,7 +65,7 @@ export interface AskParts {
   readonly signal?: AbortSignal;
 }
 
-/** A request as a client would send it. */
+/** Creates a request as a client would send it. */
 export function request(parts: AskParts = {}): Request {
   const { body = requests.chat.body, path = requests.chat.path, method = 'POST' } = parts;
   const isRaw = typeof body === 'string' || body instanceof ReadableStream;
@@ -79,12 +79,12 @@ export function request(parts: AskParts = {}): Request {
   return new Request(`http://proxy.test${path}`, init);
 }
 
-/** What a client has of a response when it is over. */
+/** What a client has received of a response when it is over. */
 export interface Got {
   readonly status: number;
   readonly text: string;
   readonly headers: Record<string, string>;
-  /** It broke off. */
+  /** Whether the body ended in an error. */
   readonly broken: boolean;
 }
 
@@ -107,7 +107,7 @@ export async function read(pending: Response | Promise<Response>): Promise<Got> 
   return { status, text, headers: Object.fromEntries(response.headers), broken };
 }
 
-/** A handler that does what a test says, and remembers what it was asked. */
+/** A scripted handler that records its requests. */
 export class Script {
   readonly requests: Request[] = [];
   readonly bodies: string[] = [];
@@ -121,7 +121,7 @@ export class Script {
     this.#answer = answer;
   }
 
-  /** Reads the body before it answers, as a proxy does. */
+  /** Reads the body before it answers, like a proxy. */
   readonly handler = async (asked: Request, ...rest: readonly unknown[]): Promise<Response> => {
     this.requests.push(asked);
     this.bodies.push(await asked.text());

@@ -1,6 +1,6 @@
 'use strict';
 
-// The test may set the clock ahead, so that it need not wait for what expires.
+// The test can set the clock ahead instead of waiting until something expires.
 if (process.send) {
   const { now } = Date;
   let aheadMs = 0;
@@ -9,7 +9,7 @@ if (process.send) {
     aheadMs += passMs;
     process.send({ aheadMs });
   });
-  // A channel to the test keeps no gateway alive.
+  // The channel to the test must not keep the gateway alive.
   process.channel.unref();
 }
 

@@ -10,11 +10,11 @@ import { eventually } from './eventually.ts';
 export interface GatewayOptions {
   /** `gateway.config.yml`, without its ports. */
   readonly gateway: object;
-  /** The settings of the plugin. */
+  /** The plugin's settings. */
   readonly settings?: object;
   readonly crypto?: object;
   readonly env?: Readonly<Record<string, string>>;
-  /** Whether changes of the configuration are seen. */
+  /** Whether the gateway watches its configuration. */
   readonly watch?: boolean;
   readonly runtime?: 'node' | 'deno';
 }
@@ -26,8 +26,8 @@ function killAll(): void {
     rmSync(dir, { recursive: true, force: true });
   }
 }
-// mocha waits for a child that a failed test has left behind.
-// Outside mocha, in a benchmark, the end of the process is the end of all.
+// mocha would wait for a child that a failed test has left behind. Outside mocha, in a benchmark, the
+// process's exit kills them all.
 if (typeof after === 'function') after(killAll);
 process.on('exit', killAll);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -37,7 +37,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
-/** The real gateway, with the built plugin, in a process and a folder of its own. */
+/** The real gateway with the built plugin, in its own process and folder. */
 export class Gateway {
   readonly dir: string;
   readonly child: ChildProcess;
@@ -55,7 +55,7 @@ export class Gateway {
     this.writeGatewayConfig(options.gateway);
     this.child = spawn(...command(options.runtime ?? 'node', this.dir), {
       cwd: this.dir,
-      // Node alone: by the channel the test sets the clock of the gateway.
+      // Through the channel, the test sets the gateway's clock; only Node has it.
       stdio: ['ignore', 'pipe', 'pipe', ...(options.runtime === 'deno' ? [] : (['ipc'] as const))],
       env: {
         ...process.env,
@@ -82,7 +82,7 @@ export class Gateway {
     void gateway.exited.then(() => (over = true));
     const ready = () => gateway.#port('admin') !== null && gateway.#port('gateway') !== null;
     try {
-      // Sooner than mocha's own timeout, which could not tell what the gateway said.
+      // Shorter than mocha's timeout, which could not show the gateway's log.
       await eventually(() => over || ready(), 'the gateway listens', 15_000);
     } catch (error) {
       await gateway.stop('SIGKILL');
@@ -92,7 +92,7 @@ export class Gateway {
     return gateway;
   }
 
-  /** What it said, of a gateway that is expected not to start. */
+  /** Starts a gateway that is expected to fail. Returns how it exited and what it logged. */
   static async failToStart(
     options: GatewayOptions,
   ): Promise<{ code: number | null; signal: string | null; log: string }> {
@@ -111,27 +111,27 @@ export class Gateway {
     return `http://127.0.0.1:${this.#port('admin')}`;
   }
 
-  /** Everything it has printed, without colours. */
+  /** The gateway's output, without colours. */
   get log(): string {
     // eslint-disable-next-line no-control-regex
     return this.#log.replaceAll(/\u001b\[\d+m/g, '');
   }
 
-  /** The usage records in its log, oldest first. */
+  /** The usage records in the log, oldest first. */
   get records(): UsageRecord[] {
     return [...this.log.matchAll(/llm-usage (\{.*\})$/gm)].map(
       ([, text]) => JSON.parse(text ?? '') as UsageRecord,
     );
   }
 
-  /** The records of requests for that model, once there are so many. */
+  /** Waits for `count` records of requests for that model, and returns them all. */
   async recorded(model: string, count: number): Promise<UsageRecord[]> {
     const found = () => this.records.filter((record) => record.requested_model === model);
     await eventually(() => found().length >= count, `${count} usage records of ${model}`);
     return found();
   }
 
-  /** Sets its clock ahead. */
+  /** Sets the gateway's clock ahead by `ms`. */
   async pass(ms: number): Promise<void> {
     const isSet = new Promise((done) => this.child.once('message', done));
     this.child.send({ passMs: ms });
@@ -160,7 +160,7 @@ export class Gateway {
     writeFileSync(join(this.dir, 'system.config.yml'), JSON.stringify(config));
   }
 
-  /** A consumer with a key for `key-auth`, as `keyId:keySecret`. */
+  /** Creates a consumer with a key for `key-auth`, in the form `keyId:keySecret`. */
   async createConsumer(username: string): Promise<{ id: string; apiKey: string }> {
     const user = await this.#admin('/users', { username, firstname: 'A', lastname: 'B' });
     const key = await this.#admin('/credentials', {
@@ -174,7 +174,7 @@ export class Gateway {
     };
   }
 
-  /** An application of that user's, with a key of its own. */
+  /** Creates an application of that user, with its own key. */
   async createApplication(
     name: string,
     username: string,
@@ -236,7 +236,7 @@ function command(runtime: 'node' | 'deno', dir: string): [string, string[]] {
   ];
 }
 
-/** A token for the gateway's `jwt` policy, HS256. */
+/** Creates an HS256 token for the gateway's `jwt` policy. */
 export function signJwt(payload: object, secret: string): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const text = `${part({ alg: 'HS256', typ: 'JWT' })}.${part(payload)}`;

@@ -5,18 +5,18 @@ export interface Reply {
   readonly headers: http.IncomingHttpHeaders;
   readonly body: Buffer;
   readonly text: string;
-  /** The connection broke before the body's end. */
+  /** Whether the connection broke before the body ended. */
   readonly broken: boolean;
 }
 
 export interface Call {
   readonly headers?: http.OutgoingHttpHeaders;
   readonly method?: string;
-  /** `chunked`: the length is not told beforehand. */
+  /** `chunked` sends the body without a Content-Length. */
   readonly coding?: 'identity' | 'chunked';
 }
 
-/** Sends `body` as it is and returns the answer's bytes as they are. */
+/** Sends `body` (an object as JSON) and returns the answer's raw bytes. */
 export async function post(
   url: string,
   body: string | Buffer | object,
@@ -31,7 +31,7 @@ export interface Opened {
   readonly response: http.IncomingMessage;
 }
 
-/** The same, as far as the head of the answer. */
+/** Like `post`, but resolves at the head of the answer. */
 export function open(
   url: string,
   body: string | Buffer | object,
@@ -58,13 +58,13 @@ export function open(
   });
 }
 
-/** An answer whose first bytes are here, and all of it once it has ended. */
+/** An answer that has begun; `reply` resolves when it has ended. */
 export interface Begun {
   readonly headers: http.IncomingHttpHeaders;
   readonly reply: Promise<Reply>;
 }
 
-/** The same, as far as the first bytes of the answer. */
+/** Like `post`, but resolves at the first bytes of the answer's body. */
 export async function begin(
   url: string,
   body: string | Buffer | object,

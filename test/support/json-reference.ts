@@ -1,9 +1,9 @@
-/** What a text in JSON says; null where it has a member twice. Names and numbers are as they stand. */
+/** A parsed JSON value. A string holds the canonical text of a JSON string, number or literal. */
 type Node = Map<string, Node> | Node[] | string;
 
 /**
- * The canonical form of the members of a JSON object, as decision 3 has it, made in the plain way:
- * read into a tree, sorted, written again. Null where a member stands twice. For small valid texts.
+ * A simple reference for the canonical form of decision 3: parses a JSON object into a tree, sorts it
+ * and writes each member. Returns null if a member occurs twice. Accepts only small, valid texts.
  */
 export function referenceMembers(text: string): ReadonlyMap<string, string> | null {
   const reader = new Reader(text);

@@ -14,8 +14,8 @@ const name = fc.oneof(
 );
 const number = fc
   .oneof(fc.integer(), fc.maxSafeNat(), fc.double({ noNaN: true, noDefaultInfinity: true }))
-  .map((value) => value + 0); // not -0, which JSON.stringify does not keep
-/** Any JSON object. */
+  .map((value) => value + 0); // avoids -0, which JSON.stringify does not keep
+/** Generates any JSON object. */
 export const { object } = fc.letrec<{ object: { [name: string]: Json }; value: Json }>((tie) => ({
   object: fc
     .uniqueArray(fc.tuple(name, tie('value')), { selector: ([key]) => key, maxLength: 5 })
@@ -30,14 +30,14 @@ export const { object } = fc.letrec<{ object: { [name: string]: Json }; value: J
   ),
 }));
 
-/** Tells a random integer below `limit`. */
+/** Returns a random integer from 0 to below `limit`. */
 export type Pick = (limit: number) => number;
 
 export const picks: fc.Arbitrary<Pick> = fc.infiniteStream(fc.nat(0xffff)).map((stream) => {
   return (limit) => stream.next().value % limit;
 });
 
-/** The value as some other client might write it. */
+/** Writes the value as some other client might. */
 export function spelling(value: Json, pick: Pick): string {
   const space = () => ['', '', '', ' ', '\n', '\t\r\n  '][pick(6)] ?? '';
   const list = (items: string[]) => items.join(',') || space();
@@ -69,7 +69,7 @@ function stringSpelling(value: string, pick: Pick): string {
       .map((one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
       .map((escape) => (pick(2) ? escape : `\\u${escape.slice(2).toUpperCase()}`))
       .join('');
-  // A surrogate that stands alone is in no UTF-8.
+  // UTF-8 cannot encode a lone surrogate, so escape it.
   const characters = Array.from(value, (one) => {
     if (pick(4) === 0 || /^\p{Cs}$/u.test(one)) return escapes(one);
     if (one === '/' && pick(2)) return '\\/';

@@ -1,9 +1,9 @@
 const { now } = Date;
 let aheadMs = 0;
-// At once, before what is tested keeps the function for itself.
+// Replaced on import, before the tested modules can keep a reference to the original.
 Date.now = () => now() + aheadMs;
 
-/** Lets `act` see the clock ahead by `ms`, so that what is stored has expired. */
+/** Runs `act` with the clock set ahead by `ms`, so that stored entries have expired. */
 export async function later(act: () => Promise<void>, ms = 3000): Promise<void> {
   aheadMs += ms;
   try {

@@ -12,7 +12,7 @@ import { record } from './sinks-records.ts';
 
 export const noon = Date.parse('2026-01-31T12:00:00.000Z');
 
-/** A ledger without a record, on a clock that the test moves. */
+/** An empty ledger on a clock that the test controls. */
 export interface LedgerUnderTest {
   readonly ledger: Ledger;
   readonly clock: { now: number };
@@ -20,7 +20,7 @@ export interface LedgerUnderTest {
 
 export type OpenLedger = (bounds: LedgerBounds) => LedgerUnderTest;
 
-/** A billed record of 16 tokens, without a price, but for what is said. */
+/** Creates a billed record of 16 tokens without a price, with `parts` overridden. */
 export function usage(parts: Partial<UsageRecord> = {}): UsageRecord {
   return { ...record(0), ...parts };
 }
@@ -122,20 +122,20 @@ function fieldOf(one: UsageRecord, field: GroupField): string | null {
   return field === 'day' ? one.timestamp.slice(0, 10) : one[field];
 }
 
-/** What every ledger does. */
+/** Defines the tests that every ledger must pass. */
 export function describeLedger(title: string, open: OpenLedger): void {
   const start = (bounds: Partial<LedgerBounds> = {}) => {
     const test = open({ retentionDays: 90, maxGroups: 1000, ...bounds });
     const { ledger, clock } = test;
     const take = ledger.record.bind(ledger);
-    // Each is recorded now, and says by its duration when its request came.
+    // A ledger dates a record by now minus its duration, so derive that from the timestamp.
     ledger.record = (one) => take({ ...one, duration_ms: clock.now - Date.parse(one.timestamp) });
     return test;
   };
   const add = (ledger: Ledger, ...all: readonly UsageRecord[]) => {
     for (const one of all) ledger.record(one);
   };
-  /** The requests of each model, `other` among them. */
+  /** Returns the number of requests by model, including `other`. */
   const requests = async (ledger: Ledger) => {
     const { rows } = await ledger.query({ groupBy: ['model'] });
     return Object.fromEntries(rows.map((row) => [row.model, row.requests]));
@@ -177,7 +177,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect((await ledger.query({ groupBy: [] })).rows).to.deep.equal([]);
     });
 
-    it(`${title} has one row where no field is asked for`, async () => {
+    it(`${title} returns one row if no field is requested`, async () => {
       const { ledger } = start();
       add(ledger, named('a'), named('b'));
       const report = await ledger.query({ groupBy: [] });
@@ -203,7 +203,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect(rows.map((row) => row.model)).to.deep.equal(['c', null, 'b', 'y', 'z']);
     });
 
-    it(`${title} has a cost of null only where nothing is priced`, async () => {
+    it(`${title} returns a cost of null only if nothing is priced`, async () => {
       const { ledger } = start();
       const hit = { cache_type: 'exact', billed: false } as const;
       add(
@@ -221,7 +221,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect(after.total).to.include({ billed_cost: 0.3, saved_cost: 0, unpriced_requests: 2 });
     });
 
-    it(`${title} reports the first and the last day that it is asked for, and those between`, async () => {
+    it(`${title} reports the first and the last requested day, and those between`, async () => {
       const { ledger } = start();
       const days = ['2026-01-27', '2026-01-28', '2026-01-29', '2026-01-30', '2026-01-31'];
       add(ledger, ...days.map((day) => on(day)));
@@ -236,7 +236,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       expect(await asked('2026-02-01')).to.deep.equal([]);
     });
 
-    it(`${title} tells the first day with figures, whichever days it is asked for`, async () => {
+    it(`${title} reports the first day with figures, whichever days are requested`, async () => {
       const { ledger } = start();
       add(ledger, on('2026-01-28'), on('2026-01-30'));
       for (const range of [{}, { from: '2026-01-29' }, { to: '2026-01-01' }]) {
@@ -244,7 +244,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       }
     });
 
-    it(`${title} keeps names apart that look like its own or like built-in ones`, async () => {
+    it(`${title} keeps apart names that look like its own or like built-in ones`, async () => {
       const { ledger } = start();
       for (const [count, model] of hostileNames.entries()) {
         for (let n = 0; n <= count; n++) add(ledger, usage({ model, consumer_id: model }));
@@ -255,14 +255,14 @@ export function describeLedger(title: string, open: OpenLedger): void {
       );
     });
 
-    it(`${title} cuts names to 256 characters`, async () => {
+    it(`${title} truncates names to 256 characters`, async () => {
       const { ledger } = start();
       const long = 'm'.repeat(256);
       add(ledger, named(long), named(`${long}1`), named(`${long}2`));
       expect(await requests(ledger)).to.deep.equal({ [long]: 3 });
     });
 
-    it(`${title} counts on where pico-dollars outgrow 64 bits`, async () => {
+    it(`${title} keeps counting when pico-dollars exceed 64 bits`, async () => {
       const { ledger } = start();
       for (let n = 0; n < 30; n++) {
         add(ledger, usage({ total_tokens: 1e9, total_cost: 999_999.5 }));
@@ -285,7 +285,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
     });
 
     describe('The limit of groups', () => {
-      it(`${title} sums what has no room for a group in the group "other" of its day`, async () => {
+      it(`${title} sums records beyond the limit of groups in the group "other" of their day`, async () => {
         const { ledger } = start({ maxGroups: 2 });
         add(ledger, named('a'), named('b'), named('c'), named('d'), named('a'));
         add(ledger, on('2026-01-30', { model: 'e' }), on('2026-01-30', { model: 'b' }));
@@ -328,7 +328,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect(await requests(ledger)).to.deep.equal({ a: 2, b: 1, e: 2, f: 1, other: 4 });
       });
 
-      it(`${title} keeps a consumer's spending its own, and room for others, whatever it calls its models`, async () => {
+      it(`${title} keeps a consumer's spending apart and leaves room for others, whatever model names it sends`, async () => {
         const { ledger } = start({ maxGroups: 100 });
         for (let n = 0; n < 200; n++) {
           const model = `made up ${n}`;
@@ -374,7 +374,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect(await days(ledger)).to.deep.equal([]);
       });
 
-      it(`${title} brings no old day back for a late record`, async () => {
+      it(`${title} does not bring back an old day for a late record`, async () => {
         const { ledger, clock } = start({ retentionDays: 2 });
         add(ledger, on('2026-01-29'), on('2026-01-30'));
         expect(await days(ledger)).to.deep.equal(['2026-01-30']);
@@ -385,7 +385,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect((await ledger.query({ groupBy: [] })).total.requests).to.be.at.most(1);
       });
 
-      it(`${title} has room for new groups when a day is gone`, async () => {
+      it(`${title} has room for new groups after a day has been dropped`, async () => {
         const { ledger, clock } = start({ retentionDays: 1, maxGroups: 2 });
         add(ledger, named('a'), named('b'), named('c'));
         await ledger.flush();
@@ -395,7 +395,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
         expect(await requests(ledger)).to.deep.equal({ d: 1, e: 1 });
       });
 
-      it(`${title} keeps fewer days when configured so`, async () => {
+      it(`${title} keeps fewer days if configured to`, async () => {
         const { ledger } = start({ retentionDays: 3 });
         add(ledger, on('2026-01-29'), on('2026-01-31'));
         await ledger.flush();
@@ -404,7 +404,7 @@ export function describeLedger(title: string, open: OpenLedger): void {
       });
     });
 
-    it(`${title} loses no record that comes while it is read or flushed`, async () => {
+    it(`${title} loses no record that arrives while it is read or flushed`, async () => {
       const { ledger } = start();
       const flushes: Promise<unknown>[] = [];
       for (let n = 0; n < 300; n++) {

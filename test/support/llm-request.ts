@@ -12,26 +12,27 @@ import {
 } from '../../policies/llm-cache/key.ts';
 import { type Later, RequestBody } from '../../policies/shared/request-body.ts';
 
-/** What a test says of a request; the rest is that of a plain chat completion. */
+/** The parts of a request that a test sets; the rest is a plain chat completion. */
 export interface RequestParts {
   /** Decides the protocol, as in the gateway. */
   readonly path?: string;
-  /** With its question mark. */
+  /** Includes the question mark. */
   readonly query?: string;
   readonly forwardedUrl?: string;
   readonly apiEndpoint?: string | null;
   /** Default: `none`. */
   readonly identity?: Identity;
-  /** As they will be forwarded. */
+  /** The headers as forwarded. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** As the client sent them; those of `headers` where nothing is said. */
+  /** The headers as the client sent them. Default: `headers`. */
   readonly ownHeaders?: Readonly<Record<string, string | readonly string[]>>;
-  /** The text or the bytes as they are, anything else as JSON; or why there is none. */
+  /** Text or bytes are used unchanged, anything else as JSON. */
   readonly body?: unknown;
+  /** Why the body could not be read. */
   readonly noBody?: BodyReason;
   readonly left?: AbortSignal;
   readonly whenOver?: (then: () => void) => void;
-  /** Where what is held for it is accounted for; there is room for anything otherwise. */
+  /** The account for memory held for the request. Default: unlimited. */
   readonly account?: ByteAccount;
 }
 
@@ -63,7 +64,7 @@ export function makeRequest(parts: RequestParts = {}): LlmRequest {
 
 const reading = { ...nodeReading, memory: null };
 
-/** The text or the bytes as they are, anything else as JSON. */
+/** Creates a body from text or bytes unchanged, or from anything else as JSON. */
 export function makeBody(body: unknown): RequestBody {
   if (body instanceof Uint8Array) return new RequestBody([body], reading);
   const text = typeof body === 'string' ? body : JSON.stringify(body);
@@ -76,7 +77,7 @@ function protocolAt(path: string): Protocol {
   return protocol;
 }
 
-/** The key of a body's request, and what it is made of. */
+/** Returns the key of a request with that body, and the key's material. */
 export function keyOfBody(
   request: LlmRequest,
   body: RequestBody,
@@ -88,7 +89,7 @@ export function keyOfBody(
   return { key: now(cacheKey(material, making.digest)), material };
 }
 
-/** What must be known at once. */
+/** Returns the value, which must be available synchronously. */
 export function now<T>(later: Later<T>): T {
   if (later instanceof Promise) throw new Error('it is not known yet');
   return later;

@@ -1,10 +1,10 @@
 import net, { type AddressInfo } from 'node:net';
 
-/** What it answers a command with, as bytes of RESP; null for nothing. */
+/** Returns the raw RESP reply to a command, or null to send none. */
 export type OddAnswer = (command: string) => string | null;
 
-/** What every client asks before it asks anything else. */
-const greetings: Readonly<Record<string, string>> = {
+/** Replies to the commands that a client sends when it connects. */
+const handshake: Readonly<Record<string, string>> = {
   HELLO: '+OK\r\n',
   CLIENT: '+OK\r\n',
   PING: '+PONG\r\n',
@@ -16,7 +16,7 @@ export function bulk(text: string): string {
   return `$${text.length}\r\n${text}\r\n`;
 }
 
-/** What listens where a Redis should, knows its greetings, and answers whatever it is told to. */
+/** A server in place of Redis that completes the handshake and then sends scripted replies. */
 export class OddRedis {
   readonly url: string;
   readonly commands: string[] = [];
@@ -52,14 +52,14 @@ export class OddRedis {
         const name = /\r\n\$\d+\r\n([^\r]*)/.exec(text)?.[1]?.toUpperCase() ?? '';
         text = text.slice(end);
         this.commands.push(name);
-        const answer = greetings[name] ?? this.answer(name);
+        const answer = handshake[name] ?? this.answer(name);
         if (answer !== null) socket.write(Buffer.from(answer, 'latin1'));
       }
     });
   }
 }
 
-/** Where the first command in `text` ends; 0 where it is not whole. */
+/** Returns the end of the first command in `text`, or 0 if it is incomplete. */
 function commandEnd(text: string): number {
   const [begin, count] = /^\*(\d+)\r\n/.exec(text) ?? [];
   if (begin === undefined) return 0;

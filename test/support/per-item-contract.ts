@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { UsageRecord } from '../../policies/llm-usage/usage-record.ts';
 import { type Answer, dies, json, type Recorded, type Upstream } from './upstream.ts';
 
-/** One of the doors, with `perItem: true`, in front of a provider of embeddings. */
+/** A host with `perItem: true` in front of a provider of embeddings. */
 export interface ItemDoor {
   readonly upstream: Upstream;
   ask(
@@ -32,7 +32,7 @@ interface Embeddings {
   };
 }
 
-/** A vector that tells which input it is of. */
+/** Returns a vector that identifies its input. */
 export function vectorOf(
   input: unknown,
   { encoding_format: format, dimensions = 3 }: Partial<Question> = {},
@@ -52,7 +52,7 @@ export function questionIn({ body }: Recorded): Question {
   return JSON.parse(body.toString()) as Question;
 }
 
-/** Answers as a provider does: a token a character, or a token of the list. */
+/** Answers like a provider. Counts a token per character of text, or per item of a token list. */
 export function embeddingsFor(question: Question, more: object = {}): string {
   const { input, model } = question;
   const isOne = typeof input === 'string' || typeof input[0] === 'number';
@@ -74,7 +74,7 @@ export function embeddingsFor(question: Question, more: object = {}): string {
 const embedder: Answer = (request, res) =>
   json(embeddingsFor(questionIn(request)), { etag: '"whole"', 'x-request-id': 'r' })(request, res);
 
-/** What every door does with requests for several embeddings. */
+/** Defines the tests of requests for several embeddings that every host must pass. */
 export function describePerItem(name: string, open: () => Promise<ItemDoor>): void {
   describe(`${name} with embeddings by item`, () => {
     let door: ItemDoor;
@@ -119,7 +119,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect(all.headers['cache-status']).to.match(/^llm-cache; hit; ttl=3(600|599)$/);
     });
 
-    it(`${name} tells what embeddings were billed and saved, in the answer and in the records`, async () => {
+    it(`${name} reports which embeddings were billed and saved, in the answer and in the records`, async () => {
       await ask(['ab', 'abcd']);
       const { usage } = (await ask(['ab', 'abcdef', 'abcd'])).json;
       expect(usage).to.deep.equal({
@@ -142,7 +142,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect(records[1]?.request_id).to.equal(records[2]?.request_id);
     });
 
-    it(`${name} asks once for an embedding input that stands twice`, async () => {
+    it(`${name} asks once for an embedding input that occurs twice`, async () => {
       const twice = await ask(['a', 'b', 'a', 'b', 'a']);
       expect(twice.asked).to.deep.equal([['a', 'b']]);
       expect(vectors(twice)).to.deep.equal(expected(['a', 'b', 'a', 'b', 'a']));
@@ -208,7 +208,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       const partly = await ask(['a', 'b', 'c']);
       expect([partly.asked, partly.text]).to.deep.equal([[['b', 'c']], long]);
       door.upstream.answer(embedder);
-      // Not by the part again.
+      // A malformed partial answer makes the next request ask for the whole.
       expect((await ask(['a', 'b', 'c'])).asked).to.deep.equal([['a', 'b', 'c']]);
       expect((await ask(['c', 'b', 'a'])).asked).to.deep.equal([]);
     });
@@ -257,7 +257,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect(mixed.headers).to.not.have.property('trailer');
     });
 
-    it(`${name} survives embeddings whose model is an object without a text, or that are nested without end`, async () => {
+    it(`${name} survives embeddings whose model is an object that does not convert to text, or that are nested very deeply`, async () => {
       const deep = '['.repeat(20_000) + ']'.repeat(20_000);
       for (const odd of ['"model":{"toString":1,"valueOf":1}', `"model":"m","deep":${deep}`]) {
         const wrong = (question: Question) => `${embeddingsFor(question).slice(0, -1)},${odd}}`;
@@ -273,7 +273,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       }
     });
 
-    it(`${name} stores nothing of an answer that says much beside its embeddings`, async () => {
+    it(`${name} stores nothing of an answer that carries much besides its embeddings`, async () => {
       const inputs = Array.from({ length: 20 }, (_, at) => `input ${at}`);
       const junk = { junk: 'x'.repeat(500_000) };
       door.upstream.answer((request, res) =>
@@ -281,12 +281,12 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       );
       expect((await ask(inputs)).json).to.include(junk);
       expect((await ask(inputs)).asked).to.deep.equal([inputs]);
-      // One alone is as large as it is.
+      // The answer to a single item is stored whole, junk included.
       await ask(['input 0']);
       expect((await ask(['input 0'])).asked).to.deep.equal([]);
     });
 
-    it(`${name} passes on an error of an embeddings call that is larger than what can be held`, async () => {
+    it(`${name} passes on an error of an embeddings call that is too large to hold`, async () => {
       await ask(['a']);
       const error = ' '.repeat(33 * 1024 * 1024) + JSON.stringify({ error: { message: 'no' } });
       door.upstream.answer(json(error, {}, 500));
@@ -310,7 +310,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect(records.filter(({ cache_type: type }) => type === 'exact')).to.have.length(1);
     });
 
-    it(`${name} gives no part of embeddings that broke off, and stores none of them`, async () => {
+    it(`${name} delivers no part of truncated embeddings, and stores none of them`, async () => {
       await ask(['a']);
       const body = embeddingsFor({ model, input: ['b'] });
       door.upstream.answer(dies(body.slice(0, 60), { 'content-length': body.length }));
@@ -356,7 +356,7 @@ export function describePerItem(name: string, open: () => Promise<ItemDoor>): vo
       expect((await ask(['b', 'a'], {}, only)).status).to.equal(200);
     });
 
-    it(`${name} leaves a request for embeddings as it is that says what the bytes of its body are`, async () => {
+    it(`${name} forwards a request for embeddings unchanged if it carries a digest of its body`, async () => {
       await ask(['a']);
       for (const header of ['content-digest', 'x-amz-content-sha256']) {
         const signed = await ask(['a', header], {}, { [header]: 'of the body' });

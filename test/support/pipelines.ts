@@ -1,4 +1,7 @@
-/** A pipeline for every name, each at the paths below `/NAME/`, all in front of `upstreamUrl`. */
+/**
+ * Creates a gateway configuration with a pipeline for each name, at `/NAME/*`, that proxies to
+ * `upstreamUrl`.
+ */
 export function gatewayConfig(
   upstreamUrl: string,
   pipelines: Readonly<Record<string, readonly object[]>>,
@@ -29,7 +32,7 @@ export function gatewayConfig(
   };
 }
 
-/** The two policies, `llm-cache` with this action. */
+/** Returns the steps of both policies; `action` is that of `llm-cache`. */
 export function both(action: object = {}): object[] {
   return [{ 'llm-usage': {} }, { 'llm-cache': { action: { debugHeaders: true, ...action } } }];
 }

@@ -2,10 +2,10 @@ import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { eventually } from './eventually.ts';
 
-/** What is done to a connection on which a whole request has come. */
+/** Called with the connection once it has received a complete request. */
 export type Script = (socket: net.Socket) => void | Promise<void>;
 
-/** A stand-in for a provider that sends bytes, not messages: it can lie and die in every way. */
+/** A stand-in for a provider that writes raw bytes, so that it can break the protocol in any way. */
 export class RawUpstream {
   readonly url: string;
   calls = 0;
@@ -25,7 +25,7 @@ export class RawUpstream {
     return new RawUpstream(server);
   }
 
-  /** What it does from now on. */
+  /** Sets the script for all further requests. */
   does(script: Script): void {
     this.#script = script;
   }
@@ -71,11 +71,11 @@ export function chunk(text: string): string {
 }
 
 export interface Death {
-  /** How the head says that the body ends. */
+  /** The header field that frames the body. */
   readonly framing: string;
-  /** `text` as that framing carries it. */
+  /** Encodes `text` for that framing. */
   readonly carry: (text: string) => string;
-  /** Called when the client has what was sent before. */
+  /** Called after the client has received everything sent so far. */
   readonly die: (socket: net.Socket) => void;
 }
 

@@ -5,7 +5,7 @@ import {
 
 type Client = Parameters<Parameters<RedisConnection['run']>[0]>[0];
 
-/** A client whose scripts see the time of the test in place of Redis's own. */
+/** Wraps a client so that its scripts see the test's time instead of Redis's. */
 export function onClock(client: Client, clock: { readonly now: number }): Client {
   return new Proxy(client, {
     get(target, name) {
@@ -21,7 +21,7 @@ export function onClock(client: Client, clock: { readonly now: number }): Client
   });
 }
 
-/** A connection to a Redis whose clock the test sets. */
+/** A connection to a Redis whose clock the test controls. */
 export class ClockedConnection extends RedisConnection {
   readonly #clock: { readonly now: number };
 

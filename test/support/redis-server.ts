@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { eventually } from './eventually.ts';
 
-/** Whether there is a redis-server to test with; says how to have one where there is none. */
+/** Whether a redis-server is installed. Prints how to install one if not. */
 export function hasRedis(): boolean {
   if (spawnSync('redis-server', ['--version']).status === 0) return true;
   console.warn('      skipped: there is no redis-server (Debian: apt-get install redis-server)');
@@ -18,7 +18,7 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** A Redis of the test's own, on a port that it keeps when it is started again. */
+/** A Redis for one test file. It keeps its port across restarts. */
 export class RedisServer {
   readonly port: number;
   readonly #dir = mkdtempSync(join(tmpdir(), 'llm-cache-redis-'));
@@ -38,7 +38,7 @@ export class RedisServer {
     return server;
   }
 
-  /** One that is not running yet. */
+  /** Reserves a server that is not running yet. */
   static async down(): Promise<RedisServer> {
     return new RedisServer(await freePort());
   }
@@ -57,7 +57,7 @@ export class RedisServer {
     await this.#spawn([...own, ...options]);
   }
 
-  /** Not a store, but one that tells where they are. */
+  /** Runs a Sentinel instead of a Redis. */
   async runSentinel(): Promise<void> {
     const file = join(this.#dir, 'sentinel.conf');
     writeFileSync(file, `port ${this.port}\nbind 127.0.0.1\ndir ${this.#dir}\n`);
@@ -72,10 +72,10 @@ export class RedisServer {
     await eventually(() => this.#answers(), 'redis-server answers', 10_000);
   }
 
-  /** Stops answering, and keeps its connections. */
+  /** Stops the process without closing its connections. */
   freeze(): void {
     this.#signal('STOP');
-    // The signal is sent, and takes its effect a moment later.
+    // The signal takes effect a moment later, so wait for the stopped state.
     const stat = `/proc/${this.#child?.pid}/stat`;
     while (!/\) [Tt] /.test(readFileSync(stat, 'utf8')));
   }
@@ -84,7 +84,7 @@ export class RedisServer {
     this.#signal('CONT');
   }
 
-  /** By the command: not every runtime's own `kill` knows these. */
+  /** Uses the kill command, since not every runtime's `kill` supports these signals. */
   #signal(name: 'STOP' | 'CONT'): void {
     if (this.#child?.pid !== undefined) spawnSync('kill', [`-${name}`, String(this.#child.pid)]);
   }

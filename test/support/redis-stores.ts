@@ -17,20 +17,20 @@ interface Choices {
   readonly options?: Readonly<Record<string, unknown>>;
   readonly timeoutMs?: number;
   readonly seal?: Seal;
-  /** What bodies may take at once. */
+  /** The memory for bodies. */
   readonly budget?: ByteBudget;
-  /** Of this gateway's clock. */
+  /** This gateway's clock. */
   readonly now?: () => number;
 }
 
-/** Opens stores and clients on a Redis, keeps what their log says, and closes them all. */
+/** Opens stores and clients on a Redis, collects their log lines and closes them all. */
 export class RedisStores {
   readonly said: string[] = [];
   readonly #url: string;
   readonly #timeoutMs: number;
   readonly #opened: (() => unknown)[] = [];
 
-  /** `timeoutMs` outlasts a machine that is busy; a test of what times out has one of its own. */
+  /** The default timeout suits a busy machine; a test of timeouts passes its own. */
   constructor(url: string, timeoutMs = 5000) {
     this.#url = url;
     this.#timeoutMs = timeoutMs;
@@ -50,7 +50,7 @@ export class RedisStores {
     return store;
   }
 
-  /** As on a gateway of its own; patient for as long as `timing` says. */
+  /** Opens a relay as another gateway would, with the timeouts in `timing`. */
   relay(choices: Choices & { timing?: Partial<RelayTiming> } = {}): RedisRelay {
     const { seal = new Signature('secret'), budget = new ByteBudget(Infinity) } = choices;
     const connection = this.#connection(choices);
@@ -63,7 +63,7 @@ export class RedisStores {
     return relay;
   }
 
-  /** As on a gateway of its own. */
+  /** Opens a tiered store as another gateway would. */
   tiered(choices: Choices & { nearTtl?: number; near?: MemoryStore } = {}) {
     const { near = new MemoryStore({ maxBytes: 1_000_000 }), nearTtl = 30, now } = choices;
     const far = this.redis(choices);
@@ -73,7 +73,7 @@ export class RedisStores {
     return { store, near, far };
   }
 
-  /** A client of the test's own. */
+  /** Opens a plain client for the test. */
   client(url = this.#url): Redis {
     const client = new Redis(url);
     client.on('error', () => {});

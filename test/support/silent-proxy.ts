@@ -1,6 +1,6 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** A network between a client and a port, which can lose everything without a word. */
+/** A TCP proxy that can silently drop all traffic, like a broken network. */
 export class SilentProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -36,7 +36,7 @@ export class SilentProxy {
     return `redis://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** From now on nothing passes; a connection on which something was lost never passes anything again. */
+  /** Drops all traffic from now on. A connection that has lost anything stays dead. */
   lose(): void {
     this.#isLosing = true;
   }

@@ -1,4 +1,4 @@
-// A process with a sink in it, which ends as its second argument says.
+// A process with a sink, which ends in the way that its second argument names.
 import * as fs from 'node:fs';
 import process from 'node:process';
 import { JsonlSink } from '../../policies/llm-usage/sinks/jsonl.ts';
@@ -6,7 +6,7 @@ import { quietLog, record } from './sinks-records.ts';
 
 const [, , path = '', ending = ''] = process.argv;
 
-/** Hands the write to the system, and ends the process before the answer can come. */
+/** Starts the write, and exits the process before its callback can run. */
 function exitDuringWrite(fd: number, bytes: Buffer): Promise<number> {
   return new Promise(() => {
     fs.write(fd, bytes, () => {});

@@ -32,7 +32,7 @@ export function record(n: number): UsageRecord {
 
 export const quietLog: Log = { info: () => {}, warn: () => {}, error: () => {} };
 
-/** A log that keeps its lines. */
+/** Creates a log that collects its lines. */
 export function keptLog(): Log & { readonly lines: string[] } {
   const lines: string[] = [];
   return {

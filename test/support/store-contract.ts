@@ -14,11 +14,11 @@ import { makeEntry } from './entry.ts';
 export interface StoreUnderTest {
   readonly store: Store;
   now(): number;
-  /** Lets so many milliseconds pass. */
+  /** Advances the clock by `ms`. */
   advance(ms: number): Promise<void>;
 }
 
-/** What every store must do. */
+/** Defines the tests that every store must pass. */
 export function describeStore(name: string, make: () => Promise<StoreUnderTest>): void {
   describe(`${name} as any store`, () => {
     let test: StoreUnderTest;
@@ -37,13 +37,13 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       expect(await store.set('a', put)).to.equal(true);
       const { body: got, ...rest } = (await store.get('a')) ?? entry({ body: new Uint8Array() });
       const { body: _body, ...expected } = put;
-      // A near store keeps it for less.
+      // A near store may keep it for a shorter time.
       expect(rest).to.deep.equal({ ...expected, expiresAt: rest.expiresAt });
       expect(rest.expiresAt).to.be.within(test.now(), put.expiresAt);
       expect(Buffer.compare(got, body)).to.equal(0);
     });
 
-    it(`${name} gives a body compressed only to a caller who takes gzip, and every byte of it either way`, async () => {
+    it(`${name} returns a compressed body only to a caller that accepts gzip, and the same bytes either way`, async () => {
       const body = new TextEncoder().encode('data: {"same":"again"}\n\n'.repeat(4000));
       await store.set('a', entry({ body }));
       await store.flushed?.();
@@ -68,7 +68,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       }
     });
 
-    it(`${name} takes any key for a name and nothing else`, async () => {
+    it(`${name} treats every key as a plain name`, async () => {
       for (const key of ['constructor', '__proto__', 'a:b:c', 'ü%20']) {
         await store.set(key, entry({ responseId: key }));
         expect((await store.get(key))?.responseId).to.equal(key);
@@ -176,7 +176,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       expect(await store.get('one:a')).to.not.equal(undefined);
     });
 
-    /** Every page of a listing. */
+    /** Collects all pages of a listing. */
     async function listAll(filter: EntryFilter, limit: number): Promise<ListedEntry[]> {
       const all: ListedEntry[] = [];
       for (let cursor: string | null = null, isFirst = true; isFirst || cursor !== null;) {
@@ -238,7 +238,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
       expect(await keys({ model: 'nobody' })).to.deep.equal([]);
     });
 
-    it(`${name} rejects a cursor that it has not given`, async () => {
+    it(`${name} rejects a cursor that it has not issued`, async () => {
       for (const cursor of ['', 'x', '1', '{}', '-1.2']) {
         const page = await store.list({}, { limit: 1, cursor }).catch((error: unknown) => error);
         expect(page, cursor).to.be.instanceOf(UnknownCursor);

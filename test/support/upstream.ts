@@ -3,13 +3,13 @@ import type { AddressInfo } from 'node:net';
 import zlib from 'node:zlib';
 import { eventually } from './eventually.ts';
 
-/** A request as the stand-in for the provider got it. */
+/** A request as the scripted provider received it. */
 export interface Recorded {
   readonly method: string;
   readonly path: string;
   readonly headers: http.IncomingHttpHeaders;
   readonly body: Buffer;
-  /** The other side left before the answer had ended. */
+  /** Whether the client closed the connection before the answer had ended. */
   aborted: boolean;
 }
 
@@ -35,7 +35,7 @@ export class Upstream {
     return new Upstream(server);
   }
 
-  /** What it answers from now on. */
+  /** Sets the answer to all further requests. */
   answer(answer: Answer): void {
     this.#answer = answer;
   }
@@ -90,7 +90,7 @@ export function json(body: string | Buffer, headers: Headers = {}, status = 200)
   };
 }
 
-/** All at once, in chunked coding. */
+/** Answers with the whole event stream at once, in chunked coding. */
 export function sse(body: string | Buffer, headers: Headers = {}): Answer {
   return (_request, res) => {
     res.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', ...headers });
@@ -105,7 +105,7 @@ export const coders = {
   deflate: zlib.deflateSync,
 } as const;
 
-/** A stream that waits at a gate before each chunk but the first. */
+/** Lets a `gated` answer send its next chunk at each `pass`. */
 export class Gate {
   #open: (() => void) | null = null;
   #waiting: Promise<void> = Promise.resolve();
@@ -129,6 +129,7 @@ export class Gate {
   }
 }
 
+/** Answers with a stream that waits at the gate before each chunk but the first. */
 export function gated(chunks: readonly string[], gate: Gate, headers: Headers = {}): Answer {
   return async (_request, res) => {
     res.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', ...headers });
@@ -141,7 +142,7 @@ export function gated(chunks: readonly string[], gate: Gate, headers: Headers = 
   };
 }
 
-/** Sends `head` of a body and then resets the connection. */
+/** Sends the beginning of a body, then closes the connection. */
 export function dies(head: string, headers: Headers = {}): Answer {
   return (_request, res) => {
     res.writeHead(200, { 'content-type': 'application/json', ...headers });

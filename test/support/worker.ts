@@ -1,7 +1,8 @@
 import { withLlmCache } from '../../policies/hosts/fetch/index.ts';
 import { answers } from './answers.ts';
 
-// A worker whose provider is a script: the answers of the tests, and at /calls how often it was asked.
+// A worker with a scripted provider that sends the tests' answers. A GET returns the number of
+// calls and the records.
 
 let calls = 0;
 const records: unknown[] = [];

@@ -6,7 +6,7 @@ export interface StoreStats {
   readonly bytes: number | null;
   readonly maxBytes: number | null;
   readonly evictions: number;
-  /** What its evictions cost, where it makes any. */
+  /** What its evictions cost; absent from a store that evicts nothing itself. */
   readonly eviction?: {
     readonly missedHits: number;
     readonly missedUsd: number;
@@ -33,7 +33,7 @@ export interface Stats {
   readonly sinks: Readonly<Record<string, SinkStats>>;
 }
 
-/** A request to try the cache with. */
+/** An example request with which to try the cache. */
 export interface Tryout {
   readonly port: number | null;
   readonly path: string;
@@ -58,14 +58,14 @@ export type UsageRow = UsageSums &
 export interface PeriodUsage {
   readonly from: string;
   readonly to: string;
-  /** The first day that there are figures of. */
+  /** The first day with figures. */
   readonly since: string | null;
   readonly rows: readonly UsageRow[];
   readonly total: UsageSums;
 }
 
 export interface Usage extends PeriodUsage {
-  /** Of the days before. */
+  /** The same for the previous period. */
   readonly previous: PeriodUsage;
 }
 
@@ -95,10 +95,10 @@ export interface EntryInfo {
   readonly consumer: string | null;
   readonly consumerName: string | null;
   readonly stream: boolean;
-  /** What the request is made of, by name. */
+  /** The names of the request's parts. */
   readonly parts: readonly string[];
   readonly tokens: number | null;
-  /** What a hit saves, and what all have, in USD. */
+  /** What one hit saves and what all hits saved, in USD. */
   readonly cost: number | null;
   readonly saved: number | null;
   readonly bytes: number;
@@ -126,7 +126,7 @@ export interface Purged {
   readonly deleted: number;
 }
 
-/** What to throw out; what is absent matches everything. */
+/** Which entries to purge; an absent member matches everything. */
 export interface Filter {
   readonly namespace?: string;
   readonly model?: string;
@@ -144,7 +144,7 @@ export interface Question {
 export interface Explanation {
   readonly outcome: string;
   readonly reason: string | null;
-  /** In words. */
+  /** The reason as a sentence. */
   readonly rule: string;
   readonly key: string | null;
   readonly material: object | null;
@@ -152,7 +152,7 @@ export interface Explanation {
   readonly nearest: readonly Near[];
 }
 
-/** A stored request, and the parts in which it differs from the one that is asked about. */
+/** A stored request and the parts in which it differs from the one in question. */
 export interface Near {
   readonly key: string;
   readonly differs: readonly string[];

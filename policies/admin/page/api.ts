@@ -29,14 +29,14 @@ export const getStats = () => call<Stats>('stats');
 export const getUsage = (from: string, to: string, group: UsageGroup) =>
   call<Usage>(`usage?${new URLSearchParams({ from, to, group_by: group, compare: 'previous' })}`);
 
-/** Where the sums of these days are as a file. */
+/** Returns the address of the sums of these days as a CSV file. */
 export const csvAddress = (from: string, to: string) =>
   `llm-cache/usage?${new URLSearchParams({ from, to, group_by: 'day,model,consumer_id,api_endpoint', format: 'csv' })}`;
 
 export const getBudgets = () =>
   call<{ readonly budgets: readonly Budget[] }>('budgets').then(({ budgets }) => budgets);
 
-/** Null where the gateway keeps none. */
+/** Resolves to null if the gateway keeps no recent requests. */
 export async function getRequests(filter: RequestFilter, limit: number): Promise<Requests | null> {
   const query = new URLSearchParams({ ...filter, limit: String(limit) });
   try {
@@ -61,11 +61,11 @@ export const countMatches = (filter: Filter) =>
 export const purgeMatches = (filter: Filter) =>
   call<Purged>(`entries?${new URLSearchParams({ ...filter })}`, { method: 'DELETE' });
 
-/** Where the entries of a store are as a file. */
+/** Returns the address of a store's entries as a file. */
 export const exportAddress = (store: string) =>
   `llm-cache/export?${new URLSearchParams({ store })}`;
 
-/** A file may be large, so this may take long. */
+/** Imports a file, which may be large, so the timeout is long. */
 export const importEntries = (store: string, file: Blob) =>
   call<Imported>(
     `import?${new URLSearchParams({ store })}`,
@@ -73,7 +73,10 @@ export const importEntries = (store: string, file: Blob) =>
     30 * 60_000,
   );
 
-/** As text, for the gateway's admin port takes no more than 100 KB of JSON. */
+/**
+ * Asks for an explanation. Sends text, since the gateway's admin port accepts at most 100 KB of
+ * JSON.
+ */
 export const explain = (question: Question) =>
   call<Explanation>('explain', {
     method: 'POST',
@@ -81,7 +84,10 @@ export const explain = (question: Question) =>
     body: JSON.stringify(question),
   });
 
-/** Paths are relative to the page, so that it works behind a proxy with a prefix of its own. */
+/**
+ * Calls the admin API. Paths are relative to the page, so that it works behind a proxy that adds a
+ * prefix.
+ */
 async function call<T>(path: string, init: RequestInit = {}, atMostMs = 20_000): Promise<T> {
   const response = await fetch(`llm-cache/${path}`, {
     ...init,
@@ -102,13 +108,13 @@ function messageOf(text: string): string | null {
   }
 }
 
-/** What to tell a person about a call that failed. */
+/** Describes a failed call to the user. */
 export function told(error: unknown): string {
   if (error instanceof ApiError) {
     const { status, message } = error;
-    const hint = status === 401 ? '; sign in, and load this page again' : '';
+    const hint = status === 401 ? '; sign in and reload this page' : '';
     return `${message || 'the gateway refused'} (${status})${hint}`;
   }
-  if (error instanceof SyntaxError) return 'the answer is not what the admin API gives';
+  if (error instanceof SyntaxError) return 'the answer does not come from the admin API';
   return 'the gateway is not reachable';
 }

@@ -11,14 +11,14 @@ import { type Column, SortTable } from './sort-table.ts';
 export interface BreakdownOptions {
   readonly group: Exclude<UsageGroup, 'day'>;
   readonly title: string;
-  /** What stands for a row without the group's value. */
+  /** The text for a row without the group's value. */
   readonly absent: string;
-  /** The budgets that are for a row of this value, and nothing else. */
+  /** Returns the budgets that apply to exactly this value. */
   readonly budgetsOf: (value: string) => readonly Budget[];
   readonly redraw: () => void;
 }
 
-/** Where the money goes: a table by model or by consumer, the most saved first. */
+/** A table of costs by model or by consumer, the most saved first. */
 export class Breakdown {
   readonly #options: BreakdownOptions;
   readonly #table: SortTable<UsageRow>;
@@ -78,7 +78,7 @@ export class Breakdown {
 
 const wholeCost = (row: UsageSums) => (row.saved_cost ?? 0) + (row.billed_cost ?? 0);
 
-/** Saved and billed cost, in the colours of the legend; the widest row fills the column. */
+/** A bar of saved and billed cost in the colours of the legend; the costliest row fills the column. */
 const costBar = (row: UsageSums, most: number): TemplateResult =>
   bar(
     [

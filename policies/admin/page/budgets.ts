@@ -4,7 +4,7 @@ import { count, daysName, percent } from './format.ts';
 import { moneyFormat } from './money.ts';
 import { bar, name, person, type View } from './parts.ts';
 
-/** What may be spent, and what is; nothing where there are no budgets. */
+/** Shows each budget and how much of it is spent; nothing without budgets. */
 export function budgetsView(budgets: readonly Budget[]): View {
   if (budgets.length === 0) return nothing;
   const rank = { over: 0, near: 1, ok: 2 } as const;
@@ -45,7 +45,7 @@ function budgetLine(budget: Budget): TemplateResult {
         >${daysName(budget)}${unpricedRequests > 0 ? `; not counted: ${unpricedRequests === 1 ? '1 request' : `${count(unpricedRequests)} requests`} without a known price` : ''}</small
       >
       ${
-        // Where the budget goes by an id, its name says too little.
+        // A budget configured with an id also shows the consumer's name.
         consumerName !== null && consumerName !== consumer
           ? html`<small>for ${person(consumerId, consumerName, '')}</small>`
           : nothing
@@ -59,7 +59,7 @@ function budgetLine(budget: Budget): TemplateResult {
   </li>`;
 }
 
-/** Beside a name in a table, where its budget is spent or nearly. */
+/** A mark next to a name in a table whose budget is spent or nearly spent. */
 export const budgetMark = (budget: Budget): View => {
   const { state, spent, usd, per } = budget;
   if (state === 'ok') return nothing;

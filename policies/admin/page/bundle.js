@@ -1,7 +1,7 @@
 'use strict';
 
-// Bundles the page for the browser: `node policies/admin/page/bundle.js`, with `--watch` again
-// whenever one of its files changes.
+// Bundles the page for the browser: `node policies/admin/page/bundle.js`. With `--watch` it rebuilds
+// whenever a source file changes.
 
 const { copyFileSync, readFileSync } = require('node:fs');
 const { join } = require('node:path');
@@ -14,7 +14,7 @@ const make = process.argv.includes('--watch')
   ? async (options) => (await context(options)).watch()
   : build;
 
-/** Whose code gets into the bundle: their licences ask to go with it. */
+/** Packages whose code is bundled; their licences must accompany it. */
 const bundled = ['lit-html', 'uplot'];
 
 const licences = bundled

@@ -4,24 +4,25 @@ import { dayName } from './format.ts';
 
 export interface ChartSeries {
   readonly label: string;
-  /** A colour of the style sheet: the property `--KIND`, and a swatch's class. */
+  /** Names a colour in the style sheet: the property `--KIND` and the class of the swatch. */
   readonly kind: string;
   readonly values: readonly (number | null)[];
 }
 
 export interface ChartOptions {
   readonly label: string;
-  /** Bars on top of each other, the first series at the bottom; else lines. */
+  /** True for stacked bars with the first series at the bottom, false for lines. */
   readonly stacked: boolean;
-  /** On the axis; null: as in the tip. */
+  /** Formats the axis labels; null to use the tooltip's format. */
   readonly axisFormat: ((value: number) => string) | null;
+  /** Returns the upper end of the axis for the highest value. */
   readonly top: (highest: number) => number;
 }
 
 const height = 200;
 const dark = matchMedia('(prefers-color-scheme: dark)');
 
-/** Values over days, drawn in the colours of the page. */
+/** A chart of values by day, in the colours of the page. */
 export class DayChart {
   readonly element = document.createElement('div');
   readonly #tip = document.createElement('div');
@@ -52,7 +53,7 @@ export class DayChart {
     format: (value: number) => string,
   ): void {
     this.#format = format;
-    // A chart that is drawn anew under the pointer would lose it for nothing.
+    // Redrawing unchanged data would lose the tooltip under the pointer.
     if (JSON.stringify([days, series]) === JSON.stringify([this.#days, this.#series])) return;
     this.#days = days;
     this.#series = series;
@@ -65,12 +66,12 @@ export class DayChart {
     this.#tip.hidden = true;
     const width = this.element.clientWidth;
     if (width === 0 || this.#days.length === 0) return;
-    this.#plot = new uPlot(this.#plotOptions(width), this.#drawn(), this.element);
+    this.#plot = new uPlot(this.#plotOptions(width), this.#stackedData(), this.element);
     this.#plot.over.append(this.#tip);
   }
 
-  /** The highest of a stack is drawn first, and the others over it. */
-  #drawn(): uPlot.AlignedData {
+  /** The top of each stack comes first, so that uPlot draws the lower parts over it. */
+  #stackedData(): uPlot.AlignedData {
     const sums = this.#series.map((_, at) => this.#days.map((__, day) => this.#sum(at, day)));
     return [[...this.#days], ...sums.toReversed()];
   }
@@ -134,12 +135,12 @@ export class DayChart {
           .map((one) => ({ label: one.label, ...shape(`--${one.kind}`) }))
           .toReversed(),
       ],
-      hooks: { setCursor: [(plot) => this.#point(plot)] },
+      hooks: { setCursor: [(plot) => this.#moveTip(plot)] },
     };
   }
 
-  /** The values of the day under the pointer, beside it. */
-  #point(plot: uPlot): void {
+  /** Shows the values of the day under the pointer in a tooltip next to it. */
+  #moveTip(plot: uPlot): void {
     const { idx, left } = plot.cursor;
     const day = typeof idx === 'number' ? this.#days[idx] : undefined;
     this.#tip.hidden = day === undefined || left === undefined || left < 0;
@@ -164,8 +165,8 @@ export class DayChart {
 
 const bars = uPlot.paths.bars?.({ size: [0.7, 28], radius: 0 });
 
-function splits(days: readonly number[], most: number): number[] {
-  const step = Math.max(1, Math.ceil(days.length / Math.max(2, most)));
-  // Counted from today, so that the last day has its name.
+function splits(days: readonly number[], maxLabels: number): number[] {
+  const step = Math.max(1, Math.ceil(days.length / Math.max(2, maxLabels)));
+  // Counts back from the last day, so that it always has a label.
   return days.filter((_, at) => (days.length - 1 - at) % step === 0);
 }

@@ -1,16 +1,16 @@
 import { html, render, type TemplateResult } from 'lit-html';
 import { root } from './section.ts';
 
-export interface Doubt {
+export interface Confirmation {
   readonly title: string;
   readonly facts: readonly (readonly [string, TemplateResult])[];
-  /** What follows. */
+  /** Says what the action leads to. */
   readonly note: string;
   readonly yes: string;
 }
 
-/** Asks before something is changed; Escape means no. */
-export function confirmed({ title, facts, note, yes }: Doubt): Promise<boolean> {
+/** Asks the user to confirm a change; Escape means no. */
+export function confirmed({ title, facts, note, yes }: Confirmation): Promise<boolean> {
   const dialog = root('confirm') as HTMLDialogElement;
   render(
     html`<h2 id="confirm-title">${title}</h2>

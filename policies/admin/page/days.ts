@@ -1,6 +1,6 @@
 const daySeconds = 86_400;
 
-/** As `YYYY-MM-DD`, in UTC. */
+/** Formats milliseconds since the epoch as `YYYY-MM-DD`, UTC. */
 export const dayOf = (ms: number) => new Date(ms).toISOString().slice(0, 10);
 
 export interface Range {
@@ -8,12 +8,12 @@ export interface Range {
   readonly to: string;
 }
 
-/** The last `days` days with today. */
+/** Returns the last `days` days, including today. */
 export function lastDays(days: number, now: number = Date.now()): Range {
   return { from: dayOf(now - (days - 1) * daySeconds * 1000), to: dayOf(now) };
 }
 
-/** A calendar month, so many before the one that runs. */
+/** Returns the calendar month that lies `months` before the current one. */
 export function monthBefore(months: number, now: number = Date.now()): Range {
   const today = new Date(now);
   const first = (offset: number) =>
@@ -21,7 +21,7 @@ export function monthBefore(months: number, now: number = Date.now()): Range {
   return { from: dayOf(first(-months)), to: dayOf(first(1 - months) - daySeconds * 1000) };
 }
 
-/** Each day of the range, in seconds since 1970; not those that are to come. */
+/** Returns each day of the range in seconds since the epoch, without future days. */
 export function daysIn({ from, to }: Range, now: number = Date.now()): number[] {
   const first = Date.parse(from) / 1000;
   const last = Math.min(Date.parse(to), Date.parse(dayOf(now))) / 1000;

@@ -21,7 +21,7 @@ export interface EntryTableOptions {
   readonly redraw: () => void;
 }
 
-/** The first of the stored entries, told apart by what they are, and not by digests. */
+/** A table of the top stored entries, which shows models and request parts rather than digests. */
 export class EntryTable {
   readonly #purge: (entry: EntryInfo) => void;
   readonly #keys: OpenKeys;
@@ -33,7 +33,8 @@ export class EntryTable {
     this.#table = new SortTable<EntryInfo>({
       label: 'Entries',
       kind: 'entries',
-      // A row stays its entry's own, whatever the order: a click purges no other that has just moved there.
+      // Ties each row's element to its entry, so that a click never purges an entry that just moved
+      // there.
       key: ({ store, key }) => `${store} ${key}`,
       sortBy: null,
       redraw,
@@ -47,7 +48,7 @@ export class EntryTable {
       complete
         ? nothing
         : html`<p class="note">
-            There are more entries than were looked at: these are the first of a part.
+            There are too many entries to search them all. These are the top ones of those searched.
           </p>`
     }
     ${this.#table.view(this.#columns(money), entries)}`;
@@ -123,7 +124,7 @@ export class EntryTable {
   }
 }
 
-/** The parts of its request; what most requests have says nothing about one of them. */
+/** Returns the parts that characterize a request, without those that nearly every request has. */
 export const partsOf = ({ parts, stream }: EntryInfo) => [
   ...(stream ? ['stream'] : []),
   ...parts.filter((part) => !['path', 'stream', 'model'].includes(part)),
@@ -135,7 +136,7 @@ const consumerOf = ({ consumer, consumerName }: EntryInfo) =>
 
 const freshFor = ({ ttl }: EntryInfo) => (ttl < 0 ? 'expired' : `fresh for ${duration(ttl)}`);
 
-/** Asks, purges and tells; resolves to whether something may have changed. */
+/** Asks, purges and reports the result. Resolves to whether the store may have changed. */
 export async function purgeOne(entry: EntryInfo, tell: Tell): Promise<boolean> {
   const sure = await confirmed({
     title: 'Purge this entry?',

@@ -5,7 +5,7 @@ import { nearestList, OpenKeys } from './nearest.ts';
 import { name, person, prose } from './parts.ts';
 import { root } from './section.ts';
 
-/** Asks what the cache would do with a request, without sending it on. */
+/** Renders the form that asks what the cache would do with a request, without sending it. */
 export function explainForm(): void {
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
@@ -109,5 +109,5 @@ const row = (label: string, value: TemplateResult) =>
     <dd>${value}</dd>
   </div>`;
 
-/** The word comes from outside, and the classes are ours. */
+/** Builds a class name only from plain letters, since the text comes from the API. */
 const swatchOf = (outcome: string) => (/^[a-z]+$/.test(outcome) ? `swatch ${outcome}` : 'swatch');

@@ -1,4 +1,4 @@
-const whole = new Intl.NumberFormat();
+const integer = new Intl.NumberFormat();
 const short = new Intl.NumberFormat(undefined, {
   notation: 'compact',
   minimumSignificantDigits: 2,
@@ -19,18 +19,18 @@ const cents = new Intl.NumberFormat(undefined, {
 });
 const oneDigit = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 
-export const count = (value: number) => whole.format(value);
+export const count = (value: number) => integer.format(value);
 
-/** For what grows large: 1.24M. Small numbers stay exact. */
+/** Shortens large numbers, as in 1.24M; small ones stay exact. */
 export const compact = (value: number) =>
-  Math.abs(value) < 100_000 ? whole.format(value) : short.format(value);
+  Math.abs(value) < 100_000 ? integer.format(value) : short.format(value);
 
-/** Without digits after the point: for axes. */
+/** Formats a percentage without decimals, for axes. */
 export const wholePercent = (ratio: number) => wholePercentage.format(ratio);
 
 export const percent = (ratio: number) => percentage.format(ratio);
 
-/** A single request costs fractions of a cent, and they are to be seen. */
+/** Shows fractions of a cent, since that is what a single request costs. */
 export const cost = (usd: number) =>
   usd === 0 || Math.abs(usd) >= 1 ? dollars.format(usd) : cents.format(usd);
 
@@ -45,10 +45,10 @@ export function bytes(value: number): string {
     size /= 1024;
     at++;
   }
-  return `${at === 0 ? whole.format(size) : oneDigit.format(size)} ${units[at]}`;
+  return `${at === 0 ? integer.format(size) : oneDigit.format(size)} ${units[at]}`;
 }
 
-/** 3 d 4 h, 5 min, 12 s: the two largest parts say enough. */
+/** Formats a duration with its two largest units, as in “3 d 4 h”. */
 export function duration(seconds: number): string {
   const total = Math.max(0, Math.round(seconds));
   const parts = [
@@ -72,7 +72,7 @@ const dayMonth = new Intl.DateTimeFormat(undefined, {
   timeZone: 'UTC',
 });
 
-/** The books count in days of UTC. */
+/** Formats a day in UTC, as in the ledger. */
 export const dayName = (seconds: number) => dayMonth.format(seconds * 1000);
 
 const fullDay = new Intl.DateTimeFormat(undefined, {
@@ -89,7 +89,7 @@ const monthYear = new Intl.DateTimeFormat(undefined, {
 
 export const monthName = (from: string) => monthYear.format(Date.parse(from));
 
-/** "Nov 1 – 30, 2026": the days from the first to the last. */
+/** Formats a range of days, as in “Nov 1 – 30, 2026”. */
 export function daysName({ from, to }: { readonly from: string; readonly to: string }): string {
   return from === to
     ? fullDay.format(Date.parse(from))
@@ -103,7 +103,7 @@ const clock = new Intl.DateTimeFormat(undefined, {
 });
 const clockSeconds = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' });
 
-/** By the clock of who looks: 07:48. */
+/** Formats a time in the viewer's time zone, as in “07:48”. */
 export const timeOfDay = (ms: number) => clock.format(ms);
 export const timeWithSeconds = (ms: number) => clockSeconds.format(ms);
 
@@ -115,9 +115,9 @@ const moment = new Intl.DateTimeFormat(undefined, {
 
 export const momentName = (iso: string) => moment.format(Date.parse(iso));
 
-/** 0.8 ms, 12 ms, 1.2 s. */
+/** Formats a latency, as in “12 ms” or “1.2 s”. */
 export const latency = (ms: number) =>
-  ms < 1000 ? `${whole.format(ms)} ms` : `${oneDigit.format(ms / 1000)} s`;
+  ms < 1000 ? `${integer.format(ms)} ms` : `${oneDigit.format(ms / 1000)} s`;
 
 export const ratio = (part: number, all: number) => (all === 0 ? null : part / all);
 

@@ -11,7 +11,7 @@ export interface RangeUsage {
   readonly range: NamedRange;
 }
 
-/** The first thing seen: how much money the cache saved, of how much. */
+/** The top of the page: how much money the cache saved, and of how much. */
 export function headline({ usage, range }: RangeUsage): TemplateResult {
   const { total, previous } = usage;
   const sums = moneyOf(total);
@@ -23,7 +23,7 @@ export function headline({ usage, range }: RangeUsage): TemplateResult {
         sums.all === null
           ? html`<p class="saved" data-figure="headline">Saved: not known</p>
               <p class="hint">
-                No price is known for these requests; <code>usage.prices</code> takes them.
+                No price is known for these requests; add it to <code>usage.prices</code>.
               </p>`
           : html`<p class="saved" data-figure="headline">
               Saved <strong>${money(sums.saved)}</strong> of ${money(sums.all)}
@@ -37,7 +37,7 @@ export function headline({ usage, range }: RangeUsage): TemplateResult {
   </div>`;
 }
 
-/** Books that began within these days have less of them than their dates say. */
+/** Says from when there are figures, if the ledger starts within the period. */
 function firstFigures({ since, from }: PeriodUsage): View {
   if (since === null || since <= from) return nothing;
   return html`, with figures since ${daysName({ from: since, to: since })}`;
@@ -45,7 +45,7 @@ function firstFigures({ since, from }: PeriodUsage): View {
 
 interface Money {
   readonly saved: number;
-  /** What all answers would have cost without the cache; null where no price is known. */
+  /** What all answers would have cost without the cache; null if no price is known. */
   readonly all: number | null;
 }
 
@@ -92,7 +92,7 @@ function unpriced({ unpriced_requests: requests }: UsageSums): View {
   </p>`;
 }
 
-/** A column a day, the saved part of it in its colour. The table of days has the numbers. */
+/** Draws one column per day with its saved part in colour. The table of days has the numbers. */
 function savedByDay({ usage, range }: RangeUsage): TemplateResult {
   const days = daysIn(range);
   const rows = new Map(usage.rows.map((row) => [row.day, row]));

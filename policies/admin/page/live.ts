@@ -9,7 +9,7 @@ import { root } from './section.ts';
 const rates = new Rates();
 let shownAt = 0;
 
-/** What happens now, in a sentence. */
+/** Shows the current request rate and hit rate. */
 export function showLive(stats: Stats): void {
   rates.add(stats, performance.now());
   shownAt = Date.now();
@@ -26,20 +26,20 @@ function sentence(): View {
   const { perSecond, hitRate } = rates;
   if (perSecond === null) return html`counting the requests …`;
   const pace = html`<b data-figure="per-second">${rate(perSecond)}</b> requests a second.`;
-  // A page that has just been opened knows of less than a minute.
+  // A page opened just now has data of less than a minute.
   const since = rates.span < 58 ? duration(rates.span) : 'minute';
   if (hitRate === null) return html`${pace} None came in the last ${since}.`;
   return html`${pace} In the last ${since} the cache answered
     <b data-figure="minute-rate">${percent(hitRate)}</b> of them, at no cost.`;
 }
 
-/** The last minute, the newest at the right. */
+/** Draws the request rate over the last minute, the newest on the right. */
 function sparkline(): TemplateResult {
   const line = rates.line.filter(({ ago }) => ago <= 60);
-  const most = Math.max(1, ...line.map(({ perSecond }) => perSecond));
+  const highest = Math.max(1, ...line.map(({ perSecond }) => perSecond));
   const points = line.map(
     ({ ago, perSecond }) =>
-      [(60 - ago).toFixed(2), (29 - (27 * perSecond) / most).toFixed(2)] as const,
+      [(60 - ago).toFixed(2), (29 - (27 * perSecond) / highest).toFixed(2)] as const,
   );
   const path = points.map((point) => point.join(',')).join(' ');
   const area = `${points[0]?.[0] ?? 60},30 ${path} 60,30`;
@@ -63,7 +63,7 @@ function sparkline(): TemplateResult {
   </figure>`;
 }
 
-/** Says whether the numbers are of now and, where they are not, of when; `error` is null where they are. */
+/** Shows whether the figures are live or, after an `error`, from when they are. */
 export function showReachable(error: unknown): void {
   root('live').classList.toggle('old', error !== null);
   const what = error instanceof ApiError ? `Answers ${error.status}` : 'Not reachable';

@@ -29,7 +29,7 @@ let order: EntryOrder = 'saved';
 let budgets: readonly Budget[] = [];
 let tryout: Tryout | null = null;
 
-// The counters: one call feeds them all.
+// The counters, which share one call.
 const outcomes = new OutcomeTable(() => outcomeSection.draw());
 const outcomeSection = new Section({
   id: 'outcomes-view',
@@ -45,7 +45,7 @@ const storeSection = new Section({
 });
 const counters = [outcomeSection, storeSection];
 
-// The books, of the days that are chosen.
+// The ledger's figures for the chosen days.
 const range = new RangeChoice(() => {
   for (const section of books) void section.ask();
 });
@@ -53,7 +53,7 @@ const usageBy = (group: 'day' | 'model' | 'consumer_id') => async (): Promise<Ra
   const { current } = range;
   return { usage: await getUsage(current.from, current.to, group), range: current };
 };
-/** Two parts show the days, and one call does for both. */
+/** The call in flight, which the two sections with figures by day share. */
 let dayCall: { readonly days: string; readonly answer: Promise<RangeUsage> } | null = null;
 function usageByDay(): Promise<RangeUsage> {
   const { from, to } = range.current;
@@ -134,7 +134,7 @@ const requestSection = new Section({
   view: requestTable.view,
 });
 
-// The entries; they do not move by themselves, for there are buttons on them.
+// The entries. They do not reload by themselves, since their rows have buttons.
 const tell: Tell = (text, kind) => {
   const place = root('purge-result');
   place.className = `note ${kind}`;
@@ -192,9 +192,9 @@ new Poller({
   },
   changed: (failures, error) => {
     showReachable(failures === 0 ? null : error);
-    // What failed along with it need not wait for its own turn.
+    // The other sections failed or recover too, so update them before their own turn.
     if (failures === 0) refresh([...slow, entrySection, requestSection]);
-    else for (const section of [...slow, entrySection]) section.lose(error);
+    else for (const section of [...slow, entrySection]) section.markStale(error);
   },
 }).start();
 new Poller({

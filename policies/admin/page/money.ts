@@ -1,11 +1,11 @@
-/** Writes USD, all with as many digits. */
+/** Formats an amount of USD with a fixed number of decimals. */
 export type MoneyFormat = (usd: number) => string;
 
-const most = 8;
+const maxDigits = 8;
 
 /**
- * One precision for all of `values`: cents or, where all are less than a dollar, as much as the
- * largest needs. What is not nothing is never shown as nothing.
+ * Returns a format with one precision for all `values`: cents or, if all are below a dollar, as many
+ * decimals as the largest needs. It never shows a positive amount as zero.
  */
 export function moneyFormat(values: readonly (number | null | undefined)[]): MoneyFormat {
   const highest = Math.max(0, ...values.map((value) => Math.abs(value ?? 0)));
@@ -23,6 +23,6 @@ export function moneyFormat(values: readonly (number | null | undefined)[]): Mon
 
 function digitsFor(highest: number): number {
   if (highest === 0 || highest >= 1) return 2;
-  // Three that count of the largest.
-  return Math.min(most, 2 - Math.floor(Math.log10(highest)));
+  // Three significant digits of the largest value.
+  return Math.min(maxDigits, 2 - Math.floor(Math.log10(highest)));
 }

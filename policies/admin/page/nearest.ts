@@ -3,7 +3,7 @@ import type { Near } from './answers.ts';
 import { duration } from './format.ts';
 import { chips, keyButton, name, person, type View } from './parts.ts';
 
-/** The keys that are shown whole. */
+/** Remembers which keys are shown in full. */
 export class OpenKeys {
   readonly #open = new Set<string>();
   readonly #redraw: () => void;
@@ -19,7 +19,7 @@ export class OpenKeys {
     });
 }
 
-/** What differs, in words where the name of the part says too little. */
+/** Replaces the names of parts that would be unclear to the user. */
 const partWords: Readonly<Record<string, string>> = {
   scope: 'consumer or credential',
   namespace: 'the namespace',

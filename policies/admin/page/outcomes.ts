@@ -7,7 +7,7 @@ import { bar, empty, name, prose, share, type View } from './parts.ts';
 import { served } from './rates.ts';
 import { type Column, SortTable } from './sort-table.ts';
 
-/** In the order of the bar, each with what it means. */
+/** The outcomes in the order of the bar, with their meanings. */
 const outcomes: Readonly<Record<OutcomeName, string>> = {
   hit: 'answered from the cache',
   coalesced: 'read along with an identical request under way',
@@ -22,7 +22,7 @@ type Pipelines = readonly (readonly [string, PipelineCounts])[];
 
 type Pipeline = Pipelines[number];
 
-/** What the cache did in each pipeline. */
+/** A table of the outcomes in each pipeline. */
 export class OutcomeTable {
   readonly #table: SortTable<Pipeline>;
 
@@ -108,7 +108,7 @@ function columnsOf(all: Pipelines): Column<Pipeline>[] {
   ];
 }
 
-/** The most frequent first, with where it happened when there are several pipelines. */
+/** Lists reasons, the most frequent first, and names their pipelines if there are several. */
 function reasonList(
   pipelines: Pipelines,
   member: 'reasons' | 'notStored',
@@ -133,7 +133,7 @@ function reasonList(
           <span class="reason"><code>${reason}</code><span>${count(total)}</span></span>
           ${bar([{ part: total, kind: 'neutral' }], most)}
           <p>
-            ${prose(texts[reason] ?? 'a reason that this page does not know')}
+            ${prose(texts[reason] ?? 'a reason unknown to this page')}
             ${pipelines.length > 1 ? html`<small>(${where.join(', ')})</small>` : ''}
           </p>
         </li>`,

@@ -35,12 +35,12 @@ const days = new SortTable<Day>({
 });
 let redraw = () => {};
 
-/** Says how the table of days is drawn again when it is sorted. */
+/** Sets the function that redraws the table of days after it is sorted. */
 export function whenDaysSorted(draw: () => void): void {
   redraw = draw;
 }
 
-/** The sums of the range and their course over its days. */
+/** Shows the sums of the range and how they develop over its days. */
 export function overview({ usage, range }: RangeUsage): View {
   const rows = new Map(usage.rows.map((row) => [row.day, row]));
   const all = daysIn(range).map((at) => ({
@@ -84,7 +84,7 @@ export function overview({ usage, range }: RangeUsage): View {
     </details>`;
 }
 
-/** What the colours of bars and columns say. */
+/** The legend for the colours of bars and columns. */
 export const costLegend = html`<span class="legend"
   ><span><i class="swatch saved"></i>Saved</span
   ><span><i class="swatch billed"></i>Billed</span></span

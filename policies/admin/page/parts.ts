@@ -8,7 +8,7 @@ const unknown = (why: string) =>
     ><span aria-hidden="true">–</span><span class="spoken">${why}</span></span
   >`;
 
-/** A number or, where there is none, a dash that says why. */
+/** Formats a value or, if there is none, shows a dash with the reason. */
 export const known = <T>(value: T | null | undefined, format: (value: T) => string) =>
   value === null || value === undefined ? unknown('not known') : html`${format(value)}`;
 
@@ -20,13 +20,13 @@ export const amount = (value: number) => html`<span title=${count(value)}>${comp
 export const share = (ratio: number | null) =>
   ratio === null ? unknown('no requests') : html`${percent(ratio)}`;
 
-/** A name from outside, kept from turning the text around it. */
+/** Shows a client's name isolated, so that right-to-left text does not reorder its surroundings. */
 export const name = (text: string | null | undefined, absent: string) =>
   text === null || text === undefined || text === ''
     ? html`<span class="absent">${absent}</span>`
     : html`<bdi class="name" title=${text}>${text}</bdi>`;
 
-/** Who it is: by the name that the host knows, with the id beside it, or by the id. */
+/** Shows a consumer by name, with the id as a tooltip, or by id if there is no name. */
 export const person = (
   id: string | null | undefined,
   called: string | null | undefined,
@@ -36,7 +36,7 @@ export const person = (
     ? name(id, absent)
     : html`<bdi class="name" title=${id ?? ''}>${called}</bdi>`;
 
-/** A digest is no name: its end tells it from others, and a click shows all of it. */
+/** Shows the end of a key, which distinguishes it from others; a click shows the whole key. */
 export const keyButton = (key: string, isOpen: boolean, toggle: () => void) =>
   html`<button
     type="button"
@@ -62,7 +62,10 @@ export interface Slice {
   readonly kind: string;
 }
 
-/** Slices beside each other, `of` filling the whole width. The numbers stand beside it as text. */
+/**
+ * Draws slices next to each other; `of` is the full width. It is decorative: the numbers are there
+ * as text.
+ */
 export function bar(slices: readonly Slice[], of: number): TemplateResult {
   let x = 0;
   const rects = slices
@@ -75,11 +78,11 @@ export function bar(slices: readonly Slice[], of: number): TemplateResult {
   return html`<svg class="bar" aria-hidden="true">${rects}</svg>`;
 }
 
-/** The words between backquotes as code. */
+/** Renders text between backquotes as code. */
 export const prose = (text: string) =>
   text.split('`').map((part, at) => (at % 2 === 1 ? html`<code>${part}</code>` : part));
 
-/** One of a few: a row of buttons, one of them pressed. */
+/** Renders a choice as a row of buttons, one of them pressed. */
 export function choice<T extends string | number>(
   label: string,
   options: readonly (readonly [T, string])[],

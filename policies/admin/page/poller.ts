@@ -2,11 +2,11 @@ export interface PollerOptions {
   readonly everyMs: number;
   readonly atMostMs: number;
   readonly task: () => Promise<void>;
-  /** At every failure, and at the first success after one. */
+  /** Called at every failure, and at the first success after one. */
   readonly changed: (failures: number, error: unknown) => void;
 }
 
-/** Repeats a task while the page is to be seen; after failures more slowly. */
+/** Repeats a task while the page is visible, and backs off after failures. */
 export class Poller {
   readonly #options: PollerOptions;
   #timer: ReturnType<typeof setTimeout> | undefined;

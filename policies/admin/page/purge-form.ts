@@ -10,7 +10,7 @@ import { root } from './section.ts';
 const members = ['namespace', 'model', 'consumer'] as const;
 const labels = { namespace: 'Namespace', model: 'Model', consumer: 'Consumer' } as const;
 
-/** Throws out by filter: counts first, then asks. */
+/** Renders the form that purges by filter; it counts the matches and asks first. */
 export function purgeForm(tell: Tell, purged: () => void): void {
   const submit = (event: SubmitEvent) => {
     event.preventDefault();

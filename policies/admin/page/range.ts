@@ -5,19 +5,19 @@ import { daysName, monthName } from './format.ts';
 import { choice } from './parts.ts';
 import { root } from './section.ts';
 
-/** What was chosen; the days move on with time. */
+/** A choice of days, computed anew at each use since most move with time. */
 interface Chosen {
   readonly id: string;
   readonly name: () => string;
   readonly days: () => Range;
 }
 
-/** Days of the books, and what they are called. */
+/** A range of days and its name. */
 export interface NamedRange extends Range {
   readonly name: string;
 }
 
-const lately = (days: number): Chosen => ({
+const recentDays = (days: number): Chosen => ({
   id: String(days),
   name: () => `the last ${days} days`,
   days: () => lastDays(days),
@@ -34,19 +34,19 @@ const fixed = (days: Range): Chosen => ({
 });
 
 const choices: readonly (readonly [string, string, Chosen | null])[] = [
-  ['7', '7 days', lately(7)],
-  ['30', '30 days', lately(30)],
-  ['90', '90 days', lately(90)],
+  ['7', '7 days', recentDays(7)],
+  ['30', '30 days', recentDays(30)],
+  ['90', '90 days', recentDays(90)],
   ['month-0', 'This month', month(0)],
   ['month-1', 'Last month', month(1)],
   ['other', 'Other …', null],
 ];
 const monthsBack = 12;
 
-/** Which days the figures of money are of. */
+/** The control that chooses the days of all money figures. */
 export class RangeChoice {
   readonly #changed: () => void;
-  #chosen: Chosen = lately(7);
+  #chosen: Chosen = recentDays(7);
   #isOpen = false;
 
   constructor(changed: () => void) {

@@ -7,10 +7,10 @@ interface Sample {
 }
 
 const minuteMs = 60_000;
-/** A longer silence (a hidden tab, a gateway that is away) begins anew. */
-const silenceMs = 15_000;
+/** A longer gap (a hidden tab, an unreachable gateway) discards the samples. */
+const maxGapMs = 15_000;
 
-/** What happens now, from counters that only grow. */
+/** Computes current rates from samples of growing counters. */
 export class Rates {
   #samples: Sample[] = [];
 
@@ -23,13 +23,13 @@ export class Rates {
     };
     const last = this.#samples.at(-1);
     const restarted = last !== undefined && sample.requests < last.requests;
-    if (restarted || (last !== undefined && at - last.at > silenceMs)) this.#samples = [];
+    if (restarted || (last !== undefined && at - last.at > maxGapMs)) this.#samples = [];
     this.#samples.push(sample);
-    // The last one before the minute stays, to count from.
+    // Keeps one sample older than a minute as the baseline.
     while ((this.#samples[1]?.at ?? Infinity) <= at - minuteMs) this.#samples.shift();
   }
 
-  /** Over the last ten seconds; null until there is something to compare with. */
+  /** Requests a second over the last ten seconds; null until there are two samples. */
   get perSecond(): number | null {
     const last = this.#samples.at(-1);
     if (last === undefined) return null;
@@ -37,20 +37,20 @@ export class Rates {
     return first === undefined || first === last ? null : between(first, last);
   }
 
-  /** Seconds that are known of the last minute. */
+  /** The seconds that the samples cover, a minute at most. */
   get span(): number {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
     return first === undefined || last === undefined ? 0 : (last.at - first.at) / 1000;
   }
 
-  /** Of the last minute; null where it had no requests. */
+  /** The hit rate of the last minute; null without requests. */
   get hitRate(): number | null {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
     if (first === undefined || last === undefined || last.requests === first.requests) return null;
     return (last.hits - first.hits) / (last.requests - first.requests);
   }
 
-  /** Requests a second, from sample to sample, with the age of each in seconds. */
+  /** The requests a second between samples, each with its age in seconds. */
   get line(): { readonly ago: number; readonly perSecond: number }[] {
     const now = this.#samples.at(-1)?.at ?? 0;
     return this.#samples.slice(1).map((sample, at) => ({
@@ -63,6 +63,6 @@ export class Rates {
 const between = (first: Sample, last: Sample) =>
   last.at === first.at ? 0 : (1000 * (last.requests - first.requests)) / (last.at - first.at);
 
-/** Without a call of their own to the provider, or in place of one that failed. */
+/** Counts the requests that the cache answered. */
 export const served = (outcomes: { hit: number; coalesced: number; stale: number }) =>
   outcomes.hit + outcomes.coalesced + outcomes.stale;

@@ -9,7 +9,7 @@ import { chips, known, name, prose, type View } from './parts.ts';
 
 const texts: Readonly<Record<string, string>> = { ...refusalReasons, ...asideReasons };
 
-/** Why a request was answered as it was, and with what. */
+/** Shows why a request had its outcome, and the entry under its key. */
 export function requestDetail(
   { request, entry, nearest }: RequestDetail,
   keys: OpenKeys,

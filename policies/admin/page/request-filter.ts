@@ -4,7 +4,7 @@ import { root } from './section.ts';
 
 const outcomes = ['hit', 'miss', 'coalesced', 'stale', 'request', 'bypass', 'pass'] as const;
 
-/** Which of the recent requests are shown, and whether they go on coming. */
+/** The form that filters the recent requests and switches live updates on or off. */
 export class RequestFilterForm {
   readonly #changed: () => void;
   #filter: RequestFilter = {};
@@ -20,7 +20,7 @@ export class RequestFilterForm {
     return this.#filter;
   }
 
-  /** The pipelines that there are to choose from. */
+  /** Sets the pipelines to choose from. */
   offer(pipelines: readonly string[]): void {
     if (pipelines.join('\n') === this.#pipelines.join('\n')) return;
     this.#pipelines = pipelines;

@@ -8,12 +8,12 @@ import { OpenKeys } from './nearest.ts';
 import { requestDetail } from './request-detail.ts';
 import { type Column, SortTable } from './sort-table.ts';
 
-/** The requests of the last while, each with what became of it and, on a click, why. */
+/** A table of recent requests with their outcomes; a click on one explains it. */
 export class RequestTable {
   readonly #redraw: () => void;
   readonly #keys: OpenKeys;
   readonly #table: SortTable<RequestInfo>;
-  /** The requests that are open, and what is known of them; null until it is. */
+  /** The expanded requests by id, with their details or an error; null while loading. */
   readonly #open = new Map<string, RequestDetail | string | null>();
 
   constructor(redraw: () => void) {
@@ -37,14 +37,14 @@ export class RequestTable {
     const shown = new Set(requests.map(({ id }) => id));
     for (const id of this.#open.keys()) if (!shown.has(id)) this.#open.delete(id);
     if (requests.length === 0) return empty('No request yet that matches.');
-    // Costs of single requests: one precision for those that are shown.
+    // All costs in the table have the same precision.
     return this.#table.view(this.#columns(moneyFormat(requests.map(({ cost }) => cost))), requests);
   };
 
   #detail(request: RequestInfo): View {
     const detail = this.#open.get(request.id);
     if (detail === undefined) return nothing;
-    if (detail === null) return html`<p class="hint" id=${detailId(request)}>Looking …</p>`;
+    if (detail === null) return html`<p class="hint" id=${detailId(request)}>Loading …</p>`;
     if (typeof detail === 'string') {
       return html`<p class="note bad" id=${detailId(request)} role="status">${detail}</p>`;
     }
@@ -58,13 +58,13 @@ export class RequestTable {
     this.#open.set(id, null);
     this.#redraw();
     getRequest(id).then(
-      (detail) => this.#know(id, detail),
-      (error: unknown) => this.#know(id, `Not found any more: ${told(error)}`),
+      (detail) => this.#setDetail(id, detail),
+      (error: unknown) => this.#setDetail(id, `Not loaded: ${told(error)}`),
     );
   }
 
-  #know(id: string, detail: RequestDetail | string): void {
-    // Closed meanwhile.
+  #setDetail(id: string, detail: RequestDetail | string): void {
+    // The user has collapsed it meanwhile.
     if (!this.#open.has(id)) return;
     this.#open.set(id, detail);
     this.#redraw();
@@ -91,7 +91,7 @@ export class RequestTable {
       {
         id: 'cost',
         label: 'Cost',
-        hint: 'At list price; of what the cache answered, saved',
+        hint: 'At list price; saved if the cache answered',
         isNumber: true,
         value: ({ cost }) => cost,
         cell: (request) => costOf(request, money),
@@ -152,7 +152,7 @@ const detailId = ({ id }: RequestInfo) => `request-${id}`;
 
 const modelOf = ({ model, requestedModel }: RequestInfo) => model ?? requestedModel;
 
-/** Whether the cache answered itself. */
+/** Whether the cache answered the request. */
 export const isServed = ({ outcome }: RequestInfo) =>
   outcome === 'hit' || outcome === 'coalesced' || outcome === 'stale';
 

@@ -1,7 +1,10 @@
 import { html, type TemplateResult } from 'lit-html';
 import { ref } from 'lit-html/directives/ref.js';
 
-/** Marks on which sides of a region there is more, and lets the keyboard scroll it where there is. */
+/**
+ * Marks the sides on which a region has hidden content, and makes it focusable for keyboard
+ * scrolling if it has any.
+ */
 function mark(region: HTMLElement): void {
   const { scrollLeft, scrollWidth, clientWidth } = region;
   const hidden = scrollWidth - clientWidth;
@@ -24,10 +27,10 @@ function watch(region: Element | undefined): void {
   watched.add(region);
   region.addEventListener('scroll', () => mark(region), { passive: true });
   resized.observe(region);
-  // The table may grow without its region.
+  // The table may grow while its region does not.
   for (const child of region.children) resized.observe(child);
 }
 
-/** A wide table scrolls in here, also by keyboard, and shows that it does. */
+/** Wraps a table in a region that scrolls if it is too wide, also by keyboard, and shows so. */
 export const scrolling = (label: string, table: TemplateResult) =>
   html`<div class="scroll" role="region" aria-label=${label} ${ref(watch)}>${table}</div>`;

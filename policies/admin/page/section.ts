@@ -10,13 +10,13 @@ export function root(id: string): HTMLElement {
 }
 
 export interface SectionOptions<T> {
-  /** The element that it fills. */
+  /** The id of the element to fill. */
   readonly id: string;
-  /** What it is, where no heading of its own says so while it is not there. */
+  /** Names the section in error messages, if it has no heading that always shows. */
   readonly title?: string;
   readonly load: () => Promise<T>;
   readonly view: (data: T) => View;
-  /** What the data is of, in words: "the last 7 days". */
+  /** Says what the data covers, for example “the last 7 days”. */
   readonly about?: (data: T) => string;
 }
 
@@ -26,8 +26,8 @@ interface Loaded<T> {
 }
 
 /**
- * A part of the page with data of its own. What it shows stays when it cannot be loaded anew, and
- * while another question is not yet answered: then it is dimmed, and says of what and when it is.
+ * A part of the page that loads its own data. If a reload fails, or while the answer to another
+ * question is loading, it keeps the old content dimmed and says what that covers and from when it is.
  */
 export class Section<T> {
   readonly #root: HTMLElement;
@@ -43,24 +43,24 @@ export class Section<T> {
     this.draw();
   }
 
-  /** Loads again what it shows. */
+  /** Reloads the data. */
   refresh(): Promise<void> {
     return this.take(this.#options.load());
   }
 
-  /** Loads what answers another question; until then it shows the answer to the one before, as such. */
+  /** Loads the answer to another question; until it arrives, marks the content as old. */
   ask(): Promise<void> {
     this.#isAsking = true;
     this.draw();
     return this.refresh();
   }
 
-  /** Shows what comes of it. */
+  /** Shows the data or the error of a call. */
   async take(coming: Promise<T>): Promise<void> {
     const own = ++this.#newest;
     try {
       const data = await coming;
-      // The answer to an earlier question may come later.
+      // A newer call has started: ignore this answer.
       if (own !== this.#newest) return;
       this.#loaded = { data, at: Date.now() };
       this.#error = null;
@@ -72,8 +72,8 @@ export class Section<T> {
     this.draw();
   }
 
-  /** What it shows may be out of date: another part has found the gateway away. */
-  lose(error: unknown): void {
+  /** Marks the content as possibly out of date, after another section could not reach the gateway. */
+  markStale(error: unknown): void {
     this.#error = told(error);
     this.draw();
   }

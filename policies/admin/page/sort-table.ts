@@ -6,37 +6,40 @@ import { scrolling } from './scroll-watch.ts';
 export interface Column<Row> {
   readonly id: string;
   readonly label: string;
-  /** More about it, for a pointer that rests on it. */
+  /** The tooltip of the column's head. */
   readonly hint?: string;
-  /** Before the label. */
+  /** Shown before the label. */
   readonly mark?: View;
-  /** What rows are sorted by; null is last, whichever way. A column without it cannot be sorted. */
+  /**
+   * Returns the value to sort by; null comes last in either order. Without it the column is not
+   * sortable.
+   */
   readonly value?: (row: Row) => number | string | null;
   readonly isNumber?: boolean;
   readonly cell: (row: Row) => unknown;
-  /** In the total row. */
+  /** The cell in the total row. */
   readonly total?: unknown;
 }
 
 export interface SortTableOptions<Row> {
   readonly label: string;
-  /** Beside `stack`, for the style sheet. */
+  /** A class for the style sheet, besides `stack`. */
   readonly kind: string;
   readonly key: (row: Row) => string;
-  /** The column that it is sorted by at first; null keeps the order of the rows. */
+  /** The initial sort column; null keeps the order of the rows. */
   readonly sortBy: string | null;
-  /** Rows at first; a button shows the others. */
+  /** The number of rows shown at first; a button shows the rest. */
   readonly firstRows?: number;
-  /** A row below a row. */
+  /** Returns the content of a further row below a row. */
   readonly detail?: (row: Row) => View;
   readonly redraw: () => void;
 }
 
-/** A table that is sorted by any of its columns, and stacks its rows on a narrow screen. */
+/** A sortable table that shows its rows as cards on a narrow screen. */
 export class SortTable<Row> {
   readonly #options: SortTableOptions<Row>;
   #sortBy: string | null;
-  #isRising = false;
+  #isAscending = false;
   #all = false;
 
   constructor(options: SortTableOptions<Row>) {
@@ -44,12 +47,15 @@ export class SortTable<Row> {
     this.#sortBy = options.sortBy;
   }
 
-  /** The first column names the rows; the total row is there where a column has a total. */
+  /**
+   * Renders the table. The first column has the row headers; a total row appears if a column has a
+   * total.
+   */
   view(columns: readonly Column<Row>[], rows: readonly Row[]): TemplateResult {
     const { label, kind, firstRows = Infinity } = this.#options;
     const sorted = this.#sorted(columns, rows);
     const shown = this.#all ? sorted : sorted.slice(0, firstRows);
-    // The roles stay when a narrow screen shows the rows as cards.
+    // Explicit roles keep the table semantics when CSS shows the rows as cards.
     return html`${scrolling(
       `Table: ${label}`,
       html`<table class=${`stack ${kind}`} role="table" aria-label=${label}>
@@ -70,7 +76,7 @@ export class SortTable<Row> {
   #sorted(columns: readonly Column<Row>[], rows: readonly Row[]): readonly Row[] {
     const value = columns.find(({ id }) => id === this.#sortBy)?.value;
     if (value === undefined) return rows;
-    const direction = this.#isRising ? 1 : -1;
+    const direction = this.#isAscending ? 1 : -1;
     return rows.toSorted((one, other) => {
       const [a, b] = [value(one), value(other)];
       if (a === null || b === null) return Number(a === null) - Number(b === null);
@@ -88,9 +94,9 @@ export class SortTable<Row> {
       </th>`;
     }
     const isSorted = id === this.#sortBy;
-    const order = !isSorted ? 'none' : this.#isRising ? 'ascending' : 'descending';
+    const order = !isSorted ? 'none' : this.#isAscending ? 'ascending' : 'descending';
     const arrow = html`<span class="arrow" aria-hidden="true"
-      >${isSorted ? (this.#isRising ? '↑' : '↓') : '↕'}</span
+      >${isSorted ? (this.#isAscending ? '↑' : '↓') : '↕'}</span
     >`;
     return html`<th scope="col" role="columnheader" class=${kind} aria-sort=${order}>
       <button
@@ -105,8 +111,8 @@ export class SortTable<Row> {
   }
 
   #sort(id: string, isNumber: boolean): void {
-    // Numbers begin with the largest, names with the first.
-    this.#isRising = id === this.#sortBy ? !this.#isRising : !isNumber;
+    // The first click sorts numbers in descending order and names in ascending order.
+    this.#isAscending = id === this.#sortBy ? !this.#isAscending : !isNumber;
     this.#sortBy = id;
     this.#options.redraw();
   }

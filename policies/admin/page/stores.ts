@@ -41,14 +41,14 @@ const storeCard = (store: string, stats: StoreStats) =>
     ${fill(stats)}
     <dl class="facts">
       ${fact('Entries', known(stats.entries, count))} ${fact('Evictions', amount(stats.evictions))}
-      ${fact('Errors', trouble(stats.errors))}
-      ${fact('Dropped writes', trouble(stats.droppedWrites))}
+      ${fact('Errors', problems(stats.errors))}
+      ${fact('Dropped writes', problems(stats.droppedWrites))}
     </dl>
-    ${room(stats)}
+    ${memoryAdvice(stats)}
   </div>`;
 
-/** What more memory would be worth, in money. */
-function room({ eviction, evictions }: StoreStats): View {
+/** Says how much money more memory would save. */
+function memoryAdvice({ eviction, evictions }: StoreStats): View {
   if (eviction === undefined || evictions === 0) return nothing;
   const { missedHits, missedUsd, twiceTheMemory: twice } = eviction;
   const money = moneyFormat([missedUsd, twice?.usd]);
@@ -69,24 +69,24 @@ const fact = (label: string, value: TemplateResult) =>
     <dd>${value}</dd>
   </div>`;
 
-const trouble = (number: number) =>
+const problems = (number: number) =>
   number === 0 ? html`0` : html`<span class="trouble">${amount(number)}</span>`;
 
-function fill({ bytes: used, maxBytes: most }: StoreStats): TemplateResult {
-  if (used === null || most === null || most === 0) {
+function fill({ bytes: used, maxBytes: max }: StoreStats): TemplateResult {
+  if (used === null || max === null || max === 0) {
     return html`<p class="fill">${known(used, bytes)} <small>no bound known</small></p>`;
   }
   return html`<div
       role="meter"
       aria-label="Bytes held"
       aria-valuemin="0"
-      aria-valuemax=${most}
+      aria-valuemax=${max}
       aria-valuenow=${used}
-      aria-valuetext=${`${bytes(used)} of ${bytes(most)}`}
+      aria-valuetext=${`${bytes(used)} of ${bytes(max)}`}
     >
-      ${bar([{ part: Math.min(used, most), kind: 'saved' }], most)}
+      ${bar([{ part: Math.min(used, max), kind: 'saved' }], max)}
     </div>
-    <p class="fill">${bytes(used)} of ${bytes(most)} <small>${percent(used / most)}</small></p>`;
+    <p class="fill">${bytes(used)} of ${bytes(max)} <small>${percent(used / max)}</small></p>`;
 }
 
 const sinkCard = (sinks: readonly (readonly [string, Stats['sinks'][string]])[]) =>
@@ -110,8 +110,8 @@ const sinkCard = (sinks: readonly (readonly [string, Stats['sinks'][string]])[])
                   ([sink, { dropped, failures }]) =>
                     html`<tr>
                       <th scope="row">${name(sink, 'no name')}</th>
-                      <td class="number">${trouble(dropped)}</td>
-                      <td class="number">${trouble(failures)}</td>
+                      <td class="number">${problems(dropped)}</td>
+                      <td class="number">${problems(failures)}</td>
                     </tr>`,
                 )}
               </tbody>

@@ -7,7 +7,7 @@ import { bytes, count } from './format.ts';
 import { name } from './parts.ts';
 import { root } from './section.ts';
 
-/** Entries of a store as a file, and back. */
+/** The form that exports a store's entries to a file and imports them. */
 export class TransferForm {
   readonly #tell: Tell;
   readonly #imported: () => void;
@@ -22,7 +22,7 @@ export class TransferForm {
     this.#draw();
   }
 
-  /** The stores that there are; a tiered one has no entries of its own. */
+  /** Sets the stores to choose from, without tiered ones, which have no entries of their own. */
   offer(stores: Stats['stores']): void {
     const names = Object.keys(stores).filter((store) => stores[store]?.type !== 'tiered');
     if (names.join('\n') === this.#stores.join('\n')) return;
@@ -80,7 +80,7 @@ export class TransferForm {
         ['File', html`${name(file.name, 'no name')}, ${bytes(file.size)}`],
         ['Store', name(store, 'none')],
       ],
-      note: 'What has expired is skipped, and what is in the store and no older stays.',
+      note: 'Expired entries are skipped. An entry in the store is replaced only by a newer one.',
       yes: 'Import',
     });
     if (!sure) return;

@@ -3,7 +3,7 @@ import type { Tryout } from './answers.ts';
 
 const body = '{"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello!"}]}';
 
-/** What to do where nothing has come yet: a request to send twice. */
+/** Shown when no request has come yet: an example request to send twice. */
 export function emptyState(tryout: Tryout | null, days: string): TemplateResult {
   return html`<div class="card first">
     <p><strong>No request in ${days}.</strong></p>

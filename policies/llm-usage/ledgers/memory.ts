@@ -16,11 +16,11 @@ import { SteadyClock } from './steady-clock.ts';
 export interface MemoryLedgerOptions extends LedgerBounds {
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
-  /** Milliseconds by a clock that nothing sets. */
+  /** A monotonic clock, in milliseconds. */
   readonly running?: () => number;
 }
 
-/** The sums of this process, which end with it. */
+/** A ledger in this process's memory, lost when the process ends. */
 export class MemoryLedger implements Ledger {
   readonly #clock: SteadyClock;
   readonly #sums = new GroupedSums();
@@ -45,7 +45,7 @@ export class MemoryLedger implements Ledger {
     return reportOf(lines, query.groupBy, this.#sums.days);
   }
 
-  /** Fewer groups than are in use: those stay, and no new ones come. */
+  /** A lower `maxGroups` keeps all groups in use and admits no new ones. */
   configure(bounds: LedgerBounds): void {
     this.#bounds = bounds;
     this.#today = '';
@@ -61,7 +61,7 @@ export class MemoryLedger implements Ledger {
 
   async close(): Promise<void> {}
 
-  /** Returns the time. */
+  /** Drops the days beyond the retention, and returns the time. */
   #dropOld(): number {
     const now = this.#clock.now();
     const today = dayOf(now);

@@ -1,25 +1,26 @@
 import { otherName } from '../grouped-sums.ts';
 
-/** How far a gateway may be wrong about Redis's clock: more than its answer takes. */
+/** The largest tolerated error in a gateway's idea of Redis's clock; longer than a reply takes. */
 export const toleranceMs = 5000;
 
 const timeNow = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
 
-// KEYS: this gateway, the days, then each day of the batch.
-// ARGV: what the gateway takes for Redis's time, sequence, oldest day, today, groups in all,
-// milliseconds that the days live, number of days, a day and the milliseconds it lives for each of
-// them, then the lines: which of the days, name, 1 where a request of it cost something, number of
-// sums, name and value of each.
-// A day has its groups ("group:NAME" is a number, "groups" their count) and their sums ("NUMBER:SUM").
-// A sum "…_pico" is below a dollar; whole ones are in "…_usd", so that none comes to an end.
-// Returns 1 when the lines are counted, by this call or by one before, and the time.
+// KEYS: this gateway's key, the index of days, then one key for each day of the batch.
+// ARGV: the gateway's estimate of Redis's time, sequence, oldest day, today, maximum of groups,
+// TTL of the index in ms, number of days, then a day and its TTL in ms for each of them, then the
+// lines: index of the day, group name, 1 if one of its requests cost something, number of sums,
+// name and value of each sum.
+// A day's hash maps groups to numbers ("group:NAME"), counts them ("groups") and holds their sums
+// ("NUMBER:SUM"). A "…_pico" sum stays below a dollar and "…_usd" has the whole dollars, so that
+// neither overflows.
+// Returns 1 if the lines are counted (by this call or an earlier one), and the time.
 export const addScript = `${timeNow}
--- Of a gateway that goes by another clock no day is right, neither to count in nor to throw out.
+-- A gateway with a wrong clock names wrong days, both to count in and to delete.
 if math.abs(now - ARGV[1]) > ${toleranceMs} then return {0, now} end
 
--- Others can write here too: what is not ours gives way.
+-- Another program can write here too: replace any key of another type.
 for i = 1, #KEYS do
   local type = redis.call('TYPE', KEYS[i]).ok
   if type ~= 'hash' and type ~= 'none' then redis.call('DEL', KEYS[i]) end
@@ -29,7 +30,7 @@ local function groupsIn(key)
   local count = redis.call('HGET', key, 'groups')
   if not count then return 0 end
   if not whole(count) then
-    -- At least as many, for each has a field.
+    -- An upper bound: each group has at least one field.
     count = redis.call('HLEN', key)
     redis.call('HSET', key, 'groups', count)
   end
@@ -38,7 +39,7 @@ end
 local function add(key, field, value)
   local sum = redis.pcall('HINCRBY', key, field, value)
   if type(sum) == 'number' then return sum end
-  -- A sum that is full stays as it is; one that is no number begins anew.
+  -- A sum that would overflow stays as it is; a value that is not a number starts again.
   local text = redis.call('HGET', key, field)
   if text and not whole(text:sub(1, 15)) then redis.call('HSET', key, field, value) end
   return 0
@@ -52,12 +53,12 @@ end
 local sequence = tonumber(ARGV[2])
 if sequence <= last then return {1, now} end
 
--- What can be refused and does no harm twice comes before anything is counted, and first what
--- a full Redis refuses, for it lets a script go on that has written.
+-- Redis may refuse the idempotent writes below, so they come before anything is counted. The write
+-- that a full Redis refuses comes first: after a first write, Redis lets a script go on.
 local known = redis.call('HGETALL', KEYS[2])
 local counts = {}
 for i = 1, #known, 2 do
-  -- A day to come is of a time when Redis's clock was ahead; its groups are in no other group's way.
+  -- A future day dates from a time when Redis's clock was ahead; its groups take no room from others.
   if known[i] >= ARGV[3] and known[i] <= ARGV[4] then counts[known[i]] = whole(known[i + 1]) or 0 end
 end
 local days = tonumber(ARGV[7])
@@ -74,7 +75,7 @@ local inUse = 0
 for _, count in pairs(counts) do inUse = inUse + count end
 
 redis.call('HINCRBY', KEYS[1], 'sequence', sequence - last)
--- Longer than Redis is away while a batch waits whose answer was lost.
+-- Outlives any Redis outage during which a batch whose reply was lost waits for its retry.
 redis.call('PEXPIRE', KEYS[1], 604800000)
 local at = 8 + 2 * days
 while at <= #ARGV do
@@ -108,7 +109,7 @@ for i = 1, days do
 end
 return {1, now}`;
 
-// KEYS: the days. Returns the time, and the days that there are.
+// KEYS: the index of days. Returns the time and all indexed days.
 export const daysScript = `${timeNow}
 if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then return {now, {}} end
 return {now, redis.call('HKEYS', KEYS[1])}`;

@@ -3,13 +3,13 @@ import { noSums, sumNames, type Sums } from '../ledger.ts';
 const picoPerDollar = 10n ** 12n;
 
 /**
- * The sums of a group as Redis keeps them, whose numbers end at 2^63: of a cost the whole dollars and
- * what is below one stand apart.
+ * The sums of a group as Redis stores them. Redis integers end at 2^63, so a cost is split into
+ * whole dollars and the picodollars below one.
  */
 export class RedisSums {
   readonly #fields = new Map<string, bigint>();
 
-  /** What is to be added to each field; none of it is 0. */
+  /** Returns the non-zero increment of each field. */
   static fieldsOf(sums: Sums): readonly (readonly [name: string, more: bigint])[] {
     return sumNames
       .flatMap((name) => {
@@ -22,7 +22,10 @@ export class RedisSums {
       .filter(([, sum]) => sum !== 0n);
   }
 
-  /** Others can write there too: what is no number is not taken. A scan may tell a field twice. */
+  /**
+   * Ignores a value that is not a number: another program can write there. HSCAN may return a field
+   * twice.
+   */
   set(name: string, value: string): void {
     if (/^\d{1,19}$/.test(value)) this.#fields.set(name, BigInt(value));
   }

@@ -1,28 +1,28 @@
 /**
- * What Redis's clock shows. Between its answers this gateway's running clock counts on, so that one
- * that is wrong, or is set, moves nothing. Until the first answer the machine's own stands for it.
+ * Estimates Redis's clock. Between replies of Redis a monotonic clock counts on, so setting the
+ * machine's clock has no effect. Until the first reply the machine's clock is the estimate.
  */
 export class RedisTime {
   readonly #running: () => number;
-  #shown: number;
-  #shownAt: number;
+  #base: number;
+  #baseAt: number;
 
   constructor(guess: number, running: () => number) {
     this.#running = running;
-    this.#shown = guess;
-    this.#shownAt = running();
+    this.#base = guess;
+    this.#baseAt = running();
   }
 
   /** Milliseconds since the epoch. */
   now(): number {
-    return this.#shown + this.#running() - this.#shownAt;
+    return this.#base + this.#running() - this.#baseAt;
   }
 
-  /** Redis's clock shows `time`. Returns how many milliseconds that is ahead of what was thought. */
-  show(time: number): number {
+  /** Adopts the `time` that Redis reports. Returns by how many milliseconds the estimate was behind. */
+  sync(time: number): number {
     const ahead = time - this.now();
-    this.#shown = time;
-    this.#shownAt = this.#running();
+    this.#base = time;
+    this.#baseAt = this.#running();
     return ahead;
   }
 }

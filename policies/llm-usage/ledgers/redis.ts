@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Log } from '../../shared/log.ts';
-import type { RedisConnection } from '../../shared/redis/connection.ts';
+import { reasonOf, type RedisConnection } from '../../shared/redis/connection.ts';
 import { GroupedSums, groupNamed, movedBy, nameOf, otherGroup } from '../grouped-sums.ts';
 import {
   asksFor,
@@ -16,6 +16,7 @@ import {
   reportOf,
 } from '../ledger.ts';
 import { Drain } from '../sinks/drain.ts';
+import { TroubleLog } from '../sinks/trouble-log.ts';
 import type { SinkStats } from '../sinks/sink.ts';
 import type { UsageRecord } from '../usage-record.ts';
 import { addScript, daysScript, toleranceMs } from './redis-scripts.ts';
@@ -23,39 +24,42 @@ import { RedisSums } from './redis-sums.ts';
 import { RedisTime } from './redis-time.ts';
 
 export interface RedisLedgerOptions extends LedgerBounds {
-  /** `close` disconnects it as well; a later use connects anew. */
+  /** `close` disconnects it too; a later use reconnects. */
   readonly connection: RedisConnection;
   readonly keyPrefix: string;
-  readonly log?: Log;
+  readonly log: Log;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
-  /** Milliseconds by a clock that nothing sets. */
+  /** A monotonic clock, in milliseconds. */
   readonly running?: () => number;
 }
 
 const gatherMs = 200;
 const retryMs = 1000;
 const timeoutMs = 1000;
-/** Few enough for a script that is done within milliseconds. */
-const groupsAtOnce = 250;
-/** Fields that one step of a report asks for. */
+/** Keeps one script call within milliseconds. */
+const groupsPerBatch = 250;
+/** COUNT of each HSCAN of a report. */
 const scanStep = 1000;
 
-/** What Redis gets in one call; whether it has got it is not known until it says so. */
+/** Thrown if the clock of Redis gives no time, or another one each time. */
+class ClockFault extends Error {}
+
+/** The lines of one call. They stay here until Redis confirms them, since a reply may be lost. */
 interface Batch {
   readonly sequence: number;
   readonly lines: readonly Line[];
 }
 
 /**
- * The sums of all gateways that share a Redis, kept there, by days of Redis's own clock. Each request
- * is counted once, also where an answer of Redis was lost; while Redis fails the sums wait here,
- * bounded, and are tried again.
+ * A ledger in Redis, shared by all its gateways; days follow Redis's own clock. Sequence numbers
+ * make retries idempotent, so each request counts once even if a reply is lost. While Redis fails,
+ * a bounded set of sums waits here and is retried.
  */
 export class RedisLedger implements Ledger {
   readonly #connection: RedisConnection;
   readonly #prefix: string;
-  readonly #log: Log | undefined;
+  readonly #trouble: TroubleLog;
   readonly #time: RedisTime;
   readonly #instance = randomUUID();
   readonly #pending = new GroupedSums();
@@ -63,15 +67,15 @@ export class RedisLedger implements Ledger {
   #bounds: LedgerBounds;
   #batch: Batch | null = null;
   #sequence = 0;
-  #failures = 0;
-  #saidLost = 0n;
+  #loggedLost = 0n;
 
   constructor(options: RedisLedgerOptions) {
     const { now = Date.now, running = () => performance.now() } = options;
     this.#connection = options.connection;
-    // One cluster slot for all, for the script has them all.
+    // The hash tag puts all keys into one cluster slot, since the script uses them together.
     this.#prefix = `${options.keyPrefix}{ledger}:`;
-    this.#log = options.log;
+    const target = 'the ledger in Redis';
+    this.#trouble = new TroubleLog(options.log, { target, action: `add to ${target}` });
     this.#time = new RedisTime(now(), running);
     this.#bounds = options;
     this.#drain = new Drain({
@@ -88,11 +92,11 @@ export class RedisLedger implements Ledger {
     this.#drain.schedule();
   }
 
-  /** First sends what waits, as far as it can. Rejects where Redis cannot be asked. */
+  /** Tries to send pending sums first. Rejects if Redis cannot be read. */
   async query(query: LedgerQuery): Promise<LedgerReport> {
     await this.flush();
     const all = await this.#days();
-    // By the clock that has just been shown.
+    // Read after #days(), which has just synchronized the time.
     const oldest = this.#oldest;
     const days = all.filter((day) => isDay(day) && day >= oldest);
     const lines: Line[] = [];
@@ -103,31 +107,27 @@ export class RedisLedger implements Ledger {
     return reportOf(lines, query.groupBy, days);
   }
 
-  /** A longer retention holds for days that are written from now on. */
+  /** A longer retention applies to days written from now on. */
   configure(bounds: LedgerBounds): void {
     this.#bounds = bounds;
   }
 
   stats(): SinkStats {
-    return { dropped: 0, failures: this.#failures };
+    return this.#trouble.stats();
   }
 
-  /** Tries once: where Redis fails the sums stay and are tried again. */
+  /** Tries once; if Redis fails, the sums stay pending and are retried later. */
   flush(): Promise<void> {
     return this.#drain.flush();
   }
 
-  /** Nothing can be sent any more; says how many requests that leaves out. */
+  /** Sends nothing, since nothing asynchronous can run; logs how many requests are lost. */
   flushSync(): void {
-    const lost = this.#waiting();
-    if (lost === this.#saidLost) return;
-    this.#saidLost = lost;
+    const lost = this.#unconfirmed();
+    if (lost === this.#loggedLost) return;
+    this.#loggedLost = lost;
     if (lost === 0n) return;
-    try {
-      this.#log?.error(`llm-usage: at the end ${lost} requests are not in the ledger in Redis`);
-    } catch {
-      // A logger that fails must not stop the rest of the ending.
-    }
+    this.#trouble.say('error', `${lost} requests are missing from the ledger in Redis at exit`);
   }
 
   async close(): Promise<void> {
@@ -137,30 +137,33 @@ export class RedisLedger implements Ledger {
     this.#connection.close();
   }
 
-  /** Sends what waits now. Rejects where Redis does not take it. */
+  /** Sends everything pending at the time of the call. Rejects if Redis refuses it. */
   async #sendAll(): Promise<void> {
     let left = this.#pending.size + (this.#batch?.lines.length ?? 0);
     try {
       while (left > 0) {
         this.#batch ??= {
           sequence: ++this.#sequence,
-          lines: this.#pending.take(Math.min(left, groupsAtOnce)),
+          lines: this.#pending.take(Math.min(left, groupsPerBatch)),
         };
         left -= this.#batch.lines.length;
-        // Where the days were by a wrong clock they are put right, and sent again.
+        // A wrong clock makes the first call fail and redate the lines, so the second can succeed.
         if (!(await this.#send(this.#batch)) && !(await this.#send(this.#batch))) {
-          throw new Error('the clock of Redis does not stand');
+          throw new ClockFault('the clock of Redis is not stable');
         }
         this.#batch = null;
       }
     } catch (error) {
-      // The connection has said why.
-      this.#failures++;
+      this.#trouble.failed(error instanceof ClockFault ? error.message : reasonOf(error));
       throw error;
     }
+    this.#trouble.recovered();
   }
 
-  /** Whether it is counted: not where this gateway was wrong about Redis's clock. */
+  /**
+   * Resolves to whether Redis counted the batch: false if this gateway's estimate of its clock was
+   * wrong.
+   */
   async #send({ sequence, lines }: Batch): Promise<boolean> {
     const now = this.#time.now();
     const oldest = this.#oldest;
@@ -188,7 +191,7 @@ export class RedisLedger implements Ledger {
       (client) => client.call('EVAL', addScript, keys.length, ...keys, ...args),
       timeoutMs,
     )) as [isCounted: 0 | 1, time: unknown];
-    this.#show(time);
+    this.#syncTime(time);
     return isCounted === 1;
   }
 
@@ -197,14 +200,17 @@ export class RedisLedger implements Ledger {
       (client) => client.call('EVAL', daysScript, 1, this.#daysKey),
       timeoutMs,
     )) as [time: unknown, days: string[]];
-    this.#show(time);
+    this.#syncTime(time);
     return days;
   }
 
-  /** Redis's clock shows `time`: what waits was dated by what was thought of it. */
-  #show(time: unknown): void {
-    if (!isTime(time)) throw new Error('Redis tells no time');
-    const aheadMs = this.#time.show(time);
+  /**
+   * Adopts the time that Redis reports, and redates the pending lines if the estimate was off by
+   * days.
+   */
+  #syncTime(time: unknown): void {
+    if (!isTime(time)) throw new ClockFault('Redis returned no valid time');
+    const aheadMs = this.#time.sync(time);
     if (Math.abs(aheadMs) <= toleranceMs) return;
     const days = Math.round(aheadMs / dayMs);
     if (days === 0) return;
@@ -232,15 +238,15 @@ export class RedisLedger implements Ledger {
         else readSum(sums, field, value);
       }
     }
-    // A group that came during the scan may have sums without a name.
+    // A group added during the scan may have sums without a name.
     return [...sums].flatMap(([id, sum]) => {
       const group = groups.get(id);
       return group === undefined ? [] : [{ group, sums: sum.read() }];
     });
   }
 
-  /** How many requests are not known to be in Redis. */
-  #waiting(): bigint {
+  /** Returns how many requests Redis has not confirmed. */
+  #unconfirmed(): bigint {
     const lines = [...(this.#batch?.lines ?? []), ...this.#pending.lines()];
     return lines.reduce((sum, line) => sum + line.sums.requests, 0n);
   }
@@ -267,14 +273,14 @@ function argumentsOf({ group, sums }: Line, days: readonly string[]): (string | 
   return [
     days.indexOf(group.day) + 1,
     nameOf(group),
-    // Whether one of the requests in them cost something, or would have.
+    // Whether one of these requests cost something, or would have without the cache.
     sums.billed_requests + sums.exact + sums.semantic + sums.coalesced + sums.stale > 0n ? 1 : 0,
     fields.length,
     ...fields.flatMap(([name, sum]) => [name, String(sum)]),
   ];
 }
 
-/** A field is "NUMBER:SUM". */
+/** Reads a field named "NUMBER:SUM". */
 function readSum(all: Map<string, RedisSums>, field: string, value: string): void {
   const [id = '', name = ''] = field.split(':');
   if (name === '') return;
@@ -283,7 +289,7 @@ function readSum(all: Map<string, RedisSums>, field: string, value: string): voi
   sums.set(name, value);
 }
 
-/** What a Date can be. */
+/** Whether a Date can represent the value. */
 function isTime(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && value <= 8.64e15;
 }

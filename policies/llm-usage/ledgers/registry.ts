@@ -5,7 +5,7 @@ import type { Ledger } from '../ledger.ts';
 import { MemoryLedger } from './memory.ts';
 import { RedisLedger } from './redis.ts';
 
-/** The Redis that a ledger is kept in. */
+/** Where in Redis a ledger is kept. */
 export interface LedgerPlace {
   readonly connection: RedisConnection;
   readonly keyPrefix: string;
@@ -17,7 +17,7 @@ interface Kept {
   readonly ledger: RedisLedger;
 }
 
-/** The ledgers, kept across reloads of the configuration: what is in memory is not begun anew. */
+/** Creates the ledgers and keeps them across configuration reloads, so that sums in memory survive. */
 export class LedgerRegistry {
   readonly #log: Log;
   readonly #inRedis: Kept[] = [];
@@ -27,7 +27,7 @@ export class LedgerRegistry {
     this.#log = log;
   }
 
-  /** The ledger of one configuration: in `place`, or in memory where it has none. */
+  /** Returns the ledger of a configuration: in `place`, or in memory if that is null. */
   open({ retentionDays, maxGroups }: LedgerSettings, place: LedgerPlace | null): Ledger {
     if (place === null) {
       this.#inMemory ??= new MemoryLedger({ retentionDays, maxGroups });
@@ -46,7 +46,7 @@ export class LedgerRegistry {
     return ledger;
   }
 
-  /** Flushes every ledger, and has it let go of its Redis. */
+  /** Flushes every ledger and disconnects it from Redis. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#inRedis.map(({ ledger }) => ledger.close()));
   }

@@ -1,15 +1,18 @@
 export interface DrainOptions {
-  /** Milliseconds that what arrives is gathered for. */
+  /** Milliseconds to gather arrivals before a run. */
   readonly gatherMs: number;
   /** Milliseconds from a failure to the next try. */
   readonly retryMs: number;
-  /** Hands over what waits now. Rejects where it fails; what is left waits for the next try. */
+  /** Hands over everything that waits now. Rejects on failure; the rest waits for the next try. */
   readonly handOver: () => Promise<void>;
-  /** Whether anything waits. */
+  /** Whether nothing waits. */
   readonly isEmpty: () => boolean;
 }
 
-/** Decides when what waits is handed over: a moment after it arrives, one run at a time, and again after a failure. */
+/**
+ * Schedules when a queue is handed over: a moment after an arrival, one run at a time, and again
+ * after a failure.
+ */
 export class Drain {
   readonly #options: DrainOptions;
   #running: Promise<void> | null = null;
@@ -23,26 +26,26 @@ export class Drain {
     return this.#running !== null;
   }
 
-  /** Something has arrived. */
+  /** Schedules a run after an arrival. */
   schedule(): void {
-    this.#after(this.#options.gatherMs);
+    this.#runAfter(this.#options.gatherMs);
   }
 
-  /** Tries once: what fails stays and is tried again later. Never rejects. */
+  /** Tries once; what fails stays queued and is retried later. Never rejects. */
   async flush(): Promise<void> {
-    // The run under way may have left without the newest arrivals.
+    // The current run may have started without the newest arrivals.
     await this.#running;
     await this.#run();
   }
 
-  /** Nothing runs until the next `schedule` or `flush`. */
+  /** Cancels the timer: nothing runs until the next `schedule` or `flush`. */
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
   }
 
-  #after(ms: number): void {
-    // A run looks for newer arrivals itself when it ends.
+  #runAfter(ms: number): void {
+    // The current run checks for new arrivals when it ends.
     if (this.#running !== null) return;
     this.#timer ??= setTimeout(() => void this.#run(), ms).unref();
   }
@@ -59,10 +62,10 @@ export class Drain {
     try {
       await handOver();
     } catch {
-      // `handOver` has counted and logged it.
+      // `handOver` has counted and logged the failure.
       waitMs = retryMs;
     }
     this.#running = null;
-    if (!isEmpty()) this.#after(waitMs);
+    if (!isEmpty()) this.#runAfter(waitMs);
   }
 }

@@ -1,24 +1,27 @@
 import * as fs from 'node:fs';
 
-// What a file that is appended to ends with, compared with what was to be written to it.
+// Inspects the end of a file that several writers append to, to find how much of a write landed.
 
-/** The most bytes of one write, and of another writer's that may stand before it. */
+/** The maximum size of one write, and of another writer's data that may precede it. */
 export const batchBytes = 1024 * 1024;
-/** How long the end of the process waits for a write that is under way. */
+/** How long the shutdown waits for a write in flight. */
 const settleMs = 1000;
 export const lineEnd = Buffer.from('\n');
 
-/** One write: whole lines, but for what of the first one is in the file already. */
+/** One write: whole lines, except for the part of the first line that is already in the file. */
 export interface Batch {
   readonly bytes: Buffer;
-  /** 1 where a line end goes ahead, because the file ends inside a line of another writer's; else 0. */
+  /** 1 if a line end goes first, because the file ends inside another writer's line; else 0. */
   readonly lead: number;
-  /** The file as it was just before. */
+  /** The file's state just before the write. */
   readonly at: fs.Stats;
 }
 
-/** How much of the first line in the queue is in which file, and where that file ended then. */
-export interface Begun {
+/**
+ * The file that has a part of the first queued line, the bytes written, and where the file ended
+ * then.
+ */
+export interface PartialLine {
   readonly written: number;
   readonly dev: number;
   readonly ino: number;
@@ -32,9 +35,9 @@ export function isSame(
   return one.dev === other.dev && one.ino === other.ino;
 }
 
-/** Whether the next byte goes right behind the part of the line that is out. */
-export function continues(begun: Begun, at: fs.Stats): boolean {
-  return isSame(begun, at) && (at.size === begun.end || !at.isFile());
+/** Whether the next byte would directly follow the partial line. */
+export function endsWithPartial(partial: PartialLine, at: fs.Stats): boolean {
+  return isSame(partial, at) && (at.size === partial.end || !at.isFile());
 }
 
 /** Whether the file ends inside a line, as a killed process or a full disk leaves it. */
@@ -44,22 +47,22 @@ export function endsInLine(path: string, at: fs.Stats): boolean {
   return last?.length === 1 && last[0] !== lineEnd[0];
 }
 
-/** How much of the batch is in the file once it is all there, or no more may be waited for. */
+/** Waits, bounded in time, until the batch is in the file. Returns the number of its bytes there. */
 export function settledBytes(path: string, batch: Batch): number {
   const deadline = performance.now() + settleMs;
   while (true) {
-    // What cannot be looked at (a pipe, a file that was moved) is taken as written.
+    // A target that cannot be read (a pipe, a moved file) counts as written.
     const landed = landedBytes(path, batch) ?? batch.bytes.length;
     if (landed === batch.bytes.length || performance.now() > deadline) return landed;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
   }
 }
 
-/** How much of the batch is in the file now; null where that cannot be seen. */
+/** Returns how many bytes of the batch are in the file now, or null if the file cannot be read. */
 export function landedBytes(path: string, { bytes, at }: Batch): number | null {
   const tail = readAt(path, at, at.size, bytes.length + batchBytes);
   if (tail === null) return null;
-  // Another writer's lines may stand before it; a line's id is in its first bytes.
+  // Another writer's lines may precede it. The first bytes contain the record's unique id.
   const start = Math.max(0, tail.indexOf(bytes.subarray(0, 64)));
   return commonStart(tail.subarray(start), bytes);
 }
@@ -70,7 +73,7 @@ function commonStart(one: Buffer, other: Buffer): number {
   return length;
 }
 
-/** Bytes of that very file; null where it is no regular file, no longer has the name or cannot be read. */
+/** Reads bytes of that file; null if it is not regular, no longer at this path, or unreadable. */
 function readAt(path: string, of: fs.Stats, position: number, length: number): Buffer | null {
   if (!of.isFile()) return null;
   let fd: number | null = null;

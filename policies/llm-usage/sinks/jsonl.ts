@@ -5,8 +5,8 @@ import type { UsageRecord } from '../usage-record.ts';
 import {
   type Batch,
   batchBytes,
-  type Begun,
-  continues,
+  type PartialLine,
+  endsWithPartial,
   endsInLine,
   isSame,
   landedBytes,
@@ -19,20 +19,20 @@ import type { SinkStats, UsageSink } from './sink.ts';
 import { TroubleLog } from './trouble-log.ts';
 
 export interface JsonlSinkOptions {
-  /** Absolute. Made with mode 0600 where it does not exist; its folder has to be there. */
+  /** Absolute. The sink creates the file with mode 0600 if missing; its folder must exist. */
   readonly path: string;
   readonly log: Log;
-  /** How much may wait while the file cannot be written, in bytes. 16 MiB. */
+  /** Bound of the queue in bytes. Default: 16 MiB. */
   readonly maxQueuedBytes?: number;
-  /** Milliseconds from a failed write to the next try. 1000. */
+  /** Milliseconds from a failed write to the next try. Default: 1000. */
   readonly retryMs?: number;
-  /** Milliseconds without a record after which the file is closed. 60,000. */
+  /** Milliseconds without a record after which the file is closed. Default: 60,000. */
   readonly idleMs?: number;
-  /** How bytes get into a file, as node:fs does it. */
+  /** Writes bytes to a file. Default: node:fs. */
   readonly writer?: Writer;
 }
 
-/** Both append what they can and tell how many bytes that was. */
+/** Both methods append as much as they can and return the number of bytes written. */
 export interface Writer {
   write(fd: number, bytes: Buffer): Promise<number>;
   writeSync(fd: number, bytes: Buffer): number;
@@ -42,15 +42,15 @@ interface OpenFile {
   readonly fd: number;
   readonly dev: number;
   readonly ino: number;
-  /** Whether its last byte is known to end a line. */
+  /** Whether the file's last byte is known to end a line. */
   isTailKnown: boolean;
 }
 
 const gatherMs = 20;
 
 /**
- * A file with one record a line, appended to. Lines wait in a bounded queue and leave it when they
- * are in the file; while it cannot be written they stay there and are tried again.
+ * Appends one JSON line per record to a file. A line stays in a bounded queue until it is in the
+ * file; while the file cannot be written, the sink retries.
  */
 export class JsonlSink implements UsageSink {
   readonly #path: string;
@@ -59,9 +59,9 @@ export class JsonlSink implements UsageSink {
   readonly #queue: RecordQueue;
   readonly #drain: Drain;
   readonly #trouble: TroubleLog;
-  #begun: Begun | null = null;
+  #partial: PartialLine | null = null;
   #file: OpenFile | null = null;
-  #underWay: Batch | null = null;
+  #inFlight: Batch | null = null;
   #idle: NodeJS.Timeout | null = null;
 
   constructor(options: JsonlSinkOptions) {
@@ -79,7 +79,7 @@ export class JsonlSink implements UsageSink {
     });
   }
 
-  /** Records given up since the start, because the queue was full. */
+  /** Records dropped since the start because the queue was full. */
   get dropped(): number {
     return this.#trouble.stats().dropped;
   }
@@ -94,7 +94,7 @@ export class JsonlSink implements UsageSink {
     else this.#trouble.overrun();
   }
 
-  /** Tries once: where the file cannot be written the records stay in the queue. */
+  /** Tries once; if the file cannot be written, the records stay in the queue. */
   async flush(): Promise<void> {
     await this.#drain.flush();
   }
@@ -108,10 +108,10 @@ export class JsonlSink implements UsageSink {
     }
   }
 
-  /** What a failing file keeps waiting is tried on, with nothing held but the memory. */
+  /** Records that a failing file keeps in the queue are still retried; the file itself is closed. */
   async close(): Promise<void> {
     await this.flush();
-    if (!this.#drain.isRunning) await this.#letGo();
+    if (!this.#drain.isRunning) await this.#closeFile();
   }
 
   async #handOver(): Promise<void> {
@@ -121,21 +121,21 @@ export class JsonlSink implements UsageSink {
       await this.#writeOut();
     } catch (error) {
       this.#trouble.failed(codeOf(error));
-      await this.#letGo();
+      await this.#closeFile();
       throw error;
     }
     if (this.#file !== null) {
-      this.#idle = setTimeout(() => void this.#letGo(), this.#idleMs).unref();
+      this.#idle = setTimeout(() => void this.#closeFile(), this.#idleMs).unref();
     }
   }
 
-  /** Writes the lines that wait now. */
+  /** Writes the lines queued at the time of the call. */
   async #writeOut(): Promise<void> {
     let left = this.#queue.size;
     if (left === 0) return;
     while (left > 0 && !this.#queue.isEmpty) {
       const [file, at] = await this.#open();
-      // A flushSync may have come between and left nothing.
+      // A flushSync may have emptied the queue meanwhile.
       if (this.#queue.isEmpty) break;
       const batch = this.#nextBatch(at, file.isTailKnown);
       const done = await this.#write(file.fd, batch);
@@ -146,23 +146,23 @@ export class JsonlSink implements UsageSink {
     this.#trouble.recovered();
   }
 
-  /** How many lines are done; null when a flushSync has taken the batch over meanwhile. */
+  /** Returns how many lines were completed, or null if a flushSync took over the batch meanwhile. */
   async #write(fd: number, batch: Batch): Promise<number | null> {
-    this.#underWay = batch;
+    this.#inFlight = batch;
     try {
       const written = await this.#writer.write(fd, batch.bytes);
-      // Taken off the queue in the same step, so that no flushSync finds it neither here nor there.
-      return this.#underWay === batch ? this.#advance(batch, written) : null;
+      // Must run in the same turn as the check, so that a flushSync neither repeats nor loses lines.
+      return this.#inFlight === batch ? this.#advance(batch, written) : null;
     } catch (error) {
-      if (this.#underWay !== batch) return null;
+      if (this.#inFlight !== batch) return null;
       this.#keepLanded(batch);
       throw error;
     } finally {
-      if (this.#underWay === batch) this.#underWay = null;
+      if (this.#inFlight === batch) this.#inFlight = null;
     }
   }
 
-  /** By a descriptor of its own, for the other one may be busy. */
+  /** Uses its own descriptor, since the other may be busy. */
   #writeOutSync(): void {
     const fd = fs.openSync(this.#path, 'a', 0o600);
     try {
@@ -185,30 +185,34 @@ export class JsonlSink implements UsageSink {
     }
   }
 
-  /** Deno's write fails on a full disk after it has written what fits, and does not say how much. */
+  /**
+   * On a full disk Deno writes what fits, then fails without saying how much that was: look in the
+   * file.
+   */
   #keepLanded(batch: Batch): void {
     const landed = landedBytes(this.#path, batch) ?? 0;
     if (landed > 0) this.#advance(batch, landed);
   }
 
-  /** Waits for the write under way by looking at the file, for its callback cannot come any more. */
+  /** Waits for the write in flight by polling the file, since its callback can no longer run. */
   #settle(): void {
-    const batch = this.#underWay;
+    const batch = this.#inFlight;
     if (batch === null) return;
-    this.#underWay = null;
-    // If nothing shows up in time it is written again: a line twice can be told by its id, a lost one is lost.
+    this.#inFlight = null;
+    // If nothing landed in time, write it again: ids reveal duplicates, but nothing restores a lost
+    // line.
     const landed = settledBytes(this.#path, batch);
     if (landed > 0) this.#advance(batch, landed);
   }
 
   #nextBatch(at: fs.Stats, isTailKnown: boolean): Batch {
     let mayEndInLine = !isTailKnown;
-    if (this.#begun !== null && !continues(this.#begun, at)) {
-      // The line's beginning is gone or buried, so the line starts anew.
-      this.#begun = null;
+    if (this.#partial !== null && !endsWithPartial(this.#partial, at)) {
+      // The start of the line is gone or no longer at the end, so write the line again in full.
+      this.#partial = null;
       mayEndInLine = true;
     }
-    const skip = this.#begun?.written ?? 0;
+    const skip = this.#partial?.written ?? 0;
     const lead = skip === 0 && mayEndInLine && endsInLine(this.#path, at) ? 1 : 0;
 
     const lines = this.#queue.oldest(batchBytes);
@@ -216,22 +220,27 @@ export class JsonlSink implements UsageSink {
     return { bytes: Buffer.concat(parts).subarray(skip), lead, at };
   }
 
-  /** Takes what was written off the queue; returns how many lines are done. */
+  /** Removes the written bytes from the queue. Returns how many lines are complete. */
   #advance({ lead, at }: Batch, written: number): number {
     if (written === 0) throw new Error('nothing was written');
-    const { removed, rest } = this.#queue.removeBytes((this.#begun?.written ?? 0) + written - lead);
+    const { removed, rest } = this.#queue.removeBytes(
+      (this.#partial?.written ?? 0) + written - lead,
+    );
     const { dev, ino } = at;
-    this.#begun = rest > 0 ? { written: rest, dev, ino, end: at.size + written } : null;
+    this.#partial = rest > 0 ? { written: rest, dev, ino, end: at.size + written } : null;
     return removed;
   }
 
-  /** The file of that name as it is now: a rotation may have moved the one that was open. */
+  /**
+   * Opens the file now at the path, unless it is open already: a log rotation may have moved the
+   * old one.
+   */
   async #open(): Promise<[OpenFile, fs.Stats]> {
     const named = await statOrNull(this.#path);
     if (this.#file !== null && named !== null && isSame(this.#file, named)) {
       return [this.#file, named];
     }
-    await this.#letGo();
+    await this.#closeFile();
     const fd = await open(this.#path, 'a', 0o600);
     try {
       const at = await fstat(fd);
@@ -243,10 +252,10 @@ export class JsonlSink implements UsageSink {
     }
   }
 
-  async #letGo(): Promise<void> {
+  async #closeFile(): Promise<void> {
     const file = this.#file;
     this.#file = null;
-    // What a close can report was written before, and cannot be written again.
+    // Ignore errors of close: they concern earlier writes, which cannot be repeated.
     if (file !== null) await close(file.fd).catch(() => {});
   }
 }

@@ -2,7 +2,10 @@ import type { Log } from '../../shared/log.ts';
 import type { UsageRecord } from '../usage-record.ts';
 import type { UsageSink } from './sink.ts';
 
-/** The gateway's logger: `llm-usage ` and the record as JSON, one line each, at level info. */
+/**
+ * Creates a sink that logs each record at level info: one line of `llm-usage ` and the record as
+ * JSON.
+ */
 export function logSink(log: Log): UsageSink {
   let failures = 0;
   return {
@@ -10,7 +13,7 @@ export function logSink(log: Log): UsageSink {
       try {
         log.info(`llm-usage ${JSON.stringify(record)}`);
       } catch {
-        // The logger itself failed: there is no place left to say so, and the request must go on.
+        // The logger itself failed, so the failure can only be counted; the request must go on.
         failures++;
       }
     },

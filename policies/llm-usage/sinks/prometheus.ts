@@ -4,7 +4,7 @@ import { picoOf, usdOf } from '../ledger.ts';
 import type { UsageRecord } from '../usage-record.ts';
 import type { SinkStats, UsageSink } from './sink.ts';
 
-/** What tokens and costs may be divided by, beside the apiEndpoint. */
+/** The optional labels of tokens and costs, besides the apiEndpoint. */
 export const divisions = ['provider', 'model', 'requested_model', 'consumer_id'] as const;
 export type Division = (typeof divisions)[number];
 
@@ -12,22 +12,22 @@ const common = ['api_endpoint', ...divisions, 'account'] as const;
 
 const noDivisions = Object.fromEntries(divisions.map((name) => [name, '']));
 
-/** What the records with the same labels have in common. */
+/** The sums of all records with the same labels. */
 interface GroupSums {
   readonly labels: Readonly<Record<(typeof common)[number], string>>;
   input: number;
   output: number;
-  /** As the ledger counts it, so that both come to the same; null where nothing is priced. */
+  /** Cost in the ledger's unit, so that both agree; null if no cost is known. */
   pico: bigint | null;
   unpriced: number;
 }
 
-/** Names come from outside; past so many different ones the rest is `other`. */
+/** Clients choose some of the names; beyond this many groups, new names become `other`. */
 const maxGroups = 1000;
 
 /**
- * The metrics of tokens and costs, in `registry`. They are always counted by apiEndpoint; `divide`
- * says by what else. A label that is not divided by is empty, which is as if it were not there.
+ * Counts tokens and costs as metrics in `registry`, always by apiEndpoint; `divide` adds further
+ * labels. Other labels are empty, which Prometheus treats as absent.
  */
 export class PrometheusSink implements UsageSink {
   readonly #groups = new Map<string, GroupSums>();
@@ -73,7 +73,7 @@ export class PrometheusSink implements UsageSink {
     );
   }
 
-  /** Takes effect from the next record on. */
+  /** Sets the further labels, from the next record on. */
   divide(by: readonly Division[]): void {
     this.#divisions = by;
   }

@@ -1,10 +1,10 @@
 export interface QueueBounds {
   readonly maxBytes: number;
-  /** Default: as many as `maxBytes` holds. */
+  /** Default: no bound but `maxBytes`. */
   readonly maxRecords?: number;
 }
 
-/** Records that wait to be handed over, oldest first, bounded in bytes and in number. */
+/** A queue of records, oldest first, bounded in bytes and in number. */
 export class RecordQueue {
   readonly #bounds: QueueBounds;
   readonly #records: Buffer[] = [];
@@ -22,7 +22,7 @@ export class RecordQueue {
     return this.#records.length === 0;
   }
 
-  /** False where the record finds no room. */
+  /** Returns false if the record does not fit. */
   push(record: Buffer): boolean {
     const { maxBytes, maxRecords = Infinity } = this.#bounds;
     if (this.#records.length >= maxRecords || this.#bytes + record.length > maxBytes) return false;
@@ -31,7 +31,7 @@ export class RecordQueue {
     return true;
   }
 
-  /** The oldest records until they have `bytes`, at least one and at most `count`; they stay in the queue. */
+  /** Returns the oldest records until they reach `bytes` or `count`, without removing them. */
   oldest(bytes: number, count = Infinity): Buffer[] {
     const found: Buffer[] = [];
     let length = 0;
@@ -43,7 +43,10 @@ export class RecordQueue {
     return found;
   }
 
-  /** The records that `bytes` cover whole leave the queue; returns how many, and the bytes that are left over. */
+  /**
+   * Removes the oldest records that fit whole into `bytes`. Returns their number and the remaining
+   * bytes.
+   */
   removeBytes(bytes: number): { readonly removed: number; readonly rest: number } {
     let removed = 0;
     let rest = bytes;
@@ -56,7 +59,7 @@ export class RecordQueue {
     return { removed, rest };
   }
 
-  /** The oldest `count` leave the queue. */
+  /** Removes the oldest `count` records. */
   remove(count: number): void {
     for (const { length } of this.#records.splice(0, count)) this.#bytes -= length;
   }

@@ -7,26 +7,26 @@ import type { SinkStats, UsageSink } from './sink.ts';
 import { TroubleLog } from './trouble-log.ts';
 
 export interface RedisSinkOptions {
-  /** `close` disconnects it as well; a later use connects anew. */
+  /** `close` disconnects it too; a later use reconnects. */
   readonly connection: RedisConnection;
-  /** The key of the stream, as it is. */
+  /** The full key of the stream. */
   readonly stream: string;
-  /** Records that the stream keeps, or a few more; the oldest go. */
+  /** Approximate maximum length of the stream; Redis trims the oldest records. */
   readonly maxLength: number;
   readonly log: Log;
-  /** Records that may wait while Redis fails. 10,000. */
+  /** Bound of the queue while Redis fails. Default: 10,000. */
   readonly maxQueuedRecords?: number;
 }
 
 const gatherMs = 20;
 const retryMs = 1000;
 const timeoutMs = 1000;
-const recordsAtOnce = 200;
-const bytesAtOnce = 1024 * 1024;
-/** All that wait; names in a record come from outside and may be long. */
+const recordsPerBatch = 200;
+const bytesPerBatch = 1024 * 1024;
+/** Clients choose some names in a record, so records may be long. */
 const maxQueuedBytes = 16 * 1024 * 1024;
 
-// KEYS: the stream. ARGV: its length, then the records.
+// KEYS: the stream. ARGV: its maximum length, then the records.
 const addScript = `
 for i = 2, #ARGV do
   redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'record', ARGV[i])
@@ -34,9 +34,9 @@ end
 return #ARGV - 1`;
 
 /**
- * A Redis stream with one entry a record, its field `record` the record as JSON. Records wait in a
- * bounded queue until Redis says that it has them; where its answer is lost they are added again,
- * so that a record may be there twice: its `id` tells.
+ * Adds each record to a Redis stream, as JSON in the field `record`. Records wait in a bounded queue
+ * until Redis confirms them. If its reply is lost, the sink adds them again, so a record may occur
+ * twice, with the same `id`.
  */
 export class RedisSink implements UsageSink {
   readonly #options: RedisSinkOptions;
@@ -70,19 +70,19 @@ export class RedisSink implements UsageSink {
     return this.#trouble.stats();
   }
 
-  /** Tries once: where Redis fails the records stay in the queue. */
+  /** Tries once; if Redis fails, the records stay in the queue. */
   async flush(): Promise<void> {
     await this.#drain.flush();
   }
 
-  /** Nothing can be sent any more; says how many records that leaves out. */
+  /** Sends nothing, since nothing asynchronous can run; logs how many records are lost. */
   flushSync(): void {
     const lost = this.#queue.size + this.#trouble.droppedNow;
     if (!this.#queue.isEmpty && lost !== this.#loggedLost) {
       const { stream } = this.#options;
       this.#trouble.say(
         'error',
-        `at the end ${lost} records are not in the Redis stream ${stream}`,
+        `${lost} records are missing from the Redis stream ${stream} at exit`,
       );
     }
     this.#loggedLost = lost;
@@ -99,7 +99,7 @@ export class RedisSink implements UsageSink {
     let left = this.#queue.size;
     if (left === 0) return;
     try {
-      while (left > 0) left -= await this.#sendSome(left);
+      while (left > 0) left -= await this.#sendBatch(left);
     } catch (error) {
       this.#trouble.failed(reasonOf(error));
       throw error;
@@ -107,9 +107,9 @@ export class RedisSink implements UsageSink {
     this.#trouble.recovered();
   }
 
-  /** Returns how many records are out. */
-  async #sendSome(most: number): Promise<number> {
-    const batch = this.#queue.oldest(bytesAtOnce, Math.min(most, recordsAtOnce));
+  /** Sends at most `limit` records. Returns how many Redis confirmed. */
+  async #sendBatch(limit: number): Promise<number> {
+    const batch = this.#queue.oldest(bytesPerBatch, Math.min(limit, recordsPerBatch));
     const { connection, stream, maxLength } = this.#options;
     await connection.run(
       (client) => client.call('EVAL', addScript, 1, stream, maxLength, ...batch),

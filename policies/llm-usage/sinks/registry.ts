@@ -13,9 +13,9 @@ import type { SinkStats, UsageSink } from './sink.ts';
 export interface SinkParts {
   readonly log: Log;
   readonly faults: FaultLog;
-  /** Its metrics are there whether it is configured or not; its settings divide them. */
+  /** Always active, configured or not; its settings only add labels. */
   readonly prometheus: PrometheusSink;
-  /** The connection of a redis store; of the only one where no name is given. */
+  /** Returns the connection of a redis store, or of the only one if no name is given. */
   redisOf(store: string | undefined): RedisConnection;
 }
 
@@ -29,21 +29,24 @@ const redisTimeoutMs = 1000;
 interface Kept {
   readonly name: string;
   readonly sink: UsageSink;
-  wanted: boolean;
+  isConfigured: boolean;
 }
 
-/** The sinks, kept across reloads of the configuration; an unused one holds nothing. */
+/** Creates the sinks and keeps them across configuration reloads; an unused one holds no resources. */
 export class SinkRegistry {
   readonly #kept = new Map<string, Kept>();
   readonly #parts: SinkParts;
-  /** Numbers for connections, to tell them apart by. */
+  /** Each connection's index distinguishes it in a sink's key. */
   readonly #connections: RedisConnection[] = [];
 
   constructor(parts: SinkParts) {
     this.#parts = parts;
   }
 
-  /** Hands records to the sinks of one configuration, and to those that are `always` there. Never throws. */
+  /**
+   * Returns a function that hands a record to the sinks of a configuration and to those in `always`.
+   * That function never throws.
+   */
   open(
     settings: readonly SinkSettings[],
     always: readonly UsageSink[],
@@ -51,7 +54,7 @@ export class SinkRegistry {
     const { prometheus, faults } = this.#parts;
     const divided = settings.find(({ type }) => type === 'prometheus');
     prometheus.divide(divided === undefined ? [] : (divided.labels ?? defaults.labels));
-    for (const kept of this.#kept.values()) kept.wanted = false;
+    for (const kept of this.#kept.values()) kept.isConfigured = false;
     const sinks = new Set([...always, prometheus, ...settings.map((one) => this.#sink(one))]);
     return (record) => {
       for (const sink of sinks) {
@@ -64,11 +67,11 @@ export class SinkRegistry {
     };
   }
 
-  /** What became of the records, by sink, of those that are configured now. */
+  /** Returns the counters of the sinks that are configured now, by name. */
   stats(): Readonly<Record<string, SinkStats>> {
     const all: Record<string, SinkStats> = {};
-    for (const { name, sink, wanted } of this.#kept.values()) {
-      if (!wanted) continue;
+    for (const { name, sink, isConfigured } of this.#kept.values()) {
+      if (!isConfigured) continue;
       const { dropped, failures } = sink.stats();
       const sum = all[name] ?? { dropped: 0, failures: 0 };
       all[name] = { dropped: sum.dropped + dropped, failures: sum.failures + failures };
@@ -84,20 +87,23 @@ export class SinkRegistry {
     for (const { sink } of this.#kept.values()) sink.flushSync();
   }
 
-  /** Flushes every sink, and has it let go of files and sockets. */
+  /** Flushes every sink and closes its files and sockets. */
   async close(): Promise<void> {
     await Promise.allSettled([...this.#kept.values()].map(({ sink }) => sink.close()));
   }
 
   #sink(settings: SinkSettings): UsageSink {
     const { key, name, make } = this.#kind(settings);
-    const kept = this.#kept.get(key) ?? { name, sink: make(), wanted: true };
-    kept.wanted = true;
+    const kept = this.#kept.get(key) ?? { name, sink: make(), isConfigured: true };
+    kept.isConfigured = true;
     this.#kept.set(key, kept);
     return kept.sink;
   }
 
-  /** The only place that knows every kind of sink. No name has a url in it, which may have a password. */
+  /**
+   * The only place that knows every kind of sink. A name never contains a url, which may have a
+   * password.
+   */
   #kind(settings: SinkSettings): { key: string; name: string; make: () => UsageSink } {
     const { log, prometheus } = this.#parts;
     switch (settings.type) {

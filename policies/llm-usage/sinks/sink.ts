@@ -1,21 +1,21 @@
 import type { UsageRecord } from '../usage-record.ts';
 
 export interface SinkStats {
-  /** Records given up since the start: no room for them, or they could not be handed over. */
+  /** Records dropped since the start, because the queue was full or the handover failed. */
   readonly dropped: number;
-  /** Attempts to hand records over that failed. */
+  /** Failed attempts to hand records over. */
   readonly failures: number;
 }
 
-/** Where usage records go. One file an output beside this one. */
+/** A destination of usage records. Each output has its own file in this folder. */
 export interface UsageSink {
-  /** Takes a record. Synchronous; never throws: what fails is counted and logged by the sink. */
+  /** Takes a record. Synchronous and never throws: the sink counts and logs its failures. */
   record(record: UsageRecord): void;
   stats(): SinkStats;
-  /** Resolves when every record taken so far is out, or was given up with a word in the log. */
+  /** Tries once to hand over every record taken so far; a failure is logged. */
   flush(): Promise<void>;
-  /** The same at the very end of the process, where nothing asynchronous runs any more. */
+  /** Does the same when the process exits and nothing asynchronous can run. */
   flushSync(): void;
-  /** Flushes and lets go of files and sockets; a later record opens them again. */
+  /** Flushes, then closes files and sockets; a later record opens them again. */
   close(): Promise<void>;
 }

@@ -1,14 +1,14 @@
 import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
-/** Why no file can be written at that path; null where one can. Makes the folder where it is missing. */
+/** Returns why no file can be written at that path, or null if one can. Creates missing folders. */
 export function whyNotWritable(path: string): string | null {
   const file = resolve(path);
   const folder = dirname(file);
   try {
     makeFolder(folder);
   } catch (error) {
-    return `the folder ${folder} cannot be made (${codeOf(error)})`;
+    return `the folder ${folder} cannot be created (${codeOf(error)})`;
   }
   try {
     const known = statSync(file, { throwIfNoEntry: false });
@@ -20,14 +20,17 @@ export function whyNotWritable(path: string): string | null {
   }
 }
 
-/** Not `recursive`: below a folder that takes no others (/proc), Node 20 then tries without end. */
+/**
+ * Does without `recursive`: in a folder that accepts no new ones (/proc), Node 20 would then loop
+ * forever.
+ */
 function makeFolder(folder: string): void {
   if (existsSync(folder)) return;
   if (dirname(folder) !== folder) makeFolder(dirname(folder));
   try {
     mkdirSync(folder);
   } catch (error) {
-    // Another process may have made it meanwhile.
+    // Another process may have created it meanwhile.
     if (codeOf(error) !== 'EEXIST') throw error;
   }
 }

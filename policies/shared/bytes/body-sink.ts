@@ -1,12 +1,12 @@
 import type { RefusalReason } from '../reasons.ts';
 
-/** Takes a body as it comes. None of its methods throws or waits. */
+/** Receives a body as it comes. Its methods never throw and never wait. */
 export interface BodySink {
-  /** True once nothing that comes tells it more, so that it need not be decoded. */
+  /** True once further bytes change nothing, so that they need not be decoded. */
   readonly isDone: boolean;
   chunk(bytes: Uint8Array): void;
-  /** All of it has come. */
+  /** Called after the last byte. */
   end(): void;
-  /** It will not: `reason` says why. */
+  /** Called in place of `end` if the body will not be whole; `reason` says why. */
   abort(reason: RefusalReason): void;
 }

@@ -1,16 +1,17 @@
-/** Where bytes that are held are accounted for. */
+/** An account of the bytes that are held in memory. */
 export interface ByteAccount {
-  /** Takes `bytes` and says true, or takes nothing and says false. */
+  /** Reserves `bytes` and returns true, or reserves nothing and returns false. */
   take(bytes: number): boolean;
+  /** Returns `bytes` that were taken. */
   give(bytes: number): void;
 }
 
-/** A bound on the bytes that are held at once, shared by all who hold some. */
+/** A shared bound on the bytes that are held at once. */
 export class ByteBudget implements ByteAccount {
   /** In bytes; may change while bytes are held. */
   max: number;
   #held = 0;
-  /** What each client holds; only those that hold something. */
+  /** The bytes that each client holds; only clients that hold some are listed. */
   readonly #byClient = new Map<unknown, number>();
 
   constructor(max: number) {
@@ -35,33 +36,33 @@ export class ByteBudget implements ByteAccount {
     this.#held -= bytes;
   }
 
-  /** Notes that `client` holds so many bytes more, or less. */
-  note(client: unknown, bytes: number): void {
+  /** Adds `bytes`, which may be negative, to what `client` holds. */
+  adjust(client: unknown, bytes: number): void {
     const held = this.heldBy(client) + bytes;
     if (held === 0) this.#byClient.delete(client);
     else this.#byClient.set(client, held);
   }
 }
 
-/** The part of all bytes that is the books' alone: an eighth. */
-const reservedPart = 8;
+/** One byte in this many is reserved for reading usage. */
+const reserveDivisor = 8;
 
-/** The budgets that `max` bytes are divided into: for the bodies, and for what only the books read. */
+/** Divides `max` bytes into a budget for bodies and one for answers that are read only for their usage. */
 export function budgetsOf(max: number): {
   readonly bodies: ByteBudget;
   readonly reserve: ByteBudget;
 } {
-  const reserved = Math.floor(max / reservedPart);
+  const reserved = Math.floor(max / reserveDivisor);
   return { bodies: new ByteBudget(max - reserved), reserve: new ByteBudget(reserved) };
 }
 
-/** How many times the bytes that are still free one client may hold. */
-const share = 2;
+/** One client may hold this many times the bytes that are still free. */
+const shareOfFree = 2;
 
 /**
- * Takes from a budget in the name of a client, which is known by several things: its connection,
- * its consumer. None of them ever holds more than twice what it leaves free. So one client has two
- * thirds at the most, and however many take all that they can get, small bodies have room (the
+ * Takes bytes from a budget for one client, which has several names: its connection, its consumer.
+ * No name may hold more than twice the bytes that it leaves free. So one client gets at most two
+ * thirds of the budget, and small bodies have room however many clients take all they can get (the
  * dynamic thresholds of shared packet buffers: Choudhury and Hahne, 1998).
  */
 export class ClientAccount implements ByteAccount {
@@ -73,21 +74,21 @@ export class ClientAccount implements ByteAccount {
     this.#clients = clients;
   }
 
-  /** Whether `bytes` could be taken now. */
+  /** Whether `take(bytes)` would succeed now. */
   hasRoom(bytes: number): boolean {
     const { max, held } = this.#budget;
-    const most = share * (max - held - bytes) - bytes;
+    const most = shareOfFree * (max - held - bytes) - bytes;
     return most >= 0 && this.#clients.every((client) => this.#budget.heldBy(client) <= most);
   }
 
   take(bytes: number): boolean {
     if (!this.hasRoom(bytes) || !this.#budget.take(bytes)) return false;
-    for (const client of this.#clients) this.#budget.note(client, bytes);
+    for (const client of this.#clients) this.#budget.adjust(client, bytes);
     return true;
   }
 
   give(bytes: number): void {
     this.#budget.give(bytes);
-    for (const client of this.#clients) this.#budget.note(client, -bytes);
+    for (const client of this.#clients) this.#budget.adjust(client, -bytes);
   }
 }

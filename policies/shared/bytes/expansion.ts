@@ -1,22 +1,22 @@
-/** More than any answer is. */
-const alwaysBytes = 16 * 1024 * 1024;
+/** No answer is larger than this, so this many decoded bytes are always allowed. */
+const alwaysAllowedBytes = 16 * 1024 * 1024;
 
-/** Times that a long stream of small events, all of one shape, does not reach. */
+/** A long stream of small events, all of one shape, compresses less than this. */
 const maxRatio = 100;
 
-/** Tells a body that unpacks without end from one that is merely well compressed. */
+/** Tells a decompression bomb from a body that merely compresses well. */
 export class Expansion {
   #packed = 0;
   #unpacked = 0;
 
-  /** So many bytes came in. */
+  /** Counts bytes that came in encoded. */
   packed(bytes: number): void {
     this.#packed += bytes;
   }
 
-  /** One of its decoders gave so many; false once they have given too much, all together. */
+  /** Counts bytes that one of the decoders produced. Returns false once all of them produced too much. */
   allows(bytes: number): boolean {
     this.#unpacked += bytes;
-    return this.#unpacked <= Math.max(alwaysBytes, maxRatio * this.#packed);
+    return this.#unpacked <= Math.max(alwaysAllowedBytes, maxRatio * this.#packed);
   }
 }

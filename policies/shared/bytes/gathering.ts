@@ -1,22 +1,22 @@
 import type { BodySink } from './body-sink.ts';
 import type { RefusalReason } from '../reasons.ts';
 
-/** Pieces from this size on are worth a step of their own. */
+/** Pieces from this size on are passed on by themselves. */
 const minLargeBytes = 4096;
 const maxGatheredBytes = 64 * 1024;
 
 /**
- * Hands a body on to `sink`, the small pieces that come in one go (an upstream may send a byte at a
- * time) together. `guard` runs what runs later, and takes what it throws.
+ * Passes a body on to `sink` and joins small pieces that arrive in the same task, because an upstream
+ * may send a byte at a time. `guard` runs the deferred steps and catches their exceptions.
  */
 export class Gathering implements BodySink {
   readonly #sink: BodySink;
   readonly #guard: (step: () => void) => void;
-  /** The first of them; alone, it is not copied. */
+  /** The first piece; if it stays alone, it is not copied. */
   #first: Uint8Array | null = null;
   #gathered: Uint8Array | null = null;
   #size = 0;
-  #isDue = false;
+  #isScheduled = false;
 
   constructor(sink: BodySink, guard: (step: () => void) => void) {
     this.#sink = sink;
@@ -34,9 +34,9 @@ export class Gathering implements BodySink {
       return;
     }
     this.#add(bytes);
-    if (this.#isDue) return;
-    this.#isDue = true;
-    queueMicrotask(this.#later);
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(this.#flushLater);
   }
 
   end(): void {
@@ -64,8 +64,8 @@ export class Gathering implements BodySink {
     this.#gathered.set(bytes, before);
   }
 
-  readonly #later = (): void => {
-    this.#isDue = false;
+  readonly #flushLater = (): void => {
+    this.#isScheduled = false;
     if (this.#size > 0) this.#guard(() => this.#flush());
   };
 

@@ -1,4 +1,4 @@
-/** SHA-256, in base64url without padding, of bytes that come in one piece or in many. */
+/** SHA-256, in base64url without padding, of bytes in one piece or in many. */
 export interface Hashing {
   of(bytes: Uint8Array): string;
   start(): RunningHash;

@@ -2,17 +2,18 @@ import type { ByteAccount } from './budget.ts';
 import { type SlabReader, Slabs } from './slabs.ts';
 
 export interface HoldingOptions {
+  /** The largest body to hold, in bytes. */
   readonly maxBytes: number;
   readonly account: ByteAccount;
-  /** Where there is room when `account` has none, for what must be read and is not kept; null for none. */
+  /** A second account, for a body that must be parsed although `account` has no room; null for none. */
   readonly reserve: ByteAccount | null;
 }
 
-/** The bytes of an answer, held as long as there is room for them and joined once. */
+/** Holds the bytes of an answer while there is room for them, and joins them once. */
 export class HeldBytes {
   readonly #maxBytes: number;
   readonly #slabs: Slabs;
-  /** As long as the reserve was not needed. */
+  /** Null once it is in use. */
   #reserve: ByteAccount | null;
   #isOverdrawn = false;
 
@@ -22,24 +23,24 @@ export class HeldBytes {
     this.#reserve = reserve;
   }
 
-  /** Whether it is held from its first byte on. */
+  /** Whether all bytes are held, from the first on. */
   get isWhole(): boolean {
     return this.#slabs.isKept;
   }
 
-  /** Whether readers that are behind hold more than there is room for. */
+  /** Whether slow readers hold more bytes than there is room for. */
   get isOverdrawn(): boolean {
     return this.#isOverdrawn;
   }
 
   /**
-   * Holds `bytes` too, or says what there is no room for: `buffer-limit` once where they went to the
-   * reserve, else it is given up.
+   * Holds `bytes` too, or returns why not. After a reason nothing is held any more, except that
+   * `buffer-limit` may also mean that all bytes have moved to the reserve.
    */
   add(bytes: Uint8Array): 'too-large' | 'buffer-limit' | null {
     this.#isOverdrawn = false;
     if (!this.#slabs.isKept) {
-      this.#pass(bytes);
+      this.#passOn(bytes);
       return null;
     }
     if (this.#slabs.size + bytes.length > this.#maxBytes) return this.#giveUp('too-large', bytes);
@@ -52,7 +53,7 @@ export class HeldBytes {
     return this.#giveUp('buffer-limit', bytes);
   }
 
-  /** A reader of all that is held, and of what comes. */
+  /** Returns a reader of the bytes that are held and of those to come. */
   reader(): SlabReader {
     return this.#slabs.reader();
   }
@@ -61,7 +62,7 @@ export class HeldBytes {
     this.#slabs.release();
   }
 
-  /** All of it in one piece, and no longer held here; null where it was given up. */
+  /** Returns all bytes in one piece and holds them no more; null if they were dropped. */
   join(): Uint8Array | null {
     if (!this.#slabs.isKept) return null;
     const joined = this.#slabs.join();
@@ -71,12 +72,12 @@ export class HeldBytes {
 
   #giveUp<R>(reason: R, bytes: Uint8Array): R {
     this.forget();
-    this.#pass(bytes);
+    this.#passOn(bytes);
     return reason;
   }
 
-  /** For those who read along alone. */
-  #pass(bytes: Uint8Array): void {
+  /** Passes bytes that are not held to the readers. */
+  #passOn(bytes: Uint8Array): void {
     if (this.#slabs.add(bytes)) return;
     this.#isOverdrawn = true;
     this.#slabs.force(bytes);

@@ -1,24 +1,24 @@
 import type { ByteBudget } from './budget.ts';
 
-/** What has a body that many may read at once. */
+/** An object with a body that several readers may share. */
 interface WithBody {
   readonly body: Uint8Array;
 }
 
 /**
- * The bodies of stored answers on their way to clients. Each is charged to the budget from its
- * first reader to its last, once however many read it: a store may have let go of it meanwhile.
+ * The bodies of stored answers on their way to clients. Each is charged to the budget once, from its
+ * first reader to its last, because the store may evict it in the meantime.
  */
 export class SharedBodies {
   readonly budget: ByteBudget;
-  /** By the memory that is held; the owner is kept, so that a later reader finds it. */
+  /** By buffer. The map also retains the owner, so that a later reader finds it. */
   readonly #held = new Map<ArrayBufferLike, { readonly owner: WithBody; readers: number }>();
 
   constructor(budget: ByteBudget) {
     this.budget = budget;
   }
 
-  /** True when there is room for the body, and `release` is to be called; false when there is none. */
+  /** Returns false if there is no room for the body. If true, the caller must call `release`. */
   hold(owner: WithBody): boolean {
     const { body } = owner;
     const held = this.#held.get(body.buffer);
@@ -31,7 +31,7 @@ export class SharedBodies {
     return true;
   }
 
-  /** A reader has all of it, or wants it no more. */
+  /** Called when a reader has the whole body or has left. */
   release({ body }: WithBody): void {
     const held = this.#held.get(body.buffer);
     if (held === undefined || --held.readers > 0) return;
@@ -39,7 +39,7 @@ export class SharedBodies {
     this.budget.give(held.owner.body.length);
   }
 
-  /** Charges `bytes` while `read` brings them; null, without having read, where there is no room. */
+  /** Charges `bytes` while `read` runs. Resolves to null, without calling it, if there is no room. */
   async during<T>(bytes: number, read: () => Promise<T>): Promise<T | null> {
     if (!this.budget.take(bytes)) return null;
     try {

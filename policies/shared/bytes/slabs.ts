@@ -1,19 +1,19 @@
 import type { ByteAccount } from './budget.ts';
 
-/** Pieces from this size on are held as they are; smaller ones are copied together. */
+/** Pieces from this size on are held as they are; smaller ones are copied into a shared slab. */
 const minOwnBytes = 4096;
 const minSlabBytes = 256;
 const maxSlabBytes = 64 * 1024;
 
-/** Some bytes in a row, and what comes behind them. */
+/** A run of bytes, linked to the next. */
 interface Slab {
   readonly bytes: Uint8Array;
-  /** How many of them are filled. */
+  /** How many of the bytes are filled. */
   used: number;
-  /** What they keep in memory. */
+  /** The bytes of memory that this slab retains. */
   readonly charge: number;
   next: Slab | null;
-  /** Who has yet to read from here on. */
+  /** How many readers are at this slab. */
   readers: number;
 }
 
@@ -22,23 +22,23 @@ function slabOf(bytes: Uint8Array, used: number, charge: number): Slab {
 }
 
 /**
- * The bytes of a body as they come, in pieces of any size, for their keeper and for readers
- * that are each at a place of their own. Small pieces are copied together, so that there are never
- * many, and a piece is not what keeps a large buffer in memory; large ones are held as they are. What
- * they keep in memory is taken from `account`, and given back when it is needed no more.
+ * The bytes of a body as they come, in pieces of any size, for their owner and for readers at
+ * positions of their own. Small pieces are copied together, so that there are never many slabs and
+ * no small piece retains a large buffer. Large pieces are held without a copy. All retained memory
+ * is taken from `account` and given back when neither owner nor reader needs it.
  */
 export class Slabs {
-  /** How many bytes have come. */
+  /** How many bytes have been added. */
   size = 0;
   #account: ByteAccount;
-  /** How many there will be, where that was told. */
+  /** How many bytes there will be, if that is known. */
   readonly #expected: number;
   #head = slabOf(new Uint8Array(0), 0, 0);
   #tail = this.#head;
   #isKept = true;
   #readers = 0;
   #charged = 0;
-  /** What the next slab for small pieces shall have room for. */
+  /** The capacity of the next slab for small pieces. */
   #slabBytes = 0;
 
   constructor(account: ByteAccount, expected: number | null = null) {
@@ -46,12 +46,12 @@ export class Slabs {
     this.#expected = expected ?? Infinity;
   }
 
-  /** Whether all is still there from the first byte on. */
+  /** Whether all bytes are still held, from the first on. */
   get isKept(): boolean {
     return this.#isKept;
   }
 
-  /** All that is kept. */
+  /** The bytes that are held. */
   get chunks(): readonly Uint8Array[] {
     const chunks: Uint8Array[] = [];
     for (let slab: Slab | null = this.#head; slab !== null; slab = slab.next) {
@@ -60,13 +60,13 @@ export class Slabs {
     return chunks;
   }
 
-  /** Adds `bytes` and says true, or adds nothing and says false: there is no room for them. */
+  /** Adds `bytes` and returns true, or adds nothing and returns false if there is no room. */
   add(bytes: Uint8Array): boolean {
     if (bytes.length === 0 || this.#isUnread) return true;
     return isWorthKeeping(bytes, this.size === 0) ? this.#keep(bytes) : this.#copy(bytes);
   }
 
-  /** Adds `bytes`, whether there is room for them or not. */
+  /** Adds `bytes` even if there is no room, so that the account may be overdrawn. */
   force(bytes: Uint8Array): void {
     if (this.add(bytes)) return;
     const { length } = bytes;
@@ -75,25 +75,25 @@ export class Slabs {
     this.size += length;
   }
 
-  /** A reader of all that is kept, and of what comes. */
+  /** Returns a reader of the bytes that are held, if all are, and of those to come. */
   reader(): SlabReader {
     this.#readers++;
     return new SlabReader(this, this.#isKept ? this.#head : this.#tail, this.#isKept);
   }
 
-  /** A reader has gone on, or closed. */
-  left(isClosed: boolean): void {
+  /** Called when a reader has left a slab or has closed. */
+  readerMoved(isClosed: boolean): void {
     if (isClosed) this.#readers--;
     this.#trim();
   }
 
-  /** Keeps it no more; what readers have not read is there until they have. */
+  /** Gives up the owner's hold; bytes that readers have yet to read stay until then. */
   release(): void {
     this.#isKept = false;
     this.#trim();
   }
 
-  /** Accounts for all of it elsewhere from now on. False where there is no room, and nothing changes. */
+  /** Moves all charges to another account. Returns false, and changes nothing, if that has no room. */
   move(account: ByteAccount): boolean {
     if (!account.take(this.#charged)) return false;
     this.#account.give(this.#charged);
@@ -101,13 +101,13 @@ export class Slabs {
     return true;
   }
 
-  /** Lets go of it when `pending` is settled; at once where nothing is. */
+  /** Releases the bytes when `pending` resolves; at once if it is null. */
   releaseBehind(pending: Promise<unknown> | null): void {
     if (pending === null) this.release();
     else void pending.then(() => this.release());
   }
 
-  /** All that is kept, in one piece, which takes its place. */
+  /** Joins the held bytes into one slab in place, and returns them. */
   joined(): Uint8Array<ArrayBuffer> {
     const bytes = this.join();
     this.#account.give(this.#charged - bytes.length);
@@ -116,7 +116,7 @@ export class Slabs {
     return bytes;
   }
 
-  /** A copy of all that is kept, in one piece. */
+  /** Returns a copy of the held bytes in one piece. */
   join(): Uint8Array<ArrayBuffer> {
     const joined = new Uint8Array(this.size);
     let at = 0;
@@ -134,14 +134,14 @@ export class Slabs {
   #keep(bytes: Uint8Array): boolean {
     const charge = bytes.buffer.byteLength;
     if (!this.#account.take(charge)) return false;
-    // Where small and large ones take turns, a slab is not for many.
+    // If small and large pieces alternate, each slab holds few small ones, so the next may be smaller.
     this.#slabBytes = Math.min(this.#slabBytes, Math.max(minSlabBytes, this.#tail.used));
     this.#append(slabOf(bytes, bytes.length, charge));
     this.size += bytes.length;
     return true;
   }
 
-  /** A piece stays one, so that who reads along gets it in one. */
+  /** Copies a piece whole into one slab, so that a reader gets it in one piece. */
   #copy(bytes: Uint8Array): boolean {
     const { length } = bytes;
     if (this.#tail.bytes.length - this.#tail.used < length) {
@@ -155,10 +155,10 @@ export class Slabs {
     return true;
   }
 
-  /** A slab with room for so many bytes, or for more; null where the account has none. */
+  /** Returns a slab with room for at least `bytes`; null if the account has none. */
   #slabFor(bytes: number): Slab | null {
     const wanted = Math.min(this.#slabBytes, this.#expected - this.size);
-    // The first is often all there is.
+    // Start small, because the first piece is often the whole body.
     this.#slabBytes = Math.min(Math.max(minSlabBytes, this.#slabBytes * 2), maxSlabBytes);
     for (const capacity of [Math.max(bytes, wanted), bytes]) {
       if (this.#account.take(capacity)) return slabOf(new Uint8Array(capacity), 0, capacity);
@@ -173,46 +173,46 @@ export class Slabs {
     this.#trim();
   }
 
-  /** Lets go of what is not kept and what no reader has yet to read. */
+  /** Frees the slabs that neither the owner nor a reader needs. */
   #trim(): void {
     if (this.#isKept) return;
     while (this.#head.readers === 0 && this.#head.next !== null) {
-      this.#giveBack(this.#head);
+      this.#refund(this.#head);
       this.#head = this.#head.next;
     }
     if (this.#readers > 0 || this.#head.charge === 0) return;
-    this.#giveBack(this.#head);
+    this.#refund(this.#head);
     this.#head = this.#tail = slabOf(new Uint8Array(0), 0, 0);
   }
 
-  #giveBack({ charge }: Slab): void {
+  #refund({ charge }: Slab): void {
     this.#charged -= charge;
     this.#account.give(charge);
   }
 }
 
-/** One who reads from slabs, at a pace of its own. */
+/** Reads from slabs at its own pace. */
 export class SlabReader {
   readonly #slabs: Slabs;
   #slab: Slab;
   #at: number;
-  #taken: number;
+  #bytesRead: number;
   #isOpen = true;
 
   constructor(slabs: Slabs, slab: Slab, fromStart: boolean) {
     this.#slabs = slabs;
     this.#slab = slab;
     this.#at = fromStart ? 0 : slab.used;
-    this.#taken = fromStart ? 0 : slabs.size;
+    this.#bytesRead = fromStart ? 0 : slabs.size;
     slab.readers++;
   }
 
-  /** How many bytes have come that it has not taken. */
+  /** How many bytes have been added but not read. */
   get behind(): number {
-    return this.#isOpen ? this.#slabs.size - this.#taken : 0;
+    return this.#isOpen ? this.#slabs.size - this.#bytesRead : 0;
   }
 
-  /** The next bytes, as many as are there in one piece; null where there are none now. */
+  /** Returns the next bytes, as many as are contiguous; null if there are none yet. */
   next(): Uint8Array | null {
     if (!this.#isOpen) return null;
     while (this.#at === this.#slab.used) {
@@ -222,24 +222,24 @@ export class SlabReader {
       next.readers++;
       this.#slab = next;
       this.#at = 0;
-      this.#slabs.left(false);
+      this.#slabs.readerMoved(false);
     }
     const bytes = this.#slab.bytes.subarray(this.#at, this.#slab.used);
     this.#at = this.#slab.used;
-    this.#taken += bytes.length;
+    this.#bytesRead += bytes.length;
     return bytes;
   }
 
-  /** Reads no more. */
+  /** Stops reading, and releases what only this reader needed. */
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#slab.readers--;
-    this.#slabs.left(true);
+    this.#slabs.readerMoved(true);
   }
 }
 
-/** Whether most of what `bytes` keep in memory are themselves, and there are not many such pieces. */
+/** Whether to hold a piece without a copy: it is large or first, and is at least half of its buffer. */
 function isWorthKeeping(bytes: Uint8Array, isFirst: boolean): boolean {
   return (isFirst || bytes.length >= minOwnBytes) && bytes.buffer.byteLength <= 2 * bytes.length;
 }

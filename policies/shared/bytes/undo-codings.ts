@@ -6,8 +6,8 @@ import { Slabs } from './slabs.ts';
 import { nextTurn } from '../turns.ts';
 
 /**
- * Undoes the content codings of a body, into at most `maxBytes`, which are accounted for until they
- * are released. Resolves to the reason where that cannot be done.
+ * Decodes the content codings of a body into at most `maxBytes`, which are charged to `account` until
+ * they are released. Resolves to the reason if that fails.
  */
 export type Decode = (
   body: CodedBytes,
@@ -17,14 +17,14 @@ export type Decode = (
 
 export interface CodedBytes {
   readonly chunks: readonly Uint8Array[];
-  /** As `Content-Encoding` has it. */
+  /** The value of `Content-Encoding`. */
   readonly coding: string;
 }
 
-/** How this platform undoes the content codings of an answer while it passes. */
+/** The platform's streaming decoder: returns a sink that decodes into `sink`. */
 type Decoding = (contentEncoding: string, sink: BodySink) => BodySink;
 
-/** The same for the whole of a request's body. */
+/** Makes a decoder of whole request bodies from a streaming decoder. */
 export function undoing(decoding: Decoding): Decode {
   return ({ chunks, coding }, maxBytes, account) => {
     if (contentCodings(coding).length > maxCodings) return Promise.resolve('encoding');
@@ -37,7 +37,7 @@ export function undoing(decoding: Decoding): Decode {
   };
 }
 
-/** Bytes of a large piece that are fed in one turn. */
+/** The most bytes of a large piece that are decoded in one turn of the event loop. */
 const maxFedBytes = 256 * 1024;
 
 async function feed(

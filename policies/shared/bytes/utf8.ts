@@ -1,6 +1,7 @@
 /**
- * Where the character ends that begins with the byte at `at`, one from 0x80 on; -1 where it is not
- * well-formed UTF-8 (The Unicode Standard, table 3-7): too long, a surrogate, or beyond U+10FFFF.
+ * Returns where the character ends that begins at `at` with a byte of 0x80 or more. Returns -1 if it
+ * is not well-formed UTF-8 (The Unicode Standard, table 3-7): truncated, overlong, a surrogate, or
+ * beyond U+10FFFF.
  */
 export function characterEnd(bytes: Uint8Array, at: number): number {
   const lead = bytes[at] as number;
@@ -19,10 +20,10 @@ export function characterEnd(bytes: Uint8Array, at: number): number {
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** Bytes up to which a loop is faster than a decoder. */
+/** Up to this many bytes a loop is faster than the decoder. */
 const maxLoopBytes = 12;
 
-/** The text of some bytes, which are well-formed. */
+/** Decodes bytes that are known to be well-formed. */
 export function textOf(bytes: Uint8Array, from: number, to: number): string {
   if (to - from > maxLoopBytes) return decoder.decode(bytes.subarray(from, to));
   let text = '';

@@ -1,20 +1,20 @@
-import { spell } from './spelling.ts';
+import { canonicalText } from './canonical-text.ts';
 import { tenantClaims } from './tenant.ts';
 
 /**
- * Who asks, as the host has authenticated it: `none` without a consumer, `unreadable` for one that
- * cannot be told from another for certain, and that shares with no one.
+ * The client as the host authenticated it: `none` without a consumer, `unreadable` for a consumer
+ * that cannot be told apart from others with certainty, and so shares no answers.
  */
 export type Identity = 'none' | 'unreadable' | KnownIdentity | NamelessIdentity;
 
 export interface KnownIdentity {
-  /** All that tells this consumer from others. Not to be shown. */
+  /** All that tells this consumer apart from others. Never to be shown. */
   readonly text: string;
-  /** The consumer's own id, where that alone is what tells it from others. */
+  /** The consumer's own id, if the id alone tells it apart from others. */
   readonly id: string | null;
 }
 
-/** A token without a subject: its bearer is known by the credential, and by all that the token says. */
+/** A token without a subject: the credential and all claims together identify its bearer. */
 export interface NamelessIdentity {
   readonly claims: string;
 }
@@ -23,7 +23,7 @@ export function isKnown(identity: Identity): identity is KnownIdentity {
   return typeof identity === 'object' && 'text' in identity;
 }
 
-/** What the books call a consumer: its id, or a digest of all that identifies it; null without one. */
+/** Returns the consumer's id for usage records: its own, or a digest of its identity; null without one. */
 export function consumerId(
   identity: Identity,
   digest: { hmac(text: string): string },
@@ -33,23 +33,27 @@ export function consumerId(
 }
 
 /**
- * Of what the gateway's authentication policies leave: a consumer, or the payload of a token. One
- * without an `id` and a `sub` is known by what else its payload tells, if a client or a user is named.
+ * Returns the identity of what the gateway's authentication policies leave: a consumer, or the
+ * payload of a token. Without an `id` and a `sub`, its lasting claims identify it if they name a
+ * client or a user.
  */
 export function gatewayIdentity(consumer: unknown): Identity {
   return identify(consumer, byClaims);
 }
 
-/** Of what an application calls its consumer: an id, or an object, which without an `id` and a `sub` counts whole. */
+/**
+ * Returns the identity of an application's consumer: an id, or an object. Without an `id` and a
+ * `sub`, all members of the object identify it.
+ */
 export function applicationIdentity(consumer: unknown): Identity {
-  return identify(consumer, byAll);
+  return identify(consumer, byAllMembers);
 }
 
-type Reading = (consumer: object) => Identity;
+type Fallback = (consumer: object) => Identity;
 
-const longestId = 256;
+const maxIdLength = 256;
 
-function identify(consumer: unknown, otherwise: Reading): Identity {
+function identify(consumer: unknown, fallback: Fallback): Identity {
   if (consumer === undefined || consumer === null || consumer === false || consumer === '') {
     return 'none';
   }
@@ -62,25 +66,25 @@ function identify(consumer: unknown, otherwise: Reading): Identity {
         ['id', id],
         ['sub', sub],
       ] as const
-    ).filter(([, value]) => isThere(value));
-    if (subject.length === 0) return otherwise(consumer);
+    ).filter(([, value]) => isPresent(value));
+    if (subject.length === 0) return fallback(consumer);
     return bySubject([...subject, ...tenantClaims(consumer)]);
   } catch {
     return 'unreadable';
   }
 }
 
-function isThere(value: unknown): boolean {
+function isPresent(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-/** An id of this kind is one; what is there and is none does not give way to a weaker claim. */
+/** A claim that is present but invalid makes the consumer unreadable: no weaker claim replaces it. */
 function bySubject(claims: readonly (readonly [string, unknown])[]): Identity {
   const lines: string[] = [];
   for (const [name, value] of claims) {
-    const text = spell(value);
+    const text = canonicalText(value);
     if (text === null) return 'unreadable';
-    if ((name === 'id' || name === 'sub') && namesNobody.has(text)) return 'unreadable';
+    if ((name === 'id' || name === 'sub') && emptyIds.has(text)) return 'unreadable';
     lines.push(`${JSON.stringify(name)}=${text}`);
   }
   const [[first, id] = []] = claims;
@@ -88,15 +92,15 @@ function bySubject(claims: readonly (readonly [string, unknown])[]): Identity {
   return { text: `subject\n${lines.toSorted().join('\n')}`, id: isAlone ? plainId(id) : null };
 }
 
-const namesNobody: ReadonlySet<string> = new Set(['""', 'true', 'false', '{}', '[]']);
+const emptyIds: ReadonlySet<string> = new Set(['""', 'true', 'false', '{}', '[]']);
 
 function plainId(id: unknown): string | null {
   if (typeof id === 'number' || typeof id === 'bigint') return String(id);
-  return typeof id === 'string' && id.length <= longestId ? id : null;
+  return typeof id === 'string' && id.length <= maxIdLength ? id : null;
 }
 
-/** Claims of the token itself, and of what it is good for: they change, and identify no subject. */
-const passing: ReadonlySet<string> = new Set(
+/** Claims about the token itself and its grants: they change, and identify no subject. */
+const transientClaims: ReadonlySet<string> = new Set(
   (
     'active aud exp iat nbf jti auth_time expires_in expires_at token_type scope scp nonce acr amr ' +
     'at_hash c_hash'
@@ -105,22 +109,22 @@ const passing: ReadonlySet<string> = new Set(
 
 function byClaims(payload: object): Identity {
   const { client_id: clientId, username } = payload as Record<string, unknown>;
-  const named = [clientId, username].filter(isThere);
-  if (named.length === 0) return byNothing(payload);
+  const named = [clientId, username].filter(isPresent);
+  if (named.length === 0) return byAllClaims(payload);
   if (named.every((name) => name === '')) return 'unreadable';
-  const lasting = Object.entries(payload).filter(([name]) => !passing.has(name));
-  const text = spell(Object.fromEntries(lasting));
+  const lasting = Object.entries(payload).filter(([name]) => !transientClaims.has(name));
+  const text = canonicalText(Object.fromEntries(lasting));
   return text === null ? 'unreadable' : { text: `claims\n${text}`, id: null };
 }
 
-function byNothing(payload: object): Identity {
-  const claims = spell(payload);
+function byAllClaims(payload: object): Identity {
+  const claims = canonicalText(payload);
   if (claims === null) return 'unreadable';
   return claims === '{}' ? 'none' : { claims };
 }
 
-function byAll(consumer: object): Identity {
-  const text = spell(consumer);
-  if (text === null || namesNobody.has(text)) return 'unreadable';
+function byAllMembers(consumer: object): Identity {
+  const text = canonicalText(consumer);
+  if (text === null || emptyIds.has(text)) return 'unreadable';
   return { text: `all\n${text}`, id: null };
 }

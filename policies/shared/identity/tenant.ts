@@ -1,8 +1,8 @@
 import { Recent } from '../recent.ts';
-import { isPlain } from './spelling.ts';
+import { isPlain } from './canonical-text.ts';
 import { wordsOf } from '../words.ts';
 
-/** Words in the names of claims that say in whose realm a subject's id is one. `aud` does not. */
+/** Words in the names of claims that say in which realm a subject's id is valid. `aud` is not one. */
 const tenantWords: ReadonlySet<string> = new Set(
   (
     'iss issuer tenant tenants tid tenantid org orgid organization organizationid organisation ' +
@@ -12,21 +12,21 @@ const tenantWords: ReadonlySet<string> = new Set(
 );
 
 const maxMembers = 1000;
-const longestRemembered = 100;
+const maxRememberedLength = 100;
 const remembered = new Recent<boolean>(1000);
 
 function isTenantName(name: string): boolean {
   const known = remembered.get(name);
   if (known !== undefined) return known;
   const found = wordsOf(name).some((word) => tenantWords.has(word));
-  if (name.length <= longestRemembered) remembered.set(name, found);
+  if (name.length <= maxRememberedLength) remembered.set(name, found);
   return found;
 }
 
 /**
- * What a consumer or a token's payload tells of the issuer and of tenants: its own members, those of
- * the objects in them (`firebase.tenant`, `app_metadata.org_id`), and what its class computes.
- * Throws where a getter does, and for an object with too many members.
+ * Returns the claims of a consumer or a token's payload that name an issuer or a tenant: its own
+ * members, those of plain objects in them (`firebase.tenant`, `app_metadata.org_id`), and getters of
+ * its class. Throws if a getter throws or if an object has too many members.
  */
 export function tenantClaims(consumer: object): [name: string, value: unknown][] {
   const found: [string, unknown][] = [];
@@ -55,7 +55,7 @@ function read(object: object, name: string): unknown {
 
 const inherited = new WeakMap<object, readonly string[]>();
 
-/** The members that an object has of its prototypes: of a class, its getters. */
+/** Returns the names of inherited members that name a tenant, such as the getters of a class. */
 function inheritedTenantNames(object: object): readonly string[] {
   const prototype = Object.getPrototypeOf(object) as object | null;
   if (prototype === null || Object.getPrototypeOf(prototype) === null) return [];

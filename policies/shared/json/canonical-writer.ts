@@ -1,29 +1,29 @@
 import { textOf } from '../bytes/utf8.ts';
 import { decimalForm } from './decimal.ts';
 
-/** Nesting that has a canonical form. */
+/** The deepest nesting that has a canonical form. */
 export const maxDepth = 500;
-/** Values of one body that are made canonical. */
+/** The most values in one body that has a canonical form. */
 export const maxValues = 100_000;
-/** Of an object whose members have to be sorted: how many, and the bytes of their names. */
+/** Bounds for an object whose members must be sorted: how many, and the bytes of their names. */
 const maxSorted = 4096;
 const maxSortedNameBytes = 256 * 1024;
-/** How often, on the average, a byte of the whole may be moved by sorting. */
+/** How many times, on average, sorting may move a byte of the body. */
 const maxMoves = 8;
-/** Digits of a number. */
+/** The longest number, in bytes. */
 const maxNumberBytes = 4096;
-/** Members up to which inserting one after the other takes less than the platform's sorting. */
+/** Up to this many members, an insertion sort is faster than the platform's sort. */
 const maxInserted = 16;
-/** Bytes up to which a loop copies faster than the platform. */
+/** Up to this many bytes, a loop copies faster than `set`. */
 const maxLoopBytes = 40;
-/** Memory that is kept for the next body. */
+/** The largest buffer that is kept for the next body. */
 const maxSpareBytes = 2 ** 21;
 
 const quote = 0x22;
 const comma = 0x2c;
 const backslash = 0x5c;
 
-/** What stands after the backslash of the short escapes that JSON.stringify writes, by code unit. */
+/** The letters of the short escapes that JSON.stringify writes, by code unit. */
 const shortEscapes: Readonly<Record<number, number>> = {
   0x08: 0x62,
   0x09: 0x74,
@@ -34,46 +34,46 @@ const shortEscapes: Readonly<Record<number, number>> = {
   0x5c: backslash,
 };
 
-/** Memory of a writer that has ended: most bodies are written into the same. */
+/** The buffer of the last writer that was released, for the next writer to reuse. */
 let spare: Uint8Array | null = null;
 const nothing = new Uint8Array(0);
 
 /**
- * Writes one JSON value in canonical form, piece by piece, into memory of its own: without white
- * space, members sorted by the bytes of their names, strings as JSON.stringify spells them, numbers
- * by their decimal value. It is JSON itself, and its own canonical form. Once something has no
- * canonical form, or would take too much work, `isOpen` is false and nothing more is written.
+ * Writes one JSON value in canonical form, piece by piece, into a buffer of its own: without white
+ * space, members sorted by the bytes of their names, strings as JSON.stringify writes them, numbers
+ * by their decimal value. The result is JSON, and its own canonical form. If a part has no canonical
+ * form or would take too much work, `isOpen` becomes false and the writer ignores all later calls.
  */
 export class CanonicalWriter {
   isOpen = true;
-  /** Bytes that were moved by sorting. */
+  /** How many bytes sorting has moved. */
   moves = 0;
   readonly #maxMoves: number;
   #out: Uint8Array;
   #length = 0;
   #values = 0;
-  /** Where the names of the members of all open objects begin, and end. */
+  /** Where the member names of all open objects begin and end. */
   readonly #nameStarts: number[] = [];
   readonly #nameEnds: number[] = [];
-  /** How many of them there are. */
+  /** How many of those names are in use. */
   #names = 0;
-  /** Of each open object: its first member in those lists, or -1 for an array. */
+  /** By depth: the index of an object's first member in those lists; -1 for an array. */
   readonly #firstMembers: number[] = [];
-  /** Of each open object, whether its members came in order so far. */
+  /** By depth: whether the members have come in order so far. */
   readonly #inOrder: boolean[] = [];
   /** How many objects and arrays are open. */
   #depth = 0;
-  /** A high surrogate that was escaped, as long as a low one may follow. */
+  /** An escaped high surrogate that a low one may follow; else 0. */
   #high = 0;
 
-  /** `size` is that of all that will be written, or more. */
+  /** `size` is an upper bound of the bytes to be written in all. */
   constructor(size: number) {
     this.#maxMoves = maxMoves * Math.max(size, 1024);
     this.#out = spare ?? new Uint8Array(Math.min(size + size / 8 + 1024, maxSpareBytes));
     spare = null;
   }
 
-  /** How many bytes are written since the last `clear`. */
+  /** How many bytes have been written since the last `clear`. */
   get length(): number {
     return this.#length;
   }
@@ -96,7 +96,7 @@ export class CanonicalWriter {
     this.#nameStarts.length = this.#nameEnds.length = 0;
   }
 
-  /** Nothing more is written, and nothing that was is asked for. */
+  /** Gives the buffer back. Nothing may be read or written afterwards. */
   release(): void {
     if (this.#out !== nothing && this.#out.length <= maxSpareBytes) spare = this.#out;
     this.#out = nothing;
@@ -104,7 +104,7 @@ export class CanonicalWriter {
   }
 
   open(bracket: number, isObject: boolean): void {
-    this.#count();
+    this.#countValue();
     if (!this.isOpen) return;
     const depth = this.#depth++;
     if (depth >= maxDepth - 1) return this.giveUp();
@@ -125,28 +125,28 @@ export class CanonicalWriter {
     this.#byte(bracket);
   }
 
-  /** A comma or a colon. */
+  /** Writes a comma or a colon. */
   separator(byte: number): void {
     if (this.isOpen) this.#byte(byte);
   }
 
   literal(bytes: Uint8Array, from: number, to: number): void {
-    this.#count();
+    this.#countValue();
     if (this.isOpen) this.#copy(bytes, from, to);
   }
 
   number(bytes: Uint8Array, from: number, to: number): void {
-    this.#count();
+    this.#countValue();
     if (!this.isOpen) return;
     if (to - from > maxNumberBytes) return this.giveUp();
-    this.#need(to - from + 24);
+    this.#reserve(to - from + 24);
     const length = decimalForm(bytes, from, to, this.#out, this.#length);
     if (length < 0) this.giveUp();
     else this.#length = length;
   }
 
   beginString(isName: boolean): void {
-    if (!isName) this.#count();
+    if (!isName) this.#countValue();
     if (!this.isOpen) return;
     if (isName) this.#nameStarts[this.#names] = this.#length;
     this.#byte(quote);
@@ -154,22 +154,22 @@ export class CanonicalWriter {
 
   endString(isName: boolean): void {
     if (!this.isOpen) return;
-    this.#settle();
+    this.#flushSurrogate();
     this.#byte(quote);
-    if (isName) this.#nameIsWhole();
+    if (isName) this.#endName();
   }
 
-  /** A string that is canonical as it stands, with its quotes. */
+  /** Writes a string that is already canonical, with its quotes. */
   string(bytes: Uint8Array, from: number, to: number, isName: boolean): void {
-    if (!isName) this.#count();
+    if (!isName) this.#countValue();
     if (!this.isOpen) return;
     if (isName) this.#nameStarts[this.#names] = this.#length;
     this.#copy(bytes, from, to);
-    if (isName) this.#nameIsWhole();
+    if (isName) this.#endName();
   }
 
-  /** The name of a member is written: does it stand behind the one before it? */
-  #nameIsWhole(): void {
+  /** Called after a member's name is written: checks whether it sorts after the one before it. */
+  #endName(): void {
     const last = this.#names++;
     this.#nameEnds[last] = this.#length;
     const depth = this.#depth - 1;
@@ -179,14 +179,14 @@ export class CanonicalWriter {
     else if (order > 0) this.#inOrder[depth] = false;
   }
 
-  /** What stands for itself in a string. */
+  /** Writes a part of a string that is already canonical. */
   run(bytes: Uint8Array, from: number, to: number): void {
     if (!this.isOpen || from === to) return;
-    this.#settle();
+    this.#flushSurrogate();
     this.#copy(bytes, from, to);
   }
 
-  /** A UTF-16 code unit that was written as an escape. */
+  /** Writes a UTF-16 code unit that was escaped. */
   unit(unit: number): void {
     if (!this.isOpen) return;
     if (this.#high !== 0 && unit >= 0xdc00 && unit <= 0xdfff) {
@@ -194,15 +194,15 @@ export class CanonicalWriter {
       this.#high = 0;
       return this.#utf8(point);
     }
-    this.#settle();
+    this.#flushSurrogate();
     if (unit >= 0xd800 && unit <= 0xdbff) this.#high = unit;
     else if (unit < 0x20 || unit === quote || unit === backslash || unit >> 11 === 0x1b) {
       this.#escape(unit);
     } else this.#utf8(unit);
   }
 
-  /** A high surrogate that no low one follows stands alone, and stays an escape. */
-  #settle(): void {
+  /** Writes a high surrogate as an escape, because no low one follows it. */
+  #flushSurrogate(): void {
     if (this.#high === 0) return;
     const high = this.#high;
     this.#high = 0;
@@ -231,37 +231,37 @@ export class CanonicalWriter {
     this.#byte(0x80 | (point & 0x3f));
   }
 
-  #count(): void {
+  #countValue(): void {
     if (this.isOpen && ++this.#values > maxValues) this.giveUp();
   }
 
   #byte(byte: number): void {
-    if (this.#length === this.#out.length) this.#need(1);
+    if (this.#length === this.#out.length) this.#reserve(1);
     this.#out[this.#length++] = byte;
   }
 
   #copy(bytes: Uint8Array, from: number, to: number): void {
     const size = to - from;
-    this.#need(size);
+    this.#reserve(size);
     move(bytes, from, to, this.#out, this.#length);
     this.#length += size;
   }
 
-  #need(more: number): void {
+  #reserve(more: number): void {
     if (this.#length + more <= this.#out.length) return;
     const larger = new Uint8Array(Math.max(this.#out.length * 1.5, this.#length + more));
     larger.set(this.bytes);
     this.#out = larger;
   }
 
-  /** Below, above or 0 as the name of one member stands before, behind or for the other's. */
+  /** Compares the names of two members: negative, positive, or 0 if they are equal. */
   #compare(one: number, other: number): number {
     const out = this.#out;
     let a = this.#nameStarts[one] as number;
     let b = this.#nameStarts[other] as number;
     const aEnd = this.#nameEnds[one] as number;
     const bEnd = this.#nameEnds[other] as number;
-    // Each ends in its quote, so none is the beginning of another.
+    // Each name ends in its quote, so no name is a prefix of another.
     while (a < aEnd && b < bEnd) {
       const difference = (out[a++] as number) - (out[b++] as number);
       if (difference !== 0) return difference;
@@ -269,7 +269,7 @@ export class CanonicalWriter {
     return 0;
   }
 
-  /** Puts the members of the innermost object, from the `first` on, in order. */
+  /** Sorts the members of the innermost object, which begin at index `first`. */
   #sort(first: number): void {
     const starts = this.#nameStarts;
     const names = this.#names;
@@ -282,12 +282,12 @@ export class CanonicalWriter {
       order.push(at);
     }
     this.moves += size;
-    const isTooMuch = order.length > maxSorted || nameBytes > maxSortedNameBytes;
-    if (isTooMuch || this.moves > this.#maxMoves) return this.giveUp();
+    const exceedsBounds = order.length > maxSorted || nameBytes > maxSortedNameBytes;
+    if (exceedsBounds || this.moves > this.#maxMoves) return this.giveUp();
 
     this.#sortNames(order);
-    // In order behind what is written, and then in its place.
-    this.#need(size);
+    // Copies the members in order behind the output, and then moves them into place.
+    this.#reserve(size);
     const out = this.#out;
     const end = this.#length;
     let to = end;
@@ -322,7 +322,7 @@ export class CanonicalWriter {
   }
 }
 
-/** Copies the bytes between `from` and `to` to another place. */
+/** Copies the bytes from `from` to `to` into `out` at `at`. */
 function move(bytes: Uint8Array, from: number, to: number, out: Uint8Array, at: number): void {
   if (to - from > maxLoopBytes) out.set(bytes.subarray(from, to), at);
   else for (let index = from; index < to; index++) out[at++] = bytes[index] as number;

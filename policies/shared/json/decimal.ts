@@ -4,13 +4,13 @@ const minus = 0x2d;
 const point = 0x2e;
 const e = 0x65;
 
-/** A double sums such an exponent and a count of digits without rounding. */
+/** A double can add this exponent and a count of digits without rounding. */
 const maxExponent = 1e15;
 
 /**
- * Writes the JSON number in `bytes` by its decimal value: sign, digits without zeros at either end,
- * and an exponent where there is one; one text for each value. Returns where `out` ends then; -1
- * where the exponent is beyond ±1e15.
+ * Writes the JSON number in `bytes` to `out` in the one form of its decimal value: sign, digits
+ * without zeros at either end, and an exponent if it is not 0. Returns the new end of `out`; -1 if
+ * the exponent is beyond ±1e15.
  */
 export function decimalForm(
   bytes: Uint8Array,
@@ -23,7 +23,7 @@ export function decimalForm(
   let digitsEnd = isNegative ? from + 1 : from;
   let fraction = 0;
   let pointAt = to;
-  // Digits, with the point among them.
+  // Scans the digits and the point.
   for (; digitsEnd < to; digitsEnd++) {
     const byte = bytes[digitsEnd] as number;
     if (byte === point) pointAt = digitsEnd;
@@ -53,14 +53,14 @@ export function decimalForm(
   return end;
 }
 
-/** The exponent that begins with its `e` at `from`; 0 where there is none. */
+/** Returns the exponent that begins with its `e` at `from`; 0 if there is none. */
 function exponentIn(bytes: Uint8Array, from: number, to: number): number {
   if (from === to) return 0;
   const sign = bytes[from + 1];
   let value = 0;
   for (let at = from + 1; at < to; at++) {
     const byte = bytes[at] as number;
-    // Beyond the bound it is wrong in any case, and must not become Infinity.
+    // Beyond the bound it is rejected anyway, and must not become Infinity.
     if (byte >= zero && value <= maxExponent) value = value * 10 + (byte - zero);
   }
   return sign === minus ? -value : value;

@@ -6,9 +6,9 @@ import { NumberGrammar } from './number-grammar.ts';
 import { PlainText } from './plain-text.ts';
 import { characterEnd } from '../bytes/utf8.ts';
 
-/** What a value costs beside its bytes, in bytes. */
+/** The cost of a value on top of its bytes, as a number of bytes. */
 const valueCost = 16;
-/** Digits of an integer that is looked at at once. */
+/** The most digits of an integer that the fast path reads. */
 const maxPlainDigits = 32;
 
 const quote = 0x22;
@@ -24,8 +24,8 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
 const isSpace = tableOf((byte) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09);
-/** What may follow on a number that has neither point nor exponent. */
-const isBehindNumber = tableOf(
+/** Bytes that may follow a number. */
+const endsNumber = tableOf(
   (byte) => isSpace[byte] === 1 || byte === comma || byte === closeBracket || byte === closeBrace,
 );
 
@@ -33,7 +33,7 @@ function tableOf(has: (byte: number) => boolean): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, byte) => (has(byte) ? 1 : 0));
 }
 
-/** Code units of the escapes of one letter, by that letter. */
+/** The code units of the one-letter escapes, by letter. */
 const escapes: Readonly<Record<number, number>> = {
   [quote]: quote,
   [backslash]: backslash,
@@ -45,7 +45,7 @@ const escapes: Readonly<Record<number, number>> = {
   0x74: 0x09, // t
 };
 
-/** Letters of the escapes that are canonical as they stand, so that what is around them is copied with them. */
+/** The letters of escapes that are already canonical, so that a run may include them. */
 const isCanonicalEscape = tableOf(
   (byte) => byte in escapes && byte !== 0x2f, // JSON.stringify leaves `/` as it is
 );
@@ -67,7 +67,7 @@ type State =
   | 'in a string'
   | 'in a number'
   | 'digest of a member'
-  | 'nothing'
+  | 'end of document'
   | 'digest of all'
   | 'done';
 
@@ -78,9 +78,9 @@ export interface ScanOptions {
 }
 
 /**
- * Reads a JSON object (RFC 8259) once, from the first byte to the last, and makes its canonical form
- * on the way. It stops wherever it is asked to, so that no body, however large or odd, keeps
- * everything else waiting; and it builds nothing that grows with the number of its values.
+ * Scans a JSON object (RFC 8259) once, from the first byte to the last, and makes its canonical form
+ * on the way. It can stop anywhere, so that no body blocks the event loop, and its memory does not
+ * grow with the number of values.
  */
 export class JsonScan {
   readonly #bytes: Uint8Array;
@@ -92,15 +92,15 @@ export class JsonScan {
   #state: State = 'document';
   #problem: ContentProblem | null = null;
   #at = 0;
-  /** Where the name or number that is being read begins. */
+  /** Where the current name or number begins. */
   #begin = 0;
   #depth = 0;
-  /** Of each open object or array, by depth: 1 for an object. */
+  /** The open objects and arrays by depth: 1 for an object, 0 for an array. */
   #kinds = new Uint8Array(16);
   #whole: { readonly hash: RunningHash; done: number } | null = null;
   #digest = '';
 
-  /** Without `hashing` long members are not made digests of. What is known to be UTF-8 is not looked at for that. */
+  /** Without `hashing`, long members are kept whole. Bytes known to be UTF-8 are not checked again. */
   constructor(bytes: Uint8Array, hashing: Hashing | null, options: ScanOptions = {}) {
     const { onMember = null, isUtf8 = false } = options;
     this.#bytes = bytes;
@@ -110,12 +110,12 @@ export class JsonScan {
     this.#members = new MemberList(bytes, hashing, onMember);
   }
 
-  /** Reads on, about as long as it takes to read so many bytes. True when there is nothing left to do. */
+  /** Continues for about the work of reading `units` bytes. Returns true when the scan is done. */
   step(units: number): boolean {
     const moved = this.#writer.moves;
     let stop = this.#at + units;
     while (this.#state !== 'done') {
-      const cost = this.#token(stop, units);
+      const cost = this.#readToken(stop, units);
       if (cost < 0) return false;
       stop -= cost;
       if (this.#at + this.#writer.moves - moved >= stop) break;
@@ -123,7 +123,7 @@ export class JsonScan {
     return this.#state === 'done';
   }
 
-  /** What was found, when all is done. */
+  /** The result, after the scan is done. */
   get content(): BodyContent {
     const { length } = this.#bytes;
     const { outline } = this.#members;
@@ -133,18 +133,18 @@ export class JsonScan {
     return { problem: this.#problem, length, outline: {}, members: null, digest: '' };
   }
 
-  /** Reads what comes next. Returns what it cost beside its bytes; -1 where it is not read to its end. */
-  #token(stop: number, units: number): number {
+  /** Reads the next token. Returns its cost on top of its bytes; -1 if it stopped before the token's end. */
+  #readToken(stop: number, units: number): number {
     switch (this.#state) {
       case 'in a name':
       case 'in a string':
-        return this.#string(stop);
+        return this.#continueString(stop);
       case 'in a number':
-        return this.#readNumber(stop);
+        return this.#continueNumber(stop);
       case 'digest of a member': {
         const cost = this.#members.undigested;
         if (!this.#members.digest(units)) return -1;
-        this.#memberEnds();
+        this.#endMember();
         return cost;
       }
       case 'digest of all':
@@ -156,12 +156,12 @@ export class JsonScan {
     let at = this.#at;
     while (at < end && isSpace[bytes[at] as number] === 1) at++;
     this.#at = at;
-    if (at < end) return this.#structure(bytes[at] as number, stop);
+    if (at < end) return this.#readStructure(bytes[at] as number, stop);
     if (at < bytes.length) return -1;
-    return this.#state === 'nothing' ? this.#finish() : this.#fail();
+    return this.#state === 'end of document' ? this.#finish() : this.#fail();
   }
 
-  #structure(byte: number, stop: number): number {
+  #readStructure(byte: number, stop: number): number {
     switch (this.#state) {
       case 'document':
         return byte === openBrace ? this.#open(byte) : this.#fail();
@@ -202,26 +202,26 @@ export class JsonScan {
   #name(byte: number, stop: number): number {
     if (byte !== quote) return this.#fail();
     this.#begin = this.#at;
-    return this.#stringBegins(true, stop);
+    return this.#beginString(true, stop);
   }
 
   #value(byte: number, stop: number): number {
     if (this.#depth === 1) this.#members.value(this.#at);
     else if (this.#depth === 2) this.#members.item(byte, this.#at);
     if (byte === quote) {
-      this.#stringBegins(false, stop);
+      this.#beginString(false, stop);
       return valueCost;
     }
     if (byte === openBrace || byte === openBracket) return this.#open(byte);
-    if (byte === minus || isDigit(byte)) return this.#numberBegins(byte, stop);
+    if (byte === minus || isDigit(byte)) return this.#beginNumber(byte, stop);
     const literal = literals[byte];
-    if (literal === undefined || !this.#isNext(literal)) return this.#fail();
+    if (literal === undefined || !this.#matches(literal)) return this.#fail();
     this.#writer.literal(this.#bytes, this.#at, (this.#at += literal.length));
-    this.#valueEnds();
+    this.#endValue();
     return valueCost;
   }
 
-  #isNext(literal: Uint8Array): boolean {
+  #matches(literal: Uint8Array): boolean {
     for (let index = 0; index < literal.length; index++) {
       if (this.#bytes[this.#at + index] !== literal[index]) return false;
     }
@@ -229,7 +229,7 @@ export class JsonScan {
   }
 
   #open(byte: number): number {
-    // The object itself is put together of its members.
+    // The outermost object is kept as separate members, so it is not written.
     if (this.#depth > 0) this.#writer.open(byte, byte === openBrace);
     this.#at++;
     if (++this.#depth === this.#kinds.length) {
@@ -245,23 +245,23 @@ export class JsonScan {
   #close(byte: number): number {
     this.#at++;
     this.#depth--;
-    if (this.#depth === 0) this.#state = 'nothing';
+    if (this.#depth === 0) this.#state = 'end of document';
     else {
       this.#writer.close(byte);
-      this.#valueEnds();
+      this.#endValue();
     }
     return 0;
   }
 
-  /** Most strings are canonical as they stand; one that is not, or is long, is read piece by piece. */
-  #stringBegins(isName: boolean, stop: number): number {
+  /** Reads a string: at once if it is canonical, as most are, and ends before `stop`; else piece by piece. */
+  #beginString(isName: boolean, stop: number): number {
     const from = this.#at;
     const isWritten = !isName || this.#depth > 1;
     const end = this.#canonicalEnd(from + 1, stop);
     if (end < stop && this.#bytes[end] === quote) {
       this.#at = end + 1;
       if (isWritten) this.#writer.string(this.#bytes, from, this.#at, isName);
-      return this.#stringEnds(isName);
+      return this.#endString(isName);
     }
     this.#at = end;
     this.#state = isName ? 'in a name' : 'in a string';
@@ -272,7 +272,7 @@ export class JsonScan {
     return 0;
   }
 
-  /** Where it ends, or where `stop` is, what stands in a string as it does in the canonical form. */
+  /** Returns where the canonical part of a string from `from` ends, at most `stop` or a little more. */
   #canonicalEnd(from: number, stop: number): number {
     const bytes = this.#bytes;
     const end = Math.min(stop, bytes.length);
@@ -284,15 +284,15 @@ export class JsonScan {
       if (byte === backslash && isCanonicalEscape[bytes[at + 1] ?? 0] === 1) at += 2;
       else if (byte < 0x80) return at;
       else {
-        const behind = characterEnd(bytes, at);
-        if (behind < 0) return at;
-        at = behind;
+        const next = characterEnd(bytes, at);
+        if (next < 0) return at;
+        at = next;
       }
     }
   }
 
-  /** The string that was begun; its quotes and escapes are ASCII, and so in no other character. */
-  #string(stop: number): number {
+  /** Continues the current string. Quotes and backslashes are ASCII, so no other character contains them. */
+  #continueString(stop: number): number {
     const bytes = this.#bytes;
     const writer = this.#writer;
     const isName = this.#state === 'in a name';
@@ -305,7 +305,7 @@ export class JsonScan {
       if (byte === quote) {
         this.#at++;
         if (isWritten) writer.endString(isName);
-        return this.#stringEnds(isName);
+        return this.#endString(isName);
       }
       if (at >= stop && byte !== undefined) return -1;
       if (byte !== backslash) return this.#fail();
@@ -318,20 +318,20 @@ export class JsonScan {
     }
   }
 
-  /** Behind its quote. */
-  #stringEnds(isName: boolean): number {
-    if (!isName) this.#valueEnds();
+  /** Called after the closing quote. */
+  #endString(isName: boolean): number {
+    if (!isName) this.#endValue();
     else {
       if (this.#depth === 1) this.#members.name(this.#begin, this.#at);
       else if (this.#depth === 2) this.#members.innerName(this.#begin, this.#at);
-      // Mostly there is no white space between.
+      // The fast path: no white space before the colon.
       if (this.#bytes[this.#at] === colon) return this.#colon();
       this.#state = 'colon';
     }
     return 0;
   }
 
-  /** The code unit of the escape whose letter stands at `at`, which is stepped over; -1 where it is none. */
+  /** Reads the escape whose letter is at `at`. Returns its code unit; -1 if it is not an escape. */
   #escape(at: number): number {
     const letter = this.#bytes[at];
     this.#at = at + 1;
@@ -346,8 +346,8 @@ export class JsonScan {
     return unit;
   }
 
-  /** An integer without a zero at either end is canonical as it stands; any other number is read by its grammar. */
-  #numberBegins(byte: number, stop: number): number {
+  /** Copies an integer without a zero at either end, which is canonical; parses any other number. */
+  #beginNumber(byte: number, stop: number): number {
     const bytes = this.#bytes;
     const begin = this.#at;
     const first = byte === minus ? begin + 1 : begin;
@@ -355,10 +355,10 @@ export class JsonScan {
     let end = first;
     while (end < last && isDigit(bytes[end] as number)) end++;
     const isPlain = end < last && bytes[first] !== zero && bytes[end - 1] !== zero;
-    if (isPlain && end > first && isBehindNumber[bytes[end] as number] === 1) {
+    if (isPlain && end > first && endsNumber[bytes[end] as number] === 1) {
       this.#writer.literal(bytes, begin, end);
       this.#at = end;
-      this.#valueEnds();
+      this.#endValue();
     } else {
       this.#begin = begin;
       (this.#number ??= new NumberGrammar()).begin();
@@ -367,29 +367,29 @@ export class JsonScan {
     return valueCost;
   }
 
-  #readNumber(stop: number): number {
+  #continueNumber(stop: number): number {
     const number = this.#number as NumberGrammar;
     this.#at = number.read(this.#bytes, this.#at, stop);
     if (number.isOpen && this.#at < this.#bytes.length) return -1;
     if (!number.isWhole) return this.#fail();
     this.#writer.number(this.#bytes, this.#begin, this.#at);
-    this.#valueEnds();
+    this.#endValue();
     return 0;
   }
 
-  #valueEnds(): void {
+  #endValue(): void {
     if (this.#depth > 1) {
       if (this.#depth === 2 && this.#kinds[2] === 1) this.#members.innerEnd(this.#at);
       if (this.#bytes[this.#at] === comma) this.#comma();
       else this.#state = 'comma or end';
       return;
     }
-    if (this.#members.end(this.#at, this.#writer)) this.#memberEnds();
+    if (this.#members.end(this.#at, this.#writer)) this.#endMember();
     else this.#state = 'digest of a member';
   }
 
-  /** A member of the body itself is read, and its digest made where it has one. */
-  #memberEnds(): void {
+  /** Called when a top-level member is complete, with its digest. */
+  #endMember(): void {
     this.#writer.clear();
     if (this.#members.isAmbiguous) this.#writer.giveUp();
     this.#state = 'comma or end';
@@ -429,14 +429,14 @@ function isDigit(byte: number): boolean {
   return byte >= zero && byte <= nine;
 }
 
-/** Its value; -1 where it is none. */
+/** Returns the value of a hexadecimal digit; -1 if it is not one. */
 function hexDigit(byte: number): number {
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
   const letter = byte | 0x20;
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
-/** The members of a JSON object, each value in canonical form; null where it is none, or has no such form. */
+/** Returns the members of a JSON object in canonical form; null if it is not one or has no such form. */
 export function canonicalMembers(text: string): ReadonlyMap<string, string> | null {
   const scan = new JsonScan(new TextEncoder().encode(text), null, { isUtf8: true });
   scan.step(Infinity);

@@ -2,41 +2,41 @@ import type { CanonicalWriter } from './canonical-writer.ts';
 import type { Hashing, RunningHash } from '../bytes/hashing.ts';
 import { textOf } from '../bytes/utf8.ts';
 
-/** More than any API has. */
+/** More members than any API has. */
 const maxMembers = 1000;
 const maxNameBytes = 1024;
-/** A value up to so many bytes stands for itself. */
-const maxShownBytes = 64;
-/** A value up to so many bytes is hashed at once. */
+/** A value up to this many bytes is kept as it is; a longer one becomes a digest. */
+const maxVerbatimBytes = 64;
+/** A value up to this many bytes is hashed at once, a longer one in steps. */
 const maxAtOnceBytes = 64 * 1024;
-/** Strings and numbers up to so many bytes are in the outline. */
+/** The outline has strings and numbers up to this many bytes. */
 const maxOutlinedBytes = 2048;
-/** Of a member that is an object: so many of its members are in the outline, each up to so many bytes. */
+/** For a member that is an object, the outline has this many of its members, each up to this many bytes. */
 const maxInner = 64;
 const maxInnerBytes = 64;
-/** As long as an array in an outline can be. */
+/** The longest array in an outline. */
 const maxItems = 1_000_000;
 
-/** Told of each member: its name, and where its value begins and ends. */
+/** Called with each member: its name, and where its value begins and ends. */
 export type OnMember = (name: string, from: number, to: number) => void;
 
-/** The members of a body, as they are read. */
+/** Collects the members of a body while it is scanned. */
 export class MemberList {
-  /** In canonical form or, where that is long, its digest behind `#`: nothing in JSON begins so. */
+  /** Each value in canonical form or, if that is long, as `#` and its digest; no JSON begins with `#`. */
   readonly values = new Map<string, string>();
   readonly outline = Object.create(null) as Record<string, unknown>;
-  /** A member stands twice, or under a name that is too long to keep. */
+  /** Whether a member occurs twice, or has a name that is too long to keep. */
   isAmbiguous = false;
   readonly #bytes: Uint8Array;
   readonly #hashing: Hashing | null;
   #count = 0;
   #name = '';
   #valueAt = 0;
-  /** The value where it is a string without escapes, and so in canonical form; else empty. */
+  /** The value if it is a string without escapes, which is its canonical form; else empty. */
   #literal = '';
   #items = 0;
   #firstItem = 0;
-  /** The short members of the value, where it is an object. */
+  /** The short members of the value, if it is an object. */
   #inner: Record<string, unknown> | null = null;
   #innerName = '';
   #innerAt = 0;
@@ -54,7 +54,7 @@ export class MemberList {
     return this.#count > maxMembers;
   }
 
-  /** The string literal of a name, with its quotes. */
+  /** Takes the name of the next member: a string literal with its quotes. */
   name(from: number, to: number): void {
     this.#count++;
     const isLong = to - from > maxNameBytes;
@@ -69,19 +69,19 @@ export class MemberList {
     this.#inner = null;
   }
 
-  /** An item, or member, of the value begins with `byte`, at `from`. */
+  /** Called when an item or member of the value begins at `from` with `byte`. */
   item(byte: number, from: number): void {
     this.#innerAt = from;
     if (this.#items++ === 0) this.#firstItem = byte;
   }
 
-  /** The string literal of a name within the value, with its quotes. */
+  /** Takes a name within the value: a string literal with its quotes. */
   innerName(from: number, to: number): void {
     const isKept = this.#items < maxInner && to - from <= maxInnerBytes;
     this.#innerName = isKept ? textOf(this.#bytes, from, to) : '';
   }
 
-  /** A member of the value ends at `to`. */
+  /** Called when a member of the value ends at `to`. */
   innerEnd(to: number): void {
     const from = this.#innerAt;
     const byte = this.#bytes[from];
@@ -92,7 +92,7 @@ export class MemberList {
     this.#inner[name] = JSON.parse(textOf(this.#bytes, from, to)) as unknown;
   }
 
-  /** The value ends at `to`, and is written. True where that is all, false where `digest` is next. */
+  /** Called when the value ends at `to` and is written. Returns false if `digest` has to be called next. */
   end(to: number, writer: CanonicalWriter): boolean {
     const name = this.#name;
     this.#literal = '';
@@ -101,7 +101,7 @@ export class MemberList {
     if (!writer.isOpen) return true;
     if (this.values.has(name)) this.isAmbiguous = true;
     const hashing = this.#hashing;
-    if (writer.length <= maxShownBytes || hashing === null) {
+    if (writer.length <= maxVerbatimBytes || hashing === null) {
       this.values.set(name, this.#literal === '' ? writer.text : this.#literal);
     } else if (writer.length <= maxAtOnceBytes) {
       this.values.set(name, `#${hashing.of(writer.bytes)}`);
@@ -112,12 +112,12 @@ export class MemberList {
     return true;
   }
 
-  /** Bytes of a long value that are yet to be hashed. */
+  /** How many bytes of a long value have yet to be hashed. */
   get undigested(): number {
     return this.#hash === null ? 0 : this.#hash.bytes.length - this.#hash.done;
   }
 
-  /** Hashes so many bytes more of a long value. True when that was the rest. */
+  /** Hashes the next `count` bytes of a long value. Returns true after the last. */
   digest(count: number): boolean {
     const hash = this.#hash;
     if (hash === null) return true;
@@ -161,7 +161,7 @@ export class MemberList {
   }
 }
 
-/** A value of the kind that begins with `byte`. */
+/** Returns an example of the type of value that begins with `byte`. */
 function exampleOf(byte: number): unknown {
   switch (byte) {
     case 0x22:

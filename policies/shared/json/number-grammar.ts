@@ -1,4 +1,4 @@
-/** What may come next in a number: RFC 8259 section 6. */
+/** What may come next in a number (RFC 8259, section 6). */
 type Part =
   | 'minus or digit'
   | 'digit'
@@ -16,9 +16,9 @@ const nine = 0x39;
 /** Where a number may end. */
 const endings: ReadonlySet<Part> = new Set(['point or e', 'whole', 'fraction', 'exponent']);
 
-/** Reads one number at a time, and stops in the middle where it is asked to. */
+/** Parses one number at a time, and can stop in the middle of it. */
 export class NumberGrammar {
-  /** Whether it was stopped, and there may be more of it. */
+  /** Whether parsing stopped at the bound, so that the number may go on. */
   isOpen = false;
   #part: Part = 'minus or digit';
 
@@ -26,12 +26,12 @@ export class NumberGrammar {
     this.#part = 'minus or digit';
   }
 
-  /** Whether what was read is a number. */
+  /** Whether the bytes so far form a complete number. */
   get isWhole(): boolean {
     return endings.has(this.#part);
   }
 
-  /** Reads on from `at`, to `stop` at most. Returns where it ends. */
+  /** Continues at `from`, up to `stop`. Returns where the number ends. */
   read(bytes: Uint8Array, from: number, stop: number): number {
     const end = Math.min(bytes.length, stop);
     let part = this.#part;

@@ -1,27 +1,28 @@
-/** Shorter ones are read byte by byte. */
+/** Shorter texts are scanned byte by byte. */
 const minWordBytes = 64;
 
 /** Which bytes are plain: ASCII without controls, quotes and backslashes. */
 const isPlain = Uint8Array.from({ length: 256 }, (_, byte) =>
   Number(byte >= 0x20 && byte < 0x80 && byte !== 0x22 && byte !== 0x5c),
 );
-/** The same, and all bytes of other characters. */
+/** The same, plus all bytes of non-ASCII characters. */
 const isPlainUtf8 = isPlain.map((plain, byte) => (byte < 0x80 ? plain : 1));
 
-/** The highest of each byte of a word. */
+/** The highest bit of each byte of a word. */
 const highBits = 0x80808080 | 0;
 
-/** Finds where what stands for itself in a JSON string ends, four bytes at a time. */
+/** Finds the end of plain text in a JSON string, eight bytes at a time. */
 export class PlainText {
   readonly #bytes: Uint8Array;
-  /** The same memory; how far its beginning is behind theirs. */
+  /** The same memory as words; null if it is short. */
   readonly #words: Int32Array | null;
+  /** The offset of the first word in the bytes, for alignment. */
   readonly #offset: number;
   readonly #isPlain: Uint8Array;
-  /** The highest bit of each byte of a word, where that makes it one that is not plain. */
+  /** The highest bits of a word if non-ASCII bytes are not plain; else 0. */
   readonly #oddBits: number;
 
-  /** In bytes that are known to be UTF-8 all other characters are plain, too. */
+  /** If the bytes are known to be UTF-8, non-ASCII characters are plain, too. */
   constructor(bytes: Uint8Array, isUtf8: boolean) {
     this.#bytes = bytes;
     this.#isPlain = isUtf8 ? isPlainUtf8 : isPlain;
@@ -34,7 +35,7 @@ export class PlainText {
       : null;
   }
 
-  /** Where it ends that begins at `from`, or `end`. */
+  /** Returns where the plain text from `from` ends, at most `end`. */
   end(from: number, end: number): number {
     const bytes = this.#bytes;
     const plain = this.#isPlain;
@@ -50,7 +51,7 @@ export class PlainText {
       let word = (at - offset) >> 2;
       const oddBits = this.#oddBits;
       while (word < last) {
-        // Two at a time: there is less to branch on.
+        // Two words at a time halve the branches.
         const one = words[word] as number;
         const other = words[word + 1] as number;
         if (((oddIn(one, oddBits) | oddIn(other, oddBits)) & highBits) !== 0) break;
@@ -64,8 +65,9 @@ export class PlainText {
 }
 
 /**
- * Has the highest bit of a byte set where one of four is below 0x20, a quote or a backslash. A
- * subtraction sets it where the byte was less; it was set before in a byte that is not ASCII.
+ * Returns a word with some highest bit set if any of its four bytes is below 0x20, a quote or a
+ * backslash. A subtraction sets the bit of a byte that was too small. `~word` masks the bytes that
+ * had it before, which are not ASCII; `oddBits` adds those back.
  */
 function oddIn(word: number, oddBits: number): number {
   const less =

@@ -1,9 +1,9 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
-type Valued = Iterable<readonly [labels: Record<string, string>, value: number]>;
+type LabelledValues = Iterable<readonly [labels: Record<string, string>, value: number]>;
 
-/** The values of a metric by its labels, as they are now. */
-export type Values = () => Valued;
+/** Returns the current values of a metric with their labels. */
+export type Values = () => LabelledValues;
 
 export interface MetricText {
   readonly name: string;
@@ -11,7 +11,7 @@ export interface MetricText {
   readonly labelNames: readonly string[];
 }
 
-/** A gauge that is read off its source at each scrape. */
+/** Registers a gauge that reads its values from their source at each scrape. */
 export function gauge(registry: Registry, text: MetricText, values: Values): void {
   const metric: Gauge = new Gauge({
     ...text,
@@ -20,11 +20,11 @@ export function gauge(registry: Registry, text: MetricText, values: Values): voi
   });
 }
 
-/** The same where it takes waiting to tell; where that fails the metric has no values. */
-export function gaugeLater(
+/** Like `gauge`, for a source that is asynchronous. If it rejects, the metric has no values. */
+export function asyncGauge(
   registry: Registry,
   text: MetricText,
-  values: () => Promise<Valued>,
+  values: () => Promise<LabelledValues>,
 ): void {
   const metric: Gauge = new Gauge({
     ...text,
@@ -36,7 +36,7 @@ export function gaugeLater(
   });
 }
 
-/** The same of a counter: who counts does so in numbers of its own. */
+/** Registers a counter that reads its values from their source at each scrape. */
 export function counter(registry: Registry, text: MetricText, values: Values): void {
   const metric: Counter = new Counter({
     ...text,

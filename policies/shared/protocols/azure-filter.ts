@@ -2,8 +2,8 @@ import { isObject } from '../json/json.ts';
 import { isError } from './error.ts';
 
 /**
- * What Azure's content filter says in a choice or of a prompt: `error` where it was out of order and
- * let everything pass, true where it took something out.
+ * Reads what Azure's content filter reports on a choice or a prompt: `error` if the filter failed and
+ * let everything pass, true if it removed something.
  * https://learn.microsoft.com/en-us/azure/ai-services/openai/how-to/content-filters
  */
 export function isFiltered(part: unknown): boolean | 'error' {

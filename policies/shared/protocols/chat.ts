@@ -1,17 +1,17 @@
 import { isObject, type JsonObject } from '../json/json.ts';
-import { type ChoiceRules, choicesAsked, ChoicesReader, readChoices } from './choices.ts';
+import { type ChoiceRules, choicesRequested, ChoicesReader, readChoices } from './choices.ts';
 import type { Protocol } from './protocol.ts';
 
 const nothing: JsonObject = {};
 
 const rules: ChoiceRules = {
-  // The message or, of a stream's chunk, what is new of it.
-  saidIn: (choice) => {
+  // The message or, in a stream's chunk, the delta.
+  outputOf: (choice) => {
     const message = choice['message'] ?? choice['delta'];
     return isObject(message) ? message : nothing;
   },
-  // An empty content is one that the model gave; any other member must hold something.
-  isSomething: (name, value) => {
+  // An empty `content` counts as output; any other member must not be empty.
+  isOutput: (name, value) => {
     if (name === 'role') return false;
     if (typeof value === 'string') return name === 'content' || value !== '';
     if (Array.isArray(value)) return value.length > 0;
@@ -28,7 +28,7 @@ export const chat: Protocol = {
   isStateful: () => false,
   setsLimit: (body: JsonObject) =>
     typeof body['max_tokens'] === 'number' || typeof body['max_completion_tokens'] === 'number',
-  parts: choicesAsked,
+  parts: choicesRequested,
   complete: ['stop', 'tool_calls', 'function_call'],
   limited: ['length'],
   cacheApart: false,

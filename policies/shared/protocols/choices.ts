@@ -5,25 +5,25 @@ import { carriesError, isError, isModerationError, namesError } from './error.ts
 import { expiryOf, sooner } from './expiry.ts';
 import type { Reading, StreamReader } from './protocol.ts';
 
-// What chat completions and completions have in common: answers made of numbered choices.
+// Shared by chat completions and completions, whose answers consist of numbered choices.
 
-/** How an API puts what the model said into a choice; of a JSON answer or of a stream's chunk. */
+/** How a choice, of a JSON answer or of a stream's chunk, holds the model's output. */
 export interface ChoiceRules {
-  /** The object that has it. */
-  readonly saidIn: (choice: JsonObject) => JsonObject;
-  /** Whether a member of that object holds something that the model said. */
-  readonly isSomething: (name: string, value: unknown) => boolean;
+  /** Returns the object that holds the output. */
+  readonly outputOf: (choice: JsonObject) => JsonObject;
+  /** Whether a member of that object holds output of the model. */
+  readonly isOutput: (name: string, value: unknown) => boolean;
 }
 
-/** How many choices a request asks for, of each prompt. */
-export function choicesAsked({ n }: JsonObject): number {
+/** Returns how many choices a request asks for, for each prompt. */
+export function choicesRequested({ n }: JsonObject): number {
   return Number.isSafeInteger(n) && (n as number) > 0 ? (n as number) : 1;
 }
 
-/** More than any API gives; a bound on what a stream can make its reader keep. */
+/** More choices than any API returns; bounds the memory of the reader. */
 const maxChoices = 1024;
 
-/** A JSON answer: `{id, model, choices: [{finish_reason, …}], usage}`. */
+/** Reads a JSON answer: `{id, model, choices: [{finish_reason, …}], usage}`. */
 export function readChoices(json: JsonObject, rules: ChoiceRules): Reading {
   const reader = new ChoicesReader(rules, true);
   reader.event('', json);
@@ -33,31 +33,31 @@ export function readChoices(json: JsonObject, rules: ChoiceRules): Reading {
 
 interface Choice {
   finishReason: string | null;
-  /** It has had something to say. */
-  spoken: boolean;
-  /** Moonshot tells a stream's usage in the last chunk of each choice. */
+  /** Whether the choice has any output. */
+  hasOutput: boolean;
+  /** Moonshot sends a stream's usage in the last chunk of each choice. */
   usage: UsageParts | null;
 }
 
-/** A stream of chunks in that shape, each with the parts of some choices, ended by `[DONE]`. */
+/** Reads a stream of such chunks, each with parts of some choices. `[DONE]` ends it. */
 export class ChoicesReader implements StreamReader {
   ended = false;
   readonly #rules: ChoiceRules;
-  /** All choices come at once, each of them whole. */
+  /** Whether all choices come at once, each of them whole. */
   readonly #atOnce: boolean;
   readonly #choices = new Map<number, Choice>();
   #id: string | null = null;
   #model: string | null = null;
   readonly #usage = new UsageParts();
-  #error = false;
-  /** A choice came that cannot be told from others, so that it is not known whether all are there. */
-  #unreadable = false;
-  #refused = false;
-  #filtered = false;
+  #hasError = false;
+  /** A choice or chunk could not be attributed, so the answer may be incomplete. */
+  #isUnreadable = false;
+  #isRefused = false;
+  #isFiltered = false;
   #expiresAt: number | null = null;
-  /** Of the last chunk that had choices. */
+  /** The id of the last chunk that had choices. */
   #lastId: string | null = null;
-  #idRepeated = false;
+  #hasIdRepeated = false;
 
   constructor(rules: ChoiceRules, atOnce = false) {
     this.#rules = rules;
@@ -67,15 +67,15 @@ export class ChoicesReader implements StreamReader {
   event(name: string, data: JsonObject): boolean {
     if (this.ended) return false;
     if (namesError(name) || carriesError(data) || isModerationError(data['moderation'])) {
-      this.#error = true;
+      this.#hasError = true;
     }
     this.#id ??= nameOrNull(data['id']);
     this.#model ??= nameOrNull(data['model']);
     this.#readUsage(data);
     const { prompt_filter_results: prompts } = data;
-    if (Array.isArray(prompts)) for (const prompt of prompts) this.#filter(prompt);
+    if (Array.isArray(prompts)) for (const prompt of prompts) this.#noteFilter(prompt);
     const choices = Array.isArray(data['choices']) ? data['choices'] : [];
-    if (choices.length > 0) this.#sameAnswer(nameOrNull(data['id']));
+    if (choices.length > 0) this.#checkId(nameOrNull(data['id']));
     for (let at = 0; at < choices.length; at++) this.#read(choices[at], at);
     return true;
   }
@@ -87,8 +87,8 @@ export class ChoicesReader implements StreamReader {
   }
 
   get fault(): Reading['fault'] {
-    if (this.#error) return 'error-in-body';
-    return this.ended && !this.#unreadable && this.#isComplete() ? null : 'incomplete';
+    if (this.#hasError) return 'error-in-body';
+    return this.ended && !this.#isUnreadable && this.#isComplete() ? null : 'incomplete';
   }
 
   reading(): Reading {
@@ -99,25 +99,26 @@ export class ChoicesReader implements StreamReader {
       usage: this.#usage.read() ?? this.#usageOfChoices(),
       fault: this.fault,
       finishReasons,
-      // Where the finish reason says it, that is the reason.
-      refused: this.#refused || (this.#filtered && !finishReasons.includes('content_filter')),
+      // A `content_filter` finish reason already explains why the answer is not stored.
+      refused: this.#isRefused || (this.#isFiltered && !finishReasons.includes('content_filter')),
       parts: this.#choices.size,
       expiresAt: this.#expiresAt,
     };
   }
 
-  /** Whether there are choices, without a gap, and each has said something. */
+  /** Whether there are choices, their indexes have no gap, and each has output. */
   #isComplete(): boolean {
     const { size } = this.#choices;
     if (size === 0) return false;
-    for (const [index, { spoken }] of this.#choices) if (index >= size || !spoken) return false;
+    for (const [index, { hasOutput }] of this.#choices)
+      if (index >= size || !hasOutput) return false;
     return true;
   }
 
   #readUsage(data: JsonObject): void {
     const groq = data['x_groq'];
     this.#usage.add(data['usage']);
-    // Groq puts a stream's usage into a member of its own.
+    // Groq sends a stream's usage in a member of its own.
     if (isObject(groq)) this.#usage.add(groq['usage']);
     this.#usage.tier(data['service_tier']);
   }
@@ -125,60 +126,60 @@ export class ChoicesReader implements StreamReader {
   #read(choice: unknown, at: number): void {
     const index = isObject(choice) ? indexOf(choice, this.#atOnce ? at : 0) : null;
     const known = index === null ? undefined : this.#choices.get(index);
-    const isOneTooMany = known === undefined && this.#choices.size >= maxChoices;
-    const isTwice = known !== undefined && this.#atOnce;
-    if (!isObject(choice) || index === null || isOneTooMany || isTwice) {
-      this.#unreadable = true;
+    const isExcess = known === undefined && this.#choices.size >= maxChoices;
+    const isDuplicate = known !== undefined && this.#atOnce;
+    if (!isObject(choice) || index === null || isExcess || isDuplicate) {
+      this.#isUnreadable = true;
       return;
     }
-    const state = known ?? { finishReason: null, spoken: false, usage: null };
+    const state = known ?? { finishReason: null, hasOutput: false, usage: null };
     if (known === undefined) this.#choices.set(index, state);
-    // Azure's filter may have its say on a choice that had stopped; what it took does not come back.
-    if (state.finishReason === null || goodEnds.has(state.finishReason)) {
+    // Azure's filter may change a good finish reason later; a bad one is final.
+    if (state.finishReason === null || goodReasons.has(state.finishReason)) {
       state.finishReason = finishReasonOf(choice) ?? state.finishReason;
     }
-    const said = this.#rules.saidIn(choice);
-    state.spoken ||= this.#speaks(said);
+    const output = this.#rules.outputOf(choice);
+    state.hasOutput ||= this.#hasOutput(output);
     if (isObject(choice['usage'])) (state.usage ??= new UsageParts()).add(choice['usage']);
-    const { tool_calls: calls } = said;
-    const hasFailed = isError(choice) || isError(said);
-    if (hasFailed || (Array.isArray(calls) && calls.some(isError))) this.#error = true;
-    if (typeof said['refusal'] === 'string' && said['refusal'] !== '') this.#refused = true;
-    this.#filter(choice);
-    // Most do not tell how often they have searched: at least once.
-    if (citesPage(said['annotations'])) this.#usage.calls({ web_search_requests: 1 });
-    // A later request may name the voice by its id.
-    if (isObject(said['audio'])) {
-      this.#expiresAt = sooner(this.#expiresAt, expiryOf(said['audio']));
+    const { tool_calls: calls } = output;
+    const hasFailed = isError(choice) || isError(output);
+    if (hasFailed || (Array.isArray(calls) && calls.some(isError))) this.#hasError = true;
+    if (typeof output['refusal'] === 'string' && output['refusal'] !== '') this.#isRefused = true;
+    this.#noteFilter(choice);
+    // A citation means at least one search; most providers send no count.
+    if (citesPage(output['annotations'])) this.#usage.calls({ web_search_requests: 1 });
+    // A later request may refer to the voice by its id.
+    if (isObject(output['audio'])) {
+      this.#expiresAt = sooner(this.#expiresAt, expiryOf(output['audio']));
     }
   }
 
-  #speaks(said: JsonObject): boolean {
-    return Object.keys(said).some((name) => this.#rules.isSomething(name, said[name]));
+  #hasOutput(output: JsonObject): boolean {
+    return Object.keys(output).some((name) => this.#rules.isOutput(name, output[name]));
   }
 
-  /** What Azure's content filter says of the prompt or of a choice. */
-  #filter(part: unknown): void {
+  /** Notes what Azure's content filter reports on the prompt or a choice. */
+  #noteFilter(part: unknown): void {
     const filtered = isFiltered(part);
-    if (filtered === 'error') this.#error = true;
-    else if (filtered) this.#filtered = true;
+    if (filtered === 'error') this.#hasError = true;
+    else if (filtered) this.#isFiltered = true;
   }
 
   /**
-   * Finds two answers that were put together to one: an id that had come more than once gives way to
-   * another. Some servers give each chunk an id of its own.
+   * Detects two answers in one stream: an id that has come more than once changes. A changing id alone
+   * is no sign, because some servers give each chunk its own.
    */
-  #sameAnswer(id: string | null): void {
+  #checkId(id: string | null): void {
     if (id === null) return;
-    if (id === this.#lastId) this.#idRepeated = true;
-    else if (this.#idRepeated) this.#unreadable = true;
+    if (id === this.#lastId) this.#hasIdRepeated = true;
+    else if (this.#hasIdRepeated) this.#isUnreadable = true;
     this.#lastId = id;
   }
 
-  /** Each choice tells the input, which is one, and its own output. */
+  /** Sums usage that comes per choice: each states the same input, and its own output. */
   #usageOfChoices(): Usage | null {
-    const told = Array.from(this.#choices.values(), ({ usage }) => usage?.read() ?? null);
-    const all = told.filter((usage) => usage !== null);
+    const usages = Array.from(this.#choices.values(), ({ usage }) => usage?.read() ?? null);
+    const all = usages.filter((usage) => usage !== null);
     const [first] = all;
     if (first === undefined || all.length === 1) return first ?? null;
     const output = all.reduce((sum, { outputTokens }) => sum + (outputTokens ?? 0), 0);
@@ -186,20 +187,20 @@ export class ChoicesReader implements StreamReader {
   }
 }
 
-/** OpenRouter takes what it does not know for a stop, and tells the provider's own word beside it. */
+/** OpenRouter maps unknown reasons to `stop`, but adds the provider's own in `native_finish_reason`. */
 function finishReasonOf(choice: JsonObject): string | null {
   const native = nameOrNull(choice['native_finish_reason']);
   if (native !== null && nativeFailure.test(native)) return native;
   return nameOrNull(choice['finish_reason']);
 }
 
-const goodEnds: ReadonlySet<string> = new Set(['stop', 'tool_calls', 'function_call']);
+const goodReasons: ReadonlySet<string> = new Set(['stop', 'tool_calls', 'function_call']);
 
 const nativeFailure = /error|safety|filter|block|recitation|prohibited|spii|malformed|refus/i;
 
-/** Some leave the index out; null where it is none. */
-function indexOf(choice: JsonObject, otherwise: number): number | null {
-  const index = choice['index'] ?? otherwise;
+/** Returns the index, which some providers omit; null if it is invalid. */
+function indexOf(choice: JsonObject, fallback: number): number | null {
+  const index = choice['index'] ?? fallback;
   return Number.isSafeInteger(index) && (index as number) >= 0 ? (index as number) : null;
 }
 

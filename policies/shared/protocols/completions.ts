@@ -1,10 +1,10 @@
 import type { JsonObject } from '../json/json.ts';
-import { type ChoiceRules, choicesAsked, ChoicesReader, readChoices } from './choices.ts';
+import { type ChoiceRules, choicesRequested, ChoicesReader, readChoices } from './choices.ts';
 import type { Protocol } from './protocol.ts';
 
 const rules: ChoiceRules = {
-  saidIn: (choice) => choice,
-  isSomething: (name, value) => name === 'text' && typeof value === 'string',
+  outputOf: (choice) => choice,
+  isOutput: (name, value) => name === 'text' && typeof value === 'string',
 };
 
 /** Completions, the older API: https://platform.openai.com/docs/api-reference/completions */
@@ -15,7 +15,7 @@ export const completions: Protocol = {
   isStream: (body) => body['stream'] === true,
   isStateful: () => false,
   setsLimit: (body) => typeof body['max_tokens'] === 'number',
-  parts: (body) => prompts(body) * choicesAsked(body),
+  parts: (body) => prompts(body) * choicesRequested(body),
   complete: ['stop'],
   limited: ['length'],
   cacheApart: false,
@@ -23,7 +23,7 @@ export const completions: Protocol = {
   streamReader: () => new ChoicesReader(rules),
 };
 
-/** A prompt is a string or a list of tokens; a list of either has several. */
+/** Counts the prompts: a prompt is a string or a list of tokens, and a list of either holds several. */
 function prompts({ prompt }: JsonObject): number {
   return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? Math.max(1, prompt.length) : 1;
 }

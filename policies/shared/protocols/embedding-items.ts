@@ -3,38 +3,38 @@ import { JsonScan } from '../json/json-scan.ts';
 import type { OnMember } from '../json/member-list.ts';
 import type { InputList, ItemAnswer, ItemRules } from './protocol.ts';
 
-/** More than any provider takes in one request. */
+/** More inputs than any provider accepts in one request. */
 const maxInputs = 4096;
-/** Every input has a body of its own, with all that the request says beside: of all of them together. */
+/** Each input gets a body with a copy of all other members; this bounds all copies together. */
 const maxCopiedBytes = 2 * 1024 * 1024;
 
-/** A request for embeddings has as many answers as inputs, each of them an answer of its own. */
+/** The rules for embeddings: each input has one answer, independent of the others. */
 export const embeddingItems: ItemRules = { readInputs, readItems, joinItems };
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 const encoder = new TextEncoder();
 
-/** Null where `input` is no list of texts, or of lists of tokens (one alone is no list), or it is too long. */
+/** Returns null unless `input` is a list, not too long, of texts or of lists of tokens. */
 function readInputs(body: Uint8Array): InputList | null {
   const place = placeOf(body);
   if (place === null) return null;
   const list = parsed(body.subarray(place.from, place.to));
   if (!Array.isArray(list) || list.length === 0 || list.length > maxInputs) return null;
-  const beside = body.length - (place.to - place.from);
-  if (list.length * beside > maxCopiedBytes) return null;
+  const otherBytes = body.length - (place.to - place.from);
+  if (list.length * otherBytes > maxCopiedBytes) return null;
   if (!list.every((one) => typeof one === 'string' || isTokens(one))) return null;
   const texts = list.map((one: unknown) => JSON.stringify(one));
   const withInput = (value: string) => spliced(body, place, encoder.encode(value));
   return {
     weights: list.map((one: string | readonly unknown[]) => Math.max(1, one.length)),
     one: (at) => withInput(texts[at] ?? 'null'),
-    some: (places) => withInput(`[${places.map((at) => texts[at]).join()}]`),
+    some: (indexes) => withInput(`[${indexes.map((at) => texts[at]).join()}]`),
   };
 }
 
 function isTokens(input: unknown): input is readonly number[] {
   return (
-    // Two that a double cannot tell apart are two inputs.
+    // Rounding to doubles could make two different inputs equal.
     Array.isArray(input) && input.length > 0 && input.every((token) => Number.isSafeInteger(token))
   );
 }
@@ -44,7 +44,7 @@ interface Place {
   readonly to: number;
 }
 
-/** Where the value of `input` stands. */
+/** Returns where the value of `input` is in the body. */
 function placeOf(body: Uint8Array): Place | null {
   let place: Place | null = null;
   const onMember: OnMember = (name, from, to) => {
@@ -71,7 +71,7 @@ function parsed(bytes: Uint8Array): unknown {
   }
 }
 
-/** Null where it is no answer with one vector for each of `count` inputs, all of one kind and length. */
+/** Returns null unless the answer has one vector per input, all of one encoding and length. */
 function readItems(body: Uint8Array, count: number): ItemAnswer | null {
   const json = parsed(body);
   if (!isObject(json) || !Array.isArray(json['data'])) return null;
@@ -81,11 +81,11 @@ function readItems(body: Uint8Array, count: number): ItemAnswer | null {
   const [shape] = items.map(shapeOf);
   if (shape === null || items.some((item) => shapeOf(item) !== shape)) return null;
   const { data: _data, usage: _usage, ...rest } = json;
-  // It may be anything: an object may have a `toString` that is no function.
+  // Not `String(model)`: the model may be an object whose `toString` is not a function.
   return { rest, items, shape: `${nameOrNull(json['model']) ?? ''} ${shape}` };
 }
 
-/** By their indexes, where they have some. */
+/** Sorts items by their indexes, if they have any; null if an index is missing. */
 function inOrder(data: readonly JsonObject[]): readonly JsonObject[] | null {
   if (data.every(({ index }) => index === undefined || index === null)) return data;
   const byIndex = new Map(data.map((item) => [item['index'], item]));
@@ -93,13 +93,13 @@ function inOrder(data: readonly JsonObject[]): readonly JsonObject[] | null {
   return items.length === data.length ? items : null;
 }
 
-/** What kind of vector it is, and how long; null where it is none. */
+/** Returns the encoding and length of a vector; null if it is not one. */
 function shapeOf({ embedding }: JsonObject): string | null {
   if (typeof embedding === 'string' && embedding !== '') return `base64 ${embedding.length}`;
   return Array.isArray(embedding) && embedding.length > 0 ? `floats ${embedding.length}` : null;
 }
 
-/** One answer of items in that order, numbered; `saved` of its `total` tokens were not billed. */
+/** Returns one answer of the items, numbered in order; `saved` of its `total` tokens were not billed. */
 function joinItems(
   { rest, items }: ItemAnswer,
   usage: { readonly total: number; readonly saved: number } | null,

@@ -10,13 +10,13 @@ export const embeddings: Protocol = {
   name: 'embeddings',
   provider: 'openai',
   matches: (path) => path.endsWith('/embeddings'),
-  parts: inputs,
+  parts: countInputs,
   items: embeddingItems,
   readAnswer,
 };
 
-/** An input is a string or a list of tokens; a list of either has several. */
-function inputs({ input }: JsonObject): number {
+/** Counts the inputs: an input is a string or a list of tokens, and a list of either holds several. */
+function countInputs({ input }: JsonObject): number {
   return Array.isArray(input) && typeof input[0] !== 'number' ? Math.max(1, input.length) : 1;
 }
 
@@ -33,12 +33,12 @@ function readAnswer(json: JsonObject): Reading {
   };
 }
 
-/** Numbers, or their bytes in base64; some models give a list of such lists. */
+/** An embedding is a list of numbers, or its bytes in base64; some models return a list of lists. */
 function hasEmbedding(item: unknown): boolean {
   if (!isObject(item)) return false;
   const { embedding } = item;
   if (typeof embedding === 'string') return embedding !== '';
-  // What is no number comes as null, or as a word: JSON has none for it.
+  // JSON cannot express NaN or Infinity, so a failed value comes as null or a string.
   return Array.isArray(embedding) && embedding.length > 0 && embedding.every(isNumberOrList);
 }
 
@@ -46,7 +46,7 @@ function isNumberOrList(value: unknown): boolean {
   return typeof value === 'number' || Array.isArray(value);
 }
 
-/** Vectors of one model have one length. */
+/** Whether all vectors have one length, as those of one model do. */
 function areAlike(data: readonly unknown[]): boolean {
   const lengths = new Set<number>();
   for (const item of data) {
@@ -59,9 +59,9 @@ function areAlike(data: readonly unknown[]): boolean {
   return lengths.size <= 1;
 }
 
-/** The indexes, where there are any, are those of the inputs: none is missing, none is there twice. */
+/** Whether the indexes, if there are any, are those of the inputs, without gaps or duplicates. */
 function areNumbered(data: readonly unknown[]): boolean {
-  const told = new Set<unknown>(data.map((item) => (isObject(item) ? item['index'] : null)));
-  if (told.size === 1 && (told.has(undefined) || told.has(null))) return true;
-  return data.every((_, index) => told.has(index));
+  const indexes = new Set<unknown>(data.map((item) => (isObject(item) ? item['index'] : null)));
+  if (indexes.size === 1 && (indexes.has(undefined) || indexes.has(null))) return true;
+  return data.every((_, index) => indexes.has(index));
 }

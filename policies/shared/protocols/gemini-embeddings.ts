@@ -16,7 +16,7 @@ export const geminiEmbeddings: Protocol = {
   readAnswer,
 };
 
-/** `{embedding: {values}}`, and `{embeddings: [{values}, …]}` for a batch, in the order of its requests. */
+/** Reads `{embedding: {values}}` or, for a batch and in its order, `{embeddings: [{values}, …]}`. */
 function readAnswer(json: JsonObject): Reading {
   const { embedding, embeddings } = json;
   const all: unknown[] = Array.isArray(embeddings)
@@ -31,7 +31,7 @@ function readAnswer(json: JsonObject): Reading {
   return { ...readResults(json, all, areSound), usage: usage.read() };
 }
 
-/** How many numbers it has; 0 where it is no vector, of which all of one model have one length. */
+/** Returns the length of a vector, which is the same for all vectors of a model; 0 if it is not one. */
 function lengthOf(embedding: unknown): number {
   const values: unknown = isObject(embedding) ? embedding['values'] : null;
   if (!Array.isArray(values)) return 0;

@@ -1,15 +1,15 @@
 import { nameOrNull } from '../json/json.ts';
 import type { Target, TargetFacts } from './protocol.ts';
 
-/** `…/models/MODEL:method`, and on Vertex AI `…/endpoints/ENDPOINT:method`. */
+/** Matches `…/models/MODEL:method`, and on Vertex AI `…/endpoints/ENDPOINT:method`. */
 const model = /([^/:]+):[a-zA-Z]+$/;
 
-/** `$alt` is another name of the same parameter. */
+/** `$alt` is an alias of the same parameter. */
 const asEvents = /[?&](?:\$|%24)?alt=sse(?:&|$)/i;
 
 /**
- * What the target of a request to Gemini tells. `:streamGenerateContent` is a stream with `alt=sse`;
- * without it the answer is one JSON array.
+ * Reads the model and the stream mode from the target of a request to Gemini. The answer to
+ * `:streamGenerateContent` is an event stream with `alt=sse`, and one JSON array without it.
  */
 export function readGeminiTarget({ path, query }: Target): TargetFacts {
   const isStream = path.endsWith(':streamGenerateContent') && asEvents.test(query);

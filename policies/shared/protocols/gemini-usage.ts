@@ -2,8 +2,8 @@ import { countOf, isNoCount } from '../count.ts';
 import { isObject, type JsonObject } from '../json/json.ts';
 
 /**
- * Gemini's `usageMetadata` in the names that `UsageParts` reads: what tools gave the model is part
- * of its input, and its thoughts are part of its output, as both are priced.
+ * Translates Gemini's `usageMetadata` to the names that `UsageParts` reads. Tool results count as
+ * input and thoughts count as output, which is how they are priced.
  * https://ai.google.dev/api/generate-content#UsageMetadata
  */
 export function geminiUsage(metadata: unknown): JsonObject | null {
@@ -16,7 +16,7 @@ export function geminiUsage(metadata: unknown): JsonObject | null {
     cachedContentTokenCount: cached,
     totalTokenCount: total,
   } = metadata;
-  // `promptTokenDetails` is what the embeddings call it.
+  // The embeddings API calls them `promptTokenDetails`.
   const input = byModality(metadata['promptTokensDetails'] ?? metadata['promptTokenDetails']);
   const cache = byModality(metadata['cacheTokensDetails']);
   const output = byModality(metadata['candidatesTokensDetails']);
@@ -27,9 +27,9 @@ export function geminiUsage(metadata: unknown): JsonObject | null {
     prompt_tokens_details: {
       cached_tokens: cached,
       text_tokens: input.get('TEXT'),
-      // What was read from the cache is not sound any more: it is paid for as what it is, cached.
-      audio_tokens: less(input.get('AUDIO'), cache.get('AUDIO')),
-      image_tokens: less(input.get('IMAGE'), cache.get('IMAGE')),
+      // Cached audio and images are billed as cached tokens, so they are subtracted here.
+      audio_tokens: minus(input.get('AUDIO'), cache.get('AUDIO')),
+      image_tokens: minus(input.get('IMAGE'), cache.get('IMAGE')),
       tool_use_tokens: tools,
     },
     completion_tokens_details: {
@@ -42,18 +42,18 @@ export function geminiUsage(metadata: unknown): JsonObject | null {
   };
 }
 
-/** Of two counts, where either is told; no number where one is no count, which spoils the usage. */
+/** Adds two counts; null if neither is present. NaN if one is invalid, which discards the usage. */
 function sum(one: unknown, other: unknown): number | null {
   if (isNoCount(one) || isNoCount(other)) return Number.NaN;
   const counts = [countOf(one), countOf(other)].filter((count) => count !== null);
   return counts.length === 0 ? null : counts.reduce((all, count) => all + count);
 }
 
-function less(all: number | undefined, part: number | undefined): number | undefined {
+function minus(all: number | undefined, part: number | undefined): number | undefined {
   return all === undefined ? undefined : Math.max(0, all - (part ?? 0));
 }
 
-/** `[{modality: "TEXT", tokenCount: 9}, …]` */
+/** Reads `[{modality: "TEXT", tokenCount: 9}, …]`. */
 function byModality(details: unknown): Map<string, number> {
   const found = new Map<string, number>();
   if (!Array.isArray(details)) return found;
@@ -67,7 +67,7 @@ function byModality(details: unknown): Map<string, number> {
   return found;
 }
 
-/** Vertex AI's `ON_DEMAND_FLEX` is the Gemini API's `flex`. */
+/** Translates Vertex AI's traffic type: `ON_DEMAND_FLEX` is the Gemini API's `flex`. */
 function tierOf(trafficType: unknown): string | undefined {
   if (typeof trafficType !== 'string' || trafficType === 'TRAFFIC_TYPE_UNSPECIFIED') {
     return undefined;

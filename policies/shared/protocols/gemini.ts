@@ -5,7 +5,7 @@ import { readGeminiTarget } from './gemini-target.ts';
 import { geminiUsage } from './gemini-usage.ts';
 import type { Protocol, Reading, StreamReader } from './protocol.ts';
 
-/** Gemini's own API: https://ai.google.dev/api/generate-content, on Vertex AI the same. */
+/** Gemini's own API, also on Vertex AI: https://ai.google.dev/api/generate-content */
 export const gemini: Protocol = {
   name: 'gemini',
   provider: 'google',
@@ -14,23 +14,23 @@ export const gemini: Protocol = {
   readTarget: readGeminiTarget,
   isStateful: () => false,
   setsLimit: (body) => typeof setting(body, 'maxOutputTokens', 'max_output_tokens') === 'number',
-  parts: candidatesAsked,
+  parts: candidatesRequested,
   complete: ['STOP'],
   limited: ['MAX_TOKENS'],
   cacheApart: false,
   readAnswer: (json) => readAll([json], true),
-  // `:streamGenerateContent` without `alt=sse`: what would be events, in one array.
+  // `:streamGenerateContent` without `alt=sse` sends the chunks in one array.
   readList: (items) => readAll(items, false),
   streamReader: () => new CandidatesReader(false),
 };
 
-/** A member of `generationConfig`; the API takes the names of its protocol buffers as well. */
+/** Returns a member of `generationConfig`; the API also accepts its protocol-buffer names. */
 function setting(body: JsonObject, name: string, protoName: string): unknown {
   const config = body['generationConfig'] ?? body['generation_config'];
   return isObject(config) ? (config[name] ?? config[protoName]) : undefined;
 }
 
-function candidatesAsked(body: JsonObject): number {
+function candidatesRequested(body: JsonObject): number {
   const count = setting(body, 'candidateCount', 'candidate_count');
   return Number.isSafeInteger(count) && (count as number) > 0 ? (count as number) : 1;
 }
@@ -39,37 +39,37 @@ function readAll(items: readonly unknown[], atOnce: boolean): Reading {
   const reader = new CandidatesReader(atOnce);
   for (const item of items) {
     if (isObject(item)) reader.event('', item);
-    else reader.unreadable();
+    else reader.markUnreadable();
   }
   return reader.reading();
 }
 
-/** More than the API gives; a bound on what a stream can make its reader keep. */
+/** More candidates than the API returns; bounds the memory of the reader. */
 const maxCandidates = 64;
 
 interface Candidate {
   finishReason: string | null;
-  /** It has had something to say beside its thoughts. */
-  spoken: boolean;
-  /** Searches that the provider made for it, as they were told last. */
+  /** Whether the candidate has any output besides thoughts. */
+  hasOutput: boolean;
+  /** The provider's searches for this candidate, by the latest count. */
   searches: number;
 }
 
 /**
- * Responses, each with the next parts of some candidates. No event ends a stream: it is whole when
- * it ends and every candidate has its finish reason.
+ * Reads chunks, each with the next parts of some candidates. No event marks the end of a stream: it
+ * is whole if every candidate has its finish reason when the body ends.
  */
 class CandidatesReader implements StreamReader {
   readonly ended = false;
-  /** All candidates come at once, each of them whole. */
+  /** Whether all candidates come at once, each of them whole. */
   readonly #atOnce: boolean;
   readonly #candidates = new Map<number, Candidate>();
   #id: string | null = null;
   #model: string | null = null;
   readonly #usage = new UsageParts();
-  #error = false;
-  #unreadable = false;
-  /** The prompt was refused, and then there is no candidate; or a filter says that it took something. */
+  #hasError = false;
+  #isUnreadable = false;
+  /** Whether the prompt was refused, which leaves no candidates, or a filter removed something. */
   #isBlocked = false;
 
   constructor(atOnce: boolean) {
@@ -77,10 +77,10 @@ class CandidatesReader implements StreamReader {
   }
 
   event(name: string, data: JsonObject): boolean {
-    if (name === 'error' || carriesError(data)) this.#error = true;
+    if (name === 'error' || carriesError(data)) this.#hasError = true;
     const id = nameOrNull(data['responseId']);
-    // Two answers in one.
-    if (id !== null && this.#id !== null && id !== this.#id) this.#unreadable = true;
+    // Two answers in one body.
+    if (id !== null && this.#id !== null && id !== this.#id) this.#isUnreadable = true;
     this.#id ??= id;
     this.#model ??= nameOrNull(data['modelVersion']);
     this.#usage.add(geminiUsage(data['usageMetadata']));
@@ -91,9 +91,9 @@ class CandidatesReader implements StreamReader {
     return true;
   }
 
-  /** Something came that is no response. */
-  unreadable(): void {
-    this.#unreadable = true;
+  /** Notes a part that is not an object. */
+  markUnreadable(): void {
+    this.#isUnreadable = true;
   }
 
   done(): boolean {
@@ -101,8 +101,8 @@ class CandidatesReader implements StreamReader {
   }
 
   get fault(): Reading['fault'] {
-    if (this.#error) return 'error-in-body';
-    if (this.#unreadable) return 'incomplete';
+    if (this.#hasError) return 'error-in-body';
+    if (this.#isUnreadable) return 'incomplete';
     return this.#isBlocked || this.#isComplete() ? null : 'incomplete';
   }
 
@@ -122,14 +122,14 @@ class CandidatesReader implements StreamReader {
     };
   }
 
-  /** Whether there are candidates, without a gap, and each has ended. */
+  /** Whether there are candidates, their indexes have no gap, and each has ended. */
   #isComplete(): boolean {
     const { size } = this.#candidates;
     if (size === 0) return false;
-    for (const [index, { finishReason, spoken }] of this.#candidates) {
+    for (const [index, { finishReason, hasOutput }] of this.#candidates) {
       if (index >= size || finishReason === null) return false;
-      // An answer without a word is a known failure; one that was filtered says so itself.
-      if (!spoken && finishReason === 'STOP') return false;
+      // An empty answer that claims `STOP` is a known failure; a filtered one has another reason.
+      if (!hasOutput && finishReason === 'STOP') return false;
     }
     return true;
   }
@@ -137,28 +137,28 @@ class CandidatesReader implements StreamReader {
   #read(candidate: unknown, at: number): void {
     const index = isObject(candidate) ? indexOf(candidate, this.#atOnce ? at : 0) : null;
     const known = index === null ? undefined : this.#candidates.get(index);
-    const isOneTooMany = known === undefined && this.#candidates.size >= maxCandidates;
-    const isTwice = known !== undefined && this.#atOnce;
-    if (!isObject(candidate) || index === null || isOneTooMany || isTwice) {
-      this.#unreadable = true;
+    const isExcess = known === undefined && this.#candidates.size >= maxCandidates;
+    const isDuplicate = known !== undefined && this.#atOnce;
+    if (!isObject(candidate) || index === null || isExcess || isDuplicate) {
+      this.#isUnreadable = true;
       return;
     }
-    const state = known ?? { finishReason: null, spoken: false, searches: 0 };
+    const state = known ?? { finishReason: null, hasOutput: false, searches: 0 };
     this.#candidates.set(index, state);
-    // What came to a bad end once has not come to a good one.
+    // A bad finish reason is final.
     if (state.finishReason === null || state.finishReason === 'STOP') {
       state.finishReason = nameOrNull(candidate['finishReason']) ?? state.finishReason;
     }
     this.#isBlocked ||= isFiltered(candidate['safetyRatings']);
-    state.spoken ||= speaks(candidate['content']);
+    state.hasOutput ||= holdsOutput(candidate['content']);
     state.searches = searchesIn(candidate['groundingMetadata']) || state.searches;
-    if (isError(candidate) || failedToFetch(candidate['urlContextMetadata'])) this.#error = true;
+    if (isError(candidate) || failedToFetch(candidate['urlContextMetadata'])) this.#hasError = true;
   }
 }
 
-/** The first is often left out, as protocol buffers do with a 0; null where it is none. */
-function indexOf(candidate: JsonObject, otherwise: number): number | null {
-  const index = candidate['index'] ?? otherwise;
+/** Returns the index; null if it is invalid. Protocol buffers omit a 0. */
+function indexOf(candidate: JsonObject, fallback: number): number | null {
+  const index = candidate['index'] ?? fallback;
   return Number.isSafeInteger(index) && (index as number) >= 0 ? (index as number) : null;
 }
 
@@ -167,13 +167,13 @@ function isFiltered(ratings: unknown): boolean {
   return Array.isArray(ratings) && ratings.some((one) => isObject(one) && one['blocked'] === true);
 }
 
-function speaks(content: unknown): boolean {
+function holdsOutput(content: unknown): boolean {
   const parts = isObject(content) ? content['parts'] : null;
-  return Array.isArray(parts) && parts.some(isSaid);
+  return Array.isArray(parts) && parts.some(isOutput);
 }
 
-/** A text, a call of a function, code, an image, …; not a thought or its signature alone. */
-function isSaid(part: unknown): boolean {
+/** Whether a part is text, a function call, code, an image, …, not just a thought or its signature. */
+function isOutput(part: unknown): boolean {
   if (!isObject(part) || part['thought'] === true) return false;
   return Object.entries(part).some(
     ([name, value]) => (name === 'text' && value !== '') || isObject(value),
@@ -186,7 +186,7 @@ function searchesIn(grounding: unknown): number {
   return Array.isArray(queries) ? queries.length : 0;
 }
 
-/** A page that the provider could not fetch this time; one behind a paywall will not come either. */
+/** Whether a page failed to load this time. A page behind a paywall, which never loads, does not count. */
 function failedToFetch(context: unknown): boolean {
   const pages = isObject(context) ? context['urlMetadata'] : null;
   return (

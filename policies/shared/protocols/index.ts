@@ -24,7 +24,7 @@ export const protocols: readonly Protocol[] = [
 
 export const protocolNames: readonly ProtocolName[] = protocols.map(({ name }) => name);
 
-/** The API that a path belongs to, by its ending; null for a path of none. */
+/** Returns the API that a path belongs to; null if it belongs to none. */
 export function findProtocol(path: string): Protocol | null {
   return protocols.find((protocol) => protocol.matches(path)) ?? null;
 }

@@ -8,7 +8,7 @@ import type { Protocol, Reading, StreamReader } from './protocol.ts';
 export const messages: Protocol = {
   name: 'messages',
   provider: 'anthropic',
-  // OpenAI's Assistants have messages too, in threads.
+  // OpenAI's Assistants API has messages too, in threads.
   matches: (path) => path.endsWith('/messages') && !path.includes('/threads/'),
   isStream: (body) => body['stream'] === true,
   isStateful: (body) => body['container'] !== undefined && body['container'] !== null,
@@ -23,8 +23,8 @@ export const messages: Protocol = {
 
 function readAnswer(json: JsonObject): Reading {
   const content: unknown[] | null = Array.isArray(json['content']) ? json['content'] : null;
-  const whole = json['type'] === 'message' && content !== null && content.every(isObject);
-  const fails = carriesError(json) || (content ?? []).some(isFailure);
+  const isWhole = json['type'] === 'message' && content !== null && content.every(isObject);
+  const hasError = carriesError(json) || (content ?? []).some(isFailure);
   const usage = new UsageParts();
   usage.add(json['usage']);
   usage.calls({ code_execution_calls: (content ?? []).filter(runsCode).length });
@@ -32,16 +32,16 @@ function readAnswer(json: JsonObject): Reading {
     id: nameOrNull(json['id']),
     model: nameOrNull(json['model']),
     usage: usage.read(),
-    fault: fails ? 'error-in-body' : whole ? null : 'incomplete',
+    fault: hasError ? 'error-in-body' : isWhole ? null : 'incomplete',
     finishReasons: [nameOrNull(json['stop_reason'])],
     refused: false,
     parts: null,
-    // A later request may go on in it.
+    // A later request may reuse the container.
     expiresAt: expiryOf(json['container']),
   };
 }
 
-/** A tool that the provider runs, or an MCP server that it asks, has failed in this block. */
+/** Whether the block reports the failure of a provider-run tool or an MCP server. */
 function isFailure(block: unknown): boolean {
   if (!isObject(block)) return false;
   const { content, is_error: isMcpError } = block;
@@ -53,25 +53,25 @@ function isFailure(block: unknown): boolean {
   );
 }
 
-/** Code that the provider runs in a container: https://docs.claude.com/en/docs/agents-and-tools/tool-use/code-execution-tool */
+/** Whether the provider runs code in a container: https://docs.claude.com/en/docs/agents-and-tools/tool-use/code-execution-tool */
 function runsCode(block: unknown): boolean {
   if (!isObject(block) || block['type'] !== 'server_tool_use') return false;
   return typeof block['name'] === 'string' && block['name'].endsWith('code_execution');
 }
 
-/** More than any answer has; a bound on what a stream can make its reader keep. */
+/** More blocks than any answer has; bounds the memory of the reader. */
 const maxBlocks = 1024;
 
 /**
- * `message_start`, blocks of content, `message_delta`, `message_stop`:
+ * Reads `message_start`, content blocks, `message_delta` and `message_stop`:
  * https://docs.anthropic.com/en/docs/build-with-claude/streaming
  */
 class MessagesReader implements StreamReader {
   ended = false;
-  #started = false;
-  /** An event came that does not fit the order of events. */
-  #disordered = false;
-  #error = false;
+  #hasStarted = false;
+  /** Whether an event came out of order. */
+  #isDisordered = false;
+  #hasError = false;
   #codeRuns = 0;
   #expiresAt: number | null = null;
   readonly #openBlocks = new Set<unknown>();
@@ -82,21 +82,21 @@ class MessagesReader implements StreamReader {
 
   event(name: string, data: JsonObject): boolean {
     if (this.ended) return false;
-    if (namesError(name) || carriesError(data)) this.#error = true;
+    if (namesError(name) || carriesError(data)) this.#hasError = true;
     switch (nameOrNull(data['type']) ?? name) {
       case 'message_start':
         this.#start(data['message']);
         break;
       case 'content_block_start':
         this.#openBlock(data['index']);
-        if (isFailure(data['content_block'])) this.#error = true;
+        if (isFailure(data['content_block'])) this.#hasError = true;
         if (runsCode(data['content_block'])) this.#codeRuns++;
         break;
       case 'content_block_delta':
-        if (!this.#openBlocks.has(data['index'])) this.#disordered = true;
+        if (!this.#openBlocks.has(data['index'])) this.#isDisordered = true;
         break;
       case 'content_block_stop':
-        if (!this.#openBlocks.delete(data['index'])) this.#disordered = true;
+        if (!this.#openBlocks.delete(data['index'])) this.#isDisordered = true;
         break;
       case 'message_delta':
         this.#usage.add(data['usage']);
@@ -118,9 +118,10 @@ class MessagesReader implements StreamReader {
   }
 
   get fault(): Reading['fault'] {
-    if (this.#error) return 'error-in-body';
-    const whole = this.ended && this.#started && !this.#disordered && this.#openBlocks.size === 0;
-    return whole ? null : 'incomplete';
+    if (this.#hasError) return 'error-in-body';
+    const isWhole =
+      this.ended && this.#hasStarted && !this.#isDisordered && this.#openBlocks.size === 0;
+    return isWhole ? null : 'incomplete';
   }
 
   reading(): Reading {
@@ -138,25 +139,25 @@ class MessagesReader implements StreamReader {
   }
 
   #start(message: unknown): void {
-    if (!isObject(message) || this.#started) {
-      this.#disordered = true;
+    if (!isObject(message) || this.#hasStarted) {
+      this.#isDisordered = true;
       return;
     }
-    this.#started = true;
+    this.#hasStarted = true;
     this.#id = nameOrNull(message['id']);
     this.#model = nameOrNull(message['model']);
     this.#expiresAt = expiryOf(message['container']);
-    if (isError(message)) this.#error = true;
+    if (isError(message)) this.#hasError = true;
     this.#usage.add(message['usage']);
   }
 
   #openBlock(index: unknown): void {
     const fits =
-      this.#started &&
+      this.#hasStarted &&
       Number.isSafeInteger(index) &&
       !this.#openBlocks.has(index) &&
       this.#openBlocks.size < maxBlocks;
     if (fits) this.#openBlocks.add(index);
-    else this.#disordered = true;
+    else this.#isDisordered = true;
   }
 }

@@ -5,20 +5,20 @@ import type { Protocol, Reading } from './protocol.ts';
 
 /**
  * Verdicts on texts and images: https://platform.openai.com/docs/api-reference/moderations, which is
- * free and tells no usage; https://docs.mistral.ai/api/ has the same shape, and tells it.
+ * free and reports no usage; https://docs.mistral.ai/api/ has the same shape and reports it.
  */
 export const moderations: Protocol = {
   ...resultsAtOnce,
   name: 'moderations',
   provider: 'openai',
   matches: (path) => path.endsWith('/moderations'),
-  parts: inputs,
+  parts: countInputs,
   isFreeUncounted: true,
   readAnswer,
 };
 
-/** Texts and conversations have a verdict each; parts of one message have one together. */
-function inputs({ input }: JsonObject): number {
+/** Counts the inputs: each text or conversation gets a verdict, the parts of one message share one. */
+function countInputs({ input }: JsonObject): number {
   const isMany = Array.isArray(input) && (typeof input[0] === 'string' || Array.isArray(input[0]));
   return isMany ? input.length : 1;
 }

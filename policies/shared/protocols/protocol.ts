@@ -13,98 +13,99 @@ export type ProtocolName =
   | 'rerank'
   | 'moderations';
 
-/** What one answer says of itself. */
+/** What a protocol reads from one answer. */
 export interface Reading {
   readonly id: string | null;
   readonly model: string | null;
   readonly usage: Usage | null;
-  /** The first thing found wrong with it; null when it is what the protocol calls a whole answer. */
+  /** The first fault found; null if the answer is whole by the rules of its protocol. */
   readonly fault: RefusalReason | null;
-  /** One a choice, null where a choice has none; empty where the protocol has no such thing. */
+  /** One for each choice, null if the choice has none; empty if the protocol has no finish reasons. */
   readonly finishReasons: readonly (string | null)[];
-  /** The model refused, in the protocol's own field for that, or a filter took part of the answer. */
+  /** Whether the model refused, in the protocol's own field for that, or a filter removed a part. */
   readonly refused: boolean;
-  /** Choices, vectors or results in it; null where the protocol gives one answer to a request. */
+  /** The number of choices, vectors or results; null if the protocol gives one answer per request. */
   readonly parts: number | null;
   /**
-   * When the provider forgets what the answer names (a voice, a container), in milliseconds since
-   * the epoch; null where it names nothing of the kind.
+   * When something that the answer refers to (a voice, a container) expires at the provider, in
+   * milliseconds since the epoch; null if it refers to nothing of the kind.
    */
   readonly expiresAt: number | null;
 }
 
-/** Reads a stream event by event while it passes, keeping only what `reading` tells. */
+/** Reads a stream event by event while it passes, and keeps only what `reading` returns. */
 export interface StreamReader {
   /** True once the protocol's own ending has come. */
   readonly ended: boolean;
-  /** As `reading` tells it, for less work. */
+  /** The fault that `reading` would return, for less work. */
   readonly fault: Reading['fault'];
   /**
    * Takes one event. `name` is its `event:` field (empty without one), `data` the parsed payload.
-   * Returns false when no event may stand here: after the ending.
+   * Returns false if the stream has already ended.
    */
   event(name: string, data: JsonObject): boolean;
-  /** Takes a `[DONE]`. Returns false where the protocol has no place for it. */
+  /** Takes a `[DONE]`. Returns false if the protocol does not allow one here. */
   done(): boolean;
+  /** Returns what has been read so far. */
   reading(): Reading;
 }
 
-/** Where a request goes, as its client sent it: the path, and the query with its question mark. */
+/** The target of a request as the client sent it: the path, and the query with its question mark. */
 export interface Target {
   readonly path: string;
   readonly query: string;
 }
 
-/** What a target tells of a request, of an API whose bodies do not. */
+/** The facts that a target states, for an API whose bodies do not state them. */
 export interface TargetFacts {
   readonly model: string | null;
   readonly isStream: boolean;
 }
 
-/** The inputs of a request that has several, each of which could be asked for alone. */
+/** The inputs of a request, each of which could be requested alone. */
 export interface InputList {
-  /** How long each is; more tokens than another where it is longer. */
+  /** The length of each input, a proxy for its share of the tokens. */
   readonly weights: readonly number[];
-  /** The body that asks for the input at that place alone. */
+  /** Returns a body that requests only the input at that index. */
   one(at: number): Uint8Array;
-  /** The body that asks for those at these places. */
-  some(places: readonly number[]): Uint8Array;
+  /** Returns a body that requests the inputs at these indexes. */
+  some(indexes: readonly number[]): Uint8Array;
 }
 
-/** An answer taken apart. */
+/** An answer split into its items. */
 export interface ItemAnswer {
-  /** What it says beside its items and its usage. */
+  /** All members except the items and the usage. */
   readonly rest: JsonObject;
   /** In the order of the inputs. */
   readonly items: readonly JsonObject[];
-  /** The same for answers whose items may stand in one answer: the model, the kind and length of vectors. */
+  /** Equal for answers whose items may be combined: the model, and the encoding and length of vectors. */
   readonly shape: string;
 }
 
-/** How requests and answers of an API are divided by item. */
+/** How the requests and answers of an API are split by item. */
 export interface ItemRules {
-  /** Null where the request has no list of inputs. */
+  /** Returns null if the request has no list of inputs. */
   readInputs(body: Uint8Array): InputList | null;
-  /** Null where it is no answer with one item for each of `count` inputs. */
+  /** Returns null unless the answer has one item for each of `count` inputs. */
   readItems(body: Uint8Array, count: number): ItemAnswer | null;
-  /** One answer of these items; `saved` of its `total` tokens were not billed; null where they are not known. */
+  /** Joins items into one answer. `saved` of its `total` tokens were not billed; `usage` is null if unknown. */
   joinItems(
     answer: ItemAnswer,
     usage: { readonly total: number; readonly saved: number } | null,
   ): Uint8Array;
 }
 
-/** One API that the cache serves. A new provider API is one file that exports one of these. */
+/** An API that the cache serves. Each API is one file that exports one of these. */
 export interface Protocol {
   readonly name: ProtocolName;
-  /** The provider's name in the usage records, where the operator gave none. */
+  /** The default of the provider's name in usage records. */
   readonly provider: string;
-  /** Whether `path`, as the client sent it and without its query, is one of this API. */
+  /** Whether `path`, as the client sent it and without its query, belongs to this API. */
   matches(path: string): boolean;
   isStream(body: JsonObject): boolean;
-  /** Of an API whose target, and not its body, names the model and the stream mode. */
+  /** Only for an API whose target, not its body, names the model and the stream mode. */
   readTarget?(target: Target): TargetFacts;
-  /** Whether a replay would lose an effect at the provider. */
+  /** Whether a replay would skip a side effect at the provider. */
   isStateful(body: JsonObject): boolean;
   /** Whether the request itself bounds the length of the answer. */
   setsLimit(body: JsonObject): boolean;
@@ -114,14 +115,14 @@ export interface Protocol {
   readonly complete: readonly string[];
   /** Finish reasons of an answer that was cut at a length limit. */
   readonly limited: readonly string[];
-  /** Whether cached and cache-write tokens come on top of the input tokens, instead of being among them. */
+  /** Whether the input tokens exclude cached and cache-write tokens. */
   readonly cacheApart: boolean;
-  /** Whether an answer that tells no usage costs nothing; else its cost is not known. */
+  /** Whether an answer without usage is free; otherwise its cost is unknown. */
   readonly isFreeUncounted?: boolean;
-  /** Of an API whose answers can be put together of answers to their inputs. */
+  /** Only for an API whose answers can be combined from answers to single inputs. */
   readonly items?: ItemRules;
   readAnswer(json: JsonObject): Reading;
-  /** Of an API that may answer with an array. */
+  /** Only for an API that may answer with an array. */
   readList?(items: readonly unknown[]): Reading;
   streamReader(): StreamReader;
 }

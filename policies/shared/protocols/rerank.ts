@@ -13,14 +13,14 @@ export const rerank: Protocol = {
   name: 'rerank',
   provider: 'cohere',
   matches: (path) => path.endsWith('/rerank'),
-  parts: resultsAsked,
+  parts: countResults,
   readAnswer,
-  // text-embeddings-inference: the results alone.
+  // text-embeddings-inference answers with the bare list of results.
   readList: (items) => readRanking(items, {}),
 };
 
-/** One a document, or so many as the request asks for at most. */
-function resultsAsked(body: JsonObject): number {
+/** Counts the results to expect: one per document, up to the limit in the request. */
+function countResults(body: JsonObject): number {
   const { documents, texts, top_n: topN, top_k: topK } = body;
   const all = [documents, texts].find(Array.isArray)?.length ?? 1;
   const most = [topN, topK].find((count) => Number.isSafeInteger(count) && (count as number) > 0);
@@ -55,8 +55,8 @@ function hasScore(result: unknown): boolean {
   return typeof score === 'number' && Number.isSafeInteger(index) && (index as number) >= 0;
 }
 
-/** No document stands twice. */
+/** Whether no document occurs twice. */
 function areDistinct(results: readonly unknown[]): boolean {
-  const told = new Set(results.map((result) => (isObject(result) ? result['index'] : null)));
-  return told.size === results.length;
+  const indexes = new Set(results.map((result) => (isObject(result) ? result['index'] : null)));
+  return indexes.size === results.length;
 }

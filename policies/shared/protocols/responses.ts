@@ -25,28 +25,28 @@ function isSet(value: unknown): boolean {
 }
 
 function readResponse(json: JsonObject, output: Output): Reading {
-  const whole =
+  const isWhole =
     json['object'] === 'response' &&
     json['status'] === 'completed' &&
     !isSet(json['incomplete_details']) &&
     output.isWhole &&
-    output.speaks;
+    output.hasAnswer;
   const filtered = filteredIn(json['content_filters']);
   const isUnchecked = filtered === 'error' || isModerationError(json['moderation']);
-  const fails = carriesError(json) || output.fails || isUnchecked;
+  const hasError = carriesError(json) || output.hasError || isUnchecked;
   return {
     id: nameOrNull(json['id']),
     model: nameOrNull(json['model']),
     usage: usageOf(json, output),
-    fault: fails ? 'error-in-body' : whole ? null : 'incomplete',
+    fault: hasError ? 'error-in-body' : isWhole ? null : 'incomplete',
     finishReasons: [],
-    refused: output.refuses || filtered === true,
+    refused: output.isRefusal || filtered === true,
     parts: null,
     expiresAt: null,
   };
 }
 
-/** Azure has a list of what its filter says, with the prompt and each part of the output in it. */
+/** Reads Azure's list of filter results, for the prompt and each part of the output. */
 function filteredIn(filters: unknown): boolean | 'error' {
   const all = Array.isArray(filters) ? filters.filter(isObject) : [];
   const found = new Set(all.map((one) => one['blocked'] === true || isFiltered(one)));
@@ -61,14 +61,14 @@ function usageOf(json: JsonObject, output: Output): Usage | null {
   return parts.read();
 }
 
-/** The items that a response is made of: what the model said, and the tools that it called. */
+/** The output items of a response: messages, reasoning and tool calls. */
 class Output {
   isWhole = true;
-  /** There is more than reasoning in it: an answer that is nothing else is a known failure. */
-  speaks = false;
-  fails = false;
-  refuses = false;
-  /** Calls of tools that the provider runs and charges for, under their names in `detailNames`. */
+  /** Whether there is more than reasoning; an answer of reasoning alone is a known failure. */
+  hasAnswer = false;
+  hasError = false;
+  isRefusal = false;
+  /** The number of calls of each tool that the provider charges for, by its name in `detailNames`. */
   readonly calls: Record<string, number> = {};
 
   constructor(items: unknown = []) {
@@ -78,13 +78,13 @@ class Output {
   add(item: unknown): void {
     if (!isObject(item)) return void (this.isWhole = false);
     const { status, content } = item;
-    if (isError(item) || status === 'failed') this.fails = true;
+    if (isError(item) || status === 'failed') this.hasError = true;
     if (typeof status === 'string' && unfinished.has(status)) this.isWhole = false;
-    // A message whose content has a part of that type.
+    // A message refuses in a content part of its own type.
     const parts: unknown[] = Array.isArray(content) ? content : [];
-    if (parts.some((part) => isObject(part) && part['type'] === 'refusal')) this.refuses = true;
-    if (parts.some(isError)) this.fails = true;
-    this.speaks ||= item['type'] !== 'reasoning';
+    if (parts.some((part) => isObject(part) && part['type'] === 'refusal')) this.isRefusal = true;
+    if (parts.some(isError)) this.hasError = true;
+    this.hasAnswer ||= item['type'] !== 'reasoning';
     const name = chargedCall(item);
     if (name !== null) this.calls[name] = (this.calls[name] ?? 0) + 1;
   }
@@ -92,11 +92,14 @@ class Output {
 
 const unfinished: ReadonlySet<string> = new Set(['incomplete', 'in_progress', 'cancelled']);
 
-/** https://platform.openai.com/docs/pricing, built-in tools */
+/**
+ * Returns the name of the detail that counts this call; null if the call is free. For built-in tools:
+ * https://platform.openai.com/docs/pricing
+ */
 function chargedCall({ type, action }: JsonObject): string | null {
   switch (type) {
     case 'web_search_call':
-      // Looking into what was found costs nothing.
+      // Opening a page that was found is free.
       return isObject(action) && isSet(action['type']) && action['type'] !== 'search'
         ? null
         : 'web_search_requests';
@@ -112,56 +115,56 @@ function chargedCall({ type, action }: JsonObject): string | null {
 }
 
 /**
- * Events of a response's life cycle, each with the response as far as it is, and what it is made of:
+ * Reads the events of a response's life cycle, each with the response so far, and of its output items:
  * https://platform.openai.com/docs/api-reference/responses-streaming
  */
 class ResponsesReader implements StreamReader {
   ended = false;
-  #done = false;
-  #error = false;
-  #refused = false;
-  #created = false;
-  /** Two responses in one stream. */
-  #mixed = false;
-  /** The items as they came; some servers leave them out of the last event. */
+  #isDone = false;
+  #hasError = false;
+  #isRefused = false;
+  #isCreated = false;
+  /** Whether the stream has two responses. */
+  #isMixed = false;
+  /** The items as they came, because some servers omit them in the last event. */
   readonly #items = new Output();
-  /** As the last event of the life cycle tells it. */
+  /** The reading of the last life-cycle event. */
   #last: Reading = readResponse({}, this.#items);
 
   event(name: string, data: JsonObject): boolean {
     if (this.ended) return false;
     const type = nameOrNull(data['type']) ?? name;
-    if (namesError(name) || namesError(type) || carriesError(data)) this.#error = true;
-    if (type.startsWith('response.refusal.')) this.#refused = true;
+    if (namesError(name) || namesError(type) || carriesError(data)) this.#hasError = true;
+    if (type.startsWith('response.refusal.')) this.#isRefused = true;
     if (type === 'response.output_item.done') this.#items.add(data['item']);
-    // Some servers send no items at all.
-    if (type.endsWith('.delta') && !type.includes('reasoning')) this.#items.speaks = true;
+    // Some servers send deltas but no items.
+    if (type.endsWith('.delta') && !type.includes('reasoning')) this.#items.hasAnswer = true;
     if (type === 'response.created') {
-      this.#mixed ||= this.#created;
-      this.#created = true;
+      this.#isMixed ||= this.#isCreated;
+      this.#isCreated = true;
     }
-    if (isObject(data['response'])) this.#lifeCycle(data['response']);
+    if (isObject(data['response'])) this.#readLifeCycle(data['response']);
     if (type === 'response.completed') this.ended = true;
     return true;
   }
 
-  /** Some send it behind `response.completed`. */
+  /** Some servers send `[DONE]` after `response.completed`. */
   done(): boolean {
-    if (this.#done || !this.ended) return false;
-    this.#done = true;
+    if (this.#isDone || !this.ended) return false;
+    this.#isDone = true;
     return true;
   }
 
   get fault(): Reading['fault'] {
-    if (this.#error) return 'error-in-body';
-    return this.ended && !this.#mixed ? this.#last.fault : 'incomplete';
+    if (this.#hasError) return 'error-in-body';
+    return this.ended && !this.#isMixed ? this.#last.fault : 'incomplete';
   }
 
   reading(): Reading {
-    return { ...this.#last, fault: this.fault, refused: this.#refused || this.#last.refused };
+    return { ...this.#last, fault: this.fault, refused: this.#isRefused || this.#last.refused };
   }
 
-  #lifeCycle(response: JsonObject): void {
+  #readLifeCycle(response: JsonObject): void {
     const { output } = response;
     const hasItems = Array.isArray(output) && output.length > 0;
     this.#last = readResponse(response, hasItems ? new Output(output) : this.#items);

@@ -2,8 +2,8 @@ import type { JsonObject } from '../json/json.ts';
 import { carriesError, isError } from './error.ts';
 import type { Protocol, Reading, StreamReader } from './protocol.ts';
 
-/** What is read of an answer that is none. */
-const nothingRead: Reading = {
+/** The reading of an answer without results. */
+const emptyReading: Reading = {
   id: null,
   model: null,
   usage: null,
@@ -14,7 +14,7 @@ const nothingRead: Reading = {
   expiresAt: null,
 };
 
-/** The reader of an API that has no streams: none is ever whole. */
+/** The reader for an API without streams: every stream is incomplete. */
 class NoStream implements StreamReader {
   readonly ended = false;
   readonly fault = 'incomplete';
@@ -28,11 +28,11 @@ class NoStream implements StreamReader {
   }
 
   reading(): Reading {
-    return nothingRead;
+    return emptyReading;
   }
 }
 
-/** What an API has in common with others that give a list of results at once, and nothing else. */
+/** The defaults of an API whose answers are a list of results, never a stream. */
 export const resultsAtOnce = {
   isStream: () => false,
   isStateful: () => false,
@@ -43,14 +43,14 @@ export const resultsAtOnce = {
   streamReader: () => new NoStream(),
 } satisfies Partial<Protocol>;
 
-/** What such an answer says of itself by its results; `areSound` where each of them is what it should be. */
+/** Reads such an answer by its results. `areSound` says whether every result is valid. */
 export function readResults(
   json: JsonObject,
   results: readonly unknown[],
   areSound: boolean,
 ): Reading {
-  const fails = carriesError(json) || results.some(isError);
+  const hasError = carriesError(json) || results.some(isError);
   const isWhole = results.length > 0 && areSound;
-  const fault = fails ? 'error-in-body' : isWhole ? null : 'incomplete';
-  return { ...nothingRead, fault, parts: results.length };
+  const fault = hasError ? 'error-in-body' : isWhole ? null : 'incomplete';
+  return { ...emptyReading, fault, parts: results.length };
 }

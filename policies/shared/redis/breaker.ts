@@ -1,7 +1,7 @@
 const failuresToOpen = 3;
 const probeMs = 1000;
 
-/** Keeps callers from a service that does not answer, and asks it itself from time to time. */
+/** A circuit breaker: it keeps callers from a service that does not answer, and probes it every second. */
 export class Breaker {
   readonly #probe: () => Promise<unknown>;
   readonly #changed: (open: boolean, reason: string) => void;
@@ -9,7 +9,7 @@ export class Breaker {
   #open = false;
   #timer: NodeJS.Timeout | null = null;
 
-  /** `probe` rejects as long as the service does not answer; `changed` is told each change of state. */
+  /** `probe` rejects while the service does not answer; `changed` is called at each change of state. */
   constructor(probe: () => Promise<unknown>, changed: (open: boolean, reason: string) => void) {
     this.#probe = probe;
     this.#changed = changed;
@@ -30,11 +30,11 @@ export class Breaker {
     this.#failures++;
     if (this.#open || this.#failures < failuresToOpen) return;
     this.#open = true;
-    this.#timer = setInterval(() => void this.#ask(), probeMs).unref();
+    this.#timer = setInterval(() => void this.#runProbe(), probeMs).unref();
     this.#changed(true, reason);
   }
 
-  /** Begins anew, without a word in the log. */
+  /** Resets the breaker without calling `changed`. */
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
@@ -42,11 +42,11 @@ export class Breaker {
     this.#failures = 0;
   }
 
-  async #ask(): Promise<void> {
+  async #runProbe(): Promise<void> {
     try {
       await this.#probe();
     } catch {
-      return; // It stays open until the next time.
+      return; // The breaker stays open until a probe succeeds.
     }
     this.succeeded();
   }

@@ -4,28 +4,28 @@ export type RedisClient = Redis | Cluster;
 
 export interface RedisAddress {
   readonly url: string | undefined;
-  /** The client's own; `cluster`, a list of nodes, makes it a cluster's. */
+  /** Options of ioredis. A list of nodes in `cluster` makes the client a cluster client. */
   readonly options: Readonly<Record<string, unknown>>;
 }
 
 const retryStrategy = (times: number) => Math.min(times * 100, 500);
 
-/** What is not answered at once is not worth waiting for. */
-const impatient = {
+/** Options that fail fast: a late answer of a cache is worth nothing. */
+const failFast = {
   enableOfflineQueue: false,
   maxRetriesPerRequest: 0,
   autoResendUnfulfilledCommands: false,
   connectTimeout: 2000,
   disconnectTimeout: 500,
-  // A connection whose other end is gone without a word is made anew, not waited for.
+  // If the other end has vanished without closing, reconnect instead of waiting for it.
   socketTimeout: 2000,
 } satisfies RedisOptions;
 
-/** A client that tries to connect, and goes on trying until it is told to disconnect. */
+/** Returns a client that connects, and reconnects until it is told to disconnect. */
 export function redisClient({ url, options }: RedisAddress): RedisClient {
   const { cluster, ...own } = options;
   if (Array.isArray(cluster)) {
-    const { enableOfflineQueue, ...nodes } = impatient;
+    const { enableOfflineQueue, ...nodes } = failFast;
     return new Cluster(cluster as ClusterNode[], {
       enableOfflineQueue,
       clusterRetryStrategy: retryStrategy,
@@ -33,13 +33,13 @@ export function redisClient({ url, options }: RedisAddress): RedisClient {
       redisOptions: { ...nodes, ...(own['redisOptions'] as RedisOptions | undefined) },
     });
   }
-  const all = { ...impatient, retryStrategy, ...own };
+  const all = { ...failFast, retryStrategy, ...own };
   return url === undefined ? new Redis(all) : new Redis(url, all);
 }
 
 /**
- * A connection for a subscription: to the same Redis, or to one node of the cluster, for each of
- * them has all messages. Null as long as no node is known. It ends when it is lost.
+ * Returns a client for a subscription: to the same Redis, or to one node of the cluster, because every
+ * node gets all messages. Returns null while no node is known. The client does not reconnect.
  */
 export function subscriberClient(address: RedisAddress, client: RedisClient): Redis | null {
   const own = { retryStrategy: null, autoResubscribe: false, socketTimeout: 1500 } as const;

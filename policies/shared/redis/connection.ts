@@ -4,45 +4,46 @@ import { Breaker } from './breaker.ts';
 import { type RedisAddress, type RedisClient, redisClient, subscriberClient } from './client.ts';
 
 export interface RedisConnectionOptions extends RedisAddress {
-  /** What the log calls it, `llm-cache: store "shared"`. */
+  /** Its name in the log: `llm-cache: store "shared"`. */
   readonly subject: string;
-  /** Milliseconds that a command may take. */
+  /** The deadline of a command, in milliseconds. */
   readonly timeoutMs: number;
   readonly log: Log;
 }
 
-/** Redis cannot be asked at the moment; no caller waited for it longer than the deadline. */
+/** Thrown when Redis cannot be reached now; no caller waits longer than the deadline for it. */
 export class StoreUnavailable extends Error {
   override name = 'StoreUnavailable';
-  /** The connection says so itself, once a change of state. */
+  /** The connection logs each change of state itself. */
   readonly isReported = true;
 }
 
-/** How often the log says of one kind of trouble that it goes on. */
+/** The shortest time between two log lines about the same trouble, in milliseconds. */
 const quietMs = 60_000;
 
-/** A connection to Redis. A command waits for its deadline at most, and for a dead Redis not at all. */
+/** A connection to Redis. A command waits at most until its deadline, and not at all for a dead Redis. */
 export class RedisConnection {
   readonly #options: RedisConnectionOptions;
   readonly #breaker: Breaker;
-  /** When each thing was said; few, for they have our own words and Redis's codes. */
-  readonly #said = new Map<string, number>();
+  /** When each warning was logged. There are few: fixed texts and the error codes of Redis. */
+  readonly #warnedAt = new Map<string, number>();
   #client: RedisClient | null = null;
-  /** The end of the connecting that is under way: all who wait for it wait for one promise. */
+  /** Settles when the current attempt to connect ends; all callers share it. */
   #connecting: Promise<void> | null = null;
 
   constructor(options: RedisConnectionOptions) {
     this.#options = options;
     this.#breaker = new Breaker(
-      () => this.#inTime((client) => client.ping(), options.timeoutMs),
-      (open, reason) => this.#say(open, reason),
+      () => this.#withDeadline((client) => client.ping(), options.timeoutMs),
+      (open, reason) => this.#logState(open, reason),
     );
-    this.#connected();
+    this.#currentClient();
   }
 
   /**
-   * Runs a command. Rejects with a StoreUnavailable when it takes longer than `timeoutMs` or Redis
-   * is known not to answer, otherwise with what Redis said; it is not sent once it is too late.
+   * Runs a command. Rejects with a StoreUnavailable if it takes longer than `timeoutMs` or if Redis is
+   * known not to answer, and with the error reply if Redis refuses it. A command whose deadline has
+   * passed is not sent.
    */
   async run<T>(
     command: (client: RedisClient) => Promise<T>,
@@ -50,14 +51,14 @@ export class RedisConnection {
   ): Promise<T> {
     if (this.#breaker.isOpen) throw new StoreUnavailable('the breaker is open');
     try {
-      const result = await this.#inTime(command, timeoutMs);
+      const result = await this.#withDeadline(command, timeoutMs);
       this.#breaker.succeeded();
       return result;
     } catch (error) {
       // A Redis error reply proves that Redis is up.
       if (isRefusal(error)) {
         this.#breaker.succeeded();
-        // A Redis that is full, or does not let us, is the operator's to mend.
+        // The operator has to fix a Redis that is full or denies access.
         this.warn(`refuses commands (${reasonOf(error)})`);
         throw error;
       }
@@ -67,32 +68,32 @@ export class RedisConnection {
     }
   }
 
-  /** Says in the log that this Redis `does`, once a minute at most. */
+  /** Warns in the log that this Redis does something, at most once a minute. */
   warn(does: string): void {
-    const saidAt = this.#said.get(does);
+    const warnedAt = this.#warnedAt.get(does);
     const now = performance.now();
-    if (saidAt !== undefined && now - saidAt < quietMs) return;
-    this.#said.set(does, now);
+    if (warnedAt !== undefined && now - warnedAt < quietMs) return;
+    this.#warnedAt.set(does, now);
     this.#options.log.warn(`${this.#options.subject} ${does}`);
   }
 
-  /** Whether it is known not to answer at the moment. */
+  /** Whether Redis is known not to answer now. */
   get isBroken(): boolean {
     return this.#breaker.isOpen;
   }
 
-  /** Another connection, for a subscription; null as long as it is not known where to. It is the caller's to end. */
+  /** Returns a new client for a subscription, which the caller must close; null while no node is known. */
   subscriber(): Redis | null {
-    return subscriberClient(this.#options, this.#connected());
+    return subscriberClient(this.#options, this.#currentClient());
   }
 
-  /** Every node that has keys of its own. */
+  /** Returns a client for each node that has keys of its own. */
   nodes(): readonly Redis[] {
-    const client = this.#connected();
+    const client = this.#currentClient();
     return client instanceof Cluster ? client.nodes('master') : [client];
   }
 
-  /** A later use connects anew. */
+  /** Disconnects. A later use connects again. */
   close(): void {
     const client = this.#client;
     this.#client = null;
@@ -100,8 +101,11 @@ export class RedisConnection {
     this.#breaker.close();
   }
 
-  async #inTime<T>(command: (client: RedisClient) => Promise<T>, timeoutMs: number): Promise<T> {
-    const client = this.#connected();
+  async #withDeadline<T>(
+    command: (client: RedisClient) => Promise<T>,
+    timeoutMs: number,
+  ): Promise<T> {
+    const client = this.#currentClient();
     let isLate = false;
     let timer: NodeJS.Timeout | undefined;
     const deadline = new Promise<never>((_, reject) => {
@@ -110,11 +114,11 @@ export class RedisConnection {
         reject(new StoreUnavailable(`no answer within ${timeoutMs} ms`));
       }, timeoutMs);
     });
-    const late = new Promise<never>(() => {});
+    const neverSent = new Promise<never>(() => {});
     const result =
       client.status === 'ready'
         ? command(client)
-        : this.#whenReady(client).then(() => (isLate ? late : command(client)));
+        : this.#whenReady(client).then(() => (isLate ? neverSent : command(client)));
     try {
       return await Promise.race([result, deadline]);
     } finally {
@@ -122,7 +126,7 @@ export class RedisConnection {
     }
   }
 
-  /** Waits for a connection that is being made, not for one that is being tried again. */
+  /** Waits for the current attempt to connect, but not for the pause before another attempt. */
   #whenReady(client: RedisClient): Promise<void> {
     if (client.status !== 'connecting' && client.status !== 'connect') {
       return Promise.reject(new StoreUnavailable('not connected'));
@@ -139,38 +143,38 @@ export class RedisConnection {
     return this.#connecting;
   }
 
-  #connected(): RedisClient {
+  #currentClient(): RedisClient {
     return (this.#client ??= this.#connect());
   }
 
   #connect(): RedisClient {
     const client = redisClient(this.#options);
     const isCurrent = () => client === this.#client;
-    // Without a listener the client would print every try.
+    // Without a listener, ioredis would print every failed attempt.
     client.on('error', (error: unknown) => isCurrent() && this.#breaker.failed(reasonOf(error)));
-    // It has answered what it is asked to begin with.
+    // Ready means that Redis has answered the initial commands.
     client.on('ready', () => isCurrent() && this.#breaker.succeeded());
     return client;
   }
 
-  #say(open: boolean, reason: string): void {
+  #logState(open: boolean, reason: string): void {
     const { subject, log } = this.#options;
     if (open) log.warn(`${subject} does not answer (${reason}); requests go on without it`);
     else log.info(`${subject} answers again`);
   }
 }
 
-/** Whether Redis said that what stands under a name is of another type than was expected. */
+/** Whether Redis refused a command because the key holds a value of another type. */
 export function isWrongType(error: unknown): boolean {
   return isRefusal(error) && error.message.startsWith('WRONGTYPE');
 }
 
-/** Whether Redis has answered, and said no. */
+/** Whether the error is an error reply of Redis. */
 export function isRefusal(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError';
 }
 
-/** Never the message, which may quote what was sent; of a reply only the code that it begins with. */
+/** Returns a code or name for the log, never the message, which may quote what was sent. */
 export function reasonOf(error: unknown): string {
   if (error instanceof StoreUnavailable) return error.message;
   if (isRefusal(error)) return /^[A-Z]+(?= )/.exec(error.message)?.[0] ?? error.name;

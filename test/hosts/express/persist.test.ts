@@ -17,7 +17,7 @@ describe('A persisted cache in an Express app', () => {
     if (express === undefined) throw new Error('no Express 5');
     const path = join(dir, 'entries.snapshot');
     const config: LlmCacheConfig = {
-      scopeSecret: 'a secret that is long enough',
+      scopeSecret: 'a secret of more than sixteen letters',
       stores: { memory: { type: 'memory', persist: { path } } },
     };
     const said: string[] = [];

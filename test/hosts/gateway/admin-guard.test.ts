@@ -104,7 +104,7 @@ describe('The guard of the admin port', () => {
       );
       expect([reply.status, reply.message]).to.deep.equal([
         415,
-        'the body must be JSON: send it as application/json, or as text/plain where it is larger than 100 KB',
+        'the body must be JSON: send it as application/json, or as text/plain if it is larger than 100 KB',
       ]);
     }
   });

@@ -54,7 +54,7 @@ describe('Answers that are not read to their end', () => {
       expect(reply.body.equals(body)).to.equal(true);
       const record = await recordOf(request.model);
       expect(record).to.include({ status: 200, billed: true, total_tokens: null });
-      expect(record.costs_calculation_caveat).to.match(/larger than is read .* no usage was seen$/);
+      expect(record.costs_calculation_caveat).to.match(/too large to read .* no usage was seen$/);
     });
 
     it(`The ${pipeline} record of a client that left before the usage says so`, async () => {
@@ -104,11 +104,11 @@ describe('Answers that are not read to their end', () => {
     });
   }
 
-  it('The record of a JSON answer that is larger than is read says so', async () => {
+  it('The record of a JSON answer that is too large to read says so', async () => {
     upstream.answer(json(answers.chat.json.padEnd(2000)));
     const { url, body, model } = fresh('chat', 'usage-only');
     expect((await post(url, body)).status).to.equal(200);
-    expect((await recordOf(model)).costs_calculation_caveat).to.match(/larger than is read/);
+    expect((await recordOf(model)).costs_calculation_caveat).to.match(/too large to read/);
   });
 
   it('The gateway stores no answer with an error in a choice, and counts it', async () => {

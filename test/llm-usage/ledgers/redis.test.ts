@@ -17,7 +17,7 @@ type Command = Parameters<RedisConnection['run']>[0];
 
 const noonClock = { now: noon };
 
-/** Loses answers on their way, and keeps the commands. */
+/** Records the commands, and can lose their replies. */
 class LossyConnection extends ClockedConnection {
   losing = false;
   readonly commands: Command[] = [];
@@ -90,7 +90,7 @@ describe('The redis ledger', () => {
     const { rows } = await ledger.query({ groupBy: ['model'] });
     return Object.fromEntries(rows.map((row) => [row.model, row.requests]));
   };
-  /** By another gateway, which does not send what the first one has. */
+  /** Waits for `count` requests in Redis. Asks another ledger, which sends none of the first one's. */
   const arrived = async (count: number) => {
     const other = open();
     await eventually(
@@ -129,7 +129,7 @@ describe('The redis ledger', () => {
     add(ledger, 1);
     await ledger.close();
     add(ledger, 2);
-    // The first use connects anew.
+    // The first use reconnects.
     await eventually(async () => (await requests(ledger)) === 3, 'it is connected');
     await ledger.close();
   });
@@ -216,7 +216,7 @@ describe('The redis ledger', () => {
     const key = 'test:{ledger}:day:2026-01-31';
     expect(await client.hmget(key, '1:billed_usd', '1:billed_pico')) //
       .to.deep.equal(['1', '500000000000']);
-    // As one has it that came to be before dollars stood apart.
+    // A sum from before whole dollars had their own field.
     await client.hset(key, '1:billed_pico', String(7_654_321n * 10n ** 12n));
     await cents(1);
     expect((await ledger.query({ groupBy: [] })).total.billed_cost).to.equal(7_654_322.3);
@@ -226,7 +226,7 @@ describe('The redis ledger', () => {
     const dayMs = 86_400_000;
     const today = new Date().toISOString().slice(0, 10);
 
-    /** On Redis's real clock, of a gateway whose own is so many days off. */
+    /** Opens a ledger on Redis's real clock for a gateway whose own clock is off. */
     function gateway(daysOff: number, bounds: Partial<LedgerBounds> = {}): RedisLedger {
       const connection = new RedisConnection(connectionOptions({}));
       const all = { retentionDays: 90, maxGroups: 1000, keyPrefix: 'test:', log, ...bounds };
@@ -434,7 +434,7 @@ describe('The redis ledger', () => {
       expect(await byModel(ledger)).to.deep.equal({ a: 1, b: 3 });
     });
 
-    it('The redis ledger logs once at its end how many requests it could not count', async () => {
+    it('The redis ledger logs once that it fails, and once at its end how many requests it could not count', async () => {
       const ledger = open();
       await server.kill();
       add(ledger, 3);
@@ -442,8 +442,12 @@ describe('The redis ledger', () => {
       add(ledger, 2);
       await ledger.close();
       ledger.flushSync();
-      expect(log.lines).to.deep.equal([
-        'error llm-usage: at the end 5 requests are not in the ledger in Redis',
+      const [begun, ...ended] = log.lines;
+      expect(begun).to.match(
+        /^error llm-usage: cannot add to the ledger in Redis \(.+\); records wait for a retry$/,
+      );
+      expect(ended).to.deep.equal([
+        'error llm-usage: 5 requests are missing from the ledger in Redis at exit',
       ]);
     });
 

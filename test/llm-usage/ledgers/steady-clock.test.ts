@@ -6,7 +6,7 @@ import { usage } from '../../support/ledger-contract.ts';
 const hour = 3_600_000;
 const day = 24 * hour;
 
-/** A machine whose clock can be set, while another runs on. */
+/** A machine with a clock that can be set, and a monotonic one. */
 class Machine {
   set = Date.parse('2026-01-31T12:00:00Z');
   running = 5000;

@@ -49,7 +49,7 @@ describe('The redis sink', () => {
     for (let n = from; n < to; n++) sink.record(record(n));
   }
 
-  /** The numbers of the records in the stream. */
+  /** Returns the numbers of the records in the stream. */
   async function numbers(): Promise<number[]> {
     const entries = await client.xrange(stream, '-', '+');
     return entries.map(([, [field, text = '']]) => {
@@ -170,7 +170,7 @@ describe('The redis sink', () => {
     add(sink, 0, 3);
     await sink.close();
     sink.flushSync();
-    const last = log.lines.filter((line) => line.includes('at the end'));
+    const last = log.lines.filter((line) => line.includes('at exit'));
     expect(last).to.have.length(1);
     expect(last[0]).to.include('3 records');
   });

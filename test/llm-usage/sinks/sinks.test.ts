@@ -13,7 +13,7 @@ import { logSink } from '../../../policies/llm-usage/sinks/log.ts';
 import { keptLog, quietLog, record } from '../../support/sinks-records.ts';
 import { eventually } from '../../support/eventually.ts';
 
-/** As node:fs writes, but never more than `most` bytes at once. */
+/** Writes like node:fs, but at most `most` bytes at once. */
 function shortWriter(most: number): Writer {
   return {
     write: async (fd, bytes) => fs.writeSync(fd, bytes.subarray(0, most)),
@@ -21,10 +21,10 @@ function shortWriter(most: number): Writer {
   };
 }
 
-/** Writes what fits until the disk holds `room` bytes more, then fails as a full disk does. */
+/** Simulates a disk with `room` bytes left: writes what fits, then fails like a full disk. */
 class SmallDisk implements Writer {
   room: number;
-  /** Whether a write that fits in part fails, and does not tell the part. */
+  /** Whether a write that fits only in part fails without reporting that part, as in Deno. */
   readonly #failsInPart: boolean;
 
   constructor(room: number, failsInPart = false) {
@@ -46,7 +46,7 @@ class SmallDisk implements Writer {
   }
 }
 
-/** The numbers of the records in the file; throws where a line is no record. */
+/** Returns the numbers of the records in the file. Throws if a line is not a record. */
 function recordsIn(path: string): number[] {
   const text = fs.readFileSync(path, 'utf8');
   if (text !== '' && !text.endsWith('\n')) throw new Error('the last line is torn');
@@ -499,7 +499,7 @@ describe('The jsonl sink', () => {
       add(sink, 0, 10);
       await sink.flush();
 
-      // The late answer of that write has taken nothing off the queue.
+      // The late callback of that write has removed nothing from the queue.
       sink.flushSync();
       expect(recordsIn(path)).to.deep.equal(range(21));
     });

@@ -29,7 +29,7 @@ describe("The start check of a sink's file", () => {
     );
     writeFileSync(join(dir, 'file'), '');
     expect(whyNotWritable(join(dir, 'file/deep/usage.jsonl'))).to.match(
-      /the folder .*file\/deep cannot be made \(ENOTDIR\)/,
+      /the folder .*file\/deep cannot be created \(ENOTDIR\)/,
     );
     expect(whyNotWritable(join(dir, 'file/usage.jsonl'))).to.match(/ENOTDIR|EEXIST/);
   });
@@ -37,7 +37,7 @@ describe("The start check of a sink's file", () => {
   it("The check of a sink's file refuses a path below a folder that takes no others", function () {
     if (process.platform !== 'linux') this.skip();
     expect(whyNotWritable('/proc/nowhere/usage.jsonl')).to.match(
-      /the folder \/proc\/nowhere cannot be made \(/,
+      /the folder \/proc\/nowhere cannot be created \(/,
     );
   });
 });
