@@ -3,12 +3,10 @@ import { dirname, join } from 'node:path/posix';
 import process from 'node:process';
 import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
-import {
-  checkPipelines,
-  checkStores,
-  checkUsage,
-  readSettings,
-} from '../policies/hosts/configuration.ts';
+import { checkPipelines } from '../policies/hosts/pipeline-checks.ts';
+import { checkStores } from '../policies/hosts/store-checks.ts';
+import { checkUsage } from '../policies/hosts/usage-checks.ts';
+import { readSettings } from '../policies/hosts/configuration.ts';
 import { scenarios } from '../bench/reliability/scenarios.ts';
 import { orderWarnings } from '../policies/hosts/gateway/order-warnings.ts';
 import { readPipelines } from '../policies/hosts/pipelines.ts';

@@ -1,57 +1,34 @@
-import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
-import { AnswerReader } from '../shared/answer-reader.ts';
-import type { ByteAccount } from '../shared/bytes/budget.ts';
-import type { Digest, LlmRequest } from '../shared/exchange.ts';
-import type { FaultLog } from '../shared/faults.ts';
-import { consumerId } from '../shared/identity/identity.ts';
+import type { LlmRequest } from '../shared/exchange.ts';
 import type { AsideReason } from '../shared/reasons.ts';
 import { Recent } from '../shared/recent.ts';
 import type { SharedBodies } from '../shared/bytes/shared-bodies.ts';
-import { type Admitted, Admission } from './admission.ts';
+import { Calls, type CallsParts, type ForwardPlan, maxAttempts } from './calls.ts';
 import { type ClientControls, controlsOf } from './client-controls.ts';
 import { type Decision, type Forward, outcomeOf } from './decision.ts';
 import type { CachedResponse } from './entry.ts';
-import { fingerprintOf } from './fingerprint.ts';
-import { Flight, mayBeBehind } from './flight.ts';
-import type { Flights } from './flights.ts';
+import type { Flight } from './flight.ts';
 import type { Lookup } from './lookup.ts';
 import type { KnownDigest } from './key.ts';
 import { ItemCache } from './items/item-cache.ts';
-import type { PartialCall } from './items/partial-call.ts';
-import { readAlong } from './read-along.ts';
 import { identify, type IdentifyParts, type Identification } from './identify.ts';
 import { refetchReason, isClientChoice, isFromFuture, standingOf } from './request-rules.ts';
 import type { Counts } from './stats.ts';
-import type { Lease, Relay } from './stores/relay.ts';
-import { type EntryStore, NoRoom } from './stores/store.ts';
-import type { Timings } from './timings.ts';
+import { NoRoom } from './stores/store.ts';
 
-export interface EngineParts {
-  readonly store: EntryStore;
-  readonly flights: Flights;
-  readonly settings: LlmCacheSettings;
-  readonly digest: Digest;
+export interface EngineParts extends CallsParts {
   /** Whether the upstream behind an apiEndpoint gets the `Host` that the client sent. */
   forwardsHost(apiEndpoint: string | null): boolean;
-  /** Room for a JSON answer that must be read for the usage record when the client's account is full. */
-  readonly reserve: ByteAccount;
   /** Accounts for the entries that are being sent to clients, in the same budget. */
   readonly bodies: SharedBodies;
-  readonly timings: Timings;
-  readonly faults: FaultLog;
-  readonly now: () => number;
 }
 
 /** The most bodies whose digests are cached. */
 const maxRemembered = 10_000;
 
-/** After this many calls without a shareable answer, identical requests call the upstream separately. */
-const maxAttempts = 2;
-
 /** Decides each request: receive, key, lookup, then hit, join or forward. After a call: admit, store. */
 export class Engine {
   readonly #parts: EngineParts;
-  readonly #admission: Admission;
+  readonly #calls: Calls;
   readonly #identifyParts: IdentifyParts;
   readonly #items: ItemCache;
 
@@ -59,7 +36,7 @@ export class Engine {
     this.#parts = parts;
     this.#identifyParts = { ...parts, remembered: new Recent<KnownDigest>(maxRemembered) };
     this.#items = new ItemCache({ ...parts, ...this.#identifyParts });
-    this.#admission = new Admission(parts);
+    this.#calls = new Calls(parts);
   }
 
   /**
@@ -151,7 +128,7 @@ export class Engine {
       case 'whole':
         return this.#hitOf(lookup, found.entry);
       case 'part':
-        return this.#forwardPart(lookup, found.call);
+        return this.#calls.part(lookup, found.call);
       case 'no-room':
         return aside('buffer-limit');
       default:
@@ -161,9 +138,9 @@ export class Engine {
 
   #decideWhole(lookup: Lookup, plan: ForwardPlan | null): Decision | Promise<Decision> {
     const { controls } = lookup;
-    if (plan !== null) return this.#forwardAlone(lookup, plan);
+    if (plan !== null) return this.#calls.alone(lookup, plan);
     const always = refetchReason(controls);
-    if (always !== null) return this.#forwardAlone(lookup, clientPlan(always));
+    if (always !== null) return this.#calls.alone(lookup, clientPlan(always));
     const mayJoin = this.#joinableFlight(lookup, 1) !== undefined;
     const found = mayJoin ? null : this.#readStoredNow(lookup);
     const decision = found === null ? null : this.#decideByStored(lookup, found, 1);
@@ -205,11 +182,11 @@ export class Engine {
     const entry = found === 'failed' ? undefined : found;
     const standing = standingOf(entry, lookup.controls, this.#parts.now());
     if (standing === 'fresh' && entry !== undefined) return this.#hit(lookup, entry);
-    if (standing === 'too-old') return this.#forwardAlone(lookup, clientPlan('max-age'));
+    if (standing === 'too-old') return this.#calls.alone(lookup, clientPlan('max-age'));
     if (this.#joinableFlight(lookup, attempt) !== undefined) return null;
     const plan = planFor(found, this.#fallbackFor(lookup, entry));
-    if (!this.#mayShare(lookup, attempt)) return this.#forwardAlone(lookup, plan);
-    return this.#lead(lookup, plan, attempt);
+    if (!this.#mayShare(lookup, attempt)) return this.#calls.alone(lookup, plan);
+    return this.#calls.lead(lookup, plan, attempt);
   }
 
   /** Reads from a store in this process; null if the read requires waiting. */
@@ -288,113 +265,6 @@ export class Engine {
     const mayServe = now() < until && !isFromFuture(expired, now());
     return mayServe && this.#charge(lookup, expired) ? expired : null;
   }
-
-  /** Starts a call that identical requests may join; null if this gateway reads along with another's call. */
-  #lead(lookup: Lookup, plan: ForwardPlan, attempt: number): Forward | Promise<Forward | null> {
-    const { flights, store } = this.#parts;
-    const flight = this.#createFlight(lookup, attempt);
-    flights.open(lookup.key, flight);
-    if (plan.reason === 'store-error' || store.relay === undefined) {
-      return this.#forwardLeading(lookup, plan, flight);
-    }
-    return this.#leadWithLease(lookup, plan, flight, store.relay);
-  }
-
-  /** Leads if this gateway gets the lease on the call that several gateways share. */
-  async #leadWithLease(
-    lookup: Lookup,
-    plan: ForwardPlan,
-    flight: Flight,
-    relay: Relay,
-  ): Promise<Forward | null> {
-    const { flights, store } = this.#parts;
-    const { key } = lookup;
-    let lease: Lease | null;
-    try {
-      lease = await relay.lease(key);
-    } catch {
-      // The store reports its own faults, and a fault must not delay the call.
-      return this.#forwardLeading(lookup, plan, flight);
-    }
-    if (lease === null) {
-      readAlong({ key, flight, store, flights });
-      return null;
-    }
-    flight.shareBy(lease);
-    return this.#forwardLeading(lookup, plan, flight);
-  }
-
-  #forwardLeading(
-    lookup: Lookup,
-    { kind, reason, fallback }: ForwardPlan,
-    flight: Flight,
-  ): Forward {
-    const { flights } = this.#parts;
-    const { key } = lookup;
-    const settled = this.#admitWhenRead(lookup, flight).then(({ entry, outcome }) => {
-      flights.close(key, flight);
-      if (entry === null && flight.attempt >= maxAttempts) flights.markHitForMiss(key);
-      return flight.settle(entry, outcome);
-    });
-    return { kind, reason, fallback, part: null, key, flight, settled };
-  }
-
-  /** Starts a call for the inputs that are not stored. Other requests do not join it. */
-  #forwardPart(lookup: Lookup, part: PartialCall): Forward {
-    const { flights } = this.#parts;
-    const { key, facts } = lookup;
-    const partLookup = {
-      ...lookup,
-      items: part.items,
-      facts: { ...facts, parts: part.items.asked.length },
-    };
-    const flight = this.#createFlight(partLookup, maxAttempts);
-    flight.reader.whenRead((answer) => {
-      const isAnswer =
-        answer.status === 200 && answer.cut !== 'aborted' && answer.cut !== 'client-left';
-      // The next request is forwarded whole if this answer does not fit the stored items.
-      if (isAnswer && part.whole(answer) === null) flights.markHitForMiss(key);
-    });
-    const settled = this.#admitWhenRead(partLookup, flight).then(() => {});
-    return { kind: 'miss', reason: 'partial', fallback: null, part, key, flight, settled };
-  }
-
-  /** Starts a call that other requests do not join. */
-  #forwardAlone(lookup: Lookup, plan: ForwardPlan): Forward {
-    const { flights } = this.#parts;
-    const flight = this.#createFlight(lookup, maxAttempts);
-    const settled = this.#admitWhenRead(lookup, flight).then(({ entry }) => {
-      if (entry !== null) flights.clearHitForMiss(lookup.key);
-    });
-    return { ...plan, part: null, key: lookup.key, flight, settled };
-  }
-
-  #admitWhenRead(lookup: Lookup, flight: Flight): Promise<Admitted> {
-    return new Promise((resolve) => {
-      flight.reader.whenRead((answer) => resolve(this.#admission.admit(lookup, answer, flight)));
-    });
-  }
-
-  #createFlight({ request, material }: Lookup, attempt: number): Flight {
-    // Read the body now, while it is retained and accounted for: the answer may take minutes.
-    void Promise.resolve(material.counting).catch(() => {});
-    const { settings, reserve, digest } = this.#parts;
-    const maxBytes = settings.maxResponseBytes;
-    const budget = request.account;
-    const reader = new AnswerReader(request.protocol, { keep: true, maxBytes, budget, reserve });
-    const finishAlone = settings.finishOnDisconnect;
-    const startedAt = performance.now();
-    const consumer = consumerId(request.identity, digest);
-    return new Flight({
-      startedAt,
-      consumer,
-      fingerprint: async () => fingerprintOf(material, await material.counting, digest),
-      reader,
-      attempt,
-      maxBytes: mayBeBehind(maxBytes),
-      finishAlone,
-    });
-  }
 }
 
 /** The result of reading the store; undefined if it holds no entry. */
@@ -407,9 +277,6 @@ interface Received {
   readonly controls: ClientControls;
   readonly plan: ForwardPlan | null;
 }
-
-/** How and why a request is forwarded. */
-type ForwardPlan = Pick<Forward, 'kind' | 'reason' | 'fallback'>;
 
 /** The plan for a client that asked for a new answer. */
 function clientPlan(reason: AsideReason): ForwardPlan {

@@ -5,14 +5,14 @@ import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { llmNoCache } from '../../conditions/llm-no-cache.ts';
 import { llmRequest } from '../../conditions/llm-request.ts';
+import { checkPipelines } from '../../policies/hosts/pipeline-checks.ts';
 import {
-  checkPipelines,
   gatewayConfiguration,
   hostConfiguration,
-  checkUsage,
   readSettings,
   scopeSecret,
 } from '../../policies/hosts/configuration.ts';
+import { checkUsage } from '../../policies/hosts/usage-checks.ts';
 import { readPipelines } from '../../policies/hosts/pipelines.ts';
 import { checkPolicyNames } from '../../policies/hosts/policy-names.ts';
 import { conditionNames } from '../../schemas/conditions.ts';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { pluginSchema, type BudgetSettings, type PluginSettings } from '../../schemas/plugin.ts';
 import { ConfigurationError, validate } from '../../schemas/validate.ts';
 import { budgetWarnings } from '../../policies/hosts/budget-warnings.ts';
-import { checkUsage } from '../../policies/hosts/configuration.ts';
+import { checkUsage } from '../../policies/hosts/usage-checks.ts';
 import { BudgetWatch } from '../../policies/llm-usage/budget-watch.ts';
 import { budgetName, budgetStates, periodOf } from '../../policies/llm-usage/budgets.ts';
 import { MemoryLedger } from '../../policies/llm-usage/ledgers/memory.ts';

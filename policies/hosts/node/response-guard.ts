@@ -2,7 +2,8 @@ import { type ClientRequest, IncomingMessage, type ServerResponse } from 'node:h
 import type { Readable } from 'node:stream';
 import type { FaultLog } from '../../shared/faults.ts';
 import { breakOff } from './response-end.ts';
-import { ResponseLayer } from './response-layer.ts';
+import { GuardLayer, type Overruling } from './guard-layer.ts';
+import type { ResponseLayer } from './response-layer.ts';
 import { waitingLayers } from './waiting-layers.ts';
 
 /** An answer that replaces the failure of an upstream before its first byte. */
@@ -49,7 +50,7 @@ export function guardOf(
  * handler ends the response as if it were complete, and some handlers write after the end. The guard
  * breaks off such a response after its head, and replaces it with a clean failure before its head.
  */
-export class ResponseGuard {
+export class ResponseGuard implements Overruling {
   /** The upstream's message; null before one reaches the response and after the response is over. */
   message: IncomingMessage | null = null;
   /** The status of the upstream's message; null before one reaches the response. */
@@ -251,49 +252,6 @@ export class ResponseGuard {
   }
 }
 
-/** The layer through which a guard sees and suppresses writes. */
-class GuardLayer extends ResponseLayer {
-  readonly #guard: ResponseGuard;
-
-  constructor(guard: ResponseGuard, res: ServerResponse) {
-    super(res);
-    this.#guard = guard;
-  }
-
-  override writeHead(args: unknown[]): void {
-    if (this.#guard.overrules(Number(args[0]), undefined, false)) return;
-    // Without waiting layers, `write` and `end` catch what their head throws.
-    if (waitingLayers(this.res) === undefined) return super.writeHead(args);
-    try {
-      super.writeHead(args);
-    } catch (error) {
-      this.#guard.handleThrown(error);
-    }
-  }
-
-  override write(args: unknown[]): boolean {
-    if (this.#guard.overrules(this.res.statusCode, args[0], false)) return swallow(args);
-    try {
-      return super.write(args);
-    } catch (error) {
-      this.#guard.handleThrown(error);
-      return true;
-    }
-  }
-
-  override end(args: unknown[]): void {
-    if (this.#guard.overrules(this.res.statusCode, args[0], true)) {
-      swallow(args);
-      return;
-    }
-    try {
-      super.end(args);
-    } catch (error) {
-      this.#guard.handleThrown(error);
-    }
-  }
-}
-
 /** The call that the message answers. Node sets `req` on it, but Node's types omit that. */
 function callOf(message: IncomingMessage & { readonly req?: ClientRequest }): ClientRequest | null {
   return message.req ?? null;
@@ -302,11 +260,4 @@ function callOf(message: IncomingMessage & { readonly req?: ClientRequest }): Cl
 function discard(message: IncomingMessage, res: ServerResponse): void {
   message.unpipe(res);
   message.destroy();
-}
-
-/** Drops a write but calls its callback, and returns true as a write that needs no `drain` does. */
-function swallow(args: readonly unknown[]): true {
-  const then = args.at(-1);
-  if (typeof then === 'function') process.nextTick(then);
-  return true;
 }

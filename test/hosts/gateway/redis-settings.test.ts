@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { checkStores, redisOfGateway } from '../../../policies/hosts/configuration.ts';
+import { checkStores } from '../../../policies/hosts/store-checks.ts';
+import { redisOfGateway } from '../../../policies/hosts/gateway-redis.ts';
 import type { PluginSettings } from '../../../schemas/plugin.ts';
 import { pluginSchema } from '../../../schemas/plugin.ts';
 import { ConfigurationError, validate } from '../../../schemas/validate.ts';

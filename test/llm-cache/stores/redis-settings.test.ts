@@ -5,11 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Redis } from 'ioredis';
-import {
-  checkStores,
-  readSettings,
-  redisOfGateway,
-} from '../../../policies/hosts/configuration.ts';
+import { checkStores } from '../../../policies/hosts/store-checks.ts';
+import { readSettings } from '../../../policies/hosts/configuration.ts';
+import { redisOfGateway } from '../../../policies/hosts/gateway-redis.ts';
 import { StoreRegistry } from '../../../policies/llm-cache/stores/registry.ts';
 import type { Store } from '../../../policies/llm-cache/stores/store.ts';
 import { ConfigurationError } from '../../../schemas/validate.ts';
