@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { gunzipSync, gzip, gzipSync } from 'node:zlib';
-import type { Codec } from './bounded/squeezer.ts';
+import type { Codec } from './bounded/compression-queue.ts';
 
 const compressInPool = promisify(gzip);
 

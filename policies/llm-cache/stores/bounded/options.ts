@@ -1,7 +1,7 @@
 import type { CostOf } from './appraiser.ts';
 import type { EvictionKind } from './eviction.ts';
 import type { Buckets } from './key-table.ts';
-import type { Codec } from './squeezer.ts';
+import type { Codec } from './compression-queue.ts';
 
 export interface BoundedStoreOptions {
   /** The bound on all entries together, in bytes. */
