@@ -1,6 +1,6 @@
 import { type CachedResponse, encodeHead, type EntryHead, parseHead } from '../entry.ts';
 import { proofBytes, type Seal } from './seal.ts';
-import { asItIs, isCoding, type StoredBody } from './stored-body.ts';
+import { uncompressed, isCoding, type StoredBody } from './stored-body.ts';
 
 // Layout: "LLMC", version (1 byte), coding of the body (1), lengths of head and body (4 each, big
 // endian), proof of the body (32), proof of the head (32), head (JSON), body.
@@ -37,7 +37,7 @@ export class Envelope {
   }
 
   /** Of an entry whose head has `maxHeadBytes` at most, its body as `stored` has it. */
-  wrap(name: string, entry: CachedResponse, stored: StoredBody = asItIs(entry.body)): Buffer {
+  wrap(name: string, entry: CachedResponse, stored: StoredBody = uncompressed(entry.body)): Buffer {
     const headBytes = encodeHead(entry);
     const body = this.#seal.seal(['body', name], stored.bytes);
     const prefix = Buffer.alloc(headProofAt);
