@@ -72,7 +72,7 @@ export class RedisScan {
         }
         visited += some.length;
       }
-      // Steps without entries cost something too.
+      // Each step counts too, because it may visit many keys that are not entries.
       visited += scanStep / 20;
       at =
         next === '0'

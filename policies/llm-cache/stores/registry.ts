@@ -210,7 +210,7 @@ export class StoreRegistry {
     return { store: new PersistentStore(memory, file), parts: [], memory };
   }
 
-  /** The seal of entries that are opened outside this process. */
+  /** The seal of entries that are kept outside this process. */
   #sealOf({ encryptionKeys = [] }: Pick<MemorySettings, 'encryptionKeys'>): Seal {
     const isEncrypted = encryptionKeys.length > 0;
     return isEncrypted ? new Encryption(encryptionKeys) : new Signature(this.#context.secret);

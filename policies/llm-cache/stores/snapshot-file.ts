@@ -109,7 +109,7 @@ export class SnapshotFile {
       for await (const { key, entry } of readSnapshot(chunks, seal)) {
         if (this.#isStopped) return;
         if (entry.expiresAt <= this.#now()) continue;
-        // What was stored or thrown out since is newer.
+        // Entries stored and purges made since the start are newer than the file.
         await store.set(key, entry, this.#begunAt);
         count++;
       }
