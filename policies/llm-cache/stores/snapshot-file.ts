@@ -47,7 +47,7 @@ export class SnapshotFile {
   #isStopped = false;
   /** Another store owns the file. */
   #isHandedOver = false;
-  /** The state of the entries when they were last written, to detect changes. Null before the first write. */
+  /** The state of the entries when they were last written, to detect changes. Null before the first write or complete read. */
   #written: string | null = null;
 
   constructor(options: SnapshotFileOptions) {
