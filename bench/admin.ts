@@ -16,8 +16,8 @@ import { RedisServer } from '../test/support/redis-server.ts';
 import { writeTable } from './tools/document.ts';
 import { percentile } from './reliability/scenario.ts';
 
-// What the admin API costs in stores of 100,000 entries: `npm run bench:admin`, with `-- --write`
-// into the README. A redis-server is needed.
+// Measures the admin API on stores of 100,000 entries: `npm run bench:admin`. With `-- --write` the
+// table goes into docs/performance.md. Needs a redis-server.
 
 const entries = 100_000;
 const rounds = 100;
@@ -53,14 +53,14 @@ async function fill(store: Store): Promise<void> {
       body: new Uint8Array(500),
     });
     await store.set(`openai:anonymous:${digest.sha256(String(at))}`, entry);
-    // A redis store takes what comes into a bounded queue; a listing waits for what is in it.
+    // A Redis store queues its writes, up to a bound; a listing waits until the queue is empty.
     if (at % 1000 === 0) await store.list({}, { limit: 1, cursor: null });
   }
 }
 
 const ms = (value: number) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 
-/** How long each of many took, and the longest time in which nothing else could run. */
+/** Measures the median and p99 of `run`, and the longest block of the event loop. */
 async function measure(times: number, run: (round: number) => Promise<unknown>): Promise<string> {
   const took: number[] = [];
   const loop = monitorEventLoopDelay({ resolution: 1 });

@@ -13,8 +13,8 @@ import { streams } from './speed/streams.ts';
 import { type Scenario, type Table, text } from './tools/figures.ts';
 import { writeResults } from './tools/results.ts';
 
-// What the plugin costs: `npm run bench`, with `-- --write` into bench/RESULTS.md, with names of
-// scenarios only those. BENCH_SECONDS sets how long a round of one side takes.
+// Measures what the plugin costs: `npm run bench`. Arguments select scenarios by name, and
+// `-- --write` writes bench/RESULTS.md. BENCH_SECONDS sets the duration of one round of one side.
 
 const scenarios: Readonly<Record<string, Scenario>> = {
   hit,

@@ -7,8 +7,8 @@ import { type CpuProfile, readProfile, type Shares } from './tools/cpu-profile.t
 import type { Target } from './tools/orders.ts';
 import { type Entrance, plugin, Site, store } from './tools/site.ts';
 
-// Where the gateway's time goes under one kind of load: `npm run bench:profile -- hit`. The file it
-// names opens in a browser's developer tools. BENCH_SECONDS sets how long it is watched.
+// Profiles the gateway under one kind of load: `npm run bench:profile -- hit`. Browser developer
+// tools open the file whose name it prints. BENCH_SECONDS sets the duration of the profile.
 
 const seconds = Number(process.env['BENCH_SECONDS'] ?? 6);
 const answer = { bytes: 2048, stream: false };
@@ -23,7 +23,7 @@ const loads: Readonly<Record<string, (gateway: Entrance) => Target>> = {
   terminate: (gateway) => ({ ...gateway.miss('terminate', 300, answer), body: null }),
 };
 
-// Node looks more closely at the first ten thousand calls of an old API that the gateway uses.
+// Node runs extra checks on the first ten thousand calls of a deprecated API that the gateway uses.
 const warmUpRequests = 15_000;
 
 async function main(): Promise<void> {
@@ -47,12 +47,12 @@ async function main(): Promise<void> {
     const { perSecond } = await run(seconds);
     toggle();
     await eventually(() => existsSync(path), 'the profile is written', 20_000);
-    console.log(`${name}: ${Math.round(perSecond)}/s while watched; ${path}`);
+    console.log(`${name}: ${Math.round(perSecond)}/s while profiled; ${path}`);
     return perSecond * seconds;
   });
   const reading = readProfile(JSON.parse(readFileSync(path, 'utf8')) as CpuProfile);
   const each = reading.busy / requests;
-  console.log(`${Math.round(each)} µs of a processor for a request`);
+  console.log(`${Math.round(each)} µs of processor time per request`);
   const print = (title: string, shares: Shares, most: number) => {
     console.log(`\n${title}`);
     for (const [what, share] of shares.slice(0, most)) {
@@ -60,10 +60,10 @@ async function main(): Promise<void> {
       console.log(`${percent} %  ${(share * each).toFixed(1).padStart(6)} µs  ${what}`);
     }
   };
-  print('by whose code it is', reading.groups, 12);
-  print('by function, without what it calls', reading.self, 25);
-  print('by function of ours, with the libraries, Node and V8 that it calls', reading.caused, 25);
-  print('by function of ours, with all that it calls', reading.total, 15);
+  print('by package', reading.groups, 12);
+  print('by function, without its callees', reading.self, 25);
+  print('by our function, with its callees in libraries, Node and V8', reading.caused, 25);
+  print('by our function, with all callees', reading.total, 15);
 }
 
 void main();

@@ -2,9 +2,9 @@ import process from 'node:process';
 import { scenarios } from './reliability/scenarios.ts';
 import { writeRows } from './tools/document.ts';
 
-// The reliability table of docs/performance.md: `npm run bench:reliability`. With names of scenarios
-// only those are run; with `-- --write` their rows in that document are written anew. SOAK_SECONDS
-// sets how long the soak takes.
+// Runs the scenarios of the reliability table in docs/performance.md: `npm run bench:reliability`.
+// Arguments select scenarios by name; `-- --write` replaces their rows in that document. SOAK_SECONDS
+// sets the duration of the soak.
 
 async function main(): Promise<void> {
   const wanted = process.argv.slice(2).filter((word) => Object.hasOwn(scenarios, word));

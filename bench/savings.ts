@@ -8,11 +8,11 @@ import { readTrace } from './savings/trace-file.ts';
 import type { Trace } from './savings/trace.ts';
 import { writeTable } from './tools/document.ts';
 
-// How much of what could be saved the memory store saves: `npm run bench:savings`, with names of
-// traces or with files of {at, key, bytes, cost} lines only those. `--memory 16,64` in MiB, `--ttl`
-// in seconds, `--twice` tries twice the memory as well,
-// `--compress` lets the store compress bodies that are a tenth noise (JSON: 1 / 2.3), `--requests` shortens the synthetic traces,
-// `--seed` makes others, `--write` puts the table and the picture into docs/performance.md.
+// Measures which share of the possible savings the memory store achieves: `npm run bench:savings`.
+// Arguments select traces by name, or by file with {at, key, bytes, cost} lines. `--memory 16,64` is
+// in MiB, `--ttl` in seconds. `--twice` also measures twice the memory. `--compress` lets the store
+// compress bodies, of which a tenth (JSON: 1 / 2.3) is noise. `--requests` and `--seed` change the
+// synthetic traces. `--write` puts the table and the picture into docs/performance.md.
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -22,7 +22,7 @@ const { values: options, positionals } = parseArgs({
     twice: { type: 'boolean', default: false },
     compress: { type: 'boolean', default: false },
     requests: { type: 'string', default: '200000' },
-    // Of seven the one in the middle: what a few dear questions cost sways all that a trace can save.
+    // The median of seven seeds: the cost of a few expensive questions sways the savings of a trace.
     seed: { type: 'string', default: '6' },
     write: { type: 'boolean', default: false },
   },
@@ -63,10 +63,11 @@ function* tracesOf(names: readonly string[]): Generator<Trace, void> {
 }
 
 function print({ mebibytes, shares, twice }: Savings): void {
-  const told = columns.map((policy) => `${policies[policy]} ${share(shares[policy])}`);
-  console.log(`  ${mebibytes} MiB: ${told.join(', ')}; ${times({ shares })} × lru`);
+  const cells = columns.map((policy) => `${policies[policy]} ${share(shares[policy])}`);
+  console.log(`  ${mebibytes} MiB: ${cells.join(', ')}; ${times({ shares })} × lru`);
   if (twice === null) return;
-  console.log(`    twice the memory: told +${share(twice.told)}, is +${share(twice.real)}`);
+  const { estimated, measured } = twice;
+  console.log(`    twice the memory: estimated +${share(estimated)}, measured +${share(measured)}`);
 }
 
 const times = ({ shares }: Pick<Savings, 'shares'>) => (shares.worth / shares.lru).toFixed(2);

@@ -43,7 +43,7 @@ async function bench(
   }
 }
 
-/** A body of 4 MB that comes in chunks of one byte each, into a heap of 512 MiB. */
+/** A client sends a body of 4 MB in one-byte chunks to a gateway with a heap of 512 MiB. */
 export const pieces = (): Promise<Finding> =>
   bench({}, { NODE_OPTIONS: '--max-old-space-size=512' }, async ({ gateway, upstream }) => {
     const body = Buffer.from(JSON.stringify(chat({ user: 'x'.repeat(4_000_000) })));
@@ -67,7 +67,7 @@ export const pieces = (): Promise<Finding> =>
     };
   });
 
-/** Uploads that declare all that may be held and send nothing, and some that send all but their ends. */
+/** Uploads declare the largest allowed body and then stall: some after one byte, some before the end. */
 export const stalled = (): Promise<Finding> =>
   bench({}, {}, async ({ gateway, ask }) => {
     const declared = 10 * mebibyte;
@@ -91,7 +91,7 @@ export const stalled = (): Promise<Finding> =>
     };
   });
 
-/** Clients that ask for a large hit and do not read it. */
+/** Clients request a large hit and do not read it. */
 export const readers = (): Promise<Finding> =>
   bench({ limits: { bufferedBytes: 64 * mebibyte } }, {}, async ({ gateway, upstream, ask }) => {
     upstream.answer(json(answerTo('y'.repeat(8_000_000))));
@@ -112,7 +112,7 @@ export const readers = (): Promise<Finding> =>
     };
   });
 
-/** Bodies of nearly 10 MiB of every awkward shape. */
+/** Clients send bodies of nearly 10 MiB in awkward shapes. */
 export const loop = (): Promise<Finding> =>
   bench({}, withTurns(turns), async ({ gateway, ask }) => {
     const size = 10 * mebibyte - 2000;
@@ -149,7 +149,7 @@ export const loop = (): Promise<Finding> =>
     };
   });
 
-/** Answers that unpack without end. */
+/** The upstream sends decompression bombs. */
 export const bombs = (): Promise<Finding> =>
   bench({}, withTurns(turns), async ({ gateway, upstream, ask }) => {
     const gz = (bytes: Buffer) => zlib.gzipSync(bytes, { level: 9 });

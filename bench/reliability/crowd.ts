@@ -7,7 +7,7 @@ import { chat, type Finding, pause, percentile, streamOf } from './scenario.ts';
 const readers = 1000;
 const chunks = streamOf(Array.from({ length: 60 }, (_, index) => `word ${index} `));
 
-/** A thousand identical streams at once: half before the first word, half while it is being spoken. */
+/** A thousand clients request one stream: half before its first word, half while it is under way. */
 export async function crowd(): Promise<Finding> {
   const upstream = await Upstream.start();
   upstream.answer(async (_request, res) => {
@@ -31,7 +31,7 @@ export async function crowd(): Promise<Finding> {
   const all: Promise<void>[] = [];
   for (let count = 0; count < readers / 2; count++) all.push(one(false));
   await pause(1500);
-  // Spread out, so that what is timed is the cache and not a queue at the socket.
+  // Spread out, so that the timing covers the cache, not the queue of connections.
   for (let count = 0; count < readers / 2; count++) {
     all.push(one(true));
     if (count % 5 === 0) await pause(25);

@@ -9,24 +9,24 @@ const [first = '', ...rest] = streamOf(['one ', 'two ', 'three ']);
 const whole = first + rest.join('');
 const sse = 'Content-Type: text/event-stream';
 
-/** When an upstream dies. */
+/** The stage of an answer at which the upstream dies. */
 type Stage = (way: (typeof ways)[string], socket: net.Socket) => void;
 
 const stages: readonly Stage[] = [
-  // Before it says anything.
+  // Before the head.
   ({ die }, socket) => die(socket),
-  // Between head and first byte.
+  // Between the head and the first byte of the body.
   ({ framing, die }, socket) =>
     void socket.write(head(sse, framing), () => setTimeout(() => die(socket), 10)),
-  // Amid the stream.
+  // In the middle of the stream.
   ({ framing, carry, die }, socket) =>
     void socket.write(head(sse, framing) + carry(first), () => setTimeout(() => die(socket), 10)),
-  // It sends more than it declared.
+  // After more bytes than it declared.
   (_way, socket) =>
     void socket.end(`${head(sse, `Content-Length: ${first.length}`)}${first}${rest.join('')}`),
 ];
 
-/** An upstream that dies in every way, at every stage: no half of an answer looks whole. */
+/** The upstream dies in every way, at every stage. No truncated answer may look complete. */
 export async function deaths(): Promise<Finding> {
   const upstream = await RawUpstream.start();
   const gateway = await Gateway.start({
@@ -53,7 +53,7 @@ export async function deaths(): Promise<Finding> {
         for (const pipeline of ['usage', 'cache', 'both']) {
           const body = chat({ stream: true, user: `u${answers}` });
           const ask = () => post(`${gateway.url}/${pipeline}/v1/chat/completions`, body);
-          // Some call, some wait for those, and some come when it is over.
+          // One request leads, two join it, and one comes after the call has ended.
           const crowd = [ask(), ask(), ask()].map((one) => one.catch(() => null));
           for (const reply of await Promise.all(crowd)) take(reply);
           take(await ask().catch(() => null));

@@ -4,19 +4,19 @@ import { resolve } from 'node:path';
 import type { Gateway } from '../../test/support/gateway.ts';
 import { pause } from './scenario.ts';
 
-/** Resident memory in megabytes. */
+/** Returns the resident memory of a process, in MiB. */
 export function rssOf(pid: number | undefined): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
 }
 
-/** Bytes of bodies that the gateway holds at the moment. */
+/** Returns how many bytes of bodies the gateway holds at the moment. */
 export async function heldBy(gateway: Gateway): Promise<number> {
   const response = await fetch(`${gateway.adminUrl}/llm-cache/stats`);
   return ((await response.json()) as { bufferedBytes: number }).bufferedBytes;
 }
 
-/** What a gateway is started with so that `longestTurn` can tell. */
+/** Returns the environment that a gateway needs for `longestTurn`. */
 export function withTurns(file: string): Readonly<Record<string, string>> {
   return {
     NODE_OPTIONS: `--require ${resolve('bench/tools/turns-preload.cjs')}`,
@@ -24,7 +24,7 @@ export function withTurns(file: string): Readonly<Record<string, string>> {
   };
 }
 
-/** The longest turn of the gateway's event loop during `work`, in milliseconds of processor time. */
+/** Measures the longest turn of the gateway's event loop during `work`, in ms of processor time. */
 export async function longestTurn<T>(
   gateway: Gateway,
   file: string,
@@ -37,13 +37,13 @@ export async function longestTurn<T>(
   return { ms: Number(readFileSync(file, 'utf8')), result };
 }
 
-/** A request as it stands on the wire, up to its body. */
+/** Returns the head of a request as it is sent. */
 export function headOf(path: string, headers: Readonly<Record<string, string | number>>): string {
   const lines = Object.entries({ host: 'bench', 'content-type': 'application/json', ...headers });
   return `POST ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
 }
 
-/** A connection to the gateway that is left alone after `bytes`. */
+/** Opens a connection to the gateway, and sends nothing after `bytes`. */
 export function dial(gateway: Gateway, bytes: string | Buffer): net.Socket {
   const socket = net.connect(Number(new URL(gateway.url).port), '127.0.0.1');
   socket.on('error', () => {});

@@ -5,7 +5,7 @@ import { RedisServer } from '../../test/support/redis-server.ts';
 import { json, Upstream } from '../../test/support/upstream.ts';
 import { answerTo, chat, type Finding, pause } from './scenario.ts';
 
-/** A gateway with a Redis of its own, and somebody who asks it a hundred times a second. */
+/** Runs a gateway with its own Redis under a hundred requests per second, through `trouble` and `relief`. */
 async function underLoad(
   what: string,
   trouble: (redis: RedisServer) => Promise<void>,

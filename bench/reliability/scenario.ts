@@ -1,8 +1,8 @@
-/** What one scenario showed, a row of the table. */
+/** The result of one scenario, a row of the table. */
 export interface Finding {
   readonly what: string;
   readonly figures: string;
-  /** Whether everything held that must. */
+  /** Whether everything that the scenario requires was true. */
   readonly held: boolean;
 }
 
@@ -15,9 +15,10 @@ export function percentile(values: readonly number[], part: number): number {
 
 export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** A chat request, and the whole answer that says who asked. */
+/** Returns a chat request. */
 export const chat = (more: object) => ({ model: 'gpt-4o', messages: [], ...more });
 
+/** Returns a complete chat answer with that content. */
 export function answerTo(words: string): string {
   return JSON.stringify({
     id: 'chatcmpl-bench',
@@ -28,6 +29,7 @@ export function answerTo(words: string): string {
   });
 }
 
+/** Returns the events of a complete chat stream, one per word and two for its ending. */
 export function streamOf(words: readonly string[]): string[] {
   const chunk = (delta: object, finish: string | null) =>
     `data: ${JSON.stringify({ id: 'chatcmpl-bench', model: 'gpt-4o', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;

@@ -8,7 +8,7 @@ import { soak } from './soak.ts';
 import { tenants } from './tenants.ts';
 import { leavers, lies } from './upstream.ts';
 
-/** All of them, by the names that the script and the table know them by. */
+/** All scenarios, by their names in the script and the table. */
 export const scenarios: Readonly<Record<string, Scenario>> = {
   crowd,
   tenants,

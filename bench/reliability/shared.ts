@@ -12,7 +12,7 @@ const settings = (redis: RedisServer) => ({
   usage: { sinks: [] },
 });
 
-/** Redis hesitates, or is lost, while clients of one gateway read along with a call that another makes. */
+/** Redis freezes, or is lost, while clients of one gateway read along with another gateway's call. */
 export async function hesitation(): Promise<Finding> {
   const pauses = [150, 500, 2000, 5000, Infinity];
   const chunks = streamOf(Array.from({ length: 8 }, (_, index) => `word ${index} `));
@@ -63,7 +63,7 @@ export async function hesitation(): Promise<Finding> {
   };
 }
 
-/** Entries in Redis that were changed, cut, extended or replaced: each is a miss that mends itself. */
+/** Entries in Redis are changed, cut, extended or replaced. Each must become a miss and be replaced. */
 export async function damage(): Promise<Finding> {
   const redis = await RedisServer.start();
   const upstream = await Upstream.start();
@@ -104,7 +104,7 @@ export async function damage(): Promise<Finding> {
     const reply = await ask();
     if (reply.text !== answer || reply.status !== 200) failed++;
     if (upstream.requests.length === calls) served++;
-    // What is on its way to Redis would answer.
+    // Wait for the write: an entry that is still queued for Redis would answer.
     await pause(5);
   }
   const isMended = await hit();

@@ -8,7 +8,7 @@ import { answerTo, chat, type Finding, pause, streamOf } from './scenario.ts';
 
 const seconds = Number(process.env['SOAK_SECONDS'] ?? 180);
 
-/** Hits, misses, crowds, leavers and evictions for some minutes: the process's memory settles. */
+/** Hits, misses, joiners, leaving clients and evictions for some minutes. Resident memory must level off. */
 export async function soak(): Promise<Finding> {
   const upstream = await Upstream.start();
   const words = streamOf(Array.from({ length: 50 }, (_, at) => `word ${at} `)).join('');

@@ -7,9 +7,9 @@ import { answerTo, chat, type Finding, streamOf } from './scenario.ts';
 const requests = 10_000;
 const consumers = 50;
 const questions = 20;
-const atOnce = 50;
+const concurrency = 50;
 
-/** Mixed requests of fifty consumers who ask the same: every answer says whom it was made for. */
+/** Fifty consumers ask the same questions. Every answer names its consumer, so a crossed scope shows. */
 export async function tenants(): Promise<Finding> {
   const upstream = await Upstream.start();
   upstream.answer((request, res) => {
@@ -48,7 +48,7 @@ export async function tenants(): Promise<Finding> {
       if (reply.headers['x-cache'] !== undefined) fromCache++;
     }
   };
-  await Promise.all(Array.from({ length: atOnce }, worker));
+  await Promise.all(Array.from({ length: concurrency }, worker));
   const calls = upstream.requests.length;
   await gateway.stop();
   await upstream.close();

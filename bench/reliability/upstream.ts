@@ -20,7 +20,7 @@ const bad: readonly Answer[] = [
   json('{"id":"chatcmpl-bench","choices":[{"ind'),
 ];
 
-/** An upstream that lies, dies and errs in every second answer: what is stored is whole all the same. */
+/** Every second answer of the upstream is truncated, reset or an error. Stored answers must be complete. */
 export async function lies(): Promise<Finding> {
   const upstream = await Upstream.start();
   let calls = 0;
@@ -50,7 +50,7 @@ export async function lies(): Promise<Finding> {
   };
 }
 
-/** Clients that leave at every stage: the calls made for them end, and what comes after is served. */
+/** Clients leave at every stage of a stream. Their calls must end, and later requests must be served. */
 export async function leavers(): Promise<Finding> {
   const upstream = await Upstream.start();
   let open = 0;

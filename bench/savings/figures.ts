@@ -6,16 +6,16 @@ import { wTinyLfu, wTinyLfuByWorth } from './models/w-tiny-lfu.ts';
 import { entryBytes, replay } from './replay.ts';
 import type { Trace } from './trace.ts';
 
-/** How much of what could be saved each policy saves, from 0 to 1. */
+/** The share of the possible savings that each policy achieves, from 0 to 1. */
 export interface Savings {
   readonly trace: Trace;
   readonly mebibytes: number;
   readonly shares: Readonly<Record<Policy, number>>;
-  /** What the store says that twice the memory would add, and what twice the memory adds. */
-  readonly twice: { readonly told: number; readonly real: number } | null;
+  /** The share that twice the memory would add, as the store estimates it and as measured. */
+  readonly twice: { readonly estimated: number; readonly measured: number } | null;
 }
 
-/** The store itself, by its settings, and models of others beside it. */
+/** The store itself, by its `eviction` setting, and models of other policies. */
 export const policies = {
   worth: 'eviction: worth',
   lru: 'eviction: lru',
@@ -34,19 +34,20 @@ const models: Readonly<Partial<Record<Policy, Model>>> = {
   clairvoyant,
 };
 
-export interface Asked {
+export interface SavingsOptions {
   readonly mebibytes: number;
-  /** How long an answer is fresh; the models know none that expires. */
+  /** The freshness lifetime of an answer; in the models answers do not expire. */
   readonly ttlMs: number;
-  /** Whether twice the memory is tried as well. */
+  /** Whether to measure twice the memory as well. */
   readonly twice: boolean;
   /** Whether the store compresses bodies; the models do not. */
   readonly compress: boolean;
 }
 
+/** Replays a trace through the store and the models. */
 export async function savingsOf(
   trace: Trace,
-  { mebibytes, ttlMs, twice, compress }: Asked,
+  { mebibytes, ttlMs, twice, compress }: SavingsOptions,
 ): Promise<Savings> {
   const maxBytes = mebibytes * 2 ** 20;
   const all = possible(trace.asks);
@@ -64,7 +65,8 @@ export async function savingsOf(
     lru: lru.saved / all,
     ...(Object.fromEntries(modelled) as Record<Exclude<Policy, 'worth' | 'lru'>, number>),
   };
-  const told = (worth.stats.eviction?.twiceTheMemory?.usd ?? 0) / all;
+  const estimated = (worth.stats.eviction?.twiceTheMemory?.usd ?? 0) / all;
   const added = doubled && (doubled.saved - worth.saved) / all;
-  return { trace, mebibytes, shares, twice: added === null ? null : { told, real: added } };
+  const doubledShare = added === null ? null : { estimated, measured: added };
+  return { trace, mebibytes, shares, twice: doubledShare };
 }

@@ -9,7 +9,7 @@ const colours: Readonly<Record<(typeof shown)[number], string>> = {
   wTinyLfu: '#c0a27f',
 };
 
-/** A group of bars a trace, a bar a policy; the thin line is what no policy can exceed. */
+/** Draws one group of bars per trace and one bar per policy; the thin line is the upper bound. */
 export function picture(all: readonly Savings[]): string {
   const parts: string[] = [];
   let y = 28;

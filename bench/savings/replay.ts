@@ -6,7 +6,7 @@ import { MemoryStore } from '../../policies/llm-cache/stores/memory.ts';
 import type { StoreStats } from '../../policies/llm-cache/stores/store.ts';
 import type { Ask, Trace } from './trace.ts';
 
-/** What a store saved of a trace. */
+/** What a store saved on a trace. */
 export interface Replayed {
   /** USD. */
   readonly saved: number;
@@ -16,11 +16,11 @@ export interface Replayed {
 
 const startAt = Date.UTC(2026, 0, 1);
 const longest = 16 * 2 ** 20;
-/** As random as a text is that cannot be made smaller. */
+/** Random bytes, which do not compress. */
 const noise = randomBytes(longest);
 const body = new Uint8Array(longest);
 
-/** What the entries of a trace have in common. */
+/** The part of the head that all entries of a trace share. */
 const head: Omit<EntryHead, 'responseId' | 'storedAt' | 'freshUntil' | 'expiresAt'> = {
   namespace: 'openai',
   protocol: 'chat',
@@ -33,17 +33,17 @@ const head: Omit<EntryHead, 'responseId' | 'storedAt' | 'freshUntil' | 'expiresA
   headers: { 'content-type': 'application/json' },
 };
 
-export interface Replaying {
+export interface ReplayOptions {
   readonly eviction: EvictionKind;
   readonly maxBytes: number;
   readonly ttlMs: number;
   readonly compress: boolean;
 }
 
-/** The trace through a memory store as the gateway has it. */
+/** Replays a trace through the gateway's memory store. */
 export async function replay(
   { asks }: Trace,
-  { eviction, maxBytes, ttlMs, compress }: Replaying,
+  { eviction, maxBytes, ttlMs, compress }: ReplayOptions,
 ): Promise<Replayed> {
   const clock = { at: startAt };
   const cost = { of: 0 };
@@ -66,7 +66,7 @@ export async function replay(
     }
     cost.of = ask.cost;
     await put(store, ask, clock.at, ttlMs);
-    // Requests are not so close upon each other that the thread pool is left behind.
+    // Real requests are far enough apart for the compression in the thread pool to keep up.
     if (compress) await store.settled();
   }
   const stats = store.stats();
@@ -74,7 +74,7 @@ export async function replay(
   return { saved, hits, stats };
 }
 
-/** What an answer takes of the memory, as the store counts it, without what entries have in common. */
+/** Returns a function for the bytes that the store counts for an answer, without what entries share. */
 export async function entryBytes(): Promise<(ask: Ask) => number> {
   const store = new MemoryStore({ maxBytes: 2 ** 16, compress: false });
   const counted: number[] = [];
@@ -87,7 +87,7 @@ export async function entryBytes(): Promise<(ask: Ask) => number> {
   return (ask) => ask.bytes + both - one;
 }
 
-/** As long as a key of a request is. */
+/** Returns a key with the length of a request's key. */
 function keyOf({ key }: Ask): string {
   return `openai:u${'x'.repeat(22)}:${key.padStart(43, '-')}`;
 }

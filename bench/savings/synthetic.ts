@@ -1,31 +1,31 @@
 import { type Ask, logNormal, randomFrom, type Trace, zipf } from './trace.ts';
 
-/** How many requests a trace has. */
+/** Requests in a trace. */
 const length = 200_000;
-/** Questions that are asked more than once, where a law does not say otherwise. */
+/** Questions that may repeat, unless a law says otherwise. */
 const questions = 50_000;
-/** Between two requests. */
+/** The time between two requests. */
 const stepMs = 100;
 
-/** Says of the request at `index` which question it asks; a null is a question asked once. */
+/** Returns the question of the request at `index`; null for a question that occurs once. */
 type Law = (random: () => number) => (index: number) => string | null;
 
-/** What the answer to a question weighs and costs. */
+/** Returns the size and cost of the answer to a question. */
 type Answers = (random: () => number, key: string) => Pick<Ask, 'bytes' | 'cost'>;
 
-/** Three answers in five are streams, which are larger; what an answer costs has nothing to do with its size. */
+/** Three answers in five are streams, which are larger. The cost is independent of the size. */
 const unrelated: Answers = (random) => ({
   bytes: sizeOf(random),
   cost: logNormal(random, 0, 1.3) / 1000,
 });
 
-/** The same, where bodies are kept compressed: streams shrink to a tenth, JSON to less than a half. */
+/** As `unrelated`, with compressed bodies: streams shrink to a tenth, JSON to less than half. */
 const compressed: Answers = (random, key) => {
   const { bytes, cost } = unrelated(random, key);
   return { bytes: Math.round(bytes / (bytes > 6000 ? 10 : 2.3)), cost };
 };
 
-/** Long answers cost more, and no two models the same. */
+/** The cost is proportional to the size, times a random price. */
 const bySize: Answers = (random) => {
   const bytes = sizeOf(random);
   return { bytes, cost: bytes * 1e-6 * logNormal(random, 0, 1) };
@@ -44,7 +44,7 @@ const often =
     return () => (random() < once ? null : `q${rank()}`);
   };
 
-/** Every so often the most asked questions give their places to new ones. */
+/** A new question replaces each question after `every` requests. */
 const drifting =
   (once: number, every: number): Law =>
   (random) => {
@@ -52,18 +52,18 @@ const drifting =
     return (index) => {
       if (random() < once) return null;
       const at = rank();
-      // Of a hundred ranks each keeps its question for a time of its own.
+      // Stagger the replacements, so that the questions of a hundred ranks change at different times.
       return `q${at}v${Math.floor(index / every + (at % 100) / 100)}`;
     };
   };
 
-/** A job asks ten thousand questions in a row, each once, and goes. */
+/** As the reference, and every fourth 10,000 requests are a job's questions, each asked once. */
 const scanned: Law = (random) => {
   const inner = often(0.7, 0.9)(random);
   return (index) => (index % 40_000 >= 30_000 ? null : inner(index));
 };
 
-/** A question is asked some times in the next two thousand requests, and never again. */
+/** A question repeats a few times within the next two thousand requests, and never again. */
 const bursts =
   (once: number): Law =>
   (random) => {
@@ -82,7 +82,7 @@ const bursts =
     };
   };
 
-/** Twenty tenants, each twice as busy as the next but four, with questions of their own. */
+/** Twenty tenants of unequal load (Zipf 0.8), each with its own questions. */
 const tenants: Law = (random) => {
   const who = zipf(random, 20, 0.8);
   const laws = Array.from({ length: 20 }, (_, at) => ({
@@ -160,7 +160,7 @@ export const described: readonly Described[] = [
   },
 ];
 
-/** The trace of that law: the same in every run. */
+/** Generates the trace of a law: the same in every run with the same seed. */
 export function synthetic(one: Described, seed = 1, requests = length): Trace {
   const random = randomFrom(seed);
   const next = one.next(random);

@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import { isObject } from '../../policies/shared/json/json.ts';
 import type { Ask, Trace } from './trace.ts';
 
-/** A trace of `{at, key, bytes, cost}` lines: `at` a time or milliseconds, `bytes` and `cost` numbers. */
+/**
+ * Reads a trace of `{at, key, bytes, cost}` lines: `at` is a time or milliseconds, `bytes` and `cost`
+ * are numbers. Throws if a line is invalid.
+ */
 export function readTrace(path: string): Trace {
   const lines = readFileSync(path, 'utf8').split('\n');
   const asks = lines.flatMap((line, index) =>
@@ -20,14 +23,14 @@ function readAsk(line: string, where: string): Ask {
   try {
     read = JSON.parse(line);
   } catch {
-    throw new Error(`${where}: no JSON`);
+    throw new Error(`${where}: not valid JSON`);
   }
-  if (!isObject(read)) throw new Error(`${where}: no object`);
+  if (!isObject(read)) throw new Error(`${where}: not an object`);
   const { at, key, bytes, cost } = read;
   const time = typeof at === 'number' ? at : Date.parse(String(at));
   if (!Number.isFinite(time)) throw new Error(`${where}: "at" is neither a time nor milliseconds`);
   if (typeof key !== 'string' && typeof key !== 'number') {
-    throw new Error(`${where}: "key" is no text`);
+    throw new Error(`${where}: "key" is neither a string nor a number`);
   }
   return {
     at: time,
@@ -38,8 +41,8 @@ function readAsk(line: string, where: string): Ask {
 }
 
 function numberIn(value: unknown, what: string): number {
-  // A record has null where a cost is not known.
+  // A usage record has a null cost if the cost is unknown.
   const number = value === null ? 0 : value;
   if (typeof number === 'number' && number >= 0) return number;
-  throw new Error(`${what} is no number`);
+  throw new Error(`${what} is not a number of at least 0`);
 }

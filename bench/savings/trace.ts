@@ -1,22 +1,22 @@
-/** One request of a trace: which question, and what its answer is. */
+/** One request of a trace: its question, and the size and cost of the answer. */
 export interface Ask {
   /** Milliseconds since the trace began. */
   readonly at: number;
   readonly key: string;
-  /** Of the answer's body. */
+  /** The size of the answer's body. */
   readonly bytes: number;
-  /** USD that the provider takes for it. */
+  /** What the provider charges for it, in USD. */
   readonly cost: number;
 }
 
 export interface Trace {
   readonly name: string;
-  /** The law that it follows, or where it comes from. */
+  /** The law of the trace, or its origin. */
   readonly law: string;
   readonly asks: readonly Ask[];
 }
 
-/** Numbers in [0, 1) that are the same in every run (mulberry32). */
+/** Returns a generator of numbers in [0, 1), the same in every run (mulberry32). */
 export function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -27,13 +27,13 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-/** Log-normal numbers, of a normal law with that mean and deviation. */
+/** Draws a log-normal number from a normal distribution with that mean and deviation. */
 export function logNormal(random: () => number, mean: number, deviation: number): number {
   const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
   return Math.exp(mean + deviation * normal);
 }
 
-/** Ranks by Zipf's law: rank r of `count`, from 0, is drawn in proportion to 1 / (r + 1) ^ exponent. */
+/** Returns a generator of ranks below `count`, in proportion to 1 / (rank + 1) ^ exponent (Zipf's law). */
 export function zipf(random: () => number, count: number, exponent: number): () => number {
   const sums = new Float64Array(count);
   let sum = 0;

@@ -5,7 +5,7 @@ import { cells, columns } from './hit.ts';
 
 const wanted = { bytes: 2048, stream: false };
 
-/** The same gateway under Deno against itself under Node. */
+/** Compares the gateway under Deno with the same gateway under Node. */
 export function deno(): Promise<Table> {
   return Site.with(async (site) => {
     const pipelines = { both: plugin, plain: [] };

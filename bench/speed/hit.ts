@@ -20,7 +20,7 @@ const requests = [300, 8192, 262_144];
 
 const terminateOf = ({ bytes, stream }: Wanted) => `terminate-${bytes}-${stream}`;
 
-/** Pipelines in which the gateway's own policy answers with the same bytes. */
+/** Returns pipelines in which the gateway's own `terminate` policy answers with the same bytes. */
 function terminates() {
   return Object.fromEntries(
     answers.map((wanted) => [
@@ -30,7 +30,7 @@ function terminates() {
   );
 }
 
-/** Hits against the gateway's `terminate` policy with the same bytes, in the same process. */
+/** Compares hits with the gateway's `terminate` policy, for the same bytes in the same process. */
 export function hit(): Promise<Table> {
   return Site.with(async (site) => {
     const pipelines = { both: plugin, cache: [{ 'llm-cache': {} }], ...terminates() };
@@ -90,7 +90,7 @@ export function sizeOf(bytes: number): string {
   return bytes < 2 ** 20 ? `${bytes / 1024} KiB` : `${bytes / 2 ** 20} MiB`;
 }
 
-/** Ratios to the other side, each with what it is on ours. */
+/** Returns the columns of `cells`: each ratio is followed by our absolute value. */
 export function columns(what: string): Table['columns'] {
   return [
     'request → answer',

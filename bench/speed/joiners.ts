@@ -10,12 +10,12 @@ const events = 20;
 const gap = 100;
 const times = 3;
 
-/** A thousand identical streams at once, which share one call, against a thousand that the proxy makes. */
+/** Compares a thousand concurrent identical streams that share one call with a thousand proxied calls. */
 export function joiners(): Promise<Table> {
   return Site.with(async (site) => {
     const gateway = await site.gateway({ both: plugin, plain: [] });
     const measured = async (pipeline: string, round: number) => {
-      const [before, asked] = [cpuSeconds(gateway.pid), await site.provider.calls()];
+      const [before, callsBefore] = [cpuSeconds(gateway.pid), await site.provider.calls()];
       const result = await site.client.crowd({
         url: gateway.url(pipeline, `?events=${events}&gap=${gap}`),
         request: question(300, { stream: true, user: `crowd ${round}` }),
@@ -23,7 +23,7 @@ export function joiners(): Promise<Table> {
         cache: null,
         readers,
       });
-      const calls = (await site.provider.calls()) - asked;
+      const calls = (await site.provider.calls()) - callsBefore;
       return { ...result, calls, cpu: ((cpuSeconds(gateway.pid) - before) / readers) * 1000 };
     };
     const [ours, theirs]: Measured[][] = [[], []];
@@ -55,7 +55,7 @@ function table(ours: readonly Measured[], theirs: readonly Measured[]): Table {
   };
   return {
     title: 'Joiners',
-    note: `${readers} identical streams of ${events} events ${gap} ms apart, asked for at once: with the plugin one call to the provider and ${readers - 1} that read along, without it ${readers} calls. All readers got the same bytes. What comes for all of them at once is written to one after the other, and so to the middle one after half of them.`,
+    note: `${readers} identical streams of ${events} events ${gap} ms apart, callsBefore for at once: with the plugin one call to the provider and ${readers - 1} that read along, without it ${readers} calls. All readers got the same bytes. What comes for all of them at once is written to one after the other, and so to the middle one after half of them.`,
     columns: ['', 'with the plugin, of without', 'with', 'without'],
     rows: [
       row('processor time of the gateway for a reader', ({ cpu }) => cpu),

@@ -1,7 +1,7 @@
 import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.ts';
 import { validate } from '../../schemas/validate.ts';
 import { noControls } from '../../policies/llm-cache/client-controls.ts';
-import { recognise, type Recognising } from '../../policies/llm-cache/identify.ts';
+import { identify, type IdentifyParts } from '../../policies/llm-cache/identify.ts';
 import type { KnownDigest } from '../../policies/llm-cache/key.ts';
 import { nodeDigest, nodeHashing } from '../../policies/hosts/node/digest.ts';
 import { nodeReading } from '../../policies/hosts/node/body.ts';
@@ -14,42 +14,42 @@ import { sizeOf } from './hit.ts';
 
 const sizes = [300, 8192, 65_536, 2 ** 20];
 const digest = nodeDigest('a secret of the benchmark');
-/** As plain objects, as in Node. */
+/** A plain object, as in Node. */
 const headers: Readonly<Record<string, string>> = {
   authorization: 'Bearer sk-bench',
   'openai-organization': 'org-bench',
 };
 
-/** Makes a key of each of the bodies, as the policy does; and how long one takes, in microseconds. */
-async function keysOf(bodies: readonly Uint8Array[], known: Known) {
-  const { reading, recognising } = known;
+/** Computes the key of each body as the policy does, and measures the mean time in microseconds. */
+async function keysOf(bodies: readonly Uint8Array[], caches: Caches) {
+  const { reading, identifyParts } = caches;
   const requests = bodies.map((bytes) => ({
     ...makeRequest(),
     header: (name: string) => headers[name],
     headers,
     ownHeaders: Object.entries(headers).flat(),
-    // Read already, as it is when both policies stand in a pipeline.
+    // Read already, as in a pipeline with both policies.
     body: () => new RequestBody([bytes], reading),
   }));
   const keys: string[] = [];
   const startedAt = performance.now();
   for (const request of requests) {
-    const recognised = recognise(request, noControls, recognising);
-    const found = recognised instanceof Promise ? await recognised : recognised;
+    const pending = identify(request, noControls, identifyParts);
+    const found = pending instanceof Promise ? await pending : pending;
     if (typeof found === 'object' && 'key' in found) keys.push(found.key);
   }
   const each = ((performance.now() - startedAt) / bodies.length) * 1000;
   return { keys, each };
 }
 
-interface Known {
+interface Caches {
   readonly reading: typeof nodeReading;
-  readonly recognising: Recognising;
+  readonly identifyParts: IdentifyParts;
 }
 
-const freshly = (): Known => ({
+const newCaches = (): Caches => ({
   reading: { ...nodeReading, hashing: nodeHashing, memory: new BodyMemory() },
-  recognising: {
+  identifyParts: {
     settings: validate<LlmCacheSettings>(llmCacheSchema, {}, 'llm-cache'),
     digest,
     forwardsHost: () => false,
@@ -57,7 +57,7 @@ const freshly = (): Known => ({
   },
 });
 
-/** What it takes to know a request, at first sight and when the same bytes were seen before. */
+/** Measures key computation, for new bodies and for bodies seen before. */
 export async function key(): Promise<Table> {
   const rows: Row[] = [];
   for (const size of sizes) {
@@ -69,12 +69,12 @@ export async function key(): Promise<Table> {
       const bodies = Array.from({ length: count }, (_, at) =>
         Buffer.from(text.replace(mark, String(round * count + at).padStart(mark.length, '0'))),
       );
-      const known = freshly();
-      const seen = await keysOf(bodies, known);
-      const seenAgain = await keysOf(bodies, known);
+      const caches = newCaches();
+      const seen = await keysOf(bodies, caches);
+      const seenAgain = await keysOf(bodies, caches);
       must(new Set(seen.keys).size === count, 'every body has a key of its own');
       must(seenAgain.keys.join() === seen.keys.join(), 'the same body has the same key');
-      // The first round is for V8 to see what there is to compile.
+      // The first round is a warm-up for V8.
       if (round < 0) continue;
       first.push(seen.each);
       again.push(seenAgain.each);

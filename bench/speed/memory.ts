@@ -19,7 +19,7 @@ interface Measured {
 
 const bytes = (value: number) => `${count(value)} B`;
 
-/** What an entry in memory takes beside its answer, and whether the bound in bytes counts it. */
+/** Measures the memory that an entry takes besides its answer, and whether `maxBytes` counts it. */
 export async function memory(): Promise<Table> {
   const rows = [];
   for (const [entries, size] of sizes) {

@@ -4,7 +4,7 @@ import { plugin, Site, store } from '../tools/site.ts';
 import { versus } from '../tools/versus.ts';
 import { cells, columns, nameOf } from './hit.ts';
 
-/** Hits against those of nginx, which is what C can do. */
+/** Compares hits with those of nginx, as a reference for C code. */
 export async function nginx(): Promise<Table | string> {
   if (!hasNginx()) return 'there is no nginx (Debian: apt-get install nginx-light)';
   return Site.with(async (site) => {

@@ -7,7 +7,7 @@ import { cells, columns, nameOf } from './hit.ts';
 const names = ['memory', 'near', 'shared'] as const;
 const titles = { memory: 'memory', near: 'tiered', shared: 'redis' };
 
-/** Hits from a Redis and from a tiered store against hits from memory, in the same process. */
+/** Compares hits from a Redis and a tiered store with hits from memory, in the same process. */
 export async function stores(): Promise<Table | string> {
   if (!hasRedis()) return 'there is no redis-server (Debian: apt-get install redis-server)';
   const redis = await RedisServer.start();

@@ -9,7 +9,7 @@ const events = 10;
 const gap = 5;
 const times = 20;
 
-/** Streams on their way through: when their first byte comes, and whether an event waits for another. */
+/** Measures forwarded streams: the time to the first byte, and whether an event waits for the next one. */
 export function streams(): Promise<Table> {
   return Site.with(async (site) => {
     const gateway = await site.gateway({ both: plugin, plain: [] });
@@ -58,6 +58,6 @@ export function streams(): Promise<Table> {
 
 function check({ delays, held }: ProbeResult): void {
   must(delays.length === events * times, `${events * times} events, and not ${delays.length}`);
-  // On a machine of which others take their part, a few wait for their turn.
+  // On a shared machine the scheduler delays a few.
   must(held <= delays.length / 20, `no event waits for the next one; ${held} did`);
 }

@@ -9,37 +9,37 @@ import type { CrowdOrder, LoadOrder, Order, ProbeOrder, ProbeResult, Target } fr
 import { ReplyReader } from './reply-reader.ts';
 import { readStamps } from './stamps.ts';
 
-// The process that asks. It speaks HTTP on bare sockets: node:http would cost as much as what is measured.
+// The client's process. It writes HTTP to bare sockets: node:http would cost as much as the gateway.
 
-const patienceMs = 20_000;
+const timeoutMs = 20_000;
 
-/** One connection, and one request at a time on it. */
-class Asker {
+/** One connection that sends one request at a time. */
+class Requester {
   readonly reader: ReplyReader;
   readonly #socket: Socket;
   readonly #bytes: Buffer;
   readonly #markAt: number;
 
-  private constructor(target: Target, socket: Socket, hear: Hearer) {
+  private constructor(target: Target, socket: Socket, listener: Listener) {
     const { host, pathname, search } = new URL(target.url);
     const head = `POST ${pathname}${search} HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\naccept: */*\r\nuser-agent: bench\r\nauthorization: Bearer sk-bench\r\n${target.gzip ? 'accept-encoding: gzip\r\n' : ''}content-length: ${Buffer.byteLength(target.request)}\r\n\r\n`;
     this.#bytes = Buffer.from(head + target.request);
     this.#markAt = this.#bytes.indexOf(mark);
     this.#socket = socket.setNoDelay(true);
-    this.reader = new ReplyReader(hear.data, hear.end);
+    this.reader = new ReplyReader(listener.data, listener.end);
     socket.on('data', (bytes) => this.reader.push(bytes));
-    socket.on('close', () => hear.gone());
+    socket.on('close', () => listener.gone());
     socket.on('error', () => {});
   }
 
-  static async open(target: Target, hear: Hearer): Promise<Asker> {
+  static async open(target: Target, listener: Listener): Promise<Requester> {
     const { hostname, port } = new URL(target.url);
     const socket = connect(Number(port), hostname);
     await once(socket, 'connect');
-    return new Asker(target, socket, hear);
+    return new Requester(target, socket, listener);
   }
 
-  /** With `number` in the place of the mark, where it has one. */
+  /** Sends the request, with `number` in place of the mark; null if the request has no mark. */
   ask(number: number | null): void {
     if (number !== null)
       this.#bytes.write(String(number).padStart(12, '0'), this.#markAt, 'latin1');
@@ -51,13 +51,13 @@ class Asker {
   }
 }
 
-interface Hearer {
+interface Listener {
   readonly data: (bytes: Buffer) => void;
   readonly end: () => void;
   readonly gone: () => void;
 }
 
-/** A promise, and what settles it. */
+/** Returns a promise with its resolvers. */
 function deferred() {
   let resolve: () => void = () => {};
   let reject: (error: Error) => void = () => {};
@@ -74,15 +74,15 @@ function checkHead(head: string, { cache, url }: Target): void {
   throw new Error(`${url}: X-Cache is ${found} and should be ${cache} in\n${head}`);
 }
 
-/** Requests that no two loads of this process have made. */
-let asked = Date.now() % 1e9;
+/** The next number for a mark: never repeated, so that no two loads of this process send the same request. */
+let sequence = Date.now() % 1e9;
 
 async function load(order: LoadOrder) {
   const { connections, seconds, request } = order;
   const whole = order.body === null ? null : Buffer.from(order.body);
   const isEachDifferent = request.includes(mark);
   const took: number[] = [];
-  const askers: Asker[] = [];
+  const requesters: Requester[] = [];
   const startedAt = performance.now();
   const endsAt = startedAt + seconds * 1000;
   let finishedAt = startedAt;
@@ -91,13 +91,13 @@ async function load(order: LoadOrder) {
     let replies = 0;
     let kept: Buffer[] = [];
     let askedAt = 0;
-    let asker: Asker | null = null;
-    const over = deferred();
+    let requester: Requester | null = null;
+    const finished = deferred();
     const next = () => {
       askedAt = performance.now();
-      asker?.ask(isEachDifferent ? asked++ : null);
+      requester?.ask(isEachDifferent ? sequence++ : null);
     };
-    asker = await Asker.open(order, {
+    requester = await Requester.open(order, {
       data(bytes) {
         size += bytes.length;
         if (replies % 64 === 0) kept.push(bytes);
@@ -107,7 +107,7 @@ async function load(order: LoadOrder) {
           const now = performance.now();
           took.push(now - askedAt);
           finishedAt = now;
-          checkHead(asker?.reader.head ?? '', order);
+          checkHead(requester?.reader.head ?? '', order);
           if (whole !== null && size !== whole.length && !order.gzip)
             throw new Error(`${order.url}: ${size} bytes`);
           const body = () => (order.gzip ? gunzipSync(Buffer.concat(kept)) : Buffer.concat(kept));
@@ -118,21 +118,21 @@ async function load(order: LoadOrder) {
           replies++;
           kept = [];
           if (now < endsAt) next();
-          else over.resolve();
+          else finished.resolve();
         } catch (error) {
-          over.reject(error as Error);
+          finished.reject(error as Error);
         }
       },
-      gone: () => over.reject(new Error(`${order.url}: the connection broke`)),
+      gone: () => finished.reject(new Error(`${order.url}: the connection broke`)),
     });
-    askers.push(asker);
+    requesters.push(requester);
     next();
-    await over.promise;
+    await finished.promise;
   };
   try {
     await Promise.all(Array.from({ length: connections }, one));
   } finally {
-    for (const asker of askers) asker.close();
+    for (const requester of requesters) requester.close();
   }
   const perSecond = (took.length / (finishedAt - startedAt)) * 1000;
   return { perSecond, p50: percentile(took, 0.5), p99: percentile(took, 0.99) };
@@ -140,14 +140,14 @@ async function load(order: LoadOrder) {
 
 const noResult = (): ProbeResult => ({ firstBytes: [], delays: [], held: 0 });
 
-/** Asks for one stream of stamped events, and notes in `result` when each of them came. */
+/** Requests one stream of stamped events, and records in `result` when each event arrived. */
 async function listen(target: Target, result: ProbeResult) {
-  const over = deferred();
+  const finished = deferred();
   const hash = createHash('sha256');
   let askedAt = 0;
   let isFirst = true;
   let cameAt = 0n;
-  const asker = await Asker.open(target, {
+  const requester = await Requester.open(target, {
     data(bytes) {
       const now = process.hrtime.bigint();
       if (isFirst) result.firstBytes.push(performance.now() - askedAt);
@@ -159,16 +159,16 @@ async function listen(target: Target, result: ProbeResult) {
         result.delays.push(Number(now - stamp) / 1e6);
       }
     },
-    end: over.resolve,
-    gone: () => over.reject(new Error(`${target.url}: the connection broke`)),
+    end: finished.resolve,
+    gone: () => finished.reject(new Error(`${target.url}: the connection broke`)),
   });
   return {
     async read() {
       askedAt = performance.now();
-      asker.ask(target.request.includes(mark) ? asked++ : null);
-      await over.promise;
-      asker.close();
-      return { head: asker.reader.head, body: hash.digest('base64') };
+      requester.ask(target.request.includes(mark) ? sequence++ : null);
+      await finished.promise;
+      requester.close();
+      return { head: requester.reader.head, body: hash.digest('base64') };
     },
   };
 }
@@ -177,7 +177,7 @@ async function probe({ targets, times }: ProbeOrder) {
   const results = targets.map(noResult);
   for (let time = 0; time < times; time++) {
     for (let at = 0; at < targets.length; at++) {
-      // The first of a pair finds a cooler machine, so each is it in turn.
+      // Rotate the order: the first target of a pair runs on a cooler machine.
       const which = (at + time) % targets.length;
       const [target, result] = [targets[which], results[which]];
       if (target === undefined || result === undefined) continue;
@@ -206,7 +206,7 @@ async function crowd(order: CrowdOrder) {
   return { ...result, took, outcomes, bodies: new Set(replies.map(({ body }) => body)).size };
 }
 
-async function obey(order: Order): Promise<unknown> {
+async function run(order: Order): Promise<unknown> {
   switch (order.kind) {
     case 'load':
       return load(order);
@@ -218,11 +218,11 @@ async function obey(order: Order): Promise<unknown> {
 }
 
 process.on('message', (order: Order) => {
-  const patience = patienceMs + ('seconds' in order ? order.seconds * 1000 : 60_000);
-  const tooLate = new Promise<never>((_, reject) => {
-    setTimeout(() => reject(new Error('no answer came')), patience).unref();
+  const timeout = timeoutMs + ('seconds' in order ? order.seconds * 1000 : 60_000);
+  const timedOut = new Promise<never>((_, reject) => {
+    setTimeout(() => reject(new Error('no answer came')), timeout).unref();
   });
-  void Promise.race([obey(order), tooLate]).then(
+  void Promise.race([run(order), timedOut]).then(
     (result) => process.send?.({ result }),
     (error: unknown) => process.send?.({ error: String(error) }),
   );

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import type { CrowdOrder, LoadOrder, Order, ProbeOrder, Results } from './orders.ts';
 
-/** The client, in a process of its own. */
+/** A client in its own process. */
 export class Client {
   readonly #child = fork(resolve('bench/tools/client-main.ts'), { execArgv: ['--import=tsx'] });
 
@@ -17,10 +17,10 @@ export class Client {
 
   async #do<K extends Order['kind']>(order: Extract<Order, { kind: K }>): Promise<Results[K]> {
     this.#child.send(order);
-    const [said] = (await once(this.#child, 'message')) as [
+    const [reply] = (await once(this.#child, 'message')) as [
       { error: string } | { result: unknown },
     ];
-    if ('error' in said) throw new Error(said.error);
-    return said.result as Results[K];
+    if ('error' in reply) throw new Error(reply.error);
+    return reply.result as Results[K];
   }
 }

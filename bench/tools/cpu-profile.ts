@@ -1,4 +1,4 @@
-/** What V8's profiler writes, as far as it is read here. */
+/** The members of V8's profile format that `readProfile` uses. */
 export interface CpuProfile {
   readonly nodes: readonly {
     readonly id: number;
@@ -13,23 +13,23 @@ export interface CpuProfile {
   readonly timeDeltas: readonly number[];
 }
 
-/** Parts of the time in which the process worked, by name, the largest first. */
+/** Shares of the busy time by name, the largest first. */
 export type Shares = readonly (readonly [name: string, share: number])[];
 
 export interface Reading {
-  /** Microseconds in which the process worked. */
+  /** Microseconds in which the process was not idle. */
   readonly busy: number;
-  /** By whose code it is. */
+  /** By package. */
   readonly groups: Shares;
-  /** By function, without what it calls. */
+  /** By function, without its callees. */
   readonly self: Shares;
-  /** By function of ours, with what it has others do: libraries, Node and V8, but not other functions of ours. */
+  /** By our function, with its callees in libraries, Node and V8, but without our other functions. */
   readonly caused: Shares;
-  /** By function of ours, with everything that it calls. */
+  /** By our function, with all its callees. */
   readonly total: Shares;
 }
 
-// What the gateway's router calls is the next policy, whoever it was that said `next`.
+// The router calls the next policy, so its frames end attribution to the policy that called `next`.
 const router = /\/node_modules\/express\/lib\/router\//;
 const ours = /\/dist\/(?:policies|conditions|schemas)\//;
 

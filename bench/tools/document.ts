@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 
 const file = 'docs/performance.md';
 
-/** Puts a table into the document on performance, between the marks of that name. */
+/** Writes a table into docs/performance.md, between the marks of that name. */
 export function writeTable(name: string, rows: readonly string[]): void {
   const marks = new RegExp(`(<!-- bench: ${name} -->\\n)[\\s\\S]*?(<!-- /bench -->)`);
   const text = readFileSync(file, 'utf8').replace(
@@ -12,7 +12,7 @@ export function writeTable(name: string, rows: readonly string[]): void {
   writeFileSync(file, text);
 }
 
-/** The same for a table whose rows have names: those in `rows` are written anew, the others stay. */
+/** Writes a table whose rows have names: replaces the rows in `rows` and keeps the others. */
 export function writeRows(
   name: string,
   head: string,

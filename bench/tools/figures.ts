@@ -1,13 +1,13 @@
 import process from 'node:process';
 import { percentile } from '../reliability/scenario.ts';
 
-/** How long one round of one side takes; BENCH_SECONDS makes all of them longer or shorter. */
+/** The duration of one round of one side, in seconds. */
 export const roundSeconds = Number(process.env['BENCH_SECONDS'] ?? 0.5);
 export const rounds = 7;
 
 export const median = (values: readonly number[]): number => percentile(values, 0.5);
 
-/** One figure of every round, and how it is written. */
+/** One value per round, and its text form. */
 export interface Spread {
   readonly values: readonly number[];
   readonly write: (value: number) => string;
@@ -18,14 +18,14 @@ export interface Row {
   readonly cells: readonly Spread[];
 }
 
-/** What one scenario showed. */
+/** The results of one scenario. */
 export interface Table {
   readonly title: string;
-  /** What stands against what, and how it was made sure that it does. */
+  /** What is compared, and how the scenario checks that. */
   readonly note: string;
   readonly columns: readonly string[];
   readonly rows: readonly Row[];
-  /** The column that the picture shows; it is a ratio, and 1 is as good as the other side. */
+  /** The column that the picture shows: a ratio, 1 if both sides are equal. */
   readonly bar?: number;
 }
 
@@ -35,7 +35,7 @@ export function spread(values: readonly number[], write: Spread['write']): Sprea
   return { values, write };
 }
 
-/** Round by round, for the machine is not the same from one minute to the next. */
+/** Divides round by round, as the machine's speed changes from minute to minute. */
 export function ratio(ours: readonly number[], theirs: readonly number[]): Spread {
   const values = ours.map((value, round) => value / (theirs[round] ?? NaN));
   return spread(values, (value) => `${value.toFixed(2)} ×`);
@@ -52,7 +52,7 @@ export function text({ values, write }: Spread): string {
   return `${middle} (${write(Math.min(...values))} – ${write(Math.max(...values))})`;
 }
 
-/** Fails the scenario: what was measured is not what it says. */
+/** Fails the scenario if a condition of its measurement does not hold. */
 export function must(holds: boolean, what: string): asserts holds {
-  if (!holds) throw new Error(`not what was to be measured: ${what}`);
+  if (!holds) throw new Error(`the measurement is invalid; required: ${what}`);
 }

@@ -1,14 +1,14 @@
 import { answerTo, chat, streamOf } from '../reliability/scenario.ts';
 
-// The requests and answers of all scenarios, to the byte as long as they are said to be.
+// The requests and answers of all scenarios, with exact lengths in bytes.
 
 const sentence = 'The quick brown fox, who said "no",\njumps over the lazy dog. ';
 const words = (length: number) => sentence.repeat(length / sentence.length + 1).slice(0, length);
 
-/** Twelve characters of a request body that a load may count in, so that no two are the same. */
+/** Twelve characters in a request body that a load replaces with a counter, so that all bodies differ. */
 export const mark = '@@@@@@@@@@@@';
 
-/** A conversation. */
+/** Returns a chat request with a conversation of `bytes`. */
 export function question(bytes: number, more: object = {}): string {
   const messages = [{ role: 'system', content: 'You are a helpful assistant.' }];
   const body = () => JSON.stringify(chat({ temperature: 0.2, user: mark, ...more, messages }));
@@ -22,7 +22,7 @@ export function question(bytes: number, more: object = {}): string {
   return body().replace('""', `"${'x'.repeat(Math.max(0, bytes - body().length))}"`);
 }
 
-/** What an upstream is asked for, in the query of its url. */
+/** The answer to request from the provider, through the query of its URL. */
 export interface Wanted {
   readonly bytes: number;
   readonly stream: boolean;
@@ -33,7 +33,7 @@ export const queryOf = ({ bytes, stream }: Wanted) => `?bytes=${bytes}&stream=${
 export function answer({ bytes, stream }: Wanted): string {
   const whole = (length: number) => {
     if (!stream) return answerTo('x'.repeat(length));
-    // Words of eight letters, as they come from a model.
+    // Words of eight letters, about as long as a model's.
     const letters = 'x'.repeat(length);
     return streamOf(letters.match(/.{1,8}/g) ?? []).join('');
   };
@@ -41,6 +41,6 @@ export function answer({ bytes, stream }: Wanted): string {
   const each = (whole(800).length - whole(0).length) / 100;
   const most = Math.floor((bytes - whole(0).length) / each) * 8;
   const near = whole(most);
-  // A comment, for a stream grows by events only.
+  // Pad with a comment, as events have a fixed size.
   return bytes - near.length < 4 ? near : `: ${'x'.repeat(bytes - near.length - 4)}\n\n${near}`;
 }

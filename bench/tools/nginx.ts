@@ -8,7 +8,7 @@ import { eventually } from '../../test/support/eventually.ts';
 
 export const hasNginx = () => spawnSync('nginx', ['-v']).status === 0;
 
-/** An nginx with one worker that caches what a provider answers, by path, query and body. */
+/** An nginx with one worker that caches a provider's answers by path, query, credential and body. */
 export class Nginx {
   readonly url: string;
   readonly pid: number | undefined;
@@ -43,7 +43,7 @@ export class Nginx {
   }
 }
 
-// Without a master, so that the process we started is the one that works, and can be told to end.
+// No master process, so that the process started here does the work and can be stopped.
 const configuration = (dir: string, port: number, provider: string) => `
 daemon off;
 master_process off;
@@ -57,7 +57,7 @@ http {
   proxy_cache_path ${dir}/cache keys_zone=llm:10m;
   client_body_buffer_size 1m;
   client_max_body_size 10m;
-  # The head of a stored answer has the key in it.
+  # The head of a stored answer contains the key.
   proxy_buffer_size 64k;
   proxy_buffers 8 64k;
   proxy_busy_buffers_size 128k;

@@ -1,33 +1,33 @@
-/** What every answer must be, or the load fails. */
+/** What every answer must match, or the load fails. */
 export interface Expected {
-  /** The bytes of the body; null where they are not known beforehand. */
+  /** The body; null if it is not known beforehand. */
   readonly body: string | null;
-  /** The value of `X-Cache`; null where there must be none. */
+  /** The value of `X-Cache`; null if the header must be absent. */
   readonly cache: string | null;
 }
 
 export interface Target extends Expected {
   readonly url: string;
   readonly request: string;
-  /** Whether the client accepts gzip, and gets it. */
+  /** Whether the client accepts gzip and expects it. */
   readonly gzip?: boolean;
 }
 
-/** So many connections, each of which asks again as soon as it has its answer. */
+/** Connections that each send the next request as soon as the answer has arrived. */
 export interface LoadOrder extends Target {
   readonly kind: 'load';
   readonly connections: number;
   readonly seconds: number;
 }
 
-/** One request at a time, to each of the targets in turn, of a stream whose events say when they were written. */
+/** One request at a time, to each target in turn, for a stream of stamped events. */
 export interface ProbeOrder {
   readonly kind: 'probe';
   readonly targets: readonly Target[];
   readonly times: number;
 }
 
-/** So many connections that ask once, all at the same time, for such a stream. */
+/** Connections that each send one request at the same time, for a stream of stamped events. */
 export interface CrowdOrder extends Target {
   readonly kind: 'crowd';
   readonly readers: number;
@@ -35,7 +35,7 @@ export interface CrowdOrder extends Target {
 
 export type Order = LoadOrder | ProbeOrder | CrowdOrder;
 
-/** Milliseconds. */
+/** Latencies are in milliseconds. */
 export interface LoadResult {
   readonly perSecond: number;
   readonly p50: number;
@@ -45,18 +45,18 @@ export interface LoadResult {
 export interface ProbeResult {
   /** From the request to the first byte of the body. */
   readonly firstBytes: number[];
-  /** From the upstream's write to the client's read, of every event. */
+  /** From the upstream's write to the client's read, for every event. */
   readonly delays: number[];
-  /** Events that came later than the next one was written. */
+  /** The number of events that arrived after the next event had been written. */
   held: number;
 }
 
 export interface CrowdResult extends ProbeResult {
   /** From the first request to the last byte. */
   readonly took: number;
-  /** Answers with this `X-Cache`. */
+  /** The number of answers by `X-Cache`. */
   readonly outcomes: Readonly<Record<string, number>>;
-  /** Different bodies among the answers. */
+  /** The number of different bodies. */
   readonly bodies: number;
 }
 

@@ -1,7 +1,7 @@
 'use strict';
 
-// Loaded into a gateway before itself: SIGUSR2 begins a profile of its processor time, the next one
-// ends it and writes it to PROFILE_TO. Not --cpu-prof, which has the start in it and needs an exit.
+// Preloaded into a gateway. SIGUSR2 starts a profile of its processor time; the next SIGUSR2 stops it
+// and writes it to PROFILE_TO. `--cpu-prof` would include the start and write only at exit.
 
 const { writeFileSync, renameSync } = require('node:fs');
 const { Session } = require('node:inspector');

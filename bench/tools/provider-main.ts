@@ -5,9 +5,9 @@ import { pause } from '../reliability/scenario.ts';
 import { answer } from './messages.ts';
 import { ending, stampedEvent } from './stamps.ts';
 
-// The stand-in for a provider, in a process of its own. The query says what it answers:
-// ?bytes=2048&stream=0 so many bytes at once, ?events=10&gap=3 stamped events, milliseconds apart.
-// GET tells how often it was asked.
+// The process of the stand-in for a provider. The query selects the answer: `?bytes=2048&stream=0`
+// that many bytes at once, `?events=10&gap=3` stamped events, `gap` milliseconds apart. GET returns
+// the number of calls.
 
 type Answer = (res: http.ServerResponse) => void | Promise<void>;
 

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 
-/** The stand-in for a provider, in a process of its own. */
+/** A stand-in for a provider, in its own process. */
 export class Provider {
   readonly url: string;
   readonly #child: ChildProcess;
@@ -18,7 +18,7 @@ export class Provider {
     return new Provider(child, port);
   }
 
-  /** How often it was asked until now. */
+  /** Returns the number of calls so far. */
   async calls(): Promise<number> {
     return Number(await (await fetch(this.url)).text());
   }

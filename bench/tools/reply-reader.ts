@@ -2,19 +2,19 @@ const headEnd = '\r\n\r\n';
 const contentLength = /\r\ncontent-length: *(\d+)/i;
 const chunkedCoding = /\r\ntransfer-encoding: *chunked/i;
 
-/** Reads answers off a connection, one after the other, for as little of the machine's time as can be. */
+/** Reads consecutive HTTP responses from a connection, with as little processor time as possible. */
 export class ReplyReader {
   head = '';
-  readonly #data: (bytes: Buffer) => void;
-  readonly #end: () => void;
+  readonly #onData: (bytes: Buffer) => void;
+  readonly #onEnd: () => void;
   #inBody = false;
   #isChunked = false;
   #left = 0;
   #rest: Buffer | null = null;
 
-  constructor(data: (bytes: Buffer) => void, end: () => void) {
-    this.#data = data;
-    this.#end = end;
+  constructor(onData: (bytes: Buffer) => void, onEnd: () => void) {
+    this.#onData = onData;
+    this.#onEnd = onEnd;
   }
 
   push(more: Buffer): void {
@@ -34,8 +34,8 @@ export class ReplyReader {
     }
     if (this.#isChunked) return this.#chunks(bytes);
     this.#left -= bytes.length;
-    if (bytes.length > 0) this.#data(bytes);
-    if (this.#left <= 0) this.#over();
+    if (bytes.length > 0) this.#onData(bytes);
+    if (this.#left <= 0) this.#finish();
   }
 
   #chunks(bytes: Buffer): void {
@@ -46,15 +46,15 @@ export class ReplyReader {
       const size = Number.parseInt(bytes.toString('latin1', at, line), 16);
       const begin = line + 2;
       if (begin + size + 2 > bytes.length) break;
-      if (size === 0) return this.#over();
-      this.#data(bytes.subarray(begin, begin + size));
+      if (size === 0) return this.#finish();
+      this.#onData(bytes.subarray(begin, begin + size));
       at = begin + size + 2;
     }
     this.#rest = bytes.subarray(at);
   }
 
-  #over(): void {
+  #finish(): void {
     this.#inBody = false;
-    this.#end();
+    this.#onEnd();
   }
 }

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { median, type Table, text } from './figures.ts';
 
-/** `bench/RESULTS.md`, and the picture in it. */
+/** Writes `bench/RESULTS.md` and its picture. */
 export function writeResults(tables: readonly Table[], machine: string): void {
   writeFileSync('bench/results.svg', picture(tables));
   writeFileSync('bench/RESULTS.md', `${document(tables, machine).join('\n')}\n`);
@@ -26,7 +26,7 @@ function document(tables: readonly Table[], machine: string): string[] {
 const [width, height, from, unit] = [760, 18, 330, 260];
 const widest = (width - from - 60) / unit;
 
-/** One bar a ratio, with a line where both sides are equal and a thin one from the least to the most. */
+/** Draws one bar per ratio, a dashed line at 1, and a thin line from the least to the greatest value. */
 function picture(tables: readonly Table[]): string {
   const parts: string[] = [];
   let y = 10;

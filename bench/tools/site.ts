@@ -5,16 +5,16 @@ import { answer, queryOf, question, type Wanted } from './messages.ts';
 import type { Target } from './orders.ts';
 import { Provider } from './provider.ts';
 
-/** The two policies as they stand in the README; no pipeline of a benchmark says more of them. */
+/** The two policies with default settings, as in the README. */
 export const plugin = [{ 'llm-usage': {} }, { 'llm-cache': {} }];
 
-/** Without a line a request in the log, which is the logger's cost and not the cache's. */
+/** No log line per request: it is the logger's cost, not the cache's. */
 export const quiet = { usage: { sinks: [] } };
 
 type Pipelines = Readonly<Record<string, readonly object[]>>;
 type More = Partial<Omit<GatewayOptions, 'gateway'>>;
 
-/** A provider, a gateway in front of it and a client, each a process of its own. */
+/** A provider, gateways in front of it and a client, each in its own process. */
 export class Site {
   readonly client = new Client();
   readonly provider: Provider;
@@ -24,7 +24,7 @@ export class Site {
     this.provider = provider;
   }
 
-  /** Starts all, has `use` them and ends them, however that ends. */
+  /** Starts the provider and the client, runs `use`, and stops all processes, even after a failure. */
   static async with<T>(use: (site: Site) => Promise<T>): Promise<T> {
     const site = new Site(await Provider.start());
     try {
@@ -44,7 +44,7 @@ export class Site {
   }
 }
 
-/** How a gateway is asked. */
+/** Builds requests to one gateway. */
 export class Entrance {
   readonly pid: number | undefined;
   readonly #url: string;
@@ -58,14 +58,14 @@ export class Entrance {
     return `${this.#url}/${pipeline}/v1/chat/completions${query}`;
   }
 
-  /** A request that is the same every time. Its answer is expected to come from the cache. */
+  /** Returns a request that is identical every time, so that the cache must answer. */
   hit(pipeline: string, requestBytes: number, wanted: Wanted): Target {
     const request = question(requestBytes, { stream: wanted.stream, user: 'one and same' });
     const url = this.url(pipeline, queryOf(wanted));
     return { url, request, body: answer(wanted), cache: 'HIT (exact)' };
   }
 
-  /** A request that is another one every time. Its answer is expected to come from the provider. */
+  /** Returns a request that differs every time, so that the provider must answer. */
   miss(pipeline: string, requestBytes: number, wanted: Wanted): Target {
     const request = question(requestBytes, { stream: wanted.stream });
     const url = this.url(pipeline, queryOf(wanted));
@@ -73,7 +73,7 @@ export class Entrance {
   }
 }
 
-/** Asks once, so that the answer is stored. */
+/** Sends the request until the cache answers. Throws if no answer is stored. */
 export async function store({ url, request, cache }: Target): Promise<void> {
   const headers = { 'content-type': 'application/json', authorization: 'Bearer sk-bench' };
   const ask = async () => {
@@ -81,7 +81,7 @@ export async function store({ url, request, cache }: Target): Promise<void> {
     await response.arrayBuffer();
     return response.headers.get('x-cache');
   };
-  // A store in Redis takes it behind the answer.
+  // A Redis store writes after the answer was sent.
   for (let time = 0; time < 100; time++) {
     if ((await ask()) === cache) return;
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -1,11 +1,11 @@
 import process from 'node:process';
 import { streamOf } from '../reliability/scenario.ts';
 
-// Events that say when they were written, by the machine's own clock, which all processes share.
+// Events that contain the time of their writing, by the machine's clock, which all processes share.
 
 const stamp = /"@(\d+)"/g;
 
-/** What streams of `events` stamped events are made of; the last two are the protocol's ending. */
+/** Returns an event stamped with the current time. A stream of them finishes with `ending`. */
 export function stampedEvent(): string {
   return streamOf([`@${process.hrtime.bigint()}`])[0] ?? '';
 }

@@ -1,5 +1,5 @@
-// Loaded into a gateway: the longest turn of its event loop, in processor time of the main thread,
-// so that what else the machine does is not in it. SIGUSR2 begins anew; the file has it in ms.
+// Preloaded into a gateway. Writes the longest turn of its event loop to TURNS_FILE, in milliseconds
+// of the main thread's processor time, which excludes other load on the machine. SIGUSR2 resets it.
 const { readFileSync, writeFileSync } = require('node:fs');
 
 const file = process.env['TURNS_FILE'];
@@ -14,7 +14,7 @@ if (file !== undefined) {
     last = now();
     writeFileSync(file, '0');
   });
-  // Once a turn at the most, so what is between two of them is a turn, or a few short ones.
+  // The timer runs at most once per turn, so the time between two runs is one turn, or a few short ones.
   setInterval(() => {
     const at = now();
     const ms = (at - last) / 1e6;

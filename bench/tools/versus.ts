@@ -7,15 +7,15 @@ import type { LoadOrder } from './orders.ts';
 /** One side of a comparison. */
 export interface Side {
   readonly order: Omit<LoadOrder, 'kind' | 'seconds' | 'connections'>;
-  /** The process that works; where it is known, the time that it takes of a processor is counted. */
+  /** The process whose processor time is measured; undefined if it is not known. */
   readonly pid?: number | undefined;
 }
 
-/** Of one side, a value a round. */
+/** The results of one side, one value per round. */
 export interface Rounds {
   readonly perSecond: number[];
   readonly p99: number[];
-  /** Microseconds of a processor for a request. */
+  /** Microseconds of processor time per request. */
   readonly cpu: number[];
 }
 
@@ -24,7 +24,7 @@ export interface VersusOptions {
   readonly connections?: number;
 }
 
-/** Measures the sides one after the other, again and again, each time in the other order. */
+/** Measures the sides in turn, and reverses their order every round. */
 export async function versus<const S extends readonly Side[]>(
   client: Client,
   sides: S,
@@ -46,11 +46,11 @@ export async function versus<const S extends readonly Side[]>(
   return results as { [K in keyof S]: Rounds };
 }
 
-// Node looks more closely at the first ten thousand calls of an old API that the gateway uses.
+// Node runs extra checks on the first ten thousand calls of a deprecated API that the gateway uses.
 const warmRequests = 12_000;
 const answered = new Map<number, number>();
 
-/** Asks until nothing is compiled any more. */
+/** Sends requests until V8 has compiled the hot code. */
 export async function warmUp(client: Client, { order, pid = 0 }: Side, connections: number) {
   do {
     const { perSecond } = await client.load({ ...order, connections, seconds: roundSeconds });
@@ -58,11 +58,11 @@ export async function warmUp(client: Client, { order, pid = 0 }: Side, connectio
   } while ((answered.get(pid) ?? 0) < warmRequests);
 }
 
-/** All threads of a process, user and system; NaN where that cannot be told. */
+/** Returns the processor time of all threads of a process, in seconds; NaN if it is unknown. */
 export function cpuSeconds(pid: number | undefined): number {
   if (pid === undefined || process.platform !== 'linux') return NaN;
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  // Behind the name, which may have spaces in it; in hundredths of a second on every Linux.
+  // The fields follow the name, which may contain spaces. Linux counts in hundredths of a second.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }

@@ -14,10 +14,10 @@ import type { CallOutcome } from './stores/relay.ts';
 import type { EntryStore } from './stores/store.ts';
 import type { Timings } from './timings.ts';
 
-/** Grace period: an expired entry is kept for so long at least, to distinguish expired from never stored. */
+/** Grace period: the least time that an expired entry is retained, to tell expired from never stored. */
 const graceMs = 60_000;
-/** Entries that are stored in one turn of the event loop. */
-const storedATurn = 100;
+/** Entries to store in one turn of the event loop. */
+const writesPerTurn = 100;
 
 export interface AdmissionParts {
   readonly store: EntryStore;
@@ -29,9 +29,9 @@ export interface AdmissionParts {
 }
 
 export interface Admitted {
-  /** Null where the answer may not be shared. */
+  /** Null if the answer may not be shared. */
   readonly entry: CachedResponse | null;
-  /** What other gateways are told. */
+  /** What to publish to other gateways. */
   readonly outcome: CallOutcome;
 }
 
@@ -45,7 +45,7 @@ export class Admission {
     this.#parts = parts;
   }
 
-  /** Stores the answer to a call where it may be stored. Never rejects. */
+  /** Stores the answer to a call if the rules allow it. Never rejects. */
   async admit(lookup: Lookup, answer: Answer, call: Call): Promise<Admitted> {
     try {
       const { request, tally } = lookup;
@@ -70,11 +70,11 @@ export class Admission {
   }
 
   /**
-   * Stores the answer input by input. Requests that have joined get the whole, which is stored only
-   * where other gateways look for it.
+   * Stores the answer input by input. Joiners get the whole answer, which is stored only if other
+   * gateways read it from the store.
    */
   async #admitItems(lookup: Lookup, items: Items, answer: Answer, call: Call): Promise<Admitted> {
-    const askedAt = call.startedAt;
+    const calledAt = call.startedAt;
     const body = answer.body ?? new Uint8Array();
     const entry = await this.#entry(lookup, call, answer, body);
     const entries = await itemEntries(items, entry, this.#parts.digest);
@@ -83,20 +83,20 @@ export class Admission {
       return { entry: null, outcome: unstored(answer) };
     }
     for (const [at, one] of entries.entries()) {
-      if (at % storedATurn === storedATurn - 1) await nextTurn();
-      await this.#store({ ...lookup, key: one.key }, one.entry, askedAt);
+      if (at % writesPerTurn === writesPerTurn - 1) await nextTurn();
+      await this.#store({ ...lookup, key: one.key }, one.entry, calledAt);
     }
-    const isLookedFor = this.#parts.store.relay !== undefined && !items.isPart;
-    const isStored = isLookedFor && (await this.#store(lookup, entry, askedAt));
+    const isShared = this.#parts.store.relay !== undefined && !items.isPart;
+    const isStored = isShared && (await this.#store(lookup, entry, calledAt));
     return { entry, outcome: isStored ? storedAs(entry) : unstored(answer) };
   }
 
-  /** Whether the store has taken it. Never rejects. */
-  async #store({ key, tally }: Lookup, entry: CachedResponse, askedAt: number): Promise<boolean> {
+  /** Stores the entry, and returns whether the store accepted it. Never rejects. */
+  async #store({ key, tally }: Lookup, entry: CachedResponse, calledAt: number): Promise<boolean> {
     const { store, settings, timings, faults } = this.#parts;
     const startedAt = performance.now();
     try {
-      if (await store.set(key, entry, askedAt)) return true;
+      if (await store.set(key, entry, calledAt)) return true;
       tally.countNotStored('too-large');
     } catch (error) {
       tally.countNotStored('store-error');
@@ -141,7 +141,7 @@ function storedAs({ storedAt }: CachedResponse): CallOutcome {
   return { kind: 'stored', storedAt };
 }
 
-/** Of a stream that came to its end, whatever it said, who reads along has all. */
+/** The gateways that read along already have all of a stream that reached its end. */
 function unstored({ status, headers, fault }: Answer): CallOutcome {
   const isStream = status === 200 && formatOf(headers['content-type']) === 'sse';
   const isBroken = fault === 'aborted' || fault === 'client-left';

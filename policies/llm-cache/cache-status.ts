@@ -3,7 +3,7 @@ import type { Decision } from './decision.ts';
 
 type Parameters = readonly (readonly [name: string, value: true | number | Token])[];
 
-/** The `Cache-Status` member (RFC 9211) that tells of `decision`. */
+/** Returns the `Cache-Status` member (RFC 9211) for `decision`. */
 export function cacheStatus(decision: Exclude<Decision, { kind: 'gone' }>): string {
   switch (decision.kind) {
     case 'hit':
@@ -20,7 +20,7 @@ export function cacheStatus(decision: Exclude<Decision, { kind: 'gone' }>): stri
     case 'unavailable':
       return member([['detail', new Token('only-if-cached')]]);
     default: {
-      // RFC 9211, section 2.2: partial, where only a part of the answer was to be had.
+      // RFC 9211, section 2.2: `partial`, if only a part of the answer was stored.
       const why = decision.part === null ? decision.kind : 'partial';
       const forward: [string, Token][] = [['fwd', new Token(why)]];
       if (decision.reason !== null && decision.part === null)
@@ -30,7 +30,10 @@ export function cacheStatus(decision: Exclude<Decision, { kind: 'gone' }>): stri
   }
 }
 
-/** The same of an expired entry that answered because the upstream failed; `status` is null where it gave none. */
+/**
+ * Returns the member for an expired entry that answers for a failed upstream. `status` is null if the
+ * upstream sent none; `ttl` is in seconds and negative.
+ */
 export function staleStatus(status: number | null, ttl: number): string {
   return member([
     ['fwd', new Token('stale')],
@@ -40,7 +43,7 @@ export function staleStatus(status: number | null, ttl: number): string {
   ]);
 }
 
-/** `own` behind what a cache nearer to the origin said; what is no list of members is dropped. */
+/** Appends `own` to the upstream's `Cache-Status`. Drops a value that is not a valid list. */
 export function appendCacheStatus(upstreams: string | undefined, own: string): string {
   if (upstreams === undefined || upstreams.trim() === '') return own;
   try {

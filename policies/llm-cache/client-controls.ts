@@ -2,20 +2,20 @@ import type { LlmCacheSettings } from '../../schemas/llm-cache.ts';
 
 /** What a client's request headers ask of the cache. */
 export interface ClientControls {
-  /** Neither answer from the cache nor store. */
+  /** Neither answer from the cache nor store the answer. */
   readonly bypass: 'no-cache' | 'no-store' | null;
-  /** Never ask the upstream. */
+  /** Never call the upstream. */
   readonly onlyIfCached: boolean;
-  /** Ask anew and replace what is stored. */
+  /** Call the upstream and replace the stored response. */
   readonly refresh: boolean;
-  /** Seconds that a stored answer may be old. */
+  /** The greatest age of a stored response, in seconds. */
   readonly maxAge: number | null;
-  /** Seconds that the answer to this request shall be fresh. */
+  /** The freshness lifetime of the answer to this request, in seconds. */
   readonly ttl: number | null;
-  /** Whether the layer of identical requests takes part. */
+  /** Whether the cache of identical requests takes part. */
   readonly exact: boolean;
-  /** Whether the client asks for the cache, where only those who ask take part. */
-  readonly takesPart: boolean;
+  /** Whether the client asks for the cache, as `mode: opt-in` requires. */
+  readonly optsIn: boolean;
   /** What the client adds to the keys of its requests; null for nothing. */
   readonly namespace: string | null;
 }
@@ -27,13 +27,13 @@ export const noControls: ClientControls = {
   maxAge: null,
   ttl: null,
   exact: true,
-  takesPart: false,
+  optsIn: false,
   namespace: null,
 };
 
 type ControlSettings = Pick<LlmCacheSettings, 'clientControls' | 'allowedControls'>;
 
-/** The controls that a step of a pipeline lets the client have. */
+/** Reads the controls that the settings of a pipeline step allow the client. */
 export function controlsOf(
   request: { header(name: string): string | undefined },
   { clientControls, allowedControls }: ControlSettings,
@@ -43,7 +43,7 @@ export function controlsOf(
   return readControls((name) => (allowed.includes(name) ? request.header(name) : undefined));
 }
 
-/** Reads the controls off the headers; what is not understood is ignored (RFC 9111, section 5.2). */
+/** Reads the controls from the headers. Ignores unknown directives (RFC 9111, section 5.2). */
 export function readControls(header: (name: string) => string | undefined): ClientControls {
   const general = header('cache-control');
   const ours = header('x-cache-control');
@@ -61,17 +61,17 @@ export function readControls(header: (name: string) => string | undefined): Clie
     maxAge: seconds(cacheControl.get('max-age')),
     ttl: seconds(ttl) || null,
     exact: type?.trim().toLowerCase() !== 'semantic',
-    takesPart: own.has('cache'),
+    optsIn: own.has('cache'),
     namespace: namespace?.trim() || null,
   };
 }
 
-/** Whether the client asks for a fresh answer, whatever may be stored. */
+/** Returns whether the client asks for a new answer regardless of what is stored. */
 export function asksForFresh(controls: ClientControls): boolean {
   return controls.bypass !== null || controls.refresh || controls.maxAge === 0;
 }
 
-/** Directives by lower-case name. Of one that comes twice the smaller argument counts. */
+/** Parses directives by lower-case name. The smaller argument wins if a directive is repeated. */
 function directives(value: string | undefined): Map<string, string> {
   const found = new Map<string, string>();
   for (const member of members(value ?? '')) {
@@ -85,7 +85,7 @@ function directives(value: string | undefined): Map<string, string> {
   return found;
 }
 
-/** The parts between commas, but for those within quotes. */
+/** Splits at commas outside quotes. */
 function members(value: string): string[] {
   const parts: string[] = [];
   let start = 0;

@@ -3,15 +3,15 @@ import { isNoTransform } from '../shared/answer-headers.ts';
 import type { CachedResponse, EntryHead } from './entry.ts';
 
 /**
- * A shorter body costs a client more to expand than a server to send, and so does one that is not
- * much smaller: JSON.
+ * For a shorter body, decompression costs the client more than the transfer costs the server. The
+ * same holds for one that compresses poorly, such as JSON.
  */
-const leastBytes = 64 * 1024;
-const mostOfIt = 1 / 4;
+const minBytes = 64 * 1024;
+const maxRatio = 1 / 4;
 
-/** Whether the client can read, and wants, an answer with `Content-Encoding: gzip`. */
+/** Returns whether the client accepts, and prefers, an answer with `Content-Encoding: gzip`. */
 export function takesGzip(request: Pick<LlmRequest, 'header' | 'ownHeaders'>): boolean {
-  // What will be forwarded as well: an operator may have taken it out, so that answers come plain.
+  // Both headers count: an operator may remove the forwarded one so that answers are not compressed.
   return (
     acceptsGzip(request.header('accept-encoding')) &&
     acceptsGzip(ownHeader(request.ownHeaders, 'accept-encoding')) &&
@@ -19,26 +19,29 @@ export function takesGzip(request: Pick<LlmRequest, 'header' | 'ownHeaders'>): b
   );
 }
 
-/** Whether a body of so many bytes that takes `stored` of them is sent so to a client that takes it. */
+/** Returns whether a client that accepts gzip gets a body of `bytes` as its `stored` gzip bytes. */
 export function isSentCompressed(
   { headers }: Pick<EntryHead, 'headers'>,
   bytes: number,
   stored: number,
 ): boolean {
-  if (bytes < leastBytes || stored > bytes * mostOfIt) return false;
+  if (bytes < minBytes || stored > bytes * maxRatio) return false;
   return !isNoTransform(headers['cache-control']);
 }
 
-/** Whether answers with that entry may differ by what the client accepts. */
+/** Returns whether answers from that entry may depend on `Accept-Encoding`. */
 export function isNegotiated({ headers, coding, body }: CachedResponse): boolean {
   if (coding !== undefined) return true;
-  return body.length >= leastBytes && !isNoTransform(headers['cache-control']);
+  return body.length >= minBytes && !isNoTransform(headers['cache-control']);
 }
 
-/** RFC 9110, section 12.5.3. Without the header, and where the client prefers plain answers, they are. */
+/**
+ * Returns whether `Accept-Encoding` allows gzip and does not prefer `identity` (RFC 9110, section
+ * 12.5.3). False without the header.
+ */
 export function acceptsGzip(header: string | undefined): boolean {
   if (header === undefined) return false;
-  // Most clients are of one kind.
+  // Most clients send the same header.
   if (header !== last.header) last = { header, accepts: prefersGzip(header) };
   return last.accepts;
 }
@@ -51,21 +54,21 @@ function prefersGzip(header: string): boolean {
     const [coding = '', ...parameters] = member.split(';').map((part) => part.trim().toLowerCase());
     const weight = weightIn(parameters);
     if (weight === null) continue;
-    // RFC 9110, section 8.4.1.3.
+    // RFC 9110, section 8.4.1.3: `x-gzip` is an alias.
     weights.set(coding === 'x-gzip' ? 'gzip' : coding, weight);
   }
   const gzip = weights.get('gzip') ?? weights.get('*') ?? 0;
   return gzip > 0 && gzip >= (weights.get('identity') ?? 0);
 }
 
-/** Null where it is none. */
+/** Returns the weight, 1 by default; null if it is malformed. */
 function weightIn(parameters: readonly string[]): number | null {
   const text = parameters.find((one) => /^q\s*=/.test(one))?.replace(/^q\s*=\s*/, '');
   if (text === undefined) return 1;
   return /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(text) ? Number(text) : null;
 }
 
-/** Lines of one name as one, as they came; undefined where there is none. */
+/** Joins the header lines of that name in order; undefined if there is none. */
 function ownHeader(lines: readonly string[], name: string): string | undefined {
   const values = [];
   for (let at = 0; at < lines.length; at += 2) {

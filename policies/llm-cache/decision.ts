@@ -5,10 +5,10 @@ import type { Follower } from './follower.ts';
 import type { PartialCall } from './items/partial-call.ts';
 import type { Counts } from './stats.ts';
 
-/** What is to be done with a request. */
+/** How to handle a request. */
 export type Decision = Hit | Joined | Following | Forward | Unavailable | Gone;
 
-/** Answer it from `entry`; `age` and `ttl` in whole seconds. */
+/** Answer from `entry`; `age` and `ttl` are whole seconds. */
 export interface Hit {
   readonly kind: 'hit';
   readonly key: string;
@@ -17,14 +17,14 @@ export interface Hit {
   readonly ttl: number;
 }
 
-/** Answer it with what an identical request has just got. */
+/** Answer with the complete answer to an identical request. */
 export interface Joined {
   readonly kind: 'joined';
   readonly key: string;
   readonly entry: CachedResponse;
 }
 
-/** Let it read along with an identical request, from the start. */
+/** Read along with an identical request's stream, from the start. */
 export interface Following {
   readonly kind: 'following';
   readonly key: string;
@@ -32,22 +32,22 @@ export interface Following {
   readonly follower: Follower;
 }
 
-/** Let it go on to the upstream. */
+/** Forward the request to the upstream. */
 export interface Forward {
   readonly kind: 'miss' | 'stale' | 'request' | 'bypass';
   readonly reason: AsideReason | null;
   readonly key: string | null;
-  /** Sees the answer, stores it where it may, and shares it with those who join. */
+  /** Reads the answer, and shares it with joiners; null if the cache ignores the answer. */
   readonly flight: Flight | null;
-  /** The expired entry that answers when the upstream fails. */
+  /** The expired entry that answers if the upstream fails. */
   readonly fallback: CachedResponse | null;
-  /** Asks for a part of the request, where the rest is stored; null where it goes on as it came. */
+  /** The call for the inputs that are not stored; null if the request is forwarded unchanged. */
   readonly part: PartialCall | null;
-  /** Resolves when the answer has ended and is stored, or is not to be. Never rejects. */
+  /** Resolves when the answer has ended and has been stored or refused. Never rejects. */
   readonly settled: Promise<void>;
 }
 
-/** Answer 504: the client wants a stored answer or none, and none serves. */
+/** Answer 504: the client accepts only a stored response, and none is usable. */
 export interface Unavailable {
   readonly kind: 'unavailable';
   readonly key: string | null;
@@ -58,17 +58,17 @@ export interface Gone {
   readonly kind: 'gone';
 }
 
-/** How a request that goes on is counted. */
+/** Returns the outcome to count for a forwarded request. */
 export function outcomeOf({ kind }: Forward): 'miss' | 'request' | 'bypass' {
   return kind === 'stale' ? 'miss' : kind;
 }
 
-/** Whether the cache answers with what an upstream once answered. */
+/** Returns whether the cache answers: from the store, or with the answer to an identical request. */
 export function isServed({ kind }: Decision): boolean {
   return kind === 'hit' || kind === 'joined' || kind === 'following';
 }
 
-/** Counts an answer that the cache gave itself; not before it is given, for it may yet go on. */
+/** Counts an answer from the cache. Call after its delivery: if that fails, the request is forwarded. */
 export function countServed({ kind }: Decision, tally: Counts): void {
   if (kind === 'hit') tally.count('hit', null);
   else if (kind === 'joined' || kind === 'following') tally.count('coalesced', null);

@@ -16,21 +16,21 @@ import {
 import type { Counts, OutcomeName } from './stats.ts';
 
 /**
- * What a host does for the client of a request; `R` is what its caller goes on with. Where `reply`
- * or `stream` throws before the head is out, nothing of that answer stays behind.
+ * A host's side of delivery; `R` is the result for its caller. If `reply` or `stream` throws before
+ * the head is sent, the host must leave no trace of that answer.
  */
 export interface ClientPort<R> {
-  /** Answers whole. */
+  /** Sends a complete answer. */
   reply(reply: Reply): R;
   /** Lets the client read along with a stream that is under way. */
   stream(head: ReplyHead, follower: Follower): R;
-  /** Lets the request go on to the upstream. */
+  /** Forwards the request to the upstream. */
   forward(call: ForwardedCall): R;
-  /** The client has left: there is none to answer. */
+  /** Ends the exchange without an answer: the client has left. */
   gone(): R;
 }
 
-/** Does what was decided. */
+/** Carries out a decision through the host's port. */
 export function deliver<R>(decision: Decision, delivery: Delivery, port: ClientPort<R>): R {
   const { exchange, settings } = delivery;
   exchange.cacheKey = 'key' in decision ? decision.key : null;
@@ -39,20 +39,20 @@ export function deliver<R>(decision: Decision, delivery: Delivery, port: ClientP
     case 'gone':
       return port.gone();
     case 'hit': {
-      answers(exchange, 'exact', factsOf(decision.entry));
+      noteAnswer(exchange, 'exact', factsOf(decision.entry));
       const result = port.reply(withKey(hitReply(decision, settings.compressHits), debugKey));
-      return answered(decision, delivery, 'hit', result);
+      return counted(decision, delivery, 'hit', result);
     }
     case 'joined': {
-      answers(exchange, 'coalesced', factsOf(decision.entry));
+      noteAnswer(exchange, 'coalesced', factsOf(decision.entry));
       const result = port.reply(withKey(joinedReply(decision), debugKey));
-      return answered(decision, delivery, 'coalesced', result);
+      return counted(decision, delivery, 'coalesced', result);
     }
     case 'following': {
-      answers(exchange, 'coalesced', decision.flight.reader);
+      noteAnswer(exchange, 'coalesced', decision.flight.reader);
       const head = withKey(followingHead(decision), debugKey);
       const result = port.stream(head, decision.follower);
-      return answered(decision, delivery, 'coalesced', result);
+      return counted(decision, delivery, 'coalesced', result);
     }
     case 'unavailable': {
       const reply = withKey(unavailableReply(decision, exchange.request.protocol), debugKey);
@@ -64,7 +64,7 @@ export function deliver<R>(decision: Decision, delivery: Delivery, port: ClientP
   }
 }
 
-/** Lets go of a decision that cannot be carried out: the client has left, or another handler has answered. */
+/** Releases a decision that cannot be carried out: the client has left, or another handler has answered. */
 export function letGo(decision: Decision, tally: Counts): void {
   countServed(decision, tally);
   if (decision.kind === 'following') decision.follower.leave();
@@ -73,13 +73,17 @@ export function letGo(decision: Decision, tally: Counts): void {
   if (decision.fallback !== null) tally.count(outcomeOf(decision), decision.reason);
 }
 
-/** Noted before the answer is given: a response may be over, and in the books, when it is handed out. */
-function answers(exchange: Exchange, type: CacheType, answer: AnswerFacts | PendingAnswer): void {
+/** Call before the answer is sent: the response may end, and be recorded, while the port sends it. */
+function noteAnswer(
+  exchange: Exchange,
+  type: CacheType,
+  answer: AnswerFacts | PendingAnswer,
+): void {
   exchange.cacheType = type;
   exchange.answer = answer;
 }
 
-function answered<R>(decision: Decision, delivery: Delivery, outcome: OutcomeName, result: R): R {
+function counted<R>(decision: Decision, delivery: Delivery, outcome: OutcomeName, result: R): R {
   const { timings, tally, startedAt } = delivery;
   timings.firstByte(tally, outcome, (performance.now() - startedAt) / 1000);
   countServed(decision, tally);

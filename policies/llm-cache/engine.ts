@@ -19,8 +19,8 @@ import type { KnownDigest } from './key.ts';
 import { ItemCache } from './items/item-cache.ts';
 import type { PartialCall } from './items/partial-call.ts';
 import { readAlong } from './read-along.ts';
-import { recognise, type Recognising, type Recognition } from './identify.ts';
-import { freshAlways, isClientsWish, isOfTheFuture, standingOf } from './request-rules.ts';
+import { identify, type IdentifyParts, type Identification } from './identify.ts';
+import { refetchReason, isClientChoice, isFromFuture, standingOf } from './request-rules.ts';
 import type { Counts } from './stats.ts';
 import type { Lease, Relay } from './stores/relay.ts';
 import { type EntryStore, NoRoom } from './stores/store.ts';
@@ -33,64 +33,68 @@ export interface EngineParts {
   readonly digest: Digest;
   /** Whether the upstream behind an apiEndpoint gets the `Host` that the client sent. */
   forwardsHost(apiEndpoint: string | null): boolean;
-  /** Where there is room for what must be read for the books when a client's account has none. */
+  /** Room for a JSON answer that must be read for the usage record when the client's account is full. */
   readonly reserve: ByteAccount;
-  /** Of the entries that are on their way to clients; of the same budget. */
+  /** Accounts for the entries that are being sent to clients, in the same budget. */
   readonly bodies: SharedBodies;
   readonly timings: Timings;
   readonly faults: FaultLog;
   readonly now: () => number;
 }
 
-/** Bodies whose digests are remembered, at most. */
+/** The most bodies whose digests are cached. */
 const maxRemembered = 10_000;
 
-/** After so many calls whose answer could not be shared, identical requests go each by itself. */
+/** After this many calls without a shareable answer, identical requests call the upstream separately. */
 const maxAttempts = 2;
 
-/** The story of a request: recv, key, lookup, then hit, join or forward; capture, admit, store. */
+/** Decides each request: receive, key, lookup, then hit, join or forward. After a call: admit, store. */
 export class Engine {
   readonly #parts: EngineParts;
   readonly #admission: Admission;
-  readonly #recognising: Recognising;
+  readonly #identifyParts: IdentifyParts;
   readonly #items: ItemCache;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
-    this.#recognising = { ...parts, remembered: new Recent<KnownDigest>(maxRemembered) };
-    this.#items = new ItemCache({ ...parts, ...this.#recognising });
+    this.#identifyParts = { ...parts, remembered: new Recent<KnownDigest>(maxRemembered) };
+    this.#items = new ItemCache({ ...parts, ...this.#identifyParts });
     this.#admission = new Admission(parts);
   }
 
   /**
-   * What is to be done with a request: at once where nothing has to be waited for. Never throws or
-   * rejects: a fault in here is a bypass, counted and logged.
+   * Decides how to handle a request: synchronously if nothing requires waiting. Never throws or
+   * rejects: an internal fault becomes a bypass, and is counted and logged.
    */
   decide(request: LlmRequest, tally: Counts): Decision | Promise<Decision> {
     return this.#decide(request, tally, null);
   }
 
   /**
-   * What becomes of a request whose answer from the cache could not be delivered: it goes on, and
-   * what the upstream answers takes the place of what is stored. Never throws or rejects.
+   * Decides again after an answer from the cache could not be delivered: the request is forwarded,
+   * and the upstream's answer replaces the stored one. Never throws or rejects.
    */
   decideAgain(request: LlmRequest, tally: Counts): Decision | Promise<Decision> {
     return this.#decide(request, tally, { kind: 'bypass', reason: 'store-error', fallback: null });
   }
 
-  #decide(request: LlmRequest, tally: Counts, way: Way | null): Decision | Promise<Decision> {
+  #decide(
+    request: LlmRequest,
+    tally: Counts,
+    plan: ForwardPlan | null,
+  ): Decision | Promise<Decision> {
     const { settings } = this.#parts;
     const controls = controlsOf(request, settings);
     try {
-      const decision = this.#receive({ request, tally, controls, way });
-      if (decision instanceof Promise) return this.#later(decision, controls, tally);
-      return this.#decided(decision, controls, tally);
+      const decision = this.#receive({ request, tally, controls, plan });
+      if (decision instanceof Promise) return this.#decideLater(decision, controls, tally);
+      return this.#conclude(decision, controls, tally);
     } catch (error) {
-      return this.#decided(this.#failed(error), controls, tally);
+      return this.#conclude(this.#bypassAfter(error), controls, tally);
     }
   }
 
-  async #later(
+  async #decideLater(
     pending: Promise<Decision>,
     controls: ClientControls,
     tally: Counts,
@@ -99,93 +103,100 @@ export class Engine {
     try {
       decision = await pending;
     } catch (error) {
-      decision = this.#failed(error);
+      decision = this.#bypassAfter(error);
     }
-    return this.#decided(decision, controls, tally);
+    return this.#conclude(decision, controls, tally);
   }
 
-  #failed(error: unknown): Forward {
+  #bypassAfter(error: unknown): Forward {
     this.#parts.faults.report('llm-cache: the cache failed', error);
     return aside('store-error');
   }
 
-  #decided(decision: Decision, controls: ClientControls, tally: Counts): Decision {
+  #conclude(decision: Decision, controls: ClientControls, tally: Counts): Decision {
     const isUnavailable = isForward(decision) && controls.onlyIfCached && controls.bypass === null;
-    const made: Decision = isUnavailable ? { kind: 'unavailable', key: decision.key } : decision;
-    count(made, tally);
-    return made;
+    const final: Decision = isUnavailable ? { kind: 'unavailable', key: decision.key } : decision;
+    count(final, tally);
+    return final;
   }
 
-  #receive(asked: Asked): Decision | Promise<Decision> {
-    const known = recognise(asked.request, asked.controls, this.#recognising);
-    if (!(known instanceof Promise)) return this.#recognised(known, asked);
-    return known.then((one) => this.#recognised(one, asked));
+  #receive(received: Received): Decision | Promise<Decision> {
+    const known = identify(received.request, received.controls, this.#identifyParts);
+    if (!(known instanceof Promise)) return this.#decideIdentified(known, received);
+    return known.then((one) => this.#decideIdentified(one, received));
   }
 
-  #recognised(known: Recognition, asked: Asked): Decision | Promise<Decision> {
+  #decideIdentified(
+    known: Identification,
+    { request, tally, controls, plan }: Received,
+  ): Decision | Promise<Decision> {
     if (known === 'gone') return { kind: 'gone' };
     if ('aside' in known) return aside(known.aside);
-    const { request, tally, controls, way } = asked;
     const { facts, key, material } = known;
     const whole = { request, tally, controls, facts, key, material, items: null };
-    return this.#items.serves(whole) ? this.#byItems(whole, way) : this.#goOn(whole, way);
+    return this.#items.serves(whole)
+      ? this.#decideByItem(whole, plan)
+      : this.#decideWhole(whole, plan);
   }
 
-  /** A request of several inputs: what is stored of them, put together with what the upstream has. */
-  async #byItems(whole: Lookup, way: Way | null): Promise<Decision> {
+  /** Decides a request with several inputs: stored ones are merged with the upstream's answer to the rest. */
+  async #decideByItem(whole: Lookup, plan: ForwardPlan | null): Promise<Decision> {
     const { flights } = this.#parts;
     const items = await this.#items.read(whole);
     const lookup = { ...whole, items };
     const goesWhole =
-      way !== null || freshAlways(lookup.controls) !== null || flights.isHitForMiss(lookup.key);
+      plan !== null || refetchReason(lookup.controls) !== null || flights.isHitForMiss(lookup.key);
     const found = items === null || goesWhole ? null : await this.#items.find(lookup, items);
     switch (found?.kind) {
       case 'whole':
         return this.#hitOf(lookup, found.entry);
       case 'part':
-        return this.#partly(lookup, found.call);
+        return this.#forwardPart(lookup, found.call);
       case 'no-room':
         return aside('buffer-limit');
       default:
-        return this.#goOn(lookup, way);
+        return this.#decideWhole(lookup, plan);
     }
   }
 
-  #goOn(lookup: Lookup, way: Way | null): Decision | Promise<Decision> {
+  #decideWhole(lookup: Lookup, plan: ForwardPlan | null): Decision | Promise<Decision> {
     const { controls } = lookup;
-    if (way !== null) return this.#alone(lookup, way);
-    const always = freshAlways(controls);
-    if (always !== null) return this.#alone(lookup, clientsWay(always));
-    const found = this.#joinable(lookup, 1) === undefined ? this.#storedNow(lookup) : null;
-    const decision = found === null ? null : this.#byStored(lookup, found, 1);
-    if (decision instanceof Promise) return decision.then((one) => one ?? this.#lookup(lookup));
-    return decision ?? this.#lookup(lookup);
+    if (plan !== null) return this.#forwardAlone(lookup, plan);
+    const always = refetchReason(controls);
+    if (always !== null) return this.#forwardAlone(lookup, clientPlan(always));
+    const mayJoin = this.#joinableFlight(lookup, 1) !== undefined;
+    const found = mayJoin ? null : this.#readStoredNow(lookup);
+    const decision = found === null ? null : this.#decideByStored(lookup, found, 1);
+    if (decision instanceof Promise) {
+      return decision.then((one) => one ?? this.#joinOrLookUp(lookup));
+    }
+    return decision ?? this.#joinOrLookUp(lookup);
   }
 
-  async #lookup(lookup: Lookup): Promise<Decision> {
+  async #joinOrLookUp(lookup: Lookup): Promise<Decision> {
     const { settings, flights } = this.#parts;
     const { key, request } = lookup;
     for (let attempt = 1; ;) {
-      const flight = this.#joinable(lookup, attempt);
+      const flight = this.#joinableFlight(lookup, attempt);
       if (flight !== undefined) {
         const joined = await flight.join(settings.coalesceWaitMs, request.left);
-        if (joined.kind === 'entry') return this.#joined(lookup, joined.entry);
+        if (joined.kind === 'entry') return this.#joinedOf(lookup, joined.entry);
         if (joined.kind === 'stream') {
           return { kind: 'following', key, flight, follower: joined.follower };
         }
         if (joined.kind === 'left') return { kind: 'gone' };
-        // What comes next shall not wait as long for the same call.
+        // Later requests must not wait as long for the same call.
         if (joined.kind === 'waited') flights.close(key, flight);
         attempt = joined.kind === 'waited' ? Infinity : flight.attempt + 1;
         continue;
       }
-      const decision = await this.#byStored(lookup, await this.#stored(lookup), attempt);
+      const decision = await this.#decideByStored(lookup, await this.#readStored(lookup), attempt);
       if (decision !== null) return decision;
     }
   }
 
-  /** The decision by what the store has; null where an identical request has begun meanwhile. */
-  #byStored(
+  /** Decides by what the store holds; null if an identical request has started a call meanwhile. */
+  #decideByStored(
     lookup: Lookup,
     found: Stored,
     attempt: number,
@@ -194,15 +205,15 @@ export class Engine {
     const entry = found === 'failed' ? undefined : found;
     const standing = standingOf(entry, lookup.controls, this.#parts.now());
     if (standing === 'fresh' && entry !== undefined) return this.#hit(lookup, entry);
-    if (standing === 'too-old') return this.#alone(lookup, clientsWay('max-age'));
-    if (this.#joinable(lookup, attempt) !== undefined) return null;
-    const way = wayOf(found, this.#fallback(lookup, entry));
-    if (!this.#mayShare(lookup, attempt)) return this.#alone(lookup, way);
-    return this.#lead(lookup, way, attempt);
+    if (standing === 'too-old') return this.#forwardAlone(lookup, clientPlan('max-age'));
+    if (this.#joinableFlight(lookup, attempt) !== undefined) return null;
+    const plan = planFor(found, this.#fallbackFor(lookup, entry));
+    if (!this.#mayShare(lookup, attempt)) return this.#forwardAlone(lookup, plan);
+    return this.#lead(lookup, plan, attempt);
   }
 
-  /** What a store in this process has; null where it takes waiting to tell. */
-  #storedNow(lookup: Lookup): Stored | null {
+  /** Reads from a store in this process; null if the read requires waiting. */
+  #readStoredNow(lookup: Lookup): Stored | null {
     const { store, settings, timings, faults } = this.#parts;
     if (store.getNow === undefined) return null;
     const startedAt = performance.now();
@@ -217,7 +228,7 @@ export class Engine {
   }
 
   /** A store failure disables lookup, not coalescing. */
-  async #stored(lookup: Lookup): Promise<Stored> {
+  async #readStored(lookup: Lookup): Promise<Stored> {
     const { store, settings, timings, faults } = this.#parts;
     const startedAt = performance.now();
     try {
@@ -235,13 +246,13 @@ export class Engine {
     return this.#parts.settings.compressHits === 'auto' && request.takesGzip;
   }
 
-  #joined(lookup: Lookup, entry: CachedResponse): Decision {
-    if (!this.#hold(lookup, entry)) return aside('buffer-limit');
+  #joinedOf(lookup: Lookup, entry: CachedResponse): Decision {
+    if (!this.#charge(lookup, entry)) return aside('buffer-limit');
     return { kind: 'joined', key: lookup.key, entry };
   }
 
-  /** Charges the entry's body until the exchange is over; false where there is no room for it. */
-  #hold({ request }: Lookup, entry: CachedResponse): boolean {
+  /** Charges the entry's body until the exchange is over; false if the budget has no room for it. */
+  #charge({ request }: Lookup, entry: CachedResponse): boolean {
     const { bodies } = this.#parts;
     if (!bodies.hold(entry)) return false;
     request.whenOver(() => bodies.release(entry));
@@ -249,7 +260,7 @@ export class Engine {
   }
 
   #hit(lookup: Lookup, entry: CachedResponse): Decision {
-    if (!this.#hold(lookup, entry)) return aside('buffer-limit');
+    if (!this.#charge(lookup, entry)) return aside('buffer-limit');
     this.#parts.store.used(lookup.key, entry);
     return this.#hitOf(lookup, entry);
   }
@@ -266,33 +277,33 @@ export class Engine {
     return attempt <= maxAttempts && !flights.isHitForMiss(key);
   }
 
-  #joinable(lookup: Lookup, attempt: number): Flight | undefined {
+  #joinableFlight(lookup: Lookup, attempt: number): Flight | undefined {
     return this.#mayShare(lookup, attempt) ? this.#parts.flights.find(lookup.key) : undefined;
   }
 
-  #fallback(lookup: Lookup, expired: CachedResponse | undefined): CachedResponse | null {
+  #fallbackFor(lookup: Lookup, expired: CachedResponse | undefined): CachedResponse | null {
     if (expired === undefined) return null;
     const { settings, now } = this.#parts;
     const until = expired.freshUntil + settings.staleIfError * 1000;
-    const mayServe = now() < until && !isOfTheFuture(expired, now());
-    return mayServe && this.#hold(lookup, expired) ? expired : null;
+    const mayServe = now() < until && !isFromFuture(expired, now());
+    return mayServe && this.#charge(lookup, expired) ? expired : null;
   }
 
-  /** A call that identical requests may join; null where another gateway makes it, and this one reads along. */
-  #lead(lookup: Lookup, way: Way, attempt: number): Forward | Promise<Forward | null> {
+  /** Starts a call that identical requests may join; null if this gateway reads along with another's call. */
+  #lead(lookup: Lookup, plan: ForwardPlan, attempt: number): Forward | Promise<Forward | null> {
     const { flights, store } = this.#parts;
-    const flight = this.#flight(lookup, attempt);
+    const flight = this.#createFlight(lookup, attempt);
     flights.open(lookup.key, flight);
-    if (way.reason === 'store-error' || store.relay === undefined) {
-      return this.#leading(lookup, way, flight);
+    if (plan.reason === 'store-error' || store.relay === undefined) {
+      return this.#forwardLeading(lookup, plan, flight);
     }
-    return this.#leadForAll(lookup, way, flight, store.relay);
+    return this.#leadWithLease(lookup, plan, flight, store.relay);
   }
 
-  /** The same where several gateways share one call, for which one of them has the lease. */
-  async #leadForAll(
+  /** Leads if this gateway gets the lease on the call that several gateways share. */
+  async #leadWithLease(
     lookup: Lookup,
-    way: Way,
+    plan: ForwardPlan,
     flight: Flight,
     relay: Relay,
   ): Promise<Forward | null> {
@@ -302,21 +313,25 @@ export class Engine {
     try {
       lease = await relay.lease(key);
     } catch {
-      // A store that cannot tell says so itself, and delays no call.
-      return this.#leading(lookup, way, flight);
+      // The store reports its own faults, and a fault must not delay the call.
+      return this.#forwardLeading(lookup, plan, flight);
     }
     if (lease === null) {
       readAlong({ key, flight, store, flights });
       return null;
     }
     flight.shareBy(lease);
-    return this.#leading(lookup, way, flight);
+    return this.#forwardLeading(lookup, plan, flight);
   }
 
-  #leading(lookup: Lookup, { kind, reason, fallback }: Way, flight: Flight): Forward {
+  #forwardLeading(
+    lookup: Lookup,
+    { kind, reason, fallback }: ForwardPlan,
+    flight: Flight,
+  ): Forward {
     const { flights } = this.#parts;
     const { key } = lookup;
-    const settled = this.#admitted(lookup, flight).then(({ entry, outcome }) => {
+    const settled = this.#admitWhenRead(lookup, flight).then(({ entry, outcome }) => {
       flights.close(key, flight);
       if (entry === null && flight.attempt >= maxAttempts) flights.markHitForMiss(key);
       return flight.settle(entry, outcome);
@@ -324,44 +339,44 @@ export class Engine {
     return { kind, reason, fallback, part: null, key, flight, settled };
   }
 
-  /** A call for the inputs that are not stored, which nobody joins. */
-  #partly(lookup: Lookup, part: PartialCall): Forward {
+  /** Starts a call for the inputs that are not stored. Other requests do not join it. */
+  #forwardPart(lookup: Lookup, part: PartialCall): Forward {
     const { flights } = this.#parts;
     const { key, facts } = lookup;
-    const asked = {
+    const partLookup = {
       ...lookup,
       items: part.items,
       facts: { ...facts, parts: part.items.asked.length },
     };
-    const flight = this.#flight(asked, maxAttempts);
+    const flight = this.#createFlight(partLookup, maxAttempts);
     flight.reader.whenRead((answer) => {
       const isAnswer =
         answer.status === 200 && answer.cut !== 'aborted' && answer.cut !== 'client-left';
-      // What does not fit is asked for as a whole the next time.
+      // The next request is forwarded whole if this answer does not fit the stored items.
       if (isAnswer && part.whole(answer) === null) flights.markHitForMiss(key);
     });
-    const settled = this.#admitted(asked, flight).then(() => {});
+    const settled = this.#admitWhenRead(partLookup, flight).then(() => {});
     return { kind: 'miss', reason: 'partial', fallback: null, part, key, flight, settled };
   }
 
-  /** A call that no other request joins. */
-  #alone(lookup: Lookup, way: Way): Forward {
+  /** Starts a call that other requests do not join. */
+  #forwardAlone(lookup: Lookup, plan: ForwardPlan): Forward {
     const { flights } = this.#parts;
-    const flight = this.#flight(lookup, maxAttempts);
-    const settled = this.#admitted(lookup, flight).then(({ entry }) => {
+    const flight = this.#createFlight(lookup, maxAttempts);
+    const settled = this.#admitWhenRead(lookup, flight).then(({ entry }) => {
       if (entry !== null) flights.clearHitForMiss(lookup.key);
     });
-    return { ...way, part: null, key: lookup.key, flight, settled };
+    return { ...plan, part: null, key: lookup.key, flight, settled };
   }
 
-  #admitted(lookup: Lookup, flight: Flight): Promise<Admitted> {
+  #admitWhenRead(lookup: Lookup, flight: Flight): Promise<Admitted> {
     return new Promise((resolve) => {
       flight.reader.whenRead((answer) => resolve(this.#admission.admit(lookup, answer, flight)));
     });
   }
 
-  #flight({ request, material }: Lookup, attempt: number): Flight {
-    // Read now, as long as the body is there and accounted for; its answer may take minutes.
+  #createFlight({ request, material }: Lookup, attempt: number): Flight {
+    // Read the body now, while it is retained and accounted for: the answer may take minutes.
     void Promise.resolve(material.counting).catch(() => {});
     const { settings, reserve, digest } = this.#parts;
     const maxBytes = settings.maxResponseBytes;
@@ -382,26 +397,29 @@ export class Engine {
   }
 }
 
-/** What was found in the store, or why that is not known. */
+/** The result of reading the store; undefined if it holds no entry. */
 type Stored = CachedResponse | undefined | 'failed' | 'no-room';
 
-/** A request to decide on; with a `way` it goes on in that way, whatever is stored. */
-interface Asked {
+/** A request to decide on. With a `plan` it is forwarded so, whatever is stored. */
+interface Received {
   readonly request: LlmRequest;
   readonly tally: Counts;
   readonly controls: ClientControls;
-  readonly way: Way | null;
+  readonly plan: ForwardPlan | null;
 }
 
-/** Why and how a request goes on, on this gateway or another. */
-type Way = Pick<Forward, 'kind' | 'reason' | 'fallback'>;
+/** How and why a request is forwarded. */
+type ForwardPlan = Pick<Forward, 'kind' | 'reason' | 'fallback'>;
 
-/** The client asked for a fresh answer. */
-function clientsWay(reason: AsideReason): Way {
+/** The plan for a client that asked for a new answer. */
+function clientPlan(reason: AsideReason): ForwardPlan {
   return { kind: 'request', reason, fallback: null };
 }
 
-function wayOf(found: CachedResponse | undefined | 'failed', fallback: CachedResponse | null): Way {
+function planFor(
+  found: CachedResponse | undefined | 'failed',
+  fallback: CachedResponse | null,
+): ForwardPlan {
   if (found === 'failed') return { kind: 'bypass', reason: 'store-error', fallback };
   return { kind: found === undefined ? 'miss' : 'stale', reason: null, fallback };
 }
@@ -412,12 +430,12 @@ function count(decision: Decision, tally: Counts): void {
     case 'hit':
     case 'joined':
     case 'following':
-      // Counted when it has been delivered.
+      // Counted after delivery.
       return;
     case 'unavailable':
       return tally.count('miss', 'only-if-cached');
     default:
-      // Whether an expired entry answers after all is known when the upstream has failed.
+      // With a fallback the outcome is known only once the upstream has answered or failed.
       if (decision.fallback === null) tally.count(outcomeOf(decision), decision.reason);
   }
 }
@@ -427,7 +445,7 @@ function isForward(decision: Decision): decision is Forward {
 }
 
 function aside(reason: AsideReason): Forward {
-  const kind = isClientsWish(reason) ? 'request' : 'bypass';
+  const kind = isClientChoice(reason) ? 'request' : 'bypass';
   const settled = Promise.resolve();
   return { kind, reason, key: null, flight: null, fallback: null, part: null, settled };
 }

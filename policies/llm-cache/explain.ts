@@ -8,9 +8,9 @@ import { fingerprintOf } from './fingerprint.ts';
 import type { Flights } from './flights.ts';
 import type { KeyMaterial } from './key.ts';
 import { type Near, nearest } from './nearest.ts';
-import { recognise } from './identify.ts';
+import { identify } from './identify.ts';
 import { readItems } from './items/items.ts';
-import { freshAlways, isClientsWish, standingOf } from './request-rules.ts';
+import { refetchReason, isClientChoice, standingOf } from './request-rules.ts';
 import { credentialNames, scopeKind, type ScopeKind } from './scope.ts';
 import type { OutcomeName } from './stats.ts';
 import type { Store } from './stores/store.ts';
@@ -26,49 +26,49 @@ export interface ExplainParts {
   readonly now: number;
 }
 
-/** What the key of a request is made of: names, and nothing of what they say. */
+/** What the key of a request is computed from: names only, no values. */
 export interface ShownMaterial {
   readonly namespace: string;
   readonly scope: {
     readonly kind: ScopeKind;
-    /** The consumer's id, where it is one's own. */
+    /** The consumer's id, or a digest of its identity; null unless `kind` is `consumer`. */
     readonly consumer: string | null;
-    /** The credential headers that it goes by. */
+    /** The names of the credentials in the scope; empty unless `kind` is `credential`. */
     readonly headers: readonly string[];
   };
   readonly protocol: string;
   readonly stream: boolean;
   readonly path: string;
-  /** The parameters of the query. */
+  /** The names of the query parameters. */
   readonly query: readonly string[];
-  /** The headers that the request has and that change the answer. */
+  /** The request's headers that are part of the key. */
   readonly headers: readonly string[];
-  /** The body's members that count. */
+  /** The body's members that are part of the key. */
   readonly members: readonly string[];
-  /** Those that do not. */
+  /** The body's members that are not. */
   readonly ignored: readonly string[];
-  /** False where the body has no canonical form, and counts byte for byte. */
+  /** False if the body has no canonical form, so that its exact bytes are part of the key. */
   readonly canonical: boolean;
 }
 
 export interface Explanation {
-  /** What would happen now; `pass` where the cache has nothing to do with the request. */
+  /** What would happen now; `pass` if the cache does not handle the request. */
   readonly outcome: OutcomeName | 'pass';
   readonly reason: AsideReason | null;
-  /** The rule that decides it, in words. */
+  /** The deciding rule, in words. */
   readonly rule: string;
   readonly key: string | null;
   readonly material: ShownMaterial | null;
-  /** On a miss: the stored requests that are most like it. */
+  /** On a miss, the most similar stored requests. */
   readonly nearest: readonly Near[];
 }
 
-/** What the cache would do with the request now, and why. Changes nothing, asks no upstream. */
+/** Tells what the cache would do with the request now, and why. Changes nothing and calls no upstream. */
 export async function explain(request: LlmRequest, parts: ExplainParts): Promise<Explanation> {
   const controls = controlsOf(request, parts.settings);
-  const known = await recognise(request, controls, parts);
-  if (known === 'gone') return standsAside('not-json', controls);
-  if ('aside' in known) return standsAside(known.aside, controls);
+  const known = await identify(request, controls, parts);
+  if (known === 'gone') return aside('not-json', controls);
+  if ('aside' in known) return aside(known.aside, controls);
 
   const { key, material } = known;
   const decided = await decide(key, controls, parts);
@@ -78,7 +78,7 @@ export async function explain(request: LlmRequest, parts: ExplainParts): Promise
   return {
     ...verdict,
     key,
-    material: await shown(request, material, parts),
+    material: await shownMaterial(request, material, parts),
     nearest: isMiss ? await nearestTo(key, material, parts) : [],
   };
 }
@@ -94,11 +94,11 @@ async function nearestTo(
 
 type Verdict = Pick<Explanation, 'outcome' | 'reason' | 'rule'>;
 
-function standsAside(reason: AsideReason, controls: ClientControls): Explanation {
+function aside(reason: AsideReason, controls: ClientControls): Explanation {
   const isUnavailable = controls.onlyIfCached && controls.bypass === null;
   const verdict = isUnavailable
     ? unavailable()
-    : ({ outcome: isClientsWish(reason) ? 'request' : 'bypass', reason } as const);
+    : ({ outcome: isClientChoice(reason) ? 'request' : 'bypass', reason } as const);
   return { rule: asideReasons[reason], ...verdict, key: null, material: null, nearest: [] };
 }
 
@@ -113,10 +113,10 @@ async function decide(
   parts: ExplainParts,
 ): Promise<Verdict> {
   const { flights, settings, now } = parts;
-  const wish = freshAlways(controls);
-  if (wish !== null) {
+  const reason = refetchReason(controls);
+  if (reason !== null) {
     if (controls.onlyIfCached) return unavailable();
-    return { outcome: 'request', reason: wish, rule: asideReasons[wish] };
+    return { outcome: 'request', reason, rule: asideReasons[reason] };
   }
   const mayJoin = settings.coalesce && !controls.onlyIfCached && !flights.isHitForMiss(key);
   if (mayJoin && flights.find(key) !== undefined) {
@@ -124,7 +124,7 @@ async function decide(
   }
   let entry: EntryHead | undefined;
   try {
-    // Looked at, not used: it is thrown out no later for being asked about.
+    // `look` does not count as a use, so explaining a request does not delay the entry's eviction.
     entry = (await parts.store.look(key))?.head;
   } catch {
     return { outcome: 'bypass', reason: 'store-error', rule: asideReasons['store-error'] };
@@ -139,10 +139,10 @@ async function decide(
   if (standing === 'too-old') {
     return { outcome: 'request', reason: 'max-age', rule: asideReasons['max-age'] };
   }
-  return { outcome: 'miss', reason: null, rule: missing(entry, parts) };
+  return { outcome: 'miss', reason: null, rule: missRule(entry, parts) };
 }
 
-/** Of a request for several embeddings, by what is stored of its inputs; null where nothing is. */
+/** The verdict for a request for several embeddings, by its stored inputs. Null if none is stored. */
 async function byItem(
   request: LlmRequest,
   material: KeyMaterial,
@@ -165,7 +165,7 @@ async function byItem(
   return { outcome: 'miss', reason: 'partial', rule };
 }
 
-function missing(entry: EntryHead | undefined, { now, settings }: ExplainParts): string {
+function missRule(entry: EntryHead | undefined, { now, settings }: ExplainParts): string {
   if (entry === undefined) return 'nothing is stored under this key';
   const since = Math.floor((now - entry.freshUntil) / 1000);
   const stands = since < settings.staleIfError ? '; it answers if the upstream fails' : '';
@@ -174,7 +174,7 @@ function missing(entry: EntryHead | undefined, { now, settings }: ExplainParts):
 
 const maxShown = 100;
 
-async function shown(
+async function shownMaterial(
   request: LlmRequest,
   material: KeyMaterial,
   { settings, digest }: ExplainParts,

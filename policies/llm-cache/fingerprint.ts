@@ -3,22 +3,23 @@ import { Recent } from '../shared/recent.ts';
 import type { Counting, KeyMaterial } from './key.ts';
 
 /**
- * What tells two requests apart, part by part, and nothing of what they say: a short keyed digest
- * for each. Members of the body stand under `=NAME`, the rest under names of its own.
+ * A short keyed digest of each part of a request: it shows which parts of two requests differ, and
+ * reveals no values. Body members are named `=NAME`; other parts have names without `=`.
  */
 export type Fingerprint = Readonly<Record<string, string>>;
 
 const maxMembers = 64;
 const maxNameLength = 64;
-/** 48 bits: enough to tell parts apart, and little to keep. */
+/** 48 bits: short to store, and enough to tell parts apart. */
 const digestLength = 8;
 
+/** Computes the fingerprint of a request. */
 export function fingerprintOf(
   material: KeyMaterial,
   counting: Counting,
   digest: Digest,
 ): Fingerprint {
-  const parts = partsOf(digest);
+  const parts = partDigestsOf(digest);
   const short = (name: string, text: string) => parts.digest(name, text);
   const fingerprint: Record<string, string> = {
     path: short('path', `${material.protocol} ${material.path}`),
@@ -41,18 +42,18 @@ export function fingerprintOf(
   return fingerprint;
 }
 
-const parts = new WeakMap<Digest, Parts>();
+const partDigests = new WeakMap<Digest, PartDigests>();
 
-function partsOf(digest: Digest): Parts {
-  let known = parts.get(digest);
-  if (known === undefined) parts.set(digest, (known = new Parts(digest)));
+function partDigestsOf(digest: Digest): PartDigests {
+  let known = partDigests.get(digest);
+  if (known === undefined) partDigests.set(digest, (known = new PartDigests(digest)));
   return known;
 }
 
 const maxRemembered = 1000;
 
-/** Digests of parts, by one secret. */
-class Parts {
+/** Computes part digests with one secret, and caches common ones. */
+class PartDigests {
   readonly #digest: Digest;
   readonly #secret: string;
   readonly #remembered = new Recent<string>(maxRemembered);
@@ -70,25 +71,28 @@ class Parts {
     return known;
   }
 
-  /** A digest behind a secret, cut short, is as good as an HMAC, for a third of its time. */
+  /**
+   * Hashes the part behind a secret: as truncation rules out length extension, this is as good as an
+   * HMAC and takes a third of the time.
+   */
   #make(name: string, text: string): string {
     return this.#digest.sha256(`${this.#secret}\n${name}\n${text}`).slice(0, digestLength);
   }
 }
 
-/** Whether many requests have the part in common, and it says nothing of what one asks: a path, a model, a number. */
+/** Whether many requests share the part and it reveals no prompt: a path, a model, a number. */
 function isCommon(name: string, text: string): boolean {
   return text.length <= maxNameLength && (name === 'path' || name === 'model' || plain.test(text));
 }
 
 const plain = /^(?:-?\d[\d.eE+-]*|true|false|null)$/;
 
-/** The names of the parts that a request is made of. */
+/** Returns the names of a request's parts. */
 export function partNames(fingerprint: Fingerprint): readonly string[] {
   return Object.keys(fingerprint).map(shownName);
 }
 
-/** The names of the parts in which two requests differ. */
+/** Returns the names of the parts in which two requests differ. */
 export function differences(one: Fingerprint, other: Fingerprint): readonly string[] {
   const names = new Set([...Object.keys(one), ...Object.keys(other)]);
   return [...names].filter((name) => one[name] !== other[name]).map(shownName);

@@ -7,60 +7,61 @@ import type { Fingerprint } from './fingerprint.ts';
 import { Follower } from './follower.ts';
 import type { CallOutcome, Lease } from './stores/relay.ts';
 
-/** What becomes of a request that waits for an identical one. */
+/** The outcome for a request that joined an identical one. */
 export type JoinResult =
-  /** The answer is whole, and may be shared. */
+  /** The answer is complete and may be shared. */
   | { readonly kind: 'entry'; readonly entry: CachedResponse }
-  /** The answer is a stream, and its first bytes are here. */
+  /** The answer is a stream, and its first bytes have arrived. */
   | { readonly kind: 'stream'; readonly follower: Follower }
-  /** The answer may not be shared, or there is none. */
+  /** The call failed, or its answer may not be shared. */
   | { readonly kind: 'failed' }
-  /** Nothing came for too long. */
+  /** The wait timed out before anything could be shared. */
   | { readonly kind: 'waited' }
-  /** The client that waited has left. */
+  /** The waiting client has left. */
   | { readonly kind: 'left' };
 
 export interface FlightOptions {
   /** By `performance.now()`. */
   readonly startedAt: number;
-  /** Who makes the call, by its id; null without one. */
+  /** The id of the consumer whose request makes the call; null without one. */
   readonly consumer: string | null;
-  /** What tells its request from others. */
+  /** Computes the fingerprint of the request. */
   readonly fingerprint: () => Promise<Fingerprint>;
   readonly reader: AnswerReader;
-  /** 1 for a first call, 2 for the one that follows when that fails. */
+  /** 1 for the first call, 2 for the retry after a failed one. */
   readonly attempt: number;
-  /** The most bytes that one slow reader may be behind; see `mayBeBehind`. */
+  /** The most bytes that a slow reader may lag behind; see `mayBeBehind`. */
   readonly maxBytes: number;
-  /** Run on without readers, so that the answer is stored. */
+  /** Finish the call after all clients have left, so that the answer is stored. */
   readonly finishAlone: boolean;
 }
 
 /** The call to the upstream that a flight's leader makes. */
 export interface LeaderCall {
-  /** Others read along from now on: the answer keeps the upstream's pace. */
+  /** Joiners read along from now on, so the answer must flow at the upstream's pace. */
   resume(): void;
-  /** The leader has left, and no other reads the answer. */
+  /** The leader has left, and no joiner reads the answer. */
   abandon(): void;
 }
 
-/** More than comes in one go, so that no reader is too slow before there was time to read. */
-const minBehind = 128 * 1024;
+/** More than one read delivers, so that no reader counts as slow before it had a chance to read. */
+const minLag = 128 * 1024;
 
-/** The most bytes that a reader of a shared stream may be behind. */
+/** Returns the most bytes that a reader of a shared stream may lag behind. */
 export function mayBeBehind(maxResponseBytes: number): number {
-  return Math.max(maxResponseBytes, minBehind);
+  return Math.max(maxResponseBytes, minLag);
 }
 
 /**
- * One call to the upstream and all who read its answer: the leader, whose request makes the call,
- * and those who joined. What has come so far is kept for who joins late, the rest is passed on live.
+ * One call to the upstream and all readers of its answer: the leader, whose request makes the call,
+ * and the joiners. The flight retains the bytes that have arrived, for late joiners, and passes on
+ * the rest live.
  */
 export class Flight implements ResponseObserver {
   readonly attempt: number;
   readonly startedAt: number;
   readonly consumer: string | null;
-  /** Reads the answer, for the store and for the books. */
+  /** Reads the answer for the store and for the usage record. */
   readonly reader: AnswerReader;
   readonly #options: FlightOptions;
   #fingerprint: Promise<Fingerprint> | null = null;
@@ -68,12 +69,12 @@ export class Flight implements ResponseObserver {
   readonly #followers = new Set<Follower>();
   #headSeen = false;
   #isStream = false;
-  #flowing = false;
-  #over = false;
-  #result: JoinResult | null = null;
+  #hasStarted = false;
+  #hasEnded = false;
+  #joinResult: JoinResult | null = null;
   #leaderLeft = false;
   #call: LeaderCall | null = null;
-  /** Where other gateways share the call. */
+  /** Null unless other gateways share the call. */
   #lease: Lease | null = null;
 
   constructor(options: FlightOptions) {
@@ -84,22 +85,22 @@ export class Flight implements ResponseObserver {
     this.reader = options.reader;
   }
 
-  /** What tells its request from others, made when it is first asked for. */
+  /** Returns the fingerprint of the request, computed on first use. */
   fingerprint(): Promise<Fingerprint> {
     return (this.#fingerprint ??= this.#options.fingerprint());
   }
 
-  /** Says who makes the call. */
+  /** Sets the call to resume or abandon. */
   leadBy(call: LeaderCall): void {
     this.#call = call;
   }
 
-  /** Tells other gateways of the answer. */
+  /** Publishes the answer to other gateways through `lease`. */
   shareBy(lease: Lease): void {
     this.#lease = lease;
   }
 
-  /** How many read beside the leader, or wait to. */
+  /** The number of requests that read along with the leader, or wait to. */
   get joiners(): number {
     return this.#waiting.size + this.#followers.size;
   }
@@ -108,10 +109,10 @@ export class Flight implements ResponseObserver {
     return this.joiners > 0;
   }
 
-  /** Whether who comes now can still have all of it. */
+  /** Whether a new joiner can still get the complete answer. */
   get isOpen(): boolean {
-    if (this.#result !== null) return this.#result.kind === 'entry';
-    return !this.#flowing || (!this.#over && this.reader.isSound);
+    if (this.#joinResult !== null) return this.#joinResult.kind === 'entry';
+    return !this.#hasStarted || (!this.#hasEnded && this.reader.isSound);
   }
 
   get isDone(): boolean {
@@ -122,27 +123,27 @@ export class Flight implements ResponseObserver {
     this.reader.head(status, header);
     this.#headSeen = true;
     this.#isStream = status === 200 && formatOf(this.reader.headers['content-type']) === 'sse';
-    // What may not be stored is not shared.
-    if (status !== 200) this.#settle({ kind: 'failed' });
+    // An answer that may not be stored may not be shared.
+    if (status !== 200) this.#resolveJoins({ kind: 'failed' });
     else if (this.#isStream) this.#lease?.head(this.reader.headers);
   }
 
   chunk(bytes: Uint8Array): void {
     this.reader.chunk(bytes);
-    // What cannot be shared goes to those alone who read already.
-    if (!this.reader.isSound && (!this.#isStream || !this.#flowing)) {
-      this.#settle({ kind: 'failed' });
+    // Followers that are already reading get the rest; waiters get a failure.
+    if (!this.reader.isSound && (!this.#isStream || !this.#hasStarted)) {
+      this.#resolveJoins({ kind: 'failed' });
     }
     if (this.#isStream) {
       this.#lease?.chunk(bytes);
-      if (!this.#flowing) this.#flow();
+      if (!this.#hasStarted) this.#startFollowers();
       for (const follower of this.#followers) follower.push();
-      // There is no room for what the slow ones hold.
+      // The byte budget has no room for the bytes that slow followers hold back.
       if (this.reader.isOverdrawn) {
         for (const follower of this.#followers) follower.breakIfBehind();
       }
     }
-    this.#deserted();
+    this.#abandonIfUnread();
   }
 
   end(): void {
@@ -153,52 +154,52 @@ export class Flight implements ResponseObserver {
   abort(reason: RefusalReason): void {
     this.reader.abort(reason);
     this.#finish((follower) => follower.break());
-    this.#settle({ kind: 'failed' });
+    this.#resolveJoins({ kind: 'failed' });
   }
 
   /**
-   * What was made of the answer: an entry that may be shared, or none; `outcome` is for other
-   * gateways. Resolves when they have been told.
+   * Gives the waiters the entry, or a failure if the answer may not be shared, and publishes
+   * `outcome` to other gateways. Resolves once it is published.
    */
   async settle(entry: CachedResponse | null, outcome?: CallOutcome): Promise<void> {
-    this.#settle(entry === null ? { kind: 'failed' } : { kind: 'entry', entry });
+    this.#resolveJoins(entry === null ? { kind: 'failed' } : { kind: 'entry', entry });
     if (outcome !== undefined) await this.#lease?.end(outcome);
   }
 
-  /** Waits for something to share, `waitMs` at most, or until `left` is aborted. */
+  /** Waits for an answer to share, at most `waitMs`, or until `left` is aborted. */
   join(waitMs: number, left: AbortSignal): Promise<JoinResult> {
-    if (this.#result !== null) return Promise.resolve(this.#result);
+    if (this.#joinResult !== null) return Promise.resolve(this.#joinResult);
     if (left.aborted) return Promise.resolve({ kind: 'left' });
     const wasAlone = !this.hasCompany;
-    const result = this.#flowing ? Promise.resolve(this.#follow()) : this.#wait(waitMs, left);
+    const result = this.#hasStarted ? Promise.resolve(this.#follow()) : this.#wait(waitMs, left);
     if (wasAlone) this.#call?.resume();
     return result;
   }
 
-  /** The leader's client has left; true when the call is to go on without it. */
+  /** Notes that the leader's client has left. Returns whether the call should continue without it. */
   leaderLeft(): boolean {
     this.#leaderLeft = true;
     return this.hasCompany || this.#isWorthFinishing;
   }
 
-  /** The first bytes are about to be passed on: those who wait get them with everybody else. */
-  #flow(): void {
-    this.#flowing = true;
-    for (const take of this.#waiting) take(this.#follow());
+  /** Turns the waiters into followers, before the first bytes are passed on. */
+  #startFollowers(): void {
+    this.#hasStarted = true;
+    for (const resolve of this.#waiting) resolve(this.#follow());
   }
 
   #wait(waitMs: number, left: AbortSignal): Promise<JoinResult> {
     return new Promise((resolve) => {
-      const take = (result: JoinResult) => {
+      const finish = (result: JoinResult) => {
         clearTimeout(timer);
         left.removeEventListener('abort', leave);
-        this.#waiting.delete(take);
+        this.#waiting.delete(finish);
         resolve(result);
-        if (result.kind === 'waited' || result.kind === 'left') this.#deserted();
+        if (result.kind === 'waited' || result.kind === 'left') this.#abandonIfUnread();
       };
-      const leave = () => take({ kind: 'left' });
-      const timer = setTimeout(() => take({ kind: 'waited' }), waitMs);
-      this.#waiting.add(take);
+      const leave = () => finish({ kind: 'left' });
+      const timer = setTimeout(() => finish({ kind: 'waited' }), waitMs);
+      this.#waiting.add(finish);
       left.addEventListener('abort', leave);
       if (left.aborted) leave();
     });
@@ -207,33 +208,33 @@ export class Flight implements ResponseObserver {
   #follow(): JoinResult {
     const follower = new Follower(this.reader.follow(), this.#options.maxBytes, () => {
       this.#followers.delete(follower);
-      this.#deserted();
+      this.#abandonIfUnread();
     });
     this.#followers.add(follower);
     return { kind: 'stream', follower };
   }
 
-  #finish(last: (follower: Follower) => void): void {
-    this.#over = true;
-    for (const follower of this.#followers) last(follower);
+  #finish(finishFollower: (follower: Follower) => void): void {
+    this.#hasEnded = true;
+    for (const follower of this.#followers) finishFollower(follower);
     this.#followers.clear();
   }
 
-  #settle(result: JoinResult): void {
-    if (this.#result !== null) return;
-    this.#result = result;
-    for (const take of this.#waiting) take(result);
-    this.#deserted();
+  #resolveJoins(result: JoinResult): void {
+    if (this.#joinResult !== null) return;
+    this.#joinResult = result;
+    for (const resolve of this.#waiting) resolve(result);
+    this.#abandonIfUnread();
   }
 
-  /** Ends a call whose leader has left when no other reads it, and nothing will come of it. */
-  #deserted(): void {
-    if (this.#over || !this.#leaderLeft || this.hasCompany || this.#isWorthFinishing) return;
+  /** Abandons the call if its leader has left, no joiner reads it, and its answer will not be stored. */
+  #abandonIfUnread(): void {
+    if (this.#hasEnded || !this.#leaderLeft || this.hasCompany || this.#isWorthFinishing) return;
     this.#call?.abandon();
   }
 
   get #isWorthFinishing(): boolean {
     if (!this.#options.finishAlone) return false;
-    return this.#result?.kind !== 'failed' && (!this.#headSeen || this.reader.isSound);
+    return this.#joinResult?.kind !== 'failed' && (!this.#headSeen || this.reader.isSound);
   }
 }

@@ -6,11 +6,11 @@ const maxHitForMiss = 10_000;
 /** The calls under way, by key, and the keys whose calls are not worth waiting for. */
 export class Flights {
   /**
-   * Each in a seat that is emptied: a Map that has been filled and emptied for some time takes a new
-   * table, and what was in the old one would be kept as long as that.
+   * Each flight is held in a slot that `close` empties: after many insertions and deletions a Map
+   * moves to a new table, and the old table would retain its flights until it is collected.
    */
   readonly #open = new Map<string, { flight: Flight | null }>();
-  /** Hit-for-miss: until when a key does not coalesce, oldest first. */
+  /** Hit-for-miss: the time until which a key does not coalesce, oldest first. */
   readonly #hitForMiss = new Map<string, number>();
   readonly #now: () => number;
 
@@ -18,31 +18,31 @@ export class Flights {
     this.#now = now;
   }
 
-  /** The call that a request may join. */
+  /** Returns the call that a request with this key may join. */
   find(key: string): Flight | undefined {
     const flight = this.#open.get(key)?.flight;
     return flight?.isOpen ? flight : undefined;
   }
 
-  /** Requests that wait for, or read along with, another one's call. */
+  /** The number of requests that wait for, or read along with, another request's call. */
   get joiners(): number {
     return [...this.#open.values()].reduce((sum, { flight }) => sum + (flight?.joiners ?? 0), 0);
   }
 
   open(key: string, flight: Flight): void {
-    const seat = this.#open.get(key);
-    if (seat === undefined) this.#open.set(key, { flight });
-    else seat.flight = flight;
+    const slot = this.#open.get(key);
+    if (slot === undefined) this.#open.set(key, { flight });
+    else slot.flight = flight;
   }
 
   close(key: string, flight: Flight): void {
-    const seat = this.#open.get(key);
-    if (seat?.flight !== flight) return;
-    seat.flight = null;
+    const slot = this.#open.get(key);
+    if (slot?.flight !== flight) return;
+    slot.flight = null;
     this.#open.delete(key);
   }
 
-  /** Whether identical requests of this key go each by itself for the moment. */
+  /** Whether requests with this key currently call the upstream separately. */
   isHitForMiss(key: string): boolean {
     const until = this.#hitForMiss.get(key);
     if (until === undefined) return false;
@@ -51,7 +51,7 @@ export class Flights {
     return false;
   }
 
-  /** The key's calls are not worth waiting for. */
+  /** Stops coalescing this key for a while, after its answers could not be shared. */
   markHitForMiss(key: string): void {
     this.#hitForMiss.delete(key);
     this.#hitForMiss.set(key, this.#now() + hitForMissMs);
@@ -60,7 +60,7 @@ export class Flights {
     if (oldest !== undefined) this.#hitForMiss.delete(oldest);
   }
 
-  /** The key's call was worth it after all. */
+  /** Coalesces this key again, after one of its answers was stored. */
   clearHitForMiss(key: string): void {
     this.#hitForMiss.delete(key);
   }

@@ -1,88 +1,91 @@
 import type { SlabReader } from '../shared/bytes/slabs.ts';
 
-/** Where a follower's bytes go: a response, or whatever stands for one. */
+/** Receives a follower's bytes: a response, or the host's equivalent. */
 export interface Outlet {
-  /** False when the next bytes shall wait for `Follower.resume`; nothing else asks to wait. */
+  /** Returns false, and nothing else, to pause until `Follower.resume`. */
   write(bytes: Uint8Array): boolean | void;
   end(): void;
-  /** The answer broke off, and must not look whole. */
+  /** Ends the response so that the client sees it as truncated: the answer broke off. */
   break(): void;
-  /** One of the others threw, later than in `attach`: the reader is gone, and must not take it for whole. */
+  /**
+   * Called after another method threw, except during `attach`. The response must not look complete.
+   */
   fail(error: unknown): void;
 }
 
 type Ending = 'end' | 'break';
 
-/** One reader of a stream under way, at its own pace. It holds nothing of its own. */
+/** One reader of a stream under way, at its own pace. It copies no bytes: readers share the slabs. */
 export class Follower {
   readonly #reader: SlabReader;
   readonly #maxBytes: number;
-  readonly #left: () => void;
+  readonly #onLeave: () => void;
   #outlet: Outlet | null = null;
   #blocked = false;
   #ending: Ending | null = null;
   #done = false;
-  /** It fell further behind than it may, and was ended for that. */
+  /** Whether the follower was ended because it lagged too far behind. */
   tooSlow = false;
 
-  constructor(reader: SlabReader, maxBytes: number, left: () => void) {
+  constructor(reader: SlabReader, maxBytes: number, onLeave: () => void) {
     this.#reader = reader;
     this.#maxBytes = maxBytes;
-    this.#left = left;
+    this.#onLeave = onLeave;
   }
 
-  /** Lets the bytes flow, those that have come so far at once. Throws what the outlet throws then. */
+  /** Starts the flow, at once for the bytes that have arrived. Throws what the outlet throws meanwhile. */
   attach(outlet: Outlet): void {
     this.#outlet = outlet;
     this.#pump();
   }
 
-  /** More has come. */
+  /** Notes that more bytes have arrived. */
   push(): void {
     if (this.#done || this.#ending !== null) return;
-    this.#flow();
-    // Who has not been let read yet is not slow.
+    this.#tryPump();
+    // A reader that is not attached yet cannot be slow.
     if (this.#outlet !== null && this.#reader.behind > this.#maxBytes) this.#breakOff();
   }
 
-  /** There is no room for what it has not taken. */
+  /** Breaks off a follower that lags: the byte budget has no room for its unread bytes. */
   breakIfBehind(): void {
     if (!this.#done && this.#ending === null && this.#reader.behind > 0) this.#breakOff();
   }
 
-  /** No more will come. */
+  /** Notes that the answer is complete. */
   end(): void {
     this.#ending ??= 'end';
-    this.#flow();
+    this.#tryPump();
   }
 
+  /** Notes that the answer broke off. */
   break(): void {
     this.#ending = 'break';
     this.#reader.close();
-    this.#flow();
+    this.#tryPump();
   }
 
-  /** The outlet can take more. */
+  /** Continues after `write` returned false. */
   resume(): void {
     this.#blocked = false;
-    this.#flow();
+    this.#tryPump();
   }
 
-  /** The reader is gone. */
+  /** Stops: the client has left. */
   leave(): void {
     this.#done = true;
     this.#reader.close();
-    this.#left();
+    this.#onLeave();
   }
 
   #breakOff(): void {
     this.tooSlow = true;
     this.break();
-    this.#left();
+    this.#onLeave();
   }
 
-  /** A reader whose outlet throws is none of the others' business. */
-  #flow(): void {
+  /** Pumps, and ends this follower alone if its outlet throws. */
+  #tryPump(): void {
     try {
       this.#pump();
     } catch (error) {

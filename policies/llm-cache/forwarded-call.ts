@@ -9,10 +9,10 @@ import { forwardedMark, type Reply, staleReply, unreadableReply } from './replie
 import { isFailing } from './response-rules.ts';
 import type { OutcomeName } from './stats.ts';
 
-/** Headers in which a cache further up tells of itself, and which would be taken for ours. */
+/** Headers of an upstream cache, which a client would take for ours. */
 export const otherCachesHeaders = ['X-Cache', 'Age'] as const;
 
-/** Headers of the upstream's answer that say nothing of one that was put together. */
+/** Headers that describe the upstream's own bytes, and so are wrong on a merged answer. */
 export const headersOfItsBytes: readonly string[] = [
   'content-encoding',
   'transfer-encoding',
@@ -24,15 +24,15 @@ export const headersOfItsBytes: readonly string[] = [
   'repr-digest',
 ];
 
-const unreadable: ReadonlySet<RefusalReason | null> = new Set<RefusalReason>([
+const unreadableFaults: ReadonlySet<RefusalReason | null> = new Set<RefusalReason>([
   'too-large',
   'buffer-limit',
   'encoding',
 ]);
 
-/** A request on its way to the upstream, and what the cache makes of the answer. */
+/** A request that the cache forwards to the upstream, and the cache's part in the answer. */
 export class ForwardedCall {
-  /** Sees the answer; null where the cache does not want it. */
+  /** Observes the answer; null if the cache ignores it. */
   readonly flight: Flight | null;
   readonly #decision: Forward;
   readonly #delivery: Delivery;
@@ -49,13 +49,13 @@ export class ForwardedCall {
     this.#debugKey = debugKey;
     this.#outcome = outcomeOf(decision);
     if (flight === null) return;
-    // The flight reads the answer for the books as well.
+    // The flight reads the answer for the usage record as well.
     delivery.exchange.answer = flight.reader;
     const { part } = decision;
     if (part !== null) {
       flight.reader.whenRead((answer) => {
         this.#whole = part.whole(answer);
-        this.#isUnreadable = answer.status === 200 && unreadable.has(answer.fault);
+        this.#isUnreadable = answer.status === 200 && unreadableFaults.has(answer.fault);
         delivery.exchange.saved = this.#whole?.saved ?? null;
       });
     }
@@ -63,35 +63,41 @@ export class ForwardedCall {
     flight.reader.whenRead(() => delivery.tally.count(this.#outcome, reason));
   }
 
-  /** What the upstream is asked in place of what the client sent; null where it goes on as it came. */
+  /** The body that replaces the client's; null if the client's body is forwarded. */
   get asked(): Uint8Array | null {
     return this.#decision.part?.body ?? null;
   }
 
-  /** The answer to all that the client has asked, once the upstream's has been read; null where that is it. */
+  /**
+   * The merged answer to the whole request, once the upstream's answer to a part has been read. Null
+   * if the upstream's answer is the one to deliver.
+   */
   get whole(): Uint8Array | null {
     return this.#whole?.body ?? null;
   }
 
-  /** What answers where the upstream's answer to a part could not be read: it would pass for all. */
+  /**
+   * The error to deliver if the upstream's answer to a part could not be read: the client would take
+   * that answer for the whole.
+   */
   get unreadable(): Reply | null {
     return this.#isUnreadable ? unreadableReply(this.#delivery.exchange.request.protocol) : null;
   }
 
-  /** Whether an expired entry may answer in place of an upstream that fails. */
+  /** Whether an expired entry may answer if the upstream fails. */
   get hasStandIn(): boolean {
     return this.#decision.fallback !== null;
   }
 
-  /** Whether an expired entry answers in place of an upstream's answer with that status. */
+  /** Returns whether an expired entry replaces an upstream's answer with that status. */
   replaces(status: number): boolean {
     return this.hasStandIn && isFailing(status);
   }
 
   /**
-   * The headers that tell what the cache did, to be set when the head of the upstream's answer goes
-   * out in place of `otherCachesHeaders`; `upstreams` is its own `Cache-Status`. Null where an
-   * expired entry answers.
+   * Returns the headers that report what the cache did. The host sets them in place of
+   * `otherCachesHeaders` when it sends the head of the upstream's answer. `upstreams` is the
+   * upstream's own `Cache-Status`. Null if an expired entry answers.
    */
   marks(upstreams: string | undefined): Record<string, string> | null {
     const { timings, tally, startedAt, settings } = this.#delivery;
@@ -104,7 +110,10 @@ export class ForwardedCall {
     return marks;
   }
 
-  /** The expired entry that answers: the upstream failed, with that status or, where it is null, without one. */
+  /**
+   * Returns the expired entry as the answer. `status` is that of the failed upstream; null if it sent
+   * none. Throws if there is no such entry.
+   */
   standIn(status: number | null): Reply {
     const { fallback, key } = this.#decision;
     const { exchange, store, now, settings } = this.#delivery;
@@ -120,7 +129,7 @@ export class ForwardedCall {
     return { ...reply, headers: { ...reply.headers, 'X-Cache-Key': this.#debugKey } };
   }
 
-  /** Nothing will come of the call. */
+  /** Notes that the call has failed or ended early. */
   abort(reason: RefusalReason): void {
     this.flight?.abort(reason);
   }

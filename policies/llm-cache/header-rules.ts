@@ -2,15 +2,15 @@ import { llmCacheSchema, type LlmCacheSettings } from '../../schemas/llm-cache.t
 import { Recent } from '../shared/recent.ts';
 import { addressHeaders, namesIdentity, namesRoute } from './header-names.ts';
 
-/** What a request header is to the cache. */
+/** How the cache treats a request header. */
 export interface HeaderRole {
   /** In lower case. */
   readonly name: string;
-  /** It tells who asks: `listed` by the operator, or by its `name`. */
+  /** Why it counts as an identity: the operator has `listed` it, or its `name` says so. */
   readonly identity: 'listed' | 'name' | null;
-  /** It is part of the key; `host` where the upstream gets it. */
+  /** Whether it is part of the key; `host` if it is only when the upstream gets the client's host. */
   readonly varies: boolean | 'host';
-  /** Its value is nothing to be guessed from a key. */
+  /** Whether its value must not be guessable from a key. */
   readonly isSecret: boolean;
 }
 
@@ -22,23 +22,23 @@ export type HeaderSettings = Pick<
 const maxRemembered = 1000;
 const longestRemembered = 100;
 
-/** The roles of request headers in one step of a pipeline, remembered by name. */
+/** The roles of request headers in one pipeline step, cached by name. */
 export class HeaderRules {
   readonly #isCredential: Matcher;
   readonly #isVarying: Matcher;
   readonly #isIgnored: Matcher;
-  readonly #namesCount: boolean;
+  readonly #usesNames: boolean;
   readonly #remembered = new Recent<HeaderRole>(maxRemembered);
 
   constructor({ scope, credentialHeaders, varyHeaders, ignoreHeaders }: HeaderSettings) {
     this.#isCredential = matcher(credentialHeaders);
     this.#isVarying = matcher(varyHeaders);
     this.#isIgnored = matcher(ignoreHeaders);
-    // Who asks for credentials, and says which, has said all.
-    this.#namesCount = scope !== 'credential' || isDefault(credentialHeaders);
+    // An operator who sets `scope: credential` and lists the headers wants exactly those.
+    this.#usesNames = scope !== 'credential' || isDefault(credentialHeaders);
   }
 
-  /** The role of a header of that name, in any case. */
+  /** Returns the role of a header; its name may be in any case. */
   of(name: string): HeaderRole {
     const known = this.#remembered.get(name);
     if (known !== undefined) return known;
@@ -47,9 +47,9 @@ export class HeaderRules {
     return role;
   }
 
-  /** Whether a parameter of that name in the query tells who asks, as `key` does. */
-  tellsInQuery(name: string): boolean {
-    return this.#namesCount && namesIdentity(name.toLowerCase());
+  /** Returns whether a query parameter of that name carries an identity, as `key` does. */
+  isIdentityParameter(name: string): boolean {
+    return this.#usesNames && namesIdentity(name.toLowerCase());
   }
 
   #roleOf(name: string): HeaderRole {
@@ -57,8 +57,8 @@ export class HeaderRules {
     const isSecret = namesIdentity(name);
     const isListed = this.#isCredential(name);
     const isVarying = this.#isVarying(name);
-    // What the operator has in the key keeps callers apart already.
-    const counts = this.#namesCount && isSecret && !isVarying;
+    // A header in `varyHeaders` already separates callers by the key.
+    const counts = this.#usesNames && isSecret && !isVarying;
     return {
       name,
       identity: isListed ? 'listed' : counts ? 'name' : null,
@@ -68,31 +68,31 @@ export class HeaderRules {
   }
 }
 
-/** `:authority` is what HTTP/2 has for it. */
+/** HTTP/2 sends `:authority` in place of `host`. */
 function isHost(name: string): 'host' | false {
   return name === 'host' || name === ':authority' ? 'host' : false;
 }
 
-const made = new WeakMap<HeaderSettings, HeaderRules>();
+const rulesBySettings = new WeakMap<HeaderSettings, HeaderRules>();
 
-/** The rules of a step's settings, made once; the settings must not change any more. */
+/** Returns the rules of a step, built once per settings object, which must not change afterwards. */
 export function headerRules(settings: HeaderSettings): HeaderRules {
-  let rules = made.get(settings);
+  let rules = rulesBySettings.get(settings);
   if (rules === undefined) {
     rules = new HeaderRules(settings);
-    made.set(settings, rules);
+    rulesBySettings.set(settings, rules);
   }
   return rules;
 }
 
 type Matcher = (name: string) => boolean;
 
-/** Names in any case; one that ends in `*` stands for all that begin so. */
+/** Matches names in any case; a name that ends in `*` matches by prefix. */
 function matcher(names: readonly string[]): Matcher {
   const lower = names.map((name) => name.toLowerCase());
   const exact = new Set(lower);
-  const beginnings = lower.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
-  return (name) => exact.has(name) || beginnings.some((beginning) => name.startsWith(beginning));
+  const prefixes = lower.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
+  return (name) => exact.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
 }
 
 function isDefault(names: readonly string[]): boolean {
@@ -100,8 +100,10 @@ function isDefault(names: readonly string[]): boolean {
   return names.length === all.length && all.every((name, at) => names[at] === name);
 }
 
-/** By name, as clients send headers in any order; those of one name stay as they are. */
-export function inOrder<T extends readonly [name: string, ...rest: unknown[]]>(found: T[]): T[] {
+/** Sorts headers by name, as their order is the client's choice. Headers of one name keep their order. */
+export function sortedByName<T extends readonly [name: string, ...rest: unknown[]]>(
+  found: T[],
+): T[] {
   if (found.length < 2) return found;
   return found.toSorted(([one], [other]) => (one < other ? -1 : Number(one > other)));
 }

@@ -7,46 +7,46 @@ import { cacheKey, type KeyMaking, type KeyMaterial, keyMaterial } from './key.t
 import { asideByBody, asideByControls, asideByHeaders } from './request-rules.ts';
 import { scopeOf } from './scope.ts';
 
-/** What a request is known by; a reason where the cache stands aside; `gone` when its client left. */
-export type Recognition =
+/** A request's key; the reason if the cache stands aside; or `gone` if the client left. */
+export type Identification =
   | { readonly facts: BodyFacts; readonly material: KeyMaterial; readonly key: string }
   | { readonly aside: AsideReason }
   | 'gone';
 
-/** What one step of a pipeline recognises requests with. */
-export interface Recognising extends KeyMaking {
+/** What one pipeline step needs to identify requests. */
+export interface IdentifyParts extends KeyMaking {
   readonly settings: LlmCacheSettings;
 }
 
-/** The first steps of the story: recv, key. At once where the request's body has been read already. */
-export function recognise(
+/** Computes a request's key: synchronously if its body has already been read. */
+export function identify(
   request: LlmRequest,
   controls: ClientControls,
-  recognising: Recognising,
-): Recognition | Promise<Recognition> {
-  const byHead = asideByControls(controls, recognising.settings) ?? asideByHeaders(request);
+  parts: IdentifyParts,
+): Identification | Promise<Identification> {
+  const byHead = asideByControls(controls, parts.settings) ?? asideByHeaders(request);
   if (byHead !== null) return { aside: byHead };
-  return whenKnown(request.body(recognising.settings.maxRequestBytes), (body) => {
+  return whenKnown(request.body(parts.settings.maxRequestBytes), (body) => {
     if (body === 'gone') return 'gone';
     if (typeof body === 'string') return { aside: body };
     return whenKnown(body.facts(request), (facts) =>
-      byFacts({ request, controls }, body, facts, recognising),
+      identifyBody({ request, controls }, body, facts, parts),
     );
   });
 }
 
-function byFacts(
+function identifyBody(
   { request, controls }: { readonly request: LlmRequest; readonly controls: ClientControls },
   body: RequestBody,
   facts: BodyFacts,
-  recognising: Recognising,
-): Later<Recognition> {
-  const { settings, digest } = recognising;
+  parts: IdentifyParts,
+): Later<Identification> {
+  const { settings, digest } = parts;
   const problem = asideByBody(facts, settings.maxRequestBytes);
   if (problem !== null) return { aside: problem };
   const scope = scopeOf(request, settings, digest);
   if (scope === null) return { aside: 'no-scope' };
   const asked = { body, isStream: facts.isStream, namespace: controls.namespace };
-  const material = keyMaterial(request, asked, scope, recognising);
+  const material = keyMaterial(request, asked, scope, parts);
   return whenKnown(cacheKey(material, digest), (key) => ({ facts, material, key }));
 }

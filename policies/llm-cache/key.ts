@@ -4,13 +4,13 @@ import type { BodyContent } from '../shared/body-content.ts';
 import { canonicalMembers } from '../shared/json/json-scan.ts';
 import { type Later, type RequestBody, whenKnown } from '../shared/request-body.ts';
 import type { Recent } from '../shared/recent.ts';
-import { headerRules, type HeaderSettings, inOrder } from './header-rules.ts';
+import { headerRules, type HeaderSettings, sortedByName } from './header-rules.ts';
 import { unusualAccept, unusualType } from './media-types.ts';
 
-// Part of the digest: a change of what is in it, or how, must not meet old entries.
+// Part of the digest, so that a new key format cannot match old entries.
 const version = 'llm-cache key 4';
 
-/** All that the provider reads and that changes the answer, and who may share it. */
+/** Everything in a request that changes the answer, and the scope that may share it. */
 export interface KeyMaterial {
   readonly namespace: string;
   readonly scope: string;
@@ -18,44 +18,51 @@ export interface KeyMaterial {
   readonly path: string;
   readonly query: string;
   readonly forwardedUrl: string;
-  /** The request's headers that change the answer, by name: each in lower case, with its value. */
+  /** The headers that change the answer, sorted by lower-case name. */
   readonly vary: readonly Varying[];
   readonly isStream: boolean;
-  /** What counts of the body. */
+  /** The part of the body that counts for the key. */
   readonly counting: Later<Counting>;
-  /** Of what counts of the body. */
+  /** A digest of `counting`. */
   readonly bodyDigest: Later<string>;
 }
 
-/** What counts of a body. */
+/** The part of a body that counts for the key. */
 export interface Counting {
-  /** Of all its members, whether they count or not. */
+  /** The names of all members, including those that do not count. */
   readonly names: readonly string[];
-  /** Its members that count, in canonical form or by a digest of that; null where it has none. */
+  /**
+   * The members that count: each in canonical form, or as a digest of that form. Null if the body
+   * has no canonical form.
+   */
   readonly members: ReadonlyMap<string, string> | null;
-  /** Of all of it, where it has no canonical form: which of two members the provider reads is its own affair. */
+  /**
+   * The digest of the whole body; used if it has no canonical form, as with duplicate members, of
+   * which the provider may read either.
+   */
   readonly digest: string;
 }
 
 export type Varying = readonly [name: string, value: string];
 
-/** What makes keys of one step: its settings, and what it remembers of bodies that it has seen. */
+/** What one pipeline step needs to compute keys: its settings, and the digests of recent bodies. */
 export interface KeyMaking {
   readonly settings: HeaderSettings & Pick<LlmCacheSettings, 'namespace' | 'ignoreFields'>;
   readonly digest: Digest;
   /** Whether the upstream behind an apiEndpoint gets the `Host` that the client sent. */
   forwardsHost(apiEndpoint: string | null): boolean;
-  /** By the body's id; the same bytes are not canonicalised again. */
+  /** By the body's id, so that identical bytes are canonicalised once. */
   readonly remembered?: Recent<KnownDigest> | undefined;
 }
 
-/** The `bodyDigest` of a body that was seen before, and what it was asked for. */
+/** The `bodyDigest` of an earlier body, and the protocol and mode it was computed for. */
 export interface KnownDigest {
   readonly protocol: string;
   readonly isStream: boolean;
   readonly digest: string;
 }
 
+/** Collects what the key of `request` is computed from. */
 export function keyMaterial(
   request: LlmRequest,
   asked: AskedBody,
@@ -78,7 +85,7 @@ export function keyMaterial(
   return new Material(named, asked.body, making);
 }
 
-/** The same request with another body. */
+/** Returns the material of the same request with another body. */
 export function withBody(
   material: KeyMaterial,
   body: AskedBody['body'],
@@ -87,11 +94,11 @@ export function withBody(
   return new Material(material, body, making);
 }
 
-/** A body, and what is known of it. */
+/** A body, with its mode and the client's namespace. */
 export interface AskedBody {
   readonly body: Pick<RequestBody, 'id' | 'content'>;
   readonly isStream: boolean;
-  /** What the client adds to its keys; null for nothing. */
+  /** The client's `X-Cache-Namespace`; null without one. */
   readonly namespace: string | null;
 }
 
@@ -105,7 +112,7 @@ class Material implements KeyMaterial {
   readonly vary: readonly Varying[];
   readonly isStream: boolean;
   readonly #making: KeyMaking;
-  /** As long as it may be asked: it is large, and its client's answer may take minutes. */
+  /** Released after its first use: it is large, and the answer may take minutes. */
   #body: AskedBody['body'] | null;
   #counting: Later<Counting> | null = null;
 
@@ -126,9 +133,9 @@ class Material implements KeyMaterial {
     this.#making = making;
   }
 
-  /** Most requests are known, and then this is not asked for. */
+  /** Computed on first use: a remembered body does not need it. */
   get counting(): Later<Counting> {
-    if (this.#counting !== null || this.#body === null) return this.#counting ?? nothing;
+    if (this.#counting !== null || this.#body === null) return this.#counting ?? emptyCounting;
     const { ignoreFields } = this.#making.settings;
     this.#counting = whenKnown(this.#body.content, (content) =>
       countingOf(content, this.isStream, ignoreFields),
@@ -140,7 +147,7 @@ class Material implements KeyMaterial {
   get bodyDigest(): Later<string> {
     return whenKnown(this.#body?.id ?? '', (id) => {
       const { digest, remembered } = this.#making;
-      // Gemini's target, and not its body, says whether it streams.
+      // The same body may be streamed or not: Gemini's URL says so, not its body.
       const { protocol, isStream } = this;
       const known = id === '' ? undefined : remembered?.get(id);
       if (known?.protocol === protocol && known.isStream === isStream) return known.digest;
@@ -153,13 +160,16 @@ class Material implements KeyMaterial {
   }
 }
 
-const nothing: Counting = { names: [], members: null, digest: '' };
+const emptyCounting: Counting = { names: [], members: null, digest: '' };
 
 function countingText({ members, digest }: Counting): string {
   return members === null ? `raw ${digest}` : joinMembers(members);
 }
 
-/** The only maker of a cache key: `namespace:scope:digest`. It tells nothing of prompt or credential. */
+/**
+ * Computes the cache key, `namespace:scope:digest`. No other code creates keys. A key reveals nothing
+ * of prompt or credential.
+ */
 export function cacheKey(material: KeyMaterial, digest: Digest): Later<string> {
   return whenKnown(material.bodyDigest, (bodyDigest) => {
     const { namespace, scope, protocol, path, vary } = material;
@@ -171,13 +181,13 @@ export function cacheKey(material: KeyMaterial, digest: Digest): Later<string> {
   });
 }
 
-/** What may have a credential in it is keyed, so that it cannot be found by trying. */
+/** A URL that may contain a credential is hashed with a secret, so that it cannot be guessed. */
 function urlText({ query, forwardedUrl }: KeyMaterial, digest: Digest): string {
   if (query === '' && !/[?@]/.test(forwardedUrl)) return `\n${forwardedUrl}`;
   return `keyed\n${digest.hmac(JSON.stringify([query, forwardedUrl]))}`;
 }
 
-/** As they will be forwarded, by the client or by a policy. */
+/** Reads the headers as they will be forwarded, including those that a policy set. */
 function varyingHeaders(request: LlmRequest, isStream: boolean, making: KeyMaking): Varying[] {
   const { settings, digest } = making;
   const { headers, apiEndpoint } = request;
@@ -195,10 +205,10 @@ function varyingHeaders(request: LlmRequest, isStream: boolean, making: KeyMakin
   if (accept !== null) found.push(['accept', accept]);
   const type = unusualType(request.header('content-type'));
   if (type !== null) found.push(['content-type', type]);
-  return inOrder(found);
+  return sortedByName(found);
 }
 
-/** RFC 7239, section 5.3: what else the header tells is of the client's connection, not of the answer. */
+/** Only `host` (RFC 7239, section 5.3) may change the answer; the rest describes the client's connection. */
 function hostsOf(forwarded: string | undefined): string | undefined {
   const hosts = forwarded?.match(/(?<=^|[;,\s])host=(?:"[^"]*"|[^;,\s]*)/gi);
   return hosts?.join().toLowerCase();
@@ -213,7 +223,7 @@ function countingOf(
   if (all === null) return { names, members: null, digest };
   const members = new Map(all);
   for (const name of ignored) members.delete(name);
-  // The mode is in the key already; an API without streams may read anything into the member.
+  // The key contains the mode. Keep other values: an API without streams may interpret them.
   const mode = members.get('stream');
   if (isStream || mode === 'false' || mode === 'null') members.delete('stream');
   if (isStream) normaliseStreamOptions(members);
@@ -221,7 +231,7 @@ function countingOf(
   return { names, members, digest };
 }
 
-/** `include_usage: false` is what a provider does without it, and so are no options at all. */
+/** `include_usage: false` is the default, so it equals absent options. */
 function normaliseStreamOptions(members: Map<string, string>): void {
   const text = members.get('stream_options');
   const options = text?.startsWith('{') ? canonicalMembers(text) : null;
@@ -230,11 +240,11 @@ function normaliseStreamOptions(members: Map<string, string>): void {
     ([name, value]) => name !== 'include_usage' || value !== 'false',
   );
   if (counting.length === 0) members.delete('stream_options');
-  // Not JSON, so that no other value is spelt so.
+  // `=` makes the text invalid JSON, so that it cannot equal any other value.
   else members.set('stream_options', `=${joinMembers(new Map(counting))}`);
 }
 
-/** One text for the same members, in whatever order. */
+/** Returns the same text for the same members in any order. */
 export function joinMembers(members: ReadonlyMap<string, string>): string {
   return JSON.stringify([...members].toSorted(([one], [other]) => (one < other ? -1 : 1)));
 }

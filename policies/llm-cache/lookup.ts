@@ -5,15 +5,15 @@ import type { Items } from './items/items.ts';
 import type { KeyMaterial } from './key.ts';
 import type { Counts } from './stats.ts';
 
-/** A request that the cache takes part in, and what it is known by. */
+/** A request that the cache handles, with its key. */
 export interface Lookup {
   readonly request: LlmRequest;
   readonly tally: Counts;
   readonly controls: ClientControls;
   readonly facts: BodyFacts;
   readonly key: string;
-  /** What the key was made of. */
+  /** What the key is computed from. */
   readonly material: KeyMaterial;
-  /** The inputs that the upstream is asked for, where each is stored by itself; else null. */
+  /** The inputs to ask the upstream for, if each is stored separately; else null. */
   readonly items: Items | null;
 }

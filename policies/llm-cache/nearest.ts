@@ -2,36 +2,36 @@ import { differences, type Fingerprint } from './fingerprint.ts';
 import { nextTurn } from '../shared/turns.ts';
 import type { ListedEntry, Store } from './stores/store.ts';
 
-/** A stored request, and the parts in which it differs from the one that is asked about. */
+/** A stored request, and the parts in which it differs from the sought one. */
 export interface Near {
   readonly key: string;
   readonly differs: readonly string[];
   /** Seconds since it was stored. */
   readonly age: number;
   readonly model: string | null;
-  /** The id of the consumer that it was stored for. */
+  /** The id of the consumer whose request stored it. */
   readonly consumer: string | null;
 }
 
 const pageSize = 200;
-const maxLookedAt = 20_000;
+const maxExamined = 20_000;
 const maxMs = 1500;
-const kept = 5;
+const maxResults = 5;
 
-/** A request that is looked for among the stored ones. */
+/** A request to compare with the stored ones. */
 export interface Sought {
   readonly key: string;
   readonly fingerprint: Fingerprint;
 }
 
 /**
- * The stored requests that differ from `sought` in the fewest parts, of those that a short search
- * finds. What is stored under its own key is no other request.
+ * Returns the stored requests that differ from `sought` in the fewest parts, within a bounded search.
+ * Leaves out the entry under its own key.
  */
 export async function nearest(sought: Sought, store: Store, now: number): Promise<readonly Near[]> {
   const until = performance.now() + maxMs;
   let best: Near[] = [];
-  let looked = 0;
+  let examined = 0;
   for (let cursor: string | null = null, isFirst = true; isFirst || cursor !== null;) {
     const page = await store.list({}, { limit: pageSize, cursor });
     const found = page.entries
@@ -45,11 +45,11 @@ export async function nearest(sought: Sought, store: Store, now: number): Promis
       }));
     best = [...best, ...found]
       .toSorted((one, other) => one.differs.length - other.differs.length || one.age - other.age)
-      .slice(0, kept);
-    looked += page.entries.length;
-    if (looked >= maxLookedAt || performance.now() > until) break;
+      .slice(0, maxResults);
+    examined += page.entries.length;
+    if (examined >= maxExamined || performance.now() > until) break;
     ({ cursor } = page);
-    // A store in this process answers at once, and others are to have their turn.
+    // A store in this process answers without yielding to the event loop.
     await nextTurn();
     isFirst = false;
   }

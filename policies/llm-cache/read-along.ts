@@ -3,10 +3,10 @@ import type { Flight } from './flight.ts';
 import type { Flights } from './flights.ts';
 import type { EntryStore } from './stores/store.ts';
 
-/** A store may write a moment after it has said that it will, and may fail meanwhile. */
-const lookAgainMs = [0, 20, 50, 100, 200, 400, 800];
+/** Delays between reads: the entry may become visible a moment after the other gateway announced it. */
+const retryDelaysMs = [0, 20, 50, 100, 200, 400, 800];
 
-/** Lets a flight get its answer from the gateway that makes the call, for those who join it here. */
+/** Feeds `flight`, and so its local joiners, with the answer from the gateway that makes the call. */
 export function readAlong(parts: {
   readonly key: string;
   readonly flight: Flight;
@@ -14,7 +14,7 @@ export function readAlong(parts: {
   readonly flights: Flights;
 }): void {
   const { key, flight, store, flights } = parts;
-  const over = (entry: CachedResponse | null) => {
+  const finish = (entry: CachedResponse | null) => {
     flights.close(key, flight);
     void flight.settle(entry);
   };
@@ -24,8 +24,8 @@ export function readAlong(parts: {
     chunk: (bytes) => flight.chunk(bytes),
     end: (outcome) => {
       flight.end();
-      if (outcome.kind === 'whole') return over(null);
-      void justStored(store, key, outcome.storedAt).then(over);
+      if (outcome.kind === 'whole') return finish(null);
+      void readStored(store, key, outcome.storedAt).then(finish);
     },
     fail: () => {
       flights.close(key, flight);
@@ -42,22 +42,22 @@ export function readAlong(parts: {
   });
 }
 
-/** The entry that another gateway has just stored; null where it is not to be had, and those who wait go by themselves. */
-async function justStored(
+/** Reads the entry that another gateway has just stored. Null if it does not appear in time. */
+async function readStored(
   store: EntryStore,
   key: string,
   storedAt: number,
 ): Promise<CachedResponse | null> {
-  for (const ms of lookAgainMs) {
+  for (const ms of retryDelaysMs) {
     await new Promise((resolve) => setTimeout(resolve, ms));
     try {
       const entry = await store.get(key);
-      // What stood there before is another answer.
+      // An older entry is an earlier answer, not the one announced.
       if (entry !== undefined && entry.storedAt >= storedAt && entry.freshUntil > Date.now()) {
         return entry;
       }
     } catch {
-      // The store has said what is wrong with it.
+      // The store reports its own faults.
     }
   }
   return null;

@@ -7,20 +7,20 @@ import type { CachedResponse } from './entry.ts';
 
 type Headers = Readonly<Record<string, string>>;
 
-/** The head of an answer that the cache gives itself. */
+/** The head of an answer from the cache. */
 export interface ReplyHead {
   readonly status: number;
   readonly headers: Headers;
 }
 
-/** An answer that the cache gives itself, whole. */
+/** A complete answer from the cache. */
 export interface Reply extends ReplyHead {
   readonly body: Uint8Array;
 }
 
 type CompressHits = LlmCacheSettings['compressHits'];
 
-/** What a stale answer tells of, beside its entry; `status` is null where the upstream gave none. */
+/** What a stale answer needs besides its entry; `status` is null if the upstream sent none. */
 interface StaleParts {
   readonly status: number | null;
   /** Milliseconds since the epoch. */
@@ -28,7 +28,7 @@ interface StaleParts {
   readonly compressHits: CompressHits;
 }
 
-/** A stored entry, byte for byte. */
+/** Returns a stored entry, byte for byte. */
 export function hitReply(hit: Hit, compressHits: CompressHits): Reply {
   const reply = whole(hit.entry, 'HIT (exact)', cacheStatus(hit));
   vary(reply, hit.entry, compressHits);
@@ -36,12 +36,12 @@ export function hitReply(hit: Hit, compressHits: CompressHits): Reply {
   return reply;
 }
 
-/** What an identical request has just got. */
+/** Returns the answer to an identical request. */
 export function joinedReply(joined: Joined): Reply {
   return whole(joined.entry, 'HIT (coalesced)', cacheStatus(joined));
 }
 
-/** An expired entry, where the upstream has failed. */
+/** Returns an expired entry, after the upstream failed. */
 export function staleReply(
   entry: CachedResponse,
   { status, now, compressHits }: StaleParts,
@@ -54,7 +54,7 @@ export function staleReply(
   return reply;
 }
 
-/** The head of a stream that is under way. */
+/** Returns the head for a client that reads along with a stream. */
 export function followingHead(following: Following): ReplyHead {
   const headers = marked(
     following.flight.reader.headers,
@@ -65,31 +65,31 @@ export function followingHead(following: Following): ReplyHead {
 }
 
 /**
- * In place of an answer to a part of a request that could not be read, and so not be put together
- * with the rest. The official clients ask again, and are then asked for as a whole.
+ * Returns a 502 for a partial answer that could not be read, and so not be merged with the stored
+ * rest. The official clients retry, and the retry is forwarded whole.
  */
 export function unreadableReply(protocol: Protocol): Reply {
   const message = 'The answer to a part of this request could not be read; please ask again.';
-  const body = errorBody(protocol.provider, message, 'bad_gateway', 'unreadable_part');
+  const body = errorBody(protocol.provider, 502, message, 'unreadable_part');
   return { status: 502, headers: { 'Content-Type': 'application/json' }, body: encoded(body) };
 }
 
-/** `X-Cache` of an answer that the cache has not given: whether it has looked for one. */
+/** Returns the `X-Cache` of a forwarded answer: whether the cache looked for a stored one. */
 export function forwardedMark({ kind }: Pick<Forward, 'kind'>): 'MISS' | 'BYPASS' {
   return kind === 'miss' || kind === 'stale' ? 'MISS' : 'BYPASS';
 }
 
-/** 504 in the protocol's own shape of an error. */
+/** Returns a 504 in the protocol's own error format. */
 export function unavailableReply(decision: Unavailable, protocol: Protocol): Reply {
   const message =
     'No stored answer can be used for this request, which asks only for a stored one.';
-  const body = errorBody(protocol.provider, message, 'gateway_timeout', 'only_if_cached');
+  const body = errorBody(protocol.provider, 504, message, 'only_if_cached');
   return {
     status: 504,
     headers: {
       'Content-Type': 'application/json',
       'Cache-Status': cacheStatus(decision),
-      // The official clients take any 5xx for a passing failure, and would ask three times.
+      // The official clients treat any 5xx as transient, and would retry in vain.
       'X-Should-Retry': 'false',
     },
     body: encoded(body),
@@ -100,8 +100,20 @@ function encoded(body: object): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(body));
 }
 
-function errorBody(provider: string, message: string, type: string, code: string): object {
-  if (provider === 'google') return { error: { code: 504, message, status: 'DEADLINE_EXCEEDED' } };
+/** How OpenAI's and Google's errors name a status. */
+const errorNames = {
+  502: { type: 'bad_gateway', google: 'UNAVAILABLE' },
+  504: { type: 'gateway_timeout', google: 'DEADLINE_EXCEEDED' },
+} as const;
+
+function errorBody(
+  provider: string,
+  status: keyof typeof errorNames,
+  message: string,
+  code: string,
+): object {
+  const { type, google } = errorNames[status];
+  if (provider === 'google') return { error: { code: status, message, status: google } };
   if (provider === 'cohere') return { message };
   const error = { message, type, code };
   return provider === 'anthropic' ? { type: 'error', error } : { error };
@@ -117,7 +129,7 @@ function whole(entry: CachedResponse, cache: string, status: string) {
   return { status: 200, headers, body: entry.body };
 }
 
-/** RFC 9110, section 12.5.5: caches in between are told, in either form. */
+/** Tells caches in between that the coding was negotiated (RFC 9110, section 12.5.5), in either coding. */
 function vary(
   { headers }: { headers: Record<string, string> },
   entry: CachedResponse,

@@ -6,45 +6,45 @@ import type { ClientControls } from './client-controls.ts';
 import type { CachedResponse } from './entry.ts';
 import { problemOfType } from './media-types.ts';
 
-/** Why the cache has nothing to do with this request, by what its client asks of it; null when it has. */
+/** Returns why the cache stands aside because of the client's controls; null if it does not. */
 export function asideByControls(
-  { bypass, exact, takesPart }: ClientControls,
+  { bypass, exact, optsIn }: ClientControls,
   { mode }: Pick<LlmCacheSettings, 'mode'>,
 ): AsideReason | null {
   if (bypass !== null) return bypass;
   if (!exact) return 'layer-off';
-  return mode === 'opt-in' && !takesPart ? 'not-asked' : null;
+  return mode === 'opt-in' && !optsIn ? 'not-asked' : null;
 }
 
 const methodOverrides = ['x-http-method-override', 'x-http-method', 'x-method-override'];
 
-/** Why the cache has nothing to do with this request, by what its headers tell of it; null when it has. */
+/** Returns why the cache stands aside because of the request's headers; null if it does not. */
 export function asideByHeaders(request: Pick<LlmRequest, 'header'>): AsideReason | null {
   for (const name of methodOverrides) {
-    // To an upstream that goes by it this is no POST.
+    // An upstream that honours the override does not treat the request as a POST.
     const method = request.header(name);
     if (method !== undefined && method.toUpperCase() !== 'POST') return 'stateful';
   }
   return problemOfType(request.header('content-type'));
 }
 
-/** Why the cache has nothing to do with this request, by its body; null when it has. */
+/** Returns why the cache stands aside because of the request's body; null if it does not. */
 export function asideByBody(facts: BodyFacts, maxRequestBytes: number): AsideReason | null {
   const { problem, length, isStateful } = facts;
   if (length > maxRequestBytes) return 'request-too-large';
   return problem ?? (isStateful ? 'stateful' : null);
 }
 
-/** Why nothing stored may serve, whatever it is; null when something may. */
-export function freshAlways(controls: ClientControls): AsideReason | null {
+/** Returns the control that rules out every stored response; null if none does. */
+export function refetchReason(controls: ClientControls): AsideReason | null {
   if (controls.refresh) return 'refresh';
   return controls.maxAge === 0 ? 'max-age' : null;
 }
 
-/** How far the clocks of gateways that share a store may be apart. */
+/** The greatest clock skew between gateways that share a store. */
 const maxSkewMs = 60_000;
 
-/** What an entry is worth to this request: `fresh` serves; one that is `too-old` does for others. */
+/** Whether an entry may answer a request. A `too-old` entry is older than this client's `max-age`. */
 export type Standing = 'absent' | 'expired' | 'too-old' | 'fresh';
 
 export function standingOf(
@@ -54,16 +54,13 @@ export function standingOf(
 ): Standing {
   if (entry === undefined) return 'absent';
   if (now >= entry.freshUntil) return 'expired';
-  if (isOfTheFuture(entry, now)) return 'expired';
+  if (isFromFuture(entry, now)) return 'expired';
   const { maxAge } = controls;
   return maxAge !== null && now - entry.storedAt > maxAge * 1000 ? 'too-old' : 'fresh';
 }
 
-/** Whether a clock was wrong, then or now, so that nothing tells how old the entry is. */
-export function isOfTheFuture(
-  { storedAt }: Pick<CachedResponse, 'storedAt'>,
-  now: number,
-): boolean {
+/** Returns whether the entry was stored in the future: a clock was wrong, so its age is unknown. */
+export function isFromFuture({ storedAt }: Pick<CachedResponse, 'storedAt'>, now: number): boolean {
   return storedAt > now + maxSkewMs;
 }
 
@@ -74,7 +71,7 @@ const clientReasons: ReadonlySet<AsideReason> = new Set<AsideReason>([
   'max-age',
 ]);
 
-/** Whether it was the client that wanted a fresh answer, not the cache that stood aside. */
-export function isClientsWish(reason: AsideReason): boolean {
+/** Returns whether the client asked for a new answer, rather than the cache standing aside. */
+export function isClientChoice(reason: AsideReason): boolean {
   return clientReasons.has(reason);
 }

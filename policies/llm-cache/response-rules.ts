@@ -4,18 +4,18 @@ import type { Protocol } from '../shared/protocols/protocol.ts';
 import type { RefusalReason } from '../shared/reasons.ts';
 import type { BodyFacts } from '../shared/request-body.ts';
 
-/** Why an answer may not be stored, the first reason that applies; null when it may. */
+/** Returns the first reason why an answer may not be stored; null if it may. */
 export function refusalOf(
   answer: Answer,
   protocol: Protocol,
   request: Pick<BodyFacts, 'isStream' | 'parts' | 'setsLimit'>,
 ): RefusalReason | null {
   const { status, headers } = answer;
-  // It broke off before there was a status.
+  // The call failed before the upstream sent a status.
   if (status === 0 && answer.fault !== null) return answer.fault;
   if (status !== 200) return 'status';
   if (answer.fault !== null) return answer.fault;
-  // Events where none were asked for, or JSON in place of a stream: no protocol here answers so.
+  // No protocol here answers a stream request with JSON, or a plain request with events.
   if (formatOf(headers['content-type']) !== (request.isStream ? 'sse' : 'json'))
     return 'content-type';
   if (answer.refused) return 'refusal';
@@ -29,10 +29,10 @@ export function refusalOf(
   return null;
 }
 
-/** Statuses of an upstream that cannot answer at the moment (RFC 5861, and its rate limit). */
+/** Statuses of an upstream that cannot answer at the moment (RFC 5861), and of its rate limit. */
 const failing: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
 
-/** Whether an expired entry may stand in for an answer of that status. */
+/** Returns whether an expired entry may replace an answer with that status. */
 export function isFailing(status: number): boolean {
   return failing.has(status);
 }

@@ -1,10 +1,11 @@
 import type { Digest, LlmRequest } from '../shared/exchange.ts';
 import { isKnown } from '../shared/identity/identity.ts';
-import { headerRules, type HeaderSettings, inOrder } from './header-rules.ts';
+import { headerRules, type HeaderSettings, sortedByName } from './header-rules.ts';
 
 /**
- * The circle that may share the answer to `request`, as a text that tells nothing of it; null where
- * the settings ask for one that the request does not have, and where it cannot be told who asks.
+ * Returns the scope whose members may share the answer to `request`, as text that reveals nothing
+ * about them. Null if the request lacks what the `scope` setting requires, or if its identity is
+ * unreadable.
  */
 export function scopeOf(
   request: LlmRequest,
@@ -30,9 +31,9 @@ type Credential = readonly [
   from: 'client' | 'policy' | 'token' | 'query',
 ];
 
-/** What the request carries, and the claims of a token without a subject, wherever that came from. */
+/** The credentials that the request carries, and the claims of a token that names no subject. */
 function credentialsOf(request: LlmRequest, settings: HeaderSettings): readonly Credential[] {
-  const found = [...headersThatTell(request, settings), ...parametersThatTell(request, settings)];
+  const found = [...identityHeaders(request, settings), ...identityParameters(request, settings)];
   if (settings.scope === 'credential') return found;
   const { identity } = request;
   const isNameless = typeof identity === 'object' && 'claims' in identity;
@@ -40,10 +41,10 @@ function credentialsOf(request: LlmRequest, settings: HeaderSettings): readonly 
 }
 
 /**
- * The client's own, whatever a policy put in their place for the upstream; and what a policy tells
- * the upstream of who asks, in a header that is none of the listed.
+ * The identity headers that the client sent, even if a policy replaces them for the upstream; and
+ * those that a policy added, unless `credentialHeaders` lists them.
  */
-function headersThatTell(request: LlmRequest, settings: HeaderSettings): readonly Credential[] {
+function identityHeaders(request: LlmRequest, settings: HeaderSettings): readonly Credential[] {
   const rules = headerRules(settings);
   const found: Credential[] = [];
   const { ownHeaders, headers } = request;
@@ -60,31 +61,31 @@ function headersThatTell(request: LlmRequest, settings: HeaderSettings): readonl
     const isOwn = found.slice(0, own).some((one) => one[0] === name && one[1] === value);
     if (value !== '' && !isOwn) found.push([name, value, 'policy']);
   }
-  return inOrder(found);
+  return sortedByName(found);
 }
 
-/** Parameters of the query, as `?key=` of Gemini's API. */
-function parametersThatTell({ query }: LlmRequest, settings: HeaderSettings): Credential[] {
+/** Query parameters that carry an identity, such as `?key=` in Gemini's API. */
+function identityParameters({ query }: LlmRequest, settings: HeaderSettings): Credential[] {
   if (query === '') return [];
   const rules = headerRules(settings);
   const found: Credential[] = [];
   for (const [name, value] of new URLSearchParams(query)) {
-    if (value !== '' && rules.tellsInQuery(name)) found.push([name, value, 'query']);
+    if (value !== '' && rules.isIdentityParameter(name)) found.push([name, value, 'query']);
   }
-  return inOrder(found);
+  return sortedByName(found);
 }
 
 export type ScopeKind = 'consumer' | 'credential' | 'anonymous' | 'shared';
 
-/** What a scope is one of. */
+/** Returns the kind of a scope that `scopeOf` returned. */
 export function scopeKind(scope: string): ScopeKind {
   if (scope === 'shared' || scope === 'anonymous') return scope;
   return scope.startsWith('u') ? 'consumer' : 'credential';
 }
 
-/** The names of the credentials that the request has, and goes by where its scope is of that kind; `?key` is one of its query. */
+/** Returns the names of the credentials in the request; a query parameter is written as `?name`. */
 export function credentialNames(request: LlmRequest, settings: HeaderSettings): readonly string[] {
-  const headers = headersThatTell(request, settings).map(([name]) => name);
-  const parameters = parametersThatTell(request, settings).map(([name]) => `?${name}`);
+  const headers = identityHeaders(request, settings).map(([name]) => name);
+  const parameters = identityParameters(request, settings).map(([name]) => `?${name}`);
   return [...new Set([...headers, ...parameters])];
 }

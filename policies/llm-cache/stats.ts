@@ -19,15 +19,15 @@ export interface OutcomeCount {
   count: number;
 }
 
-/** Where one request is counted. */
+/** Counts one request. */
 export interface Counts {
   readonly pipeline: string;
   readonly protocol: ProtocolName;
-  /** The request, once. */
+  /** Counts the request. Call it once per request. */
   count(outcome: OutcomeName, reason: AsideReason | null): void;
-  /** Its answer was not stored. */
+  /** Counts an answer that was not stored. */
   countNotStored(reason: RefusalReason): void;
-  /** It was counted already, and turned out to read too slowly. */
+  /** Counts a response that was broken off because its client read too slowly; `count` was called before. */
   countSlowReader(): void;
 }
 
@@ -48,7 +48,7 @@ export class Tally implements Counts {
     return this.#outcomes.values();
   }
 
-  /** Readers of a shared stream whose response was broken off. */
+  /** Readers of a shared stream that were broken off because they read too slowly. */
   get slowReaders(): number {
     return this.#slowReaders;
   }
@@ -69,7 +69,7 @@ export class Tally implements Counts {
   }
 }
 
-/** All tallies. They grow with the configuration only: every name in them is the operator's or ours. */
+/** All tallies. Only the configuration adds to them: every name is the operator's or ours. */
 export class CacheStats {
   readonly #tallies = new Map<string, Map<ProtocolName, Tally>>();
 
@@ -83,7 +83,7 @@ export class CacheStats {
     return tally;
   }
 
-  /** A pipeline that shall show though nothing has come through it. */
+  /** Adds a pipeline, so that reports show it before its first request. */
   register(pipeline: string): Map<ProtocolName, Tally> {
     let tallies = this.#tallies.get(pipeline);
     if (tallies === undefined) {

@@ -3,10 +3,10 @@ const names = ['ttl', 'maxTtl', 'staleIfError', 'nearTtl'] as const;
 const daySeconds = 86_400;
 const yearSeconds = 365 * daySeconds;
 
-/** Below it a round number of milliseconds is a plausible number of seconds, too. */
+/** A smaller round number is plausible both as milliseconds and as seconds. */
 const fiveMinutesMs = 300_000;
 
-/** Times that are likely in the wrong unit, a sentence each. `where` begins every sentence. */
+/** Returns one sentence per time that is likely in the wrong unit. Each sentence begins with `where`. */
 export function timeWarnings(
   times: { readonly [Name in (typeof names)[number] | 'coalesceWaitMs']?: unknown },
   where: string,
@@ -28,7 +28,7 @@ export function timeWarnings(
   return warnings;
 }
 
-/** More than a year, or whole minutes in milliseconds that are not whole days in seconds. */
+/** True for more than a year, or for whole minutes in milliseconds that are not whole days in seconds. */
 function looksLikeMilliseconds(seconds: number): boolean {
   if (seconds > yearSeconds) return true;
   return seconds >= fiveMinutesMs && seconds % 60_000 === 0 && seconds % daySeconds !== 0;

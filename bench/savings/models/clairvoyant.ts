@@ -1,10 +1,10 @@
 import type { Model } from './model.ts';
 
 /**
- * What no store can exceed that knows all that is yet to be asked: of every answer from one request
- * for it to the next, those are kept that save the most for the bytes and the time, until all bytes
- * of all the time are spent (PFOO-U of Berger and others, "Practical Bounds on Optimal Caching with
- * Variable Object Sizes", 2018).
+ * An upper bound, even for a store that knows all future requests. It considers every interval
+ * between two requests for the same answer, and retains those that save the most per byte and time,
+ * until the memory of the whole trace is used up (PFOO-U of Berger and others, "Practical Bounds on
+ * Optimal Caching with Variable Object Sizes", 2018).
  */
 export const clairvoyant: Model = (asks, maxBytes, bytesOf) => {
   const last = new Map<string, number>();

@@ -1,19 +1,19 @@
 import type { Ask } from '../trace.ts';
 
-/** What a policy saves of a trace, in USD, with so much memory; `bytesOf` is what an answer takes of it. */
+/** Returns what a policy saves on a trace with `maxBytes` of memory, in USD; `bytesOf` sizes an answer. */
 export type Model = (
   asks: readonly Ask[],
   maxBytes: number,
   bytesOf: (ask: Ask) => number,
 ) => number;
 
-/** The key and the bytes of what came into a queue first. */
+/** Returns the key and size of the oldest element. Throws if the queue is empty. */
 export function firstOf(queue: ReadonlyMap<string, number>): readonly [string, number] {
   for (const one of queue) return one;
   throw new Error('the queue is empty');
 }
 
-/** What could be saved with room for everything. */
+/** Returns the savings with unlimited memory, in USD. */
 export function possible(asks: readonly Ask[]): number {
   const known = new Set<string>();
   let saved = 0;

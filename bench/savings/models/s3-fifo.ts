@@ -1,7 +1,7 @@
 import { firstOf, type Model } from './model.ts';
 
 const smallShare = 0.1;
-const mostCounted = 3;
+const maxUses = 3;
 
 /** Yang and others, "FIFO queues are all you need for cache eviction" (2023), in bytes. */
 export const s3Fifo: Model = (asks, maxBytes, bytesOf) => {
@@ -46,7 +46,7 @@ export const s3Fifo: Model = (asks, maxBytes, bytesOf) => {
     const { key } = ask;
     const count = uses.get(key);
     if (count !== undefined) {
-      uses.set(key, Math.min(mostCounted, count + 1));
+      uses.set(key, Math.min(maxUses, count + 1));
       saved += ask.cost;
       continue;
     }

@@ -3,13 +3,13 @@ import { firstOf, type Model } from './model.ts';
 
 const windowShare = 0.01;
 const protectedShare = 0.8;
-/** Counts are halved when there are so many for each entry. */
+/** All counts are halved after this many requests per entry. */
 const sampleFactor = 10;
 
-/** Einziger and others, "TinyLFU: A Highly Efficient Cache Admission Policy" (2017), in bytes, its counts exact. */
+/** Einziger and others, "TinyLFU: A Highly Efficient Cache Admission Policy" (2017), in bytes, with exact counts. */
 export const wTinyLfu: Model = tinyLfu((count) => count);
 
-/** The same, where what is admitted is what saves more for its bytes. */
+/** W-TinyLFU that ranks entries by savings per byte. */
 export const wTinyLfuByWorth: Model = tinyLfu((count, { cost }, bytes) => (count * cost) / bytes);
 
 function tinyLfu(rank: (count: number, ask: Ask, bytes: number) => number): Model {
@@ -50,7 +50,7 @@ function tinyLfu(rank: (count: number, ask: Ask, bytes: number) => number): Mode
     };
     const mainBytes = maxBytes * (1 - windowShare);
     const usedInMain = () => (used.get(probation) ?? 0) + (used.get(kept) ?? 0);
-    /** Lets a candidate in for as long as those that would go rank lower. */
+    /** Evicts entries that rank lower until the candidate fits, or drops it at the first that does not. */
     const admit = (key: string, bytes: number) => {
       if (bytes > mainBytes) return void asked.delete(key);
       while (usedInMain() + bytes > mainBytes) {

@@ -13,15 +13,15 @@ export interface ItemCacheParts extends KeyMaking {
   readonly now: () => number;
 }
 
-/** What is stored of a request by its inputs: all of it, put together to one entry, or a part. */
+/** The stored answers to a request's inputs: all of them merged into one entry, or some. */
 export type FoundItems =
   | { readonly kind: 'whole'; readonly entry: CachedResponse }
   | { readonly kind: 'part'; readonly call: PartialCall }
-  /** There is no room for what is stored. */
+  /** The client's byte account has no room for the stored answers. */
   | { readonly kind: 'no-room' };
 
-/** Request headers that are wrong beside another body: RFC 9530, RFC 9421, RFC 1864, AWS. */
-const sealing = [
+/** Request headers that cover the body, and so rule out a changed one: RFC 9530, RFC 9421, RFC 1864, AWS. */
+const integrityHeaders = [
   'content-digest',
   'repr-digest',
   'digest',
@@ -30,10 +30,10 @@ const sealing = [
   'x-amz-content-sha256',
 ];
 
-/** An answer is as large as those that are stored, or by so much larger. */
-const margin = 1.5;
-/** What a vector takes of which nothing is known: 3,072 numbers. */
-const unknownBytes = 64 * 1024;
+/** The assumed ratio of a new item's size to the mean size of the stored ones, at most. */
+const sizeMargin = 1.5;
+/** The assumed size of an item if none is stored: a vector of 3,072 numbers. */
+const defaultItemBytes = 64 * 1024;
 
 /** Requests for several embeddings, answered input by input. */
 export class ItemCache {
@@ -43,30 +43,31 @@ export class ItemCache {
     this.#parts = parts;
   }
 
-  /** Whether the request may be answered so: not one that says what the bytes of its body are. */
+  /** Returns whether the request may be answered by item. Not if its headers sign or digest its body. */
   serves({ request }: Lookup): boolean {
     if (!this.#parts.settings.perItem || request.protocol.items === undefined) return false;
-    return !sealing.some((name) => request.header(name) !== undefined);
+    return !integrityHeaders.some((name) => request.header(name) !== undefined);
   }
 
+  /** Reads the inputs of a request; null if it has no list of them. */
   read(lookup: Lookup): Promise<Items | null> {
     return readItems(lookup, this.#parts.settings.maxRequestBytes, this.#parts);
   }
 
-  /** Null where nothing is stored that would make the call smaller. */
+  /** Looks up the inputs. Null if the request should be forwarded unchanged. */
   async find(lookup: Lookup, items: Items): Promise<FoundItems | null> {
     const { store, now, settings } = this.#parts;
     const { controls } = lookup;
-    // What is larger could not be read whole, to be put together.
+    // A larger upstream answer could not be read completely, and so not be merged.
     const maxBytes = settings.maxResponseBytes;
     const stored = await findItems(items, { store, controls, now: now(), maxBytes });
     if (stored === null) return null;
     const isWhole = items.asked.every(({ key }) => stored.has(key));
-    const isShorter = stored.size > 0 || new Set(items.asked).size < items.asked.length;
-    if (!isShorter) return null;
-    const bytes = this.#bytesOf(items, stored);
+    const isSmaller = stored.size > 0 || new Set(items.asked).size < items.asked.length;
+    if (!isSmaller) return null;
+    const bytes = this.#estimateBytes(items, stored);
     if (bytes > maxBytes) return null;
-    if (!this.#hold(lookup, bytes)) return stored.size === 0 ? null : { kind: 'no-room' };
+    if (!this.#charge(lookup, bytes)) return stored.size === 0 ? null : { kind: 'no-room' };
     for (const item of new Set(items.asked)) {
       const found = stored.get(item.key);
       if (found !== undefined) store.used(item.key, found.entry);
@@ -75,20 +76,21 @@ export class ItemCache {
     return { kind: 'part', call: new PartialCall(items, stored) };
   }
 
-  /** About as large as the answer will be. */
-  #bytesOf({ asked }: Items, stored: StoredItems): number {
+  /** Estimates the size of the complete answer, in bytes. */
+  #estimateBytes({ asked }: Items, stored: StoredItems): number {
     const sizes = asked.map(({ key }) => stored.get(key)?.entry.body.length ?? 0);
     const known = sizes.reduce((sum, size) => sum + size, 0);
     const count = sizes.filter((size) => size > 0).length;
-    return Math.ceil((count === 0 ? unknownBytes : (known / count) * margin) * asked.length);
+    const itemBytes = count === 0 ? defaultItemBytes : (known / count) * sizeMargin;
+    return Math.ceil(itemBytes * asked.length);
   }
 
-  /** What is stored, what comes, and what is made of them. */
-  #hold({ request }: Lookup, bytes: number): boolean {
+  /** Charges twice the answer's size until the exchange is over: for its parts and for the merged body. */
+  #charge({ request }: Lookup, bytes: number): boolean {
     const { account } = request;
-    const all = bytes * 2;
-    if (!account.take(all)) return false;
-    request.whenOver(() => account.give(all));
+    const total = bytes * 2;
+    if (!account.take(total)) return false;
+    request.whenOver(() => account.give(total));
     return true;
   }
 }

@@ -4,15 +4,15 @@ import { fingerprintOf } from '../fingerprint.ts';
 import { dividedUsage } from './item-usage.ts';
 import { type Items, weightsOf } from './items.ts';
 
-/** What an answer says beside its items stands in every entry: of all of them together. */
+/** Every entry repeats what the answer says besides its items: the most bytes of all copies together. */
 const maxCopiedBytes = 8 * 1024 * 1024;
 
 export type ItemEntry = { readonly key: string; readonly entry: CachedResponse };
 
 /**
- * The entries of the inputs that `whole` answers, each as though it had been asked for alone; a
- * reason where the answer has not one item for each of them, in the length of all others, or says
- * much beside.
+ * Splits `whole` into one entry per input, each as if the input had been requested alone. Returns a
+ * reason if the answer does not have one item of equal length for each input, or if it says too much
+ * besides its items.
  */
 export async function itemEntries(
   { rules, asked }: Items,
@@ -30,12 +30,12 @@ export async function itemEntries(
     if (item === undefined || entries.has(key)) continue;
     const usage = usages[at] ?? null;
     const tokens = usage?.inputTokens ?? null;
-    const told = tokens === null ? null : { total: tokens, saved: 0 };
+    const reported = tokens === null ? null : { total: tokens, saved: 0 };
     entries.set(key, {
       ...whole,
       usage,
       fingerprint: fingerprintOf(material, await material.counting, digest),
-      body: rules.joinItems({ ...answer, items: [item] }, told),
+      body: rules.joinItems({ ...answer, items: [item] }, reported),
     });
   }
   return Array.from(entries, ([key, entry]) => ({ key, entry }));

@@ -1,8 +1,8 @@
 import type { Usage } from '../../shared/usage.ts';
 
 /**
- * The tokens of an answer, divided by the lengths of its inputs: no provider tells them of each. The
- * parts add up to the whole. Null where it told none.
+ * Divides the tokens of an answer among its inputs in proportion to `weights`, as no provider reports
+ * them per input. The parts add up to the total. Each part is null if the answer reports no tokens.
  */
 export function dividedUsage(
   usage: Usage | null,
@@ -10,19 +10,19 @@ export function dividedUsage(
 ): readonly (Usage | null)[] {
   const total = usage?.inputTokens ?? usage?.totalTokens ?? null;
   if (usage === null || total === null) return weights.map(() => null);
-  const all = weights.reduce((sum, weight) => sum + weight, 0);
-  let before = 0;
-  let given = 0;
+  const totalWeight = weights.reduce((sum, weight) => sum + weight, 0);
+  let weightSoFar = 0;
+  let tokensSoFar = 0;
   return weights.map((weight) => {
-    before += weight;
-    const until = Math.round((total * before) / all);
-    const tokens = until - given;
-    given = until;
+    weightSoFar += weight;
+    const until = Math.round((total * weightSoFar) / totalWeight);
+    const tokens = until - tokensSoFar;
+    tokensSoFar = until;
     return { ...usage, inputTokens: tokens, outputTokens: null, totalTokens: tokens, details: {} };
   });
 }
 
-/** What these tell together; null where one of them tells nothing. */
+/** Returns the sum of the usages' tokens; null if one of them is unknown. */
 export function totalTokens(usages: readonly (Usage | null)[]): number | null {
   let sum = 0;
   for (const usage of usages) {
@@ -33,7 +33,7 @@ export function totalTokens(usages: readonly (Usage | null)[]): number | null {
   return sum;
 }
 
-/** So many input tokens. */
+/** Returns the usage of an answer with only input tokens; null if their number is unknown. */
 export function inputUsage(tokens: number | null): Usage | null {
   if (tokens === null) return null;
   return { inputTokens: tokens, outputTokens: null, totalTokens: tokens, details: {} };

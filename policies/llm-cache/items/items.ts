@@ -4,31 +4,32 @@ import { type Later, RequestBody } from '../../shared/request-body.ts';
 import { nextTurn } from '../../shared/turns.ts';
 import { cacheKey, type KeyMaking, type KeyMaterial, withBody } from '../key.ts';
 
-/** One input of a request: its entry is that of the request which asks for it alone. */
+/** One input of a request. Its key is that of a request for this input alone. */
 export interface Item {
   readonly key: string;
   readonly material: KeyMaterial;
-  /** Where it stands first. */
+  /** The index of its first occurrence. */
   readonly at: number;
-  /** How much of the tokens is its part. */
+  /** Its share of the tokens, relative to the weights of the other inputs. */
   readonly weight: number;
 }
 
-/** The inputs that an upstream is asked for, in the order of its answer; the same one may stand twice. */
+/** The inputs in a call to the upstream. */
 export interface Items {
   readonly rules: ItemRules;
   readonly list: InputList;
+  /** In the order of the answer; duplicates are the same object. */
   readonly asked: readonly Item[];
-  /** These are not all inputs of the request. */
+  /** Whether the call leaves out inputs of the client's request: stored ones or duplicates. */
   readonly isPart: boolean;
 }
 
-/** A larger body is asked for as it is: it is taken apart at once. */
+/** A larger body is forwarded unchanged, as parsing it would block the event loop. */
 const maxBytes = 4 * 1024 * 1024;
-/** Keys that are made in one turn of the event loop. */
-const keysATurn = 100;
+/** Keys to compute in one turn of the event loop. */
+const keysPerTurn = 100;
 
-/** The inputs of a request; null where it has no list of them. */
+/** Reads the inputs of a request; null if it has no list of them. */
 export async function readItems(
   { request, material }: { readonly request: LlmRequest; readonly material: KeyMaterial },
   maxRequestBytes: number,
@@ -43,10 +44,10 @@ export async function readItems(
   const known = new Map<string, Item>();
   const asked: Item[] = [];
   for (let at = 0; at < list.weights.length; at++) {
-    if (at % keysATurn === keysATurn - 1) await nextTurn();
+    if (at % keysPerTurn === keysPerTurn - 1) await nextTurn();
     const one = withBody(material, body.like(list.one(at)), making);
-    // A large one, which is read bit by bit, is waited for.
-    const key = await later(cacheKey(one, making.digest));
+    // The key of a large input comes later: its body is read in steps.
+    const key = await settled(cacheKey(one, making.digest));
     let item = known.get(key);
     if (item === undefined) {
       item = { key, material: one, at, weight: list.weights[at] ?? 1 };
@@ -61,7 +62,7 @@ export function weightsOf(items: readonly Item[]): readonly number[] {
   return items.map(({ weight }) => weight);
 }
 
-async function later<T>(value: Later<T>): Promise<T> {
+async function settled<T>(value: Later<T>): Promise<T> {
   return value;
 }
 

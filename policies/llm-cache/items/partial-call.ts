@@ -6,22 +6,23 @@ import { dividedUsage, inputUsage, totalTokens } from './item-usage.ts';
 import { type Items, weightsOf } from './items.ts';
 import type { StoredItems } from './stored-items.ts';
 
-/** The answer to all of a request. */
+/** The merged answer to a whole request. */
 export interface WholeAnswer {
   readonly body: Uint8Array;
-  /** What was not billed of it. */
+  /** The facts of the unbilled part: the stored inputs and the duplicates. */
   readonly saved: AnswerFacts;
 }
 
-/** A request some of whose inputs are stored, on its way to the provider with the others. */
+/** A call that asks the provider only for the inputs of a request that are not stored. */
 export class PartialCall {
-  /** What the provider is asked for. */
+  /** The request body for the provider. */
   readonly body: Uint8Array;
-  /** The inputs in it, each once. */
+  /** The inputs in `body`, each once. */
   readonly items: Items;
   readonly #all: Items;
   readonly #stored: StoredItems;
-  #made: { readonly whole: WholeAnswer | null } | null = null;
+  /** The memoized result of `whole`. */
+  #merged: { readonly whole: WholeAnswer | null } | null = null;
 
   constructor(all: Items, stored: StoredItems) {
     const asked = [...new Set(all.asked)].filter(({ key }) => !stored.has(key));
@@ -31,21 +32,24 @@ export class PartialCall {
     this.body = all.list.some(asked.map(({ at }) => at));
   }
 
-  /** The provider's answer, the one that there is, together with what is stored; null where it does not fit. Never throws. */
+  /**
+   * Merges the provider's answer with the stored items; null if they do not fit together. Call it
+   * with one answer only: later calls return the first result. Never throws.
+   */
   whole(answer: Answer): WholeAnswer | null {
-    return (this.#made ??= { whole: this.#madeOf(answer) }).whole;
+    return (this.#merged ??= { whole: this.#mergeOrNull(answer) }).whole;
   }
 
-  #madeOf(answer: Answer): WholeAnswer | null {
+  #mergeOrNull(answer: Answer): WholeAnswer | null {
     try {
-      return this.#make(answer);
+      return this.#merge(answer);
     } catch {
-      // Nested so deeply that it can be read, and not be written.
+      // JSON nested so deeply that it can be parsed, but not serialised.
       return null;
     }
   }
 
-  #make(answer: Answer): WholeAnswer | null {
+  #merge(answer: Answer): WholeAnswer | null {
     const { rules, asked } = this.items;
     if (answer.body === null) return null;
     const read = rules.readItems(answer.body, asked.length);
@@ -64,7 +68,7 @@ export class PartialCall {
     };
   }
 
-  /** Every input with its answer, by key. */
+  /** Returns the answer to every input, by key. */
   #parts(read: ItemAnswer, answer: Answer): ReadonlyMap<string, Part> {
     const parts = new Map<string, Part>();
     for (const [key, { answer: stored, entry }] of this.#stored) {

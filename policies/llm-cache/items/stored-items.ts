@@ -13,49 +13,51 @@ export interface StoredItem {
   readonly answer: ItemAnswer;
 }
 
-/** Which inputs of a request are stored, by key; all fit into one answer. */
+/** The stored inputs of a request, by key. All have the same shape, so that one answer can hold them. */
 export type StoredItems = ReadonlyMap<string, StoredItem>;
 
-/** Answers that are asked for at once: what a store has read of them is held by it alone. */
-const atOnce = 200;
-/** Answers that are read in one turn of the event loop. */
-const readATurn = 50;
+/** Answers to request from the store at a time: only the store accounts for what it has read. */
+const batchSize = 200;
+/** Answers to parse in one turn of the event loop. */
+const readsPerTurn = 50;
 
-/** How stored answers are looked for. */
-export interface Finding {
+/** Where and how to look for stored answers. */
+export interface FindOptions {
   readonly store: EntryStore;
   readonly controls: ClientControls;
   readonly now: number;
-  /** Of their bodies together. */
+  /** The most bytes of all bodies together. */
   readonly maxBytes: number;
 }
 
-/** What is stored of the inputs, and fresh; null where it is too much. A store that fails has none of them. */
+/** Returns the fresh stored inputs; null if they exceed `maxBytes`. A failing store counts as empty. */
 export async function findItems(
   { asked, rules }: Items,
-  { store, controls, now, maxBytes }: Finding,
+  { store, controls, now, maxBytes }: FindOptions,
 ): Promise<StoredItems | null> {
   const items = [...new Set(asked)];
   const found = new Map<string, StoredItem>();
   let bytes = 0;
-  for (let from = 0; from < items.length; from += atOnce) {
-    const some = items.slice(from, from + atOnce);
-    const entries = await Promise.all(some.map(({ key }) => store.get(key).catch(() => undefined)));
+  for (let from = 0; from < items.length; from += batchSize) {
+    const batch = items.slice(from, from + batchSize);
+    const entries = await Promise.all(
+      batch.map(({ key }) => store.get(key).catch(() => undefined)),
+    );
     for (const [at, entry] of entries.entries()) {
-      if (at % readATurn === readATurn - 1) await nextTurn();
+      if (at % readsPerTurn === readsPerTurn - 1) await nextTurn();
       if (entry === undefined || standingOf(entry, controls, now) !== 'fresh') continue;
       bytes += entry.body.length;
       if (bytes > maxBytes) return null;
       const answer = rules.readItems(entry.body, 1);
-      const key = some[at]?.key;
+      const key = batch[at]?.key;
       if (answer !== null && key !== undefined) found.set(key, { entry, answer });
     }
   }
-  return alike(found);
+  return sameShape(found);
 }
 
-/** Those that are like the newest: a model may have changed since the others were stored. */
-function alike(found: StoredItems): StoredItems {
+/** Keeps the items with the newest one's shape: the model may have changed since the others were stored. */
+function sameShape(found: StoredItems): StoredItems {
   const all = [...found.values()];
   const newest = all.reduce<StoredItem | null>(
     (best, one) => (best === null || one.entry.storedAt > best.entry.storedAt ? one : best),
@@ -65,9 +67,9 @@ function alike(found: StoredItems): StoredItems {
   return new Map([...found].filter(([, { answer }]) => answer.shape === newest?.answer.shape));
 }
 
-/** One entry put together of what is stored; every input is. */
+/** Merges the stored items into one entry. Throws if an input is not stored. */
 export function wholeEntry({ asked, rules }: Items, stored: StoredItems): CachedResponse {
-  const parts = asked.map((item) => storedAs(item, stored));
+  const parts = asked.map((item) => requireStored(item, stored));
   const [first] = parts;
   if (first === undefined) throw new Error('a request without inputs');
   const total = totalTokens(parts.map(({ entry }) => entry.usage));
@@ -83,7 +85,7 @@ export function wholeEntry({ asked, rules }: Items, stored: StoredItems): Cached
   };
 }
 
-function storedAs({ key }: Item, stored: StoredItems): StoredItem {
+function requireStored({ key }: Item, stored: StoredItems): StoredItem {
   const found = stored.get(key);
   if (found === undefined) throw new Error('an input that is not stored');
   return found;

@@ -22,7 +22,7 @@ describe('Identical requests at the same time', () => {
       gateway: gatewayConfig(upstream.url, {
         api: both(),
         small: both({ maxResponseBytes: 200_000 }),
-        impatient: both({ coalesceWaitMs: 50 }),
+        impatient: both({ coalesceWaitMs: 100 }),
         alone: both({ coalesce: false }),
         finishing: both({ finishOnDisconnect: true }),
       }),
