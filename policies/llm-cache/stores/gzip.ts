@@ -4,7 +4,10 @@ import type { Codec } from './bounded/compression-queue.ts';
 
 const compressInPool = promisify(gzip);
 
-/** Shorter bodies are compressed synchronously: a trip to the thread pool costs 85 µs of processor time, as much as compressing this many bytes. */
+/**
+ * Shorter bodies are compressed synchronously: a trip to the thread pool costs 85 µs of processor
+ * time, as much as compressing this many bytes.
+ */
 const maxSyncBytes = 32 * 1024;
 /** The lowest level is three times as fast as the default, and compresses nearly as well. */
 const level = { level: 1 };

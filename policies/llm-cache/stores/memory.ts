@@ -41,7 +41,7 @@ export class MemoryStore extends BoundedStore {
   }
 }
 
-/** The table of keys. It uses neither expiry nor bound of node-cache, which only count keys, and block the event loop. */
+/** The table of keys. It does not use node-cache's own expiry and bound, which count keys only and block the event loop. */
 class NodeCacheBuckets implements Buckets {
   readonly #buckets = new NodeCache({ useClones: false, checkperiod: 0 });
 

@@ -83,7 +83,7 @@ export class RedisRelay implements Relay {
     const { leaseMs } = this.#timing;
     const isTaken = await this.#run(acquireScript, [this.#name('lease', key)], [token, leaseMs]);
     if (isTaken === 0) return null;
-    if (isTaken !== 1) throw new Error('Redis does not say whose the lease is');
+    if (isTaken !== 1) throw new Error('Redis gave an unexpected reply to a lease request');
     const publisher = new RelayPublisher({
       publish: (frame, isLast) => this.#publish(key, token, frame, isLast),
       seal: this.#sealOf(key, token),

@@ -119,7 +119,7 @@ function beginOf(seal: Seal): Buffer {
 
 function checkBegin(begin: Buffer | null, seal: Seal): void {
   if (begin === null || !begin.subarray(0, magic.length).equals(magic)) {
-    throw new SnapshotFault('it is no snapshot of a cache');
+    throw new SnapshotFault('it is not a cache snapshot');
   }
   if (begin[magic.length] !== version) throw otherVersion();
   const proof = begin.subarray(magic.length + 1);
@@ -149,7 +149,7 @@ function otherVersion(): SnapshotFault {
 }
 
 function damaged(count: number): SnapshotFault {
-  return new SnapshotFault(`it is damaged behind ${count} entries`);
+  return new SnapshotFault(`it is damaged after ${count} entries`);
 }
 
 /** Reads bytes in the requested lengths, regardless of how they are chunked. */

@@ -34,7 +34,7 @@ const maxSyncBytes = 64 * 1024;
 
 const expandInPool = promisify(gunzip);
 
-/** Compresses a body if that is worthwhileRatio. Never rejects: a body that cannot be compressed stays as it is. */
+/** Compresses a body if that is worthwhile. Never rejects: a body that cannot be compressed stays as it is. */
 export async function storedBody(body: Uint8Array): Promise<StoredBody> {
   if (body.length < minBytes) return uncompressed(body);
   try {

@@ -40,7 +40,7 @@ export class TieredStore implements Store {
   /** Concurrent reads of a key share one, because each would store its copy near. */
   readonly #reads = new SingleFlight<CachedResponse | undefined>();
   #listening: PurgeListening | null = null;
-  /** Part of the near keys. To increment it makes all older copies unreachable. */
+  /** Part of the near keys. Incrementing it makes all older copies unreachable. */
   #generation = 0;
   /** Counts purges, so that an entry read before a purge is not stored near after it. */
   #purgeCount = 0;

@@ -8,7 +8,11 @@ import {
   maxHeadEnd,
 } from '../../../policies/llm-cache/stores/envelope.ts';
 import { Signature } from '../../../policies/llm-cache/stores/signature.ts';
-import { uncompressed, lengthOf, storedBody } from '../../../policies/llm-cache/stores/stored-body.ts';
+import {
+  uncompressed,
+  lengthOf,
+  storedBody,
+} from '../../../policies/llm-cache/stores/stored-body.ts';
 import { makeEntry } from '../../support/entry.ts';
 
 const key = Buffer.alloc(32, 7).toString('base64');

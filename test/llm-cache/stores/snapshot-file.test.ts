@@ -150,7 +150,7 @@ describe('The file of a store', () => {
   });
 
   for (const [what, bytes, words] of [
-    ['a foreign file', Buffer.from('some other file'), /it is no snapshot of a cache/],
+    ['a foreign file', Buffer.from('some other file'), /it is not a cache snapshot/],
     ['a file of another secret', null, /another scopeSecret or encryption key/],
   ] as const) {
     it(`The store takes nothing from ${what}, logs that, and keeps it when it writes its own`, async () => {
@@ -189,7 +189,7 @@ describe('The file of a store', () => {
     const second = start();
     await second.file.loaded;
     expect(second.store.stats().entries).to.equal(2);
-    expect(lines.at(-1)).to.match(/^warn .* has read 2 entries .*: it is damaged behind 2 entries/);
+    expect(lines.at(-1)).to.match(/^warn .* has read 2 entries .*: it is damaged after 2 entries/);
   });
 
   it('The store file that cannot be written is logged once', async () => {

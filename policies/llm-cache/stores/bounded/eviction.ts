@@ -112,13 +112,13 @@ export class Eviction {
     this.#order.remove(entry);
   }
 
-  /** Records that an entry is removed for another reason than eviction. */
+  /** Records that an entry is removed for a reason other than eviction. */
   remove(entry: number, hash: number): void {
     this.#order.remove(entry);
     this.#trials?.remove(hash);
   }
 
-  /** Starts anew with an empty order, when all entries are gone and numbers begin again. */
+  /** Starts again with an empty order. Called when all entries are gone and slots are numbered from 0 again. */
   restart(): void {
     this.#order = new Order();
     this.#asked = new PagedNumbers(Uint8Array);

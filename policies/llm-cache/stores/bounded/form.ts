@@ -1,7 +1,7 @@
 import type { EntryHead } from '../../entry.ts';
 import { isDigest } from './packing.ts';
 
-/** What entries have in common if one kind of request asked for them from one model. */
+/** What entries of one model and one kind of request have in common. */
 export interface Form {
   readonly namespace: string;
   readonly protocol: EntryHead['protocol'];

@@ -37,7 +37,7 @@ export async function purge(contents: Contents, request: PurgeRequest): Promise<
   for (let slot = 0; slot < contents.slots().end; slot++) {
     if (slot % slotsPerTurn === slotsPerTurn - 1) await nextTurn();
     const slots = contents.slots();
-    if (!slots.matches(slot, filter) || !hasPrefix(slots.keyOf(slot), prefix)) continue;
+    if (!slots.matches(slot, filter) || !isInScope(slots.keyOf(slot), prefix)) continue;
     if (contents.isLive(slot)) purged++;
     if (!dryRun) contents.drop(slot);
   }
@@ -60,7 +60,7 @@ export async function list(
     if (visited >= slotsPerPage) return { entries, cursor: cursorAt(slot) };
     const slots = contents.slots();
     if (!slots.matches(slot, filter) || !contents.isLive(slot)) continue;
-    if (!hasPrefix(slots.keyOf(slot), '')) continue;
+    if (!isInScope(slots.keyOf(slot), '')) continue;
     // One match more than the limit shows that another page follows.
     if (entries.length === limit) return { entries, cursor: cursorAt(slot) };
     const listed = slots.listed(slot);
@@ -79,12 +79,12 @@ export async function* everyEntry(
     const slots = contents.slots();
     if (!slots.matches(slot, filter) || !contents.isLive(slot)) continue;
     const key = slots.keyOf(slot);
-    const entry = hasPrefix(key, '') ? slots.entry(slot) : undefined;
+    const entry = isInScope(key, '') ? slots.entry(slot) : undefined;
     if (entry !== undefined) yield { key, entry };
   }
 }
 
-function hasPrefix(key: string, prefix: string): boolean {
+function isInScope(key: string, prefix: string): boolean {
   return prefix === '' ? !key.includes(' ') : key.startsWith(prefix);
 }
 

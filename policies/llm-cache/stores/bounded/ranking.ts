@@ -7,7 +7,7 @@ import { logOfWorth, RunningMean } from './worth.ts';
  */
 export type Ranking = 'worth' | 'blend' | 'lru';
 
-/** Above 1, an entry that saves twice as much stays more than twice as long. Most traces save more so (decision 12). */
+/** Above 1, an entry that saves twice as much stays more than twice as long. That saves more on most traces (decision 12). */
 const exponent = 1.25;
 /** An entry requested once is seldom requested again, so it counts as a tenth of its worth. */
 const onceLogarithm = Math.log2(1 / 10);

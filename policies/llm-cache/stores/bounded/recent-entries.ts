@@ -1,6 +1,6 @@
 import type { CachedResponse } from '../../entry.ts';
 
-/** One unpacked entry, of about 1,000 bytes, is recent per this many bytes of the store. */
+/** One unpacked entry, of about 1,000 bytes, is kept per this many bytes of the store. */
 const bytesPerEntry = 2 ** 16;
 const maxEntries = 4096;
 /** The share of the store that expanded copies of compressed bodies may take. */

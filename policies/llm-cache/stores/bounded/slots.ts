@@ -147,8 +147,8 @@ export class Slots {
   }
 
   /**
-   * Returns the entry, or undefined if it is gone or its body is damaged. With `takesGzip` a body that is worth sending
-   * compressed stays so.
+   * Returns the entry, or undefined if it is gone or its body is damaged. With `takesGzip`, a body that
+   * is worth sending compressed is returned compressed.
    */
   entry(slot: number, takesGzip = false): CachedResponse | undefined {
     const compressed =

@@ -70,7 +70,7 @@ export class Trials {
     for (const shadow of this.#shadows()) this.#put(shadow, facts, asked);
   }
 
-  /** Records that an entry was removed for another reason than eviction. */
+  /** Records that an entry was removed for a reason other than eviction. */
   remove(hash: number): void {
     if (this.#isSampled(hash)) for (const shadow of this.#shadows()) shadow.remove(hash);
   }
