@@ -33,8 +33,10 @@ export class PersistentStore implements Store {
     return entriesOf(this.#store, filter);
   }
 
-  set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean> {
-    return this.#store.set(key, entry, askedAt);
+  async set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean> {
+    const isStored = await this.#store.set(key, entry, askedAt);
+    if (isStored) this.#file.changed();
+    return isStored;
   }
 
   async delete(key: string): Promise<boolean> {

@@ -50,6 +50,9 @@ export class SnapshotFile {
   /** The state of the entries when they were last written, to detect changes. Null before the first write or complete read. */
   #written: string | null = null;
 
+  /** How often an entry was set: a replacement of the same size changes nothing else. */
+  #changes = 0;
+
   constructor(options: SnapshotFileOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
@@ -69,6 +72,11 @@ export class SnapshotFile {
       return this.#save();
     });
     return this.#waiting;
+  }
+
+  /** Records that an entry was set, so that the next save writes the file. */
+  changed(): void {
+    this.#changes++;
   }
 
   /** Schedules a save, after a purge. */
@@ -114,7 +122,8 @@ export class SnapshotFile {
         count++;
       }
       // Requests may have stored other entries meanwhile, which are not in the file yet.
-      if (store.stats().entries === count) this.#written = this.#state();
+      const isSame = this.#changes === 0 && store.stats().entries === count;
+      if (isSame) this.#written = this.#state();
       log.info(`llm-cache: store "${name}" has read ${count} entries from ${path}`);
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return;
@@ -161,7 +170,7 @@ export class SnapshotFile {
 
   #state(): string {
     const { entries, bytes, evictions } = this.#options.store.stats();
-    return `${entries} ${bytes} ${evictions}`;
+    return `${entries} ${bytes} ${evictions} ${this.#changes}`;
   }
 }
 

@@ -156,8 +156,8 @@ describe('A memory store with persist', () => {
         const { error } = (await answer.json()) as { error: { message: string } };
         return `${answer.status} ${error.message}`;
       };
-      expect(await refusal('no export')).to.match(/^400 .*no snapshot/);
-      expect(await refusal(new Uint8Array(1024 * 1024))).to.match(/^400 .*no snapshot/);
+      expect(await refusal('no export')).to.match(/^400 .*not a cache snapshot/);
+      expect(await refusal(new Uint8Array(1024 * 1024))).to.match(/^400 .*not a cache snapshot/);
       expect(await refusal(bytes.subarray(0, -10))).to.match(
         /^400 .*damaged after 2 entries; 2 entries were imported/,
       );

@@ -96,6 +96,41 @@ describe('The file of a store', () => {
     expect(statSync(path)).to.include({ mtimeMs, ino });
   });
 
+  it('The store file is written when an entry is replaced by another of the same size', async () => {
+    const first = start();
+    await first.file.loaded;
+    await first.store.set('a', fresh({ body: new TextEncoder().encode('an old answer') }));
+    await first.store.save();
+    const newer = fresh({ body: new TextEncoder().encode('a newer one !') });
+    await first.store.set('a', newer);
+    await first.store.save();
+    const second = start();
+    await second.file.loaded;
+    expect((await second.store.get('a'))?.body).to.deep.equal(newer.body);
+  });
+
+  it('The store file is written again when an entry is replaced during a save', async () => {
+    const newer = fresh({ body: new TextEncoder().encode('a newer one !') });
+    let replaced: Promise<boolean> | null = null;
+    const replacing: Seal = {
+      seal(place, bytes) {
+        // The save has read the older entry by now.
+        if (place[0] === 'body') replaced ??= first.store.set('a', newer);
+        return signed.seal(place, bytes);
+      },
+      open: (place, sealed) => signed.open(place, sealed),
+    };
+    const first = start(replacing);
+    await first.file.loaded;
+    await first.store.set('a', fresh({ body: new TextEncoder().encode('an old answer') }));
+    await first.store.save();
+    expect(replaced).to.not.equal(null);
+    await first.store.save();
+    const second = start();
+    await second.file.loaded;
+    expect((await second.store.get('a'))?.body).to.deep.equal(newer.body);
+  });
+
   it('The store file is encrypted where there are keys', async () => {
     const keyed = new Encryption([Buffer.alloc(32, 7).toString('base64')]);
     const first = start(keyed);
