@@ -4,7 +4,7 @@ import { budgetName } from '../llm-usage/budgets.ts';
 import { storeSettings } from '../llm-cache/stores/registry.ts';
 import type { Pipeline } from './pipelines.ts';
 
-/** Budgets that would say less than their operator thinks, a sentence each. */
+/** Returns a sentence for each budget that counts less than its operator may expect. */
 export function budgetWarnings(
   { stores, usage }: Pick<PluginSettings, 'stores' | 'usage'>,
   where: string,

@@ -4,12 +4,12 @@ import { ConfigurationError } from '../../schemas/validate.ts';
 import { isObject } from '../shared/json/json.ts';
 
 /**
- * Throws a ConfigurationError where a step has a condition that does not exist, of which the gateway
- * only says that something is not a function. `hasOthers` says that other plugins may bring some.
+ * Throws a ConfigurationError if a step has a condition that does not exist. The gateway itself would
+ * only report that something is not a function. `hasOthers` means that other plugins may add conditions.
  */
 export function checkConditionName(condition: unknown, where: string, hasOthers: boolean): void {
   const expected = `expected an object whose "name" is one of ${known.join(', ')}`;
-  // The gateway takes null, false and an empty text for no condition.
+  // The gateway treats null, false and an empty string as no condition.
   if (!condition) return;
   if (!isObject(condition)) {
     const name = known.find((one) => one === condition);
@@ -27,7 +27,7 @@ export function checkConditionName(condition: unknown, where: string, hasOthers:
   );
 }
 
-/** What `allOf`, `oneOf` and `not` are made of. */
+/** Checks the members of `allOf`, `oneOf` and `not`. */
 function checkInner(
   condition: Readonly<Record<string, unknown>>,
   where: string,

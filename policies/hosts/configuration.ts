@@ -37,31 +37,31 @@ import {
 import { isObject, type JsonObject } from '../shared/json/json.ts';
 import { UnsetVariables } from './unset-variables.ts';
 
-/** What a runtime is made of. */
+/** The validated configuration of a runtime. */
 export interface Configuration {
   readonly settings: PluginSettings;
-  /** The key of the digests. */
+  /** The key for the digests of consumers and credentials. */
   readonly secret: string;
-  /** What a redis store that does not say where its Redis is reaches it with. */
+  /** The connection options of redis stores whose own settings do not name a Redis. */
   readonly gatewayRedis: Readonly<Record<string, unknown>>;
   readonly pipelines: readonly Pipeline[];
   readonly adminHosts: AdminHosts;
-  /** Who a consumer is to the host, for questions about requests that never came. */
+  /** The identity of a consumer of the host, for `explain`, which has no real request. */
   identify(consumer: unknown): Identity;
-  /** Where the host keeps its consumers; null where it keeps none. */
+  /** The host's consumers; null if the host keeps none. */
   readonly consumers: ConsumerDirectory | null;
-  /** What the dashboard offers to try; null where it cannot be told. */
+  /** The example request that the dashboard offers; null if there is none. */
   readonly tryout: Tryout | null;
 }
 
-/** Settings and pipelines of the gateway. Throws a ConfigurationError that says what is wrong. */
+/** Validates the gateway's settings and pipelines. Throws a ConfigurationError. */
 export function gatewayConfiguration(
   context: Pick<PluginContext, 'settings' | 'config'>,
   pipelines: readonly Pipeline[],
 ): Configuration {
   const { systemConfig, gatewayConfig, systemConfigPath, gatewayConfigPath } = context.config;
   const unset = UnsetVariables.in(systemConfigPath);
-  const settings = unset.explain(context.settings, gatewaysWhere, () => readSettings(context));
+  const settings = unset.explain(context.settings, settingsPlace, () => readSettings(context));
   const { crypto } = systemConfig;
   const fallback = settings.scopeSecret === undefined ? { crypto } : {};
   const secret = unset.explain(fallback, 'system.config.yml', () =>
@@ -92,8 +92,8 @@ export function gatewayConfiguration(
 }
 
 /**
- * Settings of a host without a gateway, whose pipelines come later. Throws a ConfigurationError
- * whose message begins with `where`.
+ * Validates the settings of a host without a gateway, which adds its pipelines later. Throws a
+ * ConfigurationError whose message begins with `where`.
  */
 export function hostConfiguration(
   given: unknown,
@@ -104,7 +104,7 @@ export function hostConfiguration(
   checkStores(settings, null, where);
   checkUsage(settings, where);
   prepareFiles(settings, where);
-  const secret = settings.scopeSecret ?? passingSecret(settings, where);
+  const secret = settings.scopeSecret ?? temporarySecret(settings, where);
   const adminHosts = {
     names: hostNames(settings.admin.hosts),
     setting: `admin.hosts of ${where}`,
@@ -122,8 +122,8 @@ export function hostConfiguration(
   };
 }
 
-/** A secret for entries that no other process can find, and that end with this one. */
-function passingSecret({ stores }: PluginSettings, where: string): string {
+/** A secret for entries of this process. Throws a ConfigurationError if a store outlives it. */
+function temporarySecret({ stores }: PluginSettings, where: string): string {
   const [persistent] = Object.entries(stores).find(
     ([, store]) => store.type === 'memory' && store.persist !== undefined,
   ) ?? [null];
@@ -143,18 +143,18 @@ function noSecret(where: string, why: string): ConfigurationError {
   );
 }
 
-/** Where the gateway's operator writes the settings. */
-export const gatewaysWhere = 'system.config.yml, plugins.llm-cache';
+/** Where the gateway's settings are, as error messages name it. */
+export const settingsPlace = 'system.config.yml, plugins.llm-cache';
 
 const conditionSchemas = { 'llm-request': llmRequestSchema, 'llm-no-cache': llmNoCacheSchema };
 
-/** The plugin's settings with every default. Throws a ConfigurationError that says what is wrong. */
+/** Returns the plugin's settings with every default. Throws a ConfigurationError. */
 export function readSettings(context: Pick<PluginContext, 'settings'>): PluginSettings {
   const settings = { ...context.settings };
-  return validate<PluginSettings>(pluginSchema, settings, gatewaysWhere);
+  return validate<PluginSettings>(pluginSchema, settings, settingsPlace);
 }
 
-/** The secret under which consumers and credentials become digests. */
+/** The key for the digests of consumers and credentials. Throws a ConfigurationError without one. */
 export function scopeSecret(
   settings: PluginSettings,
   systemConfig: Readonly<Record<string, unknown>>,
@@ -164,20 +164,20 @@ export function scopeSecret(
   if (isObject(crypto) && typeof crypto['cipherKey'] === 'string' && crypto['cipherKey'] !== '') {
     return crypto['cipherKey'];
   }
-  throw noSecret(gatewaysWhere, 'there is no "crypto.cipherKey" to take its place');
+  throw noSecret(settingsPlace, 'there is no "crypto.cipherKey" to take its place');
 }
 
-/** What else decides whether a pipeline can be used. */
+/** Context that affects the validation of pipelines. */
 interface PipelineContext {
-  /** The unset variables in the file that the pipelines stand in. */
+  /** The unset variables in the file that contains the pipelines. */
   readonly unset?: UnsetVariables;
-  /** Other plugins may bring conditions of their own. */
+  /** Whether there are other plugins, which may add conditions. */
   readonly hasOtherPlugins?: boolean;
 }
 
 /**
- * Throws a ConfigurationError for the first of the plugin's steps and conditions that cannot be used,
- * or for a condition of another step that does not exist.
+ * Throws a ConfigurationError for the first invalid step or condition of the plugin, or if another
+ * step has a condition that does not exist.
  */
 export function checkPipelines(
   pipelines: readonly Pipeline[],
@@ -226,17 +226,17 @@ function checkAction(step: Step, settings: PluginSettings, where: string): void 
   }
 }
 
-/** Throws a ConfigurationError for the first store that cannot be made; `systemConfig` is null without a gateway. */
+/** Throws a ConfigurationError for the first invalid store. A null `systemConfig`: no gateway. */
 export function checkStores(
   settings: PluginSettings,
   systemConfig: Readonly<Record<string, unknown>> | null,
-  begin = gatewaysWhere,
+  place = settingsPlace,
 ): void {
   const stores = storeSettings(settings.stores);
   const namesOf = (type: StoreSettings['type']) =>
     Object.keys(stores).filter((name) => stores[name]?.type === type);
   for (const [name, store] of Object.entries(stores)) {
-    const where = `${begin}: "stores.${name}`;
+    const where = `${place}: "stores.${name}`;
     if (store.type === 'redis') checkRedis(store, systemConfig, where);
     if (store.type === 'memory') checkPersist(store, stores, settings.usage, where);
     if (store.type !== 'tiered') continue;
@@ -253,10 +253,10 @@ export function checkStores(
   }
 }
 
-/** Throws a ConfigurationError where the books are to be kept in a store that cannot keep them. */
-export function checkUsage({ stores: named, usage }: PluginSettings, begin = gatewaysWhere): void {
+/** Throws a ConfigurationError if the settings of the ledger, a budget or a sink are invalid. */
+export function checkUsage({ stores: named, usage }: PluginSettings, place = settingsPlace): void {
   const stores = storeSettings(named);
-  const where = `${begin}: "usage`;
+  const where = `${place}: "usage`;
   const { store } = usage.ledger;
   if (!Object.hasOwn(stores, store)) {
     throw new ConfigurationError(
@@ -300,25 +300,25 @@ function checkBudgets({ budgets, ledger }: PluginSettings['usage'], where: strin
 const daysOfMonth = 31;
 
 /**
- * Makes the folders of the files that entries and usage records go to. Throws a ConfigurationError for the first
- * file that cannot be written.
+ * Creates the folders of the files for entries and usage records. Throws a ConfigurationError for the
+ * first file that cannot be written.
  */
-export function prepareFiles({ usage, stores }: PluginSettings, begin = gatewaysWhere): void {
+export function prepareFiles({ usage, stores }: PluginSettings, place = settingsPlace): void {
   for (const [name, store] of Object.entries(stores)) {
     if (store.type !== 'memory' || store.persist === undefined) continue;
     const why = whyNotWritable(store.persist.path);
     if (why === null) continue;
-    throw new ConfigurationError(`${begin}: "stores.${name}.persist.path": ${why}`);
+    throw new ConfigurationError(`${place}: "stores.${name}.persist.path": ${why}`);
   }
   for (const [index, sink] of usage.sinks.entries()) {
     if (sink.type !== 'jsonl' || sink.path === undefined) continue;
     const why = whyNotWritable(sink.path);
     if (why === null) continue;
-    throw new ConfigurationError(`${begin}: "usage.sinks.${index}.path": ${why}`);
+    throw new ConfigurationError(`${place}: "usage.sinks.${index}.path": ${why}`);
   }
 }
 
-/** Throws a ConfigurationError where the file of a store is another's as well. */
+/** Throws a ConfigurationError if another store or a sink uses the store's file. */
 function checkPersist(
   { persist }: MemorySettings,
   stores: Readonly<Record<string, StoreSettings>>,
@@ -349,7 +349,7 @@ function checkPersist(
   );
 }
 
-/** None of the messages shows a value: any of them may be a secret, or have one in it. */
+/** Throws a ConfigurationError. No message shows a value, which may contain a secret. */
 function checkRedis(
   store: RedisSettings,
   systemConfig: Readonly<Record<string, unknown>> | null,
@@ -370,12 +370,12 @@ function checkRedis(
   }
   if ('keyPrefix' in store.options) {
     throw new ConfigurationError(
-      `${where}.options.keyPrefix" must not be set: the store's own "keyPrefix" does it`,
+      `${where}.options.keyPrefix" must not be set; use the store's own "keyPrefix"`,
     );
   }
 }
 
-/** What the gateway itself reaches Redis with, without what is the gateway's alone. */
+/** The gateway's own Redis options, without those that are only for the gateway. */
 export function redisOfGateway(
   systemConfig: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> {
@@ -388,7 +388,7 @@ export function redisOfGateway(
   return isObject(options['tls']) ? { ...options, tls: withFiles(options['tls']) } : options;
 }
 
-/** The gateway reads the files that its `tls` names, once, after its plugins have begun. */
+/** Reads the files that `tls` names. The gateway itself reads them only after loading its plugins. */
 function withFiles(tls: JsonObject): JsonObject {
   const read = { ...tls };
   for (const name of ['key', 'cert', 'ca']) {
@@ -413,7 +413,7 @@ function pluginsIn({ plugins }: Readonly<Record<string, unknown>>): JsonObject {
   return isObject(plugins) ? plugins : {};
 }
 
-/** The name that the gateway's admin port listens on, where it is one. */
+/** The host names that the gateway's admin port listens on. */
 function adminHostsOfGateway({ admin }: JsonObject): readonly string[] {
   if (!isObject(admin)) return [];
   return [admin['host'], admin['hostname']].filter((name) => typeof name === 'string');

@@ -1,15 +1,15 @@
 import { isObject, type JsonObject } from '../shared/json/json.ts';
 
 /**
- * Whether the upstream gets the `Host` that the client sent, as it is or in `X-Forwarded-Host`, by
- * the actions of a pipeline's proxy policies: `changeOrigin` replaces it, and `xfwd` passes it on.
- * Where another policy calls the upstream it may get it, for all that is known.
+ * Whether the upstream receives the client's `Host`, unchanged or in `X-Forwarded-Host`, according to
+ * the actions of a pipeline's proxy policies: `changeOrigin` replaces it, and `xfwd` forwards it. True
+ * without a proxy policy, because another policy may forward it.
  */
 export function forwardsHost(proxies: readonly unknown[], serviceEndpoints: unknown): boolean {
   if (proxies.length === 0) return true;
   return proxies.some((action) => {
     const { changeOrigin, xfwd } = proxyOptions(objectOr(action), serviceEndpoints);
-    // The gateway takes these texts for what they say.
+    // The gateway also accepts booleans as text.
     return isOff(changeOrigin) || !isOff(xfwd);
   });
 }
@@ -18,7 +18,7 @@ function isOff(option: unknown): boolean {
   return option === 'false' || !option;
 }
 
-/** As the proxy policy puts them together. */
+/** Merges the options in the order of the proxy policy. */
 function proxyOptions(action: JsonObject, serviceEndpoints: unknown): JsonObject {
   const endpoint = objectOr(objectOr(serviceEndpoints)[String(action['serviceEndpoint'])]);
   return {

@@ -7,7 +7,7 @@ export interface Step {
   readonly policy: string;
   readonly action: unknown;
   readonly condition: unknown;
-  /** What else the operator wrote there; the gateway does not look at it. */
+  /** The names of other members of the step, which the gateway ignores. */
   readonly strays?: readonly string[];
 }
 
@@ -15,11 +15,11 @@ export interface Pipeline {
   readonly name: string;
   readonly apiEndpoints: readonly string[];
   readonly steps: readonly Step[];
-  /** Whether the upstream gets the `Host` that the client sent. */
+  /** Whether the upstream receives the client's `Host`. */
   readonly forwardsHost: boolean;
 }
 
-/** The pipelines in `gateway.config.yml`, in every spelling that the gateway takes. */
+/** Returns the pipelines of `gateway.config.yml`, in every spelling that the gateway accepts. */
 export function readPipelines(gatewayConfig: JsonObject): readonly Pipeline[] {
   const pipelines = gatewayConfig['pipelines'] ?? listed(gatewayConfig['pipeline']);
   if (typeof pipelines !== 'object' || pipelines === null) return [];
@@ -46,7 +46,7 @@ function stepsOf(pipeline: string, entry: unknown): Step[] {
   const [policy] = Object.keys(entry);
   if (policy === undefined) return [];
   const steps = listed(entry[policy]);
-  // A policy that is named and nothing more is one step with its defaults.
+  // A policy with only a name is one step with default parameters.
   return (steps.length === 0 ? [{}] : steps).map((step) => ({
     pipeline,
     policy,
@@ -56,14 +56,14 @@ function stepsOf(pipeline: string, entry: unknown): Step[] {
   }));
 }
 
-/** What stands in a step and is none of the gateway's two parts of one. */
+/** The members of a step other than `action` and `condition`. */
 function straysOf(step: unknown): Pick<Step, 'strays'> {
   const names = isObject(step) ? Object.keys(step) : [String(step)];
   const strays = names.filter((name) => name !== 'action' && name !== 'condition');
   return strays.length > 0 ? { strays } : {};
 }
 
-/** The gateway's own policies. Once a request has passed one of them, it does not answer that request any more. */
+/** The gateway's own policies. After one has passed a request on, it never answers that request. */
 export const gatewayPolicies: ReadonlySet<string> = new Set([
   'basic-auth',
   'cors',
@@ -84,24 +84,24 @@ export const gatewayPolicies: ReadonlySet<string> = new Set([
 const ours = new Set(['llm-usage', 'llm-cache']);
 
 /**
- * The policy that a request which goes on from `policy` comes to next, with no other between; null
- * where that depends. Of the proxy it is told only where the proxy alone answers: no policy of
- * another plugin stands before it.
+ * Returns the policy that directly follows each step of `policy`; null if that varies or has a
+ * condition. Returns `proxy` only if the proxy alone can answer: no policy of another plugin stands
+ * before the step.
  */
 export function nextPolicy({ steps }: Pipeline, policy: string): string | null {
   const next = new Set(
-    steps.flatMap((step, at) => (step.policy === policy ? [policyBehind(steps, at)] : [])),
+    steps.flatMap((step, at) => (step.policy === policy ? [policyAfter(steps, at)] : [])),
   );
   return next.size === 1 ? ([...next][0] ?? null) : null;
 }
 
-function policyBehind(steps: readonly Step[], at: number): string | null {
-  const behind = steps[at + 1];
-  if (behind === undefined || (behind.condition ?? null) !== null) return null;
+function policyAfter(steps: readonly Step[], at: number): string | null {
+  const after = steps[at + 1];
+  if (after === undefined || (after.condition ?? null) !== null) return null;
   const mayAnswerLate = steps
     .slice(0, at)
     .some(({ policy }) => !gatewayPolicies.has(policy) && !ours.has(policy));
-  return behind.policy === 'proxy' && mayAnswerLate ? null : behind.policy;
+  return after.policy === 'proxy' && mayAnswerLate ? null : after.policy;
 }
 
 function listed(value: unknown): unknown[] {
@@ -109,7 +109,7 @@ function listed(value: unknown): unknown[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** `condition` and all that it is made of (`allOf`, `oneOf`, `not`). */
+/** Returns `condition` and all conditions inside it (in `allOf`, `oneOf` and `not`). */
 export function conditionsIn(condition: unknown): JsonObject[] {
   if (!isObject(condition)) return [];
   const inner = [condition['condition'], ...listed(condition['conditions'])];

@@ -5,8 +5,8 @@ import type { Pipeline } from './pipelines.ts';
 const ours = ['llm-usage', 'llm-cache'] as const;
 
 /**
- * Throws a ConfigurationError for one of the plugin's policies that a pipeline uses and the list of
- * `policies` does not name, or that is likely misspelt. The gateway's own message is behind a stack.
+ * Throws a ConfigurationError if a pipeline uses one of the plugin's policies that `policies` does not
+ * list, or misspells one. The gateway's own message is hidden behind a stack trace.
  */
 export function checkPolicyNames(pipelines: readonly Pipeline[], listed: unknown): void {
   const policies: readonly unknown[] = Array.isArray(listed) ? listed : [];

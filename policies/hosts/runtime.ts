@@ -31,16 +31,16 @@ import { nodeDigest } from './node/digest.ts';
 import { inTurn, runTurn } from './node/turn.ts';
 import { SharedBodies } from '../shared/bytes/shared-bodies.ts';
 
-/** What the policies work with. */
+/** The services of both policies. */
 export type Services = LlmCacheServices & LlmUsageServices;
 
-/** A configuration, and what it has made. */
+/** A configuration, and the services made from it. */
 interface Configured extends Configuration {
   readonly services: Services;
   readonly ledger: Ledger;
 }
 
-/** What services are made of. */
+/** What the services are made from. */
 interface Parts {
   readonly settings: PluginSettings;
   readonly pipelines: readonly Pipeline[];
@@ -49,13 +49,13 @@ interface Parts {
   readonly digest: Digest;
 }
 
-/** How long records that wait for the end of an answer may keep the process from its own. */
+/** How long records that wait for the end of their answers may delay the end of the process. */
 const patienceMs = 1000;
-/** How long the books, and the files of entries, may keep it from its end. */
+/** How long the usage records, and the files of entries, may delay the end of the process. */
 const booksPatienceMs = 3000;
 const filesPatienceMs = 10_000;
 
-/** What outlives every reload of the configuration in this process. */
+/** Everything in this process that outlives a reload of the configuration. */
 export class Runtime {
   readonly faults: FaultLog;
   readonly #log: Log;
@@ -98,7 +98,7 @@ export class Runtime {
     });
   }
 
-  /** Takes a configuration over. Pipelines that were built before keep the services they have. */
+  /** Applies a configuration. Pipelines that were built before keep their services. */
   configure(configuration: Configuration): void {
     const { settings, secret, gatewayRedis, pipelines } = configuration;
     const { bodies, reserve } = budgetsOf(settings.limits.bufferedBytes);
@@ -122,18 +122,18 @@ export class Runtime {
     this.#configured = { ...configuration, services, ledger };
   }
 
-  /** What the policies work with. */
+  /** The services of both policies, for pipelines that are built now. */
   services(): Services {
     if (this.#configured === null) throw new Error('llm-cache: the plugin was not configured');
     return this.#configured.services;
   }
 
-  /** The hosts that the admin API answers to. */
+  /** The host names under which the admin API answers. */
   adminHosts(): AdminHosts {
     return this.#configured?.adminHosts ?? { names: [], setting: 'admin.hosts' };
   }
 
-  /** What the admin API shows and steers. */
+  /** What the admin API shows and controls. Throws an AdminError (503) without a configuration. */
   admin(): AdminServices {
     const configured = this.#configured;
     if (configured === null) throw new AdminError(503, 'the plugin is not configured');
@@ -157,13 +157,13 @@ export class Runtime {
     };
   }
 
-  /** The same, and first lets the answers whose clients have all of them be read to their end. */
+  /** Lets delivered answers be read to their end, for a limited time, and then flushes. */
   async finish(): Promise<void> {
     await within(Promise.all(this.#pending), patienceMs);
     await this.flush();
   }
 
-  /** What the end of the process waits for, as long as there is patience. */
+  /** Records, flushes and saves, each for a limited time, before the process ends. */
   async end(): Promise<void> {
     await Promise.all([
       within(this.finish(), booksPatienceMs),
@@ -171,26 +171,26 @@ export class Runtime {
     ]);
   }
 
-  /** Resolves when all that the books have taken so far is out, or was given up with a word in the log. */
+  /** Resolves when every usage record so far has been written, or dropped with a line in the log. */
   async flush(): Promise<void> {
     runTurn();
     await Promise.all([this.#sinks.flush(), this.#ledgers.flush()]);
   }
 
-  /** The same at the very end of the process, where nothing asynchronous runs any more. */
+  /** Flushes in the `exit` event of the process, when nothing asynchronous runs any more. */
   flushSync(): void {
     runTurn();
     this.#sinks.flushSync();
     this.#ledgers.flushSync();
   }
 
-  /** Flushes, and lets go of every connection, file and entry. */
+  /** Flushes, saves persistent stores, and releases every connection, file and entry. */
   async close(): Promise<void> {
     this.#budgets.close();
     await this.finish();
     await this.#stores.save();
     await Promise.all([this.#sinks.close(), this.#ledgers.close()]);
-    // The books may use the connections of stores.
+    // Sinks and ledgers may use the connections of stores.
     await this.#stores.close();
   }
 
@@ -261,7 +261,7 @@ async function within(work: Promise<unknown>, ms: number): Promise<void> {
 function explainServices({ services, pipelines, identify }: Configured): ExplainServices {
   return {
     apiEndpoints: [...new Set(pipelines.flatMap(({ apiEndpoints }) => apiEndpoints))],
-    // Of several pipelines for one apiEndpoint the gateway takes the last.
+    // If several pipelines serve one apiEndpoint, the gateway uses the last.
     pipelineAt: (apiEndpoint) => {
       const pipeline = pipelines.findLast((one) => one.apiEndpoints.includes(apiEndpoint));
       return pipeline && cachePipeline(pipeline);

@@ -8,16 +8,16 @@ import { timeWarnings } from '../llm-cache/time-warnings.ts';
 import type { Pipeline } from './pipelines.ts';
 import { isObject } from '../shared/json/json.ts';
 
-/** What this process may use, in bytes. */
+/** The memory that this process may use, in bytes. */
 export interface Machine {
   readonly memory: number;
   readonly heap: number;
 }
 
-/** The share of a small entry that is objects on the heap; its body is beside the heap. */
+/** The part of a small entry that is on the heap. Its body is outside the heap. */
 const heapShare = 0.25;
 
-/** Sizes and times in the settings that are likely a mistake, a sentence each. */
+/** Returns a sentence for each size or time in the settings that is likely a mistake. */
 export function settingsWarnings(
   settings: Pick<PluginSettings, 'stores'>,
   where: string,
@@ -35,30 +35,30 @@ export function settingsWarnings(
   );
   const sum = sizes.reduce((total, { bytes }) => total + bytes, 0);
   const tooLarge = sizes.filter(({ bytes }) => bytes > machine.memory);
-  const memory = `the ${sized(machine.memory)} of memory that this process may use`;
+  const memory = `the ${formatBytes(machine.memory)} of memory that this process may use`;
   for (const { name, bytes } of tooLarge) {
     warnings.push(
-      `${where}: "stores.${name}.maxBytes" is ${sized(bytes)}, more than ${memory}; the process would be killed before the store is full`,
+      `${where}: "stores.${name}.maxBytes" is ${formatBytes(bytes)}, more than ${memory}; the process would be killed before the store is full`,
     );
   }
   if (tooLarge.length === 0 && sum > machine.memory) {
     warnings.push(
-      `${where}: the "maxBytes" of all memory stores together are ${sized(sum)}, more than ${memory}; the process would be killed before they are full`,
+      `${where}: the "maxBytes" of all memory stores together are ${formatBytes(sum)}, more than ${memory}; the process would be killed before they are full`,
     );
   }
   if (sum * heapShare > machine.heap) {
     warnings.push(
-      `${where}: the "maxBytes" of all memory stores together are ${sized(sum)}, of which small answers would keep about a quarter on the heap, and the heap ends at ${sized(machine.heap)}; lower them, or start Node with a higher --max-old-space-size`,
+      `${where}: the "maxBytes" of all memory stores together are ${formatBytes(sum)}, of which small answers would keep about a quarter on the heap, and the heap ends at ${formatBytes(machine.heap)}; lower them, or start Node with a higher --max-old-space-size`,
     );
   }
   return warnings;
 }
 
-/** Of `crypto.cipherKey`: what a new gateway has, and what its documents write. */
+/** Values of `crypto.cipherKey` in a new gateway, and in the gateway's documentation. */
 const wellKnown = new Set(['sensitiveKey', 'change-me']);
 const shortestSecret = 16;
 
-/** A secret that can be guessed, where others reach what it signs: a sentence, or none. */
+/** Returns a sentence if the secret is easy to guess and a store outside this process depends on it. */
 export function secretWarnings(
   secret: string,
   { scopeSecret, stores }: Pick<PluginSettings, 'scopeSecret' | 'stores'>,
@@ -79,7 +79,7 @@ export function secretWarnings(
   ];
 }
 
-/** The same of the `llm-cache` steps of a pipeline. */
+/** Returns a sentence for each likely mistake in the `llm-cache` steps of a pipeline. */
 export function stepWarnings({ name, steps }: Pipeline): string[] {
   return steps
     .filter(({ policy }) => policy === 'llm-cache')
@@ -88,19 +88,19 @@ export function stepWarnings({ name, steps }: Pipeline): string[] {
     );
 }
 
-/** Infinite where the runtime does not tell: Deno asks for a permission. */
+/** Infinite if the runtime does not say: Deno requires a permission. */
 function thisMachine(): Machine {
   return {
-    memory: toldOr(Infinity, () => {
-      // A container may have less than its machine; 0 or a huge number says that it has no limit.
+    memory: valueOr(Infinity, () => {
+      // A container may have less memory than its machine. 0 or a huge number means no limit.
       const constrained = process.constrainedMemory?.() ?? 0;
       return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
     }),
-    heap: toldOr(Infinity, () => getHeapStatistics().heap_size_limit),
+    heap: valueOr(Infinity, () => getHeapStatistics().heap_size_limit),
   };
 }
 
-function toldOr(otherwise: number, tell: () => number): number {
+function valueOr(otherwise: number, tell: () => number): number {
   try {
     return tell();
   } catch {
@@ -108,7 +108,7 @@ function toldOr(otherwise: number, tell: () => number): number {
   }
 }
 
-function sized(bytes: number): string {
+function formatBytes(bytes: number): string {
   const mebibytes = bytes / 2 ** 20;
   return mebibytes < 1024 ? `${Math.round(mebibytes)} MiB` : `${(mebibytes / 1024).toFixed(1)} GiB`;
 }

@@ -3,24 +3,26 @@ import process from 'node:process';
 import { ConfigurationError } from '../../schemas/validate.ts';
 import { isObject } from '../shared/json/json.ts';
 
-/** A line of a configuration file, and what the gateway makes of it. */
+/** A line of a configuration file, as written and after the gateway's substitution. */
 interface Line {
   readonly written: string;
   readonly read: string;
   readonly variable: string;
 }
 
+/** A scalar value of the configuration. */
 interface Leaf {
-  /** Names and numbers of members, with dots between. */
+  /** The names and indexes that lead to it, joined by dots. */
   readonly path: string;
-  /** The name that stands in front of it in the file. */
+  /** The nearest member name on the path. */
   readonly member: string;
   readonly value: unknown;
 }
 
 /**
- * The environment variables that a configuration file names and that are not set. The gateway replaces
- * each by the word null: the null value where the variable stands alone, else a part of a text.
+ * The environment variables that a configuration file names but that are not set. The gateway replaces
+ * each with the word null, which becomes the null value if the variable stands alone, and otherwise
+ * part of a text.
  */
 export class UnsetVariables {
   readonly #lines: readonly Line[];
@@ -31,7 +33,7 @@ export class UnsetVariables {
 
   static readonly none = new UnsetVariables([]);
 
-  /** Reads the file as it is now; none where it cannot be read. */
+  /** Reads the file now. Returns `none` if it cannot be read. */
   static in(file: string | undefined): UnsetVariables {
     if (file === undefined) return UnsetVariables.none;
     try {
@@ -47,7 +49,7 @@ export class UnsetVariables {
         if (written.trimStart().startsWith('#')) return [];
         const variables: string[] = [];
         const read = written.replaceAll(
-          // As the gateway reads them: "$${NAME}" is left alone, "${NAME:-value}" has a value.
+          // The gateway's syntax: "$${NAME}" stays unchanged, and "${NAME:-value}" has a default.
           /\$?\$\{([A-Za-z0-9_]+)(?::-(.*?))?\}/g,
           (whole, name: string, otherwise: string | undefined) => {
             if (whole.startsWith('$$')) return whole;
@@ -62,11 +64,11 @@ export class UnsetVariables {
   }
 
   /**
-   * Returns what `judge` returns for `value`, which was read from the file. Throws a ConfigurationError
-   * that names the variable where one became part of a text, or where it is why `judge` throws.
+   * Returns what `check` returns for `value`, which was read from the file. Throws a ConfigurationError
+   * that names the unset variable if one became part of a text, or if one is why `check` throws.
    */
-  explain<T>(value: unknown, where: string, judge: () => T): T {
-    if (this.#lines.length === 0) return judge();
+  explain<T>(value: unknown, where: string, check: () => T): T {
+    if (this.#lines.length === 0) return check();
     const leaves = [...leavesOf(value)];
     for (const leaf of leaves) {
       const variable = this.#inText(leaf);
@@ -76,7 +78,7 @@ export class UnsetVariables {
       );
     }
     try {
-      return judge();
+      return check();
     } catch (error) {
       if (!(error instanceof ConfigurationError)) throw error;
       const unset = leaves.flatMap((leaf) => {
@@ -90,7 +92,7 @@ export class UnsetVariables {
     }
   }
 
-  /** The variable that has become part of a text. */
+  /** The unset variable that has become part of a text. */
   #inText({ member, value }: Leaf): string | undefined {
     if (typeof value !== 'string' || !value.includes('null')) return undefined;
     const line = this.#lines.find(
@@ -100,14 +102,14 @@ export class UnsetVariables {
     return line?.variable;
   }
 
-  /** The variable that stands for the whole value. */
+  /** The unset variable that was the whole value. */
   #inPlaceOf({ member, value }: Leaf): string | undefined {
     if (value !== null) return undefined;
     return this.#lines.find(({ written }) => isAbout(written, member))?.variable;
   }
 }
 
-/** A list may have its members on lines of their own. */
+/** Whether a line may set `member`: it names the member, or is an item of a list. */
 function isAbout(line: string, member: string): boolean {
   return line.includes(member) || /^\s*- /.test(line);
 }

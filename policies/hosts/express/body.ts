@@ -2,12 +2,19 @@ import type { ServerResponse } from 'node:http';
 import type { BodyReason } from '../../shared/exchange.ts';
 import { RequestBody } from '../../shared/request-body.ts';
 import { Slabs } from '../../shared/bytes/slabs.ts';
-import { type Bounds, type HeldBody, holdBody, type Holding, nodeReading } from '../node/body.ts';
+import {
+  type Bounds,
+  type HeldBody,
+  holdBody,
+  type BodyBuffer,
+  nodeReading,
+} from '../node/body.ts';
 import type { AppRequest } from '../node/app-request.ts';
 
 /**
- * Reads the body and puts it back into `req`, so that the next handler reads it as though it were
- * the first. What cannot be held flows on as it is. Where a parser has read it before, its body counts.
+ * Reads the body and puts it back into `req`, so that the next handler can read it as if it were the
+ * first. A body that cannot be buffered passes through unchanged. If a body parser has read the
+ * request, its `req.body` is used.
  */
 export async function rereadBody(
   req: AppRequest,
@@ -16,8 +23,8 @@ export async function rereadBody(
 ): Promise<HeldBody | BodyReason> {
   if (req.readableEnded) return parsedBody(req, bounds);
   if (req.destroyed) return 'gone';
-  const held = await holdBody(req, bounds, (holding) => collect(req, holding, bounds));
-  // What has not been read by the end would stay in memory as long as the connection.
+  const held = await holdBody(req, bounds, (buffer) => collect(req, buffer, bounds));
+  // An unread body would stay in memory as long as the connection.
   res.once('close', () => {
     if (req.readableFlowing === null) req.resume();
   });
@@ -25,15 +32,15 @@ export async function rereadBody(
 }
 
 /**
- * Reads while `req` is paused, and not beyond its last byte: a stream takes bytes back as long as it
- * has not ended.
+ * Reads while `req` is paused, and stops at its last byte: a stream accepts unshifted bytes only
+ * until it has ended.
  */
 function collect(
   req: AppRequest,
-  holding: Holding,
+  buffer: BodyBuffer,
   { whenOver }: Bounds,
 ): Promise<BodyReason | null> {
-  const { declared, slabs } = holding;
+  const { declared, slabs } = buffer;
   return new Promise((resolve) => {
     const finish = (reason: BodyReason | null, last: Uint8Array | null = null) => {
       req.off('readable', onReadable);
@@ -42,7 +49,7 @@ function collect(
       req.off('close', onGone);
       if (reason === 'gone') slabs.release();
       else putBack(req, last === null ? slabs.chunks : [...slabs.chunks, last]);
-      // The bytes are in the request again, and with them in memory.
+      // The request's own buffer still holds the bytes, so they stay charged until the request is over.
       if (reason !== null && reason !== 'gone') whenOver(() => slabs.release());
       resolve(reason);
     };
@@ -50,15 +57,15 @@ function collect(
       while (req.readableLength > 0) {
         const read: unknown = req.read();
         const chunk = Buffer.isBuffer(read) ? read : Buffer.from(String(read), encodingOf(req));
-        const reason = holding.add(chunk);
+        const reason = buffer.add(chunk);
         if (reason !== null) return finish(reason, chunk);
       }
-      if (req.complete || holding.isWhole) finish(null);
+      if (req.complete || buffer.isWhole) finish(null);
     };
     const onEnd = () => finish(null);
     const onGone = () => finish('gone');
 
-    // Without a body there is nothing to put back, and who comes next shall see the end.
+    // Without a body there is nothing to put back, and the next handler must see the stream end.
     const isEmpty = declared === null ? req.headers['transfer-encoding'] === undefined : !declared;
     if (isEmpty) return finish(null);
     req.on('readable', onReadable);
@@ -74,14 +81,14 @@ function putBack(req: AppRequest, chunks: readonly Uint8Array[]): void {
     for (const chunk of chunks.toReversed()) req.unshift(chunk);
     return;
   }
-  // To a stream that was set to text only text can be given back.
+  // A stream with an encoding accepts only text.
   const bytes = Buffer.concat(chunks);
   if (bytes.length > 0) req.unshift(bytes.toString(encoding), encoding);
 }
 
 /**
- * Puts another body, of JSON, in the place of the one that was read and put back, or of what a
- * parser has made of it.
+ * Replaces the body that was put back, or the `req.body` of a body parser, with `chunks`, which are
+ * JSON.
  */
 export function replaceBody(req: AppRequest, chunks: readonly Uint8Array[]): void {
   if (req.readableEnded) {
@@ -102,7 +109,7 @@ function encodingOf(req: AppRequest): BufferEncoding {
   return req.readableEncoding ?? 'utf8';
 }
 
-/** What a body parser has made of the body: text as it was, JSON as `JSON.stringify` writes it. */
+/** The body as a body parser left it: text and bytes unchanged, JSON as `JSON.stringify` writes it. */
 function parsedBody(req: AppRequest, { maxBytes, account }: Bounds): HeldBody | BodyReason {
   const bytes = bytesOf(req);
   if (bytes === null) return 'not-json';
@@ -117,7 +124,7 @@ function bytesOf({ body, headers }: AppRequest): Uint8Array | null {
   if (body instanceof Uint8Array) return body;
   if (typeof body === 'string') return Buffer.from(body);
   if (typeof body !== 'object' || body === null) return null;
-  // A form's fields would pass for the same members in JSON.
+  // The fields of a form must not be mistaken for the same members in JSON.
   if (/x-www-form-urlencoded|multipart/i.test(headers['content-type'] ?? '')) return null;
   return Buffer.from(JSON.stringify(body));
 }

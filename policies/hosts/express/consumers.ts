@@ -1,15 +1,18 @@
 import { ConfigurationError } from '../../../schemas/validate.ts';
 import type { ConsumerDirectory } from '../../admin/consumers.ts';
 
-/** What the app knows of its consumers, for the admin routes. Both functions may be asynchronous. */
+/** Names the app's consumers for the admin routes. Both functions may be asynchronous. */
 export interface ConsumerNaming {
-  /** What the consumer with that id is called; nothing (undefined, null, '') where it has no name. */
+  /** Returns the name of the consumer with that id, or undefined, null or '' if it has no name. */
   nameOf(id: string): unknown;
-  /** The ids of the consumers of that name. Default: consumers are asked for by id alone. */
+  /** Returns the ids of the consumers with that name. Default: `name` is taken for an id. */
   find?(name: string): readonly string[] | Promise<readonly string[]>;
 }
 
-/** Throws a ConfigurationError where that is no naming. */
+/**
+ * Returns the directory of the app's consumers; null without `naming`. Throws a ConfigurationError
+ * if `naming` is invalid.
+ */
 export function appConsumers(naming: ConsumerNaming | undefined): ConsumerDirectory | null {
   if (naming === undefined) return null;
   for (const [name, value] of [

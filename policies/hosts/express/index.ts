@@ -41,43 +41,43 @@ export type ExpressMiddleware = (
   next: (error?: unknown) => void,
 ) => void;
 
-/** What Express makes of a request, and what others leave there. */
+/** A request with what Express and other middleware add to it. */
 export interface ExpressRequest extends IncomingMessage {
   readonly originalUrl: string;
   readonly user?: unknown;
   body?: unknown;
 }
 
-/** What both middlewares are told beside the policies' own parameters. */
+/** Options of both middlewares beside the policies' own parameters. */
 export interface RequestOptions {
   /**
-   * Who was authenticated: an id, or an object, which is known by its `id` or `sub`, the issuer and
-   * the tenants that it names, and without an `id` and a `sub` by all that is in it; nothing
-   * (undefined, null, false) without one. Default: `req.user`. Must not be asynchronous. For a
-   * consumer that cannot be told from others for certain the cache stands aside.
+   * Returns the authenticated consumer: an id, an object, or undefined, null or false if there is
+   * none. An object is identified by its `id` or `sub` and the issuer and tenants that it names, or
+   * by all of its content if it has neither `id` nor `sub`. Must not be asynchronous. Default:
+   * `req.user`. If a consumer cannot be told from others for certain, the request bypasses the cache.
    */
   consumer?(req: ExpressRequest): unknown;
-  /** A name for these requests in stats and records, and their namespace. Default: none. */
+  /** The name of these requests in stats and records, and their namespace. Default: none. */
   readonly apiEndpoint?: string;
 }
 
-/** The parameters of the `llm-cache` policy; all have their defaults. */
+/** The parameters of the `llm-cache` policy. All have defaults. */
 export type LlmCacheOptions = Partial<LlmCacheSettings> & RequestOptions;
 
-/** The parameters of the `llm-usage` policy; all have their defaults. */
+/** The parameters of the `llm-usage` policy. All have defaults. */
 export type LlmUsageOptions = Partial<LlmUsageSettings> & RequestOptions;
 
 type Loose<T extends { readonly type: string }, R extends keyof T = 'type'> = Pick<T, R | 'type'> &
   Partial<T>;
 
 type LooseMemory = Loose<Omit<MemorySettings, 'persist'>> & {
-  /** The file that keeps the entries over a restart. */
+  /** The file that keeps the entries across a restart. */
   readonly persist?: { readonly path: string; readonly everySeconds?: number };
 };
 
-/** What stands under `plugins: llm-cache:` in the gateway's `system.config.yml`; all have their defaults. */
+/** The settings under `plugins: llm-cache:` in the gateway's `system.config.yml`. All have defaults. */
 export interface LlmCacheConfig {
-  /** Default: random, for this process; a redis store needs one. */
+  /** Default: a random one for this process. Required with a redis store or `persist`. */
   readonly scopeSecret?: string;
   readonly limits?: { readonly bufferedBytes?: number };
   readonly stores?: Readonly<
@@ -92,32 +92,32 @@ export interface LlmCacheConfig {
   readonly admin?: { readonly hosts?: readonly string[]; readonly recentRequests?: number };
 }
 
-/** A cache of its own, with its stores and books. */
+/** A cache with its own stores and usage records. */
 export interface LlmCache {
   /** Answers identical requests from the cache. Throws a ConfigurationError. */
   llmCache(options?: LlmCacheOptions): ExpressMiddleware;
-  /** One record per request, cache hits included; stands before `llmCache`. Throws a ConfigurationError. */
+  /** Records one usage record per request. Use it before `llmCache`. Throws a ConfigurationError. */
   llmUsage(options?: LlmUsageOptions): ExpressMiddleware;
-  /** The admin API and the dashboard, under `/llm-cache`. They are unauthenticated. */
+  /** Serves the admin API and the dashboard under `/llm-cache`, without authentication. */
   readonly adminRoutes: ExpressMiddleware;
-  /** Resolves when every usage record so far is out. Call it before the process ends. */
+  /** Resolves when every usage record so far has been written. Call it before the process ends. */
   flush(): Promise<void>;
-  /** Flushes, writes what is kept in files, and lets go of connections, files and entries. */
+  /** Flushes, saves persistent stores, and releases connections, files and entries. */
   close(): Promise<void>;
 }
 
-/** What is named nowhere, in stats and in `explain`. */
+/** The names of unnamed requests in stats and in `explain`. */
 const unnamed = { pipeline: 'express', apiEndpoint: 'default' } as const;
 
-/** What stands beside the settings. */
+/** What the application provides beside the settings. */
 export interface LlmCacheParts {
   /** Default: the console. */
   readonly log?: Log;
-  /** What the admin routes call the app's consumers; default: their ids. */
+  /** Names the app's consumers in the admin routes. Default: their ids. */
   readonly consumers?: ConsumerNaming;
 }
 
-/** A cache for an Express app. Throws a ConfigurationError that says what is wrong in `config`. */
+/** Creates a cache for an Express app. Throws a ConfigurationError if `config` is invalid. */
 export function createLlmCache(
   config: LlmCacheConfig = {},
   { log = console, consumers }: LlmCacheParts = {},
@@ -139,7 +139,7 @@ export function createLlmCache(
   const services: Services = {
     ...runtime.services(),
     pipelineOf: (apiEndpoint) => apiEndpoint ?? unnamed.pipeline,
-    // It is not known what an app does next.
+    // An app's next handler is unknown.
     nextPolicy: () => null,
   };
   const root = packageFolder();
@@ -177,19 +177,19 @@ export function createLlmCache(
 
 let common: LlmCache | null = null;
 
-/** The cache of a process that needs no settings: entries in memory, usage records on the console. */
-function commonCache(): LlmCache {
+/** The cache with default settings: entries in memory, usage records on the console. */
+function defaultCache(): LlmCache {
   return (common ??= createLlmCache());
 }
 
-/** `createLlmCache().llmCache`, of one cache for the whole process. Throws a ConfigurationError. */
+/** As `createLlmCache().llmCache`, on one cache for the whole process. Throws a ConfigurationError. */
 export function llmCache(options: LlmCacheOptions = {}): ExpressMiddleware {
-  return commonCache().llmCache(options);
+  return defaultCache().llmCache(options);
 }
 
-/** `createLlmCache().llmUsage`, of the same. Throws a ConfigurationError. */
+/** As `createLlmCache().llmUsage`, on one cache for the whole process. Throws a ConfigurationError. */
 export function llmUsage(options: LlmUsageOptions = {}): ExpressMiddleware {
-  return commonCache().llmUsage(options);
+  return defaultCache().llmUsage(options);
 }
 
 interface WritablePipeline extends Pipeline {
@@ -208,7 +208,7 @@ function isSetting(name: string): boolean {
   return Object.hasOwn(pluginSchema.properties, name);
 }
 
-/** Throws a ConfigurationError that says where an option of a middleware goes, which stands in `config`. */
+/** Throws a ConfigurationError if `config` has an option of a middleware. */
 function refuseOptions(config: unknown): void {
   if (typeof config !== 'object' || config === null) return;
   for (const name of Object.keys(config)) {
@@ -224,7 +224,7 @@ function refuseOptions(config: unknown): void {
   }
 }
 
-/** The policy's parameters with every default, and what the middleware alone has. */
+/** Returns the policy's parameters with every default, and the middleware's own options. */
 function read<S>(
   schema: Schema & { readonly $id: string },
   options: RequestOptions,
@@ -255,16 +255,16 @@ function userOf(req: ExpressRequest): unknown {
   return req.user;
 }
 
-/** Express has put `originalUrl` there; nothing else has to be. */
+/** The cast is safe: Express sets `originalUrl`, and nothing else is required. */
 function asExpress(
   middleware: (req: AppRequest, res: ServerResponse, next: () => void) => void,
 ): ExpressMiddleware {
   return middleware as ExpressMiddleware;
 }
 
-/** The nearest folder above this file, built or not, with a `package.json`; null as a module. */
+/** The nearest folder above this file with a `package.json`; null in an ES module. */
 function packageFolder(): string | null {
-  // Deno reads the source as a module, beside which no page is built.
+  // Deno runs the source as an ES module, without a built dashboard page beside it.
   if (typeof __dirname === 'undefined') return null;
   let folder = __dirname;
   while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) {

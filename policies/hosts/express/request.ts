@@ -8,13 +8,14 @@ import { type ExchangeMaker, NodeExchange } from '../node/exchange.ts';
 import type { RequestState } from '../node/request-state.ts';
 import { replaceBody, rereadBody } from './body.ts';
 
+/** What the application says about its requests. */
 export interface ExpressRequestOptions {
   readonly apiEndpoint: string | null;
-  /** The caller that the application has authenticated: an id, or an object that has one. */
+  /** Returns the consumer that the application authenticated: an id, or an object that has one. */
   readonly consumer: (req: AppRequest) => unknown;
 }
 
-/** Requests as an Express app carries them. */
+/** Creates exchanges for the requests of an Express app. */
 export function expressExchange(options: ExpressRequestOptions): ExchangeMaker<AppRequest> {
   return (state, req, res) => new ExpressExchange(state, req, res, options);
 }
@@ -49,7 +50,7 @@ class ExpressExchange extends NodeExchange {
     return typeof id === 'string' ? id : null;
   }
 
-  /** Within a mounted app `url` lacks what the app is mounted at. */
+  /** In a mounted app, `url` lacks the path that the app is mounted at. */
   get forwardedUrl(): string {
     const { baseUrl }: { readonly baseUrl?: unknown } = this.#req as object;
     return `${typeof baseUrl === 'string' ? baseUrl : ''}${this.#req.url ?? ''}`;
@@ -63,7 +64,7 @@ class ExpressExchange extends NodeExchange {
     return rereadBody(this.#req, this.#res, bounds);
   }
 
-  /** It was put back as soon as it was read. */
+  /** Does nothing: the body was put back when it was read. */
   offer(): void {}
 
   replace({ chunks }: RequestBody): void {

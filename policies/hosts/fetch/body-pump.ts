@@ -1,32 +1,32 @@
 import type { FaultLog } from '../../shared/faults.ts';
 import { nextTurn } from '../../shared/turns.ts';
-import type { BodySink } from './decode.ts';
+import type { BodySink } from '../../shared/bytes/body-sink.ts';
 
 export interface BodyPumpOptions {
   readonly observer: BodySink | null;
-  /** The length that the head declares, in bytes; null where none binds this body. */
+  /** The length that the head declares, in bytes; null if none applies to this body. */
   readonly declared: number | null;
   readonly faults: FaultLog;
-  /** How far a client may be behind what others have read, in bytes. */
+  /** How far a client may fall behind the other readers, in bytes. */
   readonly maxBehind: number;
-  /** Whether the upstream keeps its pace though the client does not take it: others read along. */
+  /** Whether other requests read along, so that the upstream keeps its pace for a slow client. */
   readonly keepsPace: () => boolean;
-  /** Asked when the client has left: whether the body is read on without it. */
-  readonly goesOn: () => boolean;
-  /** The client fell too far behind, and its response was broken off. */
+  /** Returns whether reading continues without the client. Called when the client has left. */
+  readonly outlivesClient: () => boolean;
+  /** Called when the client fell too far behind, before its response is broken off. */
   readonly tooSlow: () => void;
-  /** The client has all that it will get. */
+  /** Called when the response is complete or broken off. */
   readonly delivered: () => void;
 }
 
-/** Pieces that are read in one turn of the event loop. */
+/** How many pieces are read in one turn of the event loop. */
 const piecesATurn = 256;
 
 type Read = ReadableStreamReadResult<Uint8Array>;
 
 /**
- * The body of a response on its way from the handler to the client, seen by `observer`. It is read
- * when the client reads; while others read along, as fast as it comes.
+ * Pumps the body of a response from the handler to the client, and lets `observer` see it. The body
+ * is read at the client's pace or, while other requests read along, at the upstream's.
  */
 export class BodyPump {
   /** What the client reads. */
@@ -53,12 +53,15 @@ export class BodyPump {
         pull: () => this.#pass(),
         cancel: () => this.leave(),
       },
-      // Nothing is read that the client has not asked for.
+      // Read nothing before the client asks for it.
       { highWaterMark: 0, size: sizeOf },
     );
   }
 
-  /** Reads the first bytes, and keeps them; undefined where there are none. Rejects where the body breaks off. */
+  /**
+   * Reads the first bytes and keeps them for the client. Resolves to undefined if there are none.
+   * Rejects if the body breaks off.
+   */
   async first(): Promise<Uint8Array | undefined> {
     let first: Read;
     do {
@@ -69,14 +72,14 @@ export class BodyPump {
     return isBytes(first.value) ? first.value : undefined;
   }
 
-  /** The head has passed, and the bytes may: by way of `wrap` to the observer. */
+  /** Lets the body pass after the head. `wrap` may decode the body for the observer. */
   open(wrap: (observer: BodySink) => BodySink): void {
     if (this.#observer !== null) this.#observer = wrap(this.#observer);
     this.#isOpen = true;
     void this.drive();
   }
 
-  /** Reads at the upstream's own pace, as long as a reader wants that. */
+  /** Reads at the upstream's own pace, as long as a reader needs that. */
   async drive(): Promise<void> {
     if (this.#driving || !this.#isOpen) return;
     this.#driving = true;
@@ -86,7 +89,7 @@ export class BodyPump {
       pieces++
     ) {
       await this.#pass();
-      // A handler's stream may have all of them at once.
+      // A handler's stream may have all of its pieces at once.
       if (pieces % piecesATurn === 0) await nextTurn();
     }
     this.#driving = false;
@@ -96,11 +99,11 @@ export class BodyPump {
   leave(): void {
     if (this.#over || this.#client === null) return;
     this.#breakOff(new DOMException('The client has left.', 'AbortError'));
-    if (this.#options.goesOn()) void this.drive();
+    if (this.#options.outlivesClient()) void this.drive();
     else this.abandon();
   }
 
-  /** Ends a body that has no reader any more. */
+  /** Cancels a body that no longer has a reader. */
   abandon(): void {
     if (this.#over) return;
     this.#over = true;
@@ -108,7 +111,7 @@ export class BodyPump {
     this.#observe((observer) => observer.abort('client-left'));
   }
 
-  /** One read at a time, for all readers. */
+  /** Reads and passes on one piece. All callers share a read that is in progress. */
   #pass(): Promise<void> {
     this.#step ??= this.#next().finally(() => {
       this.#step = null;
@@ -125,18 +128,18 @@ export class BodyPump {
       this.#died(error);
       return;
     }
-    // A reader that was cancelled says that the body has ended.
+    // A cancelled reader also reports the end of the body.
     if (this.#over) return;
     if (read.done) return this.#isShort ? this.#died(shorter()) : this.#end();
     const { value } = read;
     if (!isBytes(value)) return this.#passUnread(value);
     this.#passed += value.length;
-    // RFC 9112, section 6.3: what comes behind the declared end is no part of the answer.
+    // RFC 9112, section 6.3: bytes after the declared length are not part of the answer.
     if (this.#passed > (this.#options.declared ?? Infinity)) {
       this.#reader.cancel().catch(() => {});
       return this.#died(new TypeError('The body is longer than its Content-Length.'));
     }
-    // A copy is what others hold: a taker of these bytes may take their memory away as well.
+    // The observer gets a copy, because the client's reader may transfer the memory of its bytes.
     const copy = this.#observer === null ? value : new Uint8Array(value);
     this.#client?.enqueue(value);
     this.#observe((observer) => observer.chunk(copy));
@@ -150,7 +153,7 @@ export class BodyPump {
     return this.#passed < (this.#options.declared ?? 0);
   }
 
-  /** What is no bytes is between the handler and the platform, which may take text, too. */
+  /** Passes on a value that is not bytes and that the cache cannot read. Some platforms accept text. */
   #passUnread(value: Uint8Array): void {
     this.#passed = NaN;
     this.#client?.enqueue(value);
@@ -177,7 +180,7 @@ export class BodyPump {
     try {
       this.#client?.error(error);
     } catch {
-      // Who has cancelled it hears nothing more of it.
+      // The client has cancelled its stream.
     }
     this.#delivered();
   }
@@ -201,7 +204,7 @@ function shorter(): TypeError {
   return new TypeError('The body is shorter than its Content-Length.');
 }
 
-/** A handler's stream has whatever was put into it. */
+/** A handler may have put anything into its stream. */
 function isBytes(value: unknown): value is Uint8Array {
   return value instanceof Uint8Array;
 }

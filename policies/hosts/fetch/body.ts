@@ -16,25 +16,25 @@ const webReading: BodyReading = {
   decode: undoing(decoding),
 };
 
-/** What was made of a request's body, and what takes its place. */
+/** A request's body after it was read, and its replacement. */
 export interface ReadBody {
   readonly body: RequestBody | BodyReason;
-  /** The same body once more, for the handler; null where the request still has it. */
+  /** The same body for the handler; null if the request's own body was not read. */
   readonly again: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
-  /** Its bytes are held, and accounted for, until then. */
+  /** Releases the bytes, which are held and charged to the account until then. */
   readonly release: () => void;
 }
 
-/** Pieces that are read in one turn of the event loop: a stream may have them all at once. */
+/** How many pieces are read in one turn of the event loop. A stream may have all of them at once. */
 const piecesATurn = 256;
 
-/** Reads the body of a request. What cannot be held flows on as it is. */
+/** Buffers the body of a request. A body that cannot be buffered passes through unchanged. */
 export async function readBody(
   request: Request,
   maxBytes: number,
   account: ClientAccount,
 ): Promise<ReadBody> {
-  // Read by another handler, and not offered again: there is nothing to know it by.
+  // Another handler has read the body, so no key can be made.
   if (request.bodyUsed || request.body?.locked) return untouched('not-json');
   if (request.body === null) return untouched(new RequestBody([], webReading));
   const declared = declaredLength(request);
@@ -54,7 +54,7 @@ export async function readBody(
     }
     if (read.done) break;
     const reason = hold(read.value, slabs, maxBytes);
-    if (reason !== null) return passedOn(reason, slabs, read.value, reader);
+    if (reason !== null) return passThrough(reason, slabs, read.value, reader);
   }
   const bytes = slabs.joined();
   const coding = request.headers.get('content-encoding') ?? '';
@@ -63,9 +63,9 @@ export async function readBody(
   return { body, again: bytes, release: () => slabs.releaseBehind(body.idle) };
 }
 
-/** Holds `chunk`, too, or says why it cannot be held. */
+/** Adds `chunk` and returns null, or returns why the chunk cannot be held. */
 function hold(chunk: unknown, slabs: Slabs, maxBytes: number): BodyReason | null {
-  // A stream of the application's own has whatever was put into it.
+  // The application may have put anything into a stream of its own.
   if (!(chunk instanceof Uint8Array)) return 'not-json';
   if (slabs.size + chunk.length > maxBytes) return 'request-too-large';
   return slabs.add(chunk) ? null : 'buffer-limit';
@@ -75,14 +75,14 @@ function untouched(body: RequestBody | BodyReason): ReadBody {
   return { body, again: null, release: () => {} };
 }
 
-/** In bytes; 0 where the client did not say. */
+/** In bytes; 0 if the client declared none. */
 function declaredLength(request: Request): number {
   const text = request.headers.get('content-length') ?? '';
   return /^\d+$/.test(text) ? Number(text) : 0;
 }
 
-/** A body that goes on as it is: what was read already, and `chunk`, and then the rest. */
-function passedOn(
+/** A body that passes through: the held bytes, then `chunk`, then the rest. */
+function passThrough(
   reason: BodyReason,
   slabs: Slabs,
   chunk: Uint8Array,
@@ -93,7 +93,7 @@ function passedOn(
   return { body: reason, again: streamOf(held, chunk, rest), release: () => held.close() };
 }
 
-/** No faster than it is read. */
+/** Reads `rest` only as fast as the handler reads the stream. */
 function streamOf(
   held: SlabReader,
   chunk: Uint8Array,
@@ -102,7 +102,7 @@ function streamOf(
   let last: Uint8Array | null = chunk;
   const next = async () => {
     const piece = held.next();
-    // It is the client's from now on, and what others read is not.
+    // The bytes are copied, because their reader may transfer or change them.
     if (piece !== null) return new Uint8Array(piece);
     held.close();
     const waiting = last;

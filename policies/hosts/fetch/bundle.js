@@ -1,6 +1,6 @@
 'use strict';
 
-// Builds `./fetch` once more as one ES module, for hosts that have no `require` (workers, bundlers):
+// Bundles `./fetch` as one ES module, for hosts without `require` (workers, bundlers). Run it with
 // `node policies/hosts/fetch/bundle.js`, after tsc has written the declarations.
 
 const { writeFileSync } = require('node:fs');
@@ -23,7 +23,7 @@ async function main() {
     target: 'es2023',
     logLevel: 'warning',
   });
-  // By its ending TypeScript takes it for the declaration of an ES module.
+  // TypeScript reads a `.d.mts` file as the declaration of an ES module.
   writeFileSync(
     target.replace('.mjs', '.d.mts'),
     "export * from './policies/hosts/fetch/index.js';\n",

@@ -15,7 +15,7 @@ import { goneResponse, wholeResponse } from './responses.ts';
 
 const switchingProtocols = 101;
 
-/** A request that goes on to its handler, and the answer on its way back. */
+/** A call of the handler, and its response on the way back to the client. */
 export class HandlerCall implements LeaderCall {
   readonly #forwarded: ForwardedCall;
   readonly #parts: WebClientParts;
@@ -39,7 +39,7 @@ export class HandlerCall implements LeaderCall {
     });
   }
 
-  /** Rejects with what the handler throws, where no expired entry stands in for it. */
+  /** Rejects with what the handler throws, unless an expired entry stands in for the answer. */
   async response(): Promise<Response> {
     const { exchange, handle } = this.#parts;
     const { left } = exchange.request;
@@ -75,11 +75,11 @@ export class HandlerCall implements LeaderCall {
     return this.#forwarded.hasStandIn && !this.#left;
   }
 
-  /** What the client gets of the handler's answer. */
+  /** Returns the response for the client. */
   async #answer(response: Response): Promise<Response> {
     const { headers, status } = response;
     this.#parts.exchange.providerStatus = status;
-    // Another protocol takes over: there is no answer that could be marked, or read.
+    // The connection switches to another protocol, so there is no answer to mark or read.
     if (status === switchingProtocols) return this.#untouched(response);
     if (this.#mayStandIn && this.#forwarded.replaces(status)) {
       response.body?.cancel().catch(() => {});
@@ -87,7 +87,7 @@ export class HandlerCall implements LeaderCall {
     }
     const coding = headers.get('content-encoding') ?? '';
     const isCoded = contentCodings(coding).length > 0;
-    // fetch() leaves the length of a coded body as it was, and has checked it.
+    // fetch() decodes the body but keeps its coded length, which it has checked.
     const declared = isCoded ? null : lengthIn(headers);
     const body = response.body ?? emptyBody(status, declared);
     if (body === null) return this.#withoutBody(response);
@@ -109,7 +109,7 @@ export class HandlerCall implements LeaderCall {
     return marked;
   }
 
-  /** The answer to all of a request of which the handler was asked a part. */
+  /** The answer to the whole request, of which the handler was asked only a part. */
   async #completed(answer: Response): Promise<Response> {
     if (answer.status !== 200 || answer.body === null) return answer;
     const { exchange, maxBehind } = this.#parts;
@@ -120,7 +120,7 @@ export class HandlerCall implements LeaderCall {
     const status = unreadable?.status ?? 200;
     for (const [name, value] of Object.entries(unreadable?.headers ?? {})) headers.set(name, value);
     const body = unreadable?.body ?? whole;
-    // Unread, and yet none that is known not to be: a coding that makes it larger.
+    // The flight read the answer but `read` could not hold it: its coding makes it larger.
     if (body === null && came === null)
       throw new Error('an answer to a part of a request is too large');
     if (body === null) return new Response(came, answer);
@@ -152,7 +152,7 @@ export class HandlerCall implements LeaderCall {
       faults,
       maxBehind,
       keepsPace: () => flight?.hasCompany ?? false,
-      goesOn: () => this.#goesOn(),
+      outlivesClient: () => this.#outlivesClient(),
       tooSlow: () => tally.countSlowReader(),
       delivered: () => exchange.over(),
     });
@@ -163,12 +163,12 @@ export class HandlerCall implements LeaderCall {
 
   #head({ status, headers }: Response): void {
     this.#headPassed = true;
-    // A client that left before it has got none.
+    // If the client left before, it got no head.
     if (!this.#left) this.#parts.exchange.status = status;
     this.#observer?.head(status, (name) => headers.get(name) ?? undefined);
   }
 
-  /** The same response, with what the cache did in place of what a cache further up said of itself. */
+  /** Adds headers that tell what the cache did, and removes those of a cache further upstream. */
   #marked(response: Response, body: BodyInit | null, isDecoded: boolean): Response {
     const marked = new Response(body, response);
     const { headers } = marked;
@@ -176,7 +176,7 @@ export class HandlerCall implements LeaderCall {
     for (const name of otherCachesHeaders) headers.delete(name);
     for (const [name, value] of Object.entries(marks)) headers.set(name, value);
     if (isDecoded) {
-      // fetch() has undone the coding, and left the headers as they were.
+      // fetch() has decoded the body but kept the headers.
       headers.delete('Content-Encoding');
       headers.delete('Content-Length');
     }
@@ -201,32 +201,32 @@ export class HandlerCall implements LeaderCall {
     this.#left = true;
     if (!this.#headPassed) this.#parts.exchange.status = clientClosedRequest;
     if (this.#pump !== null) this.#pump.leave();
-    else if (!this.#goesOn()) this.abandon();
+    else if (!this.#outlivesClient()) this.abandon();
   }
 
-  /** Whether the call goes on without its client. */
-  #goesOn(): boolean {
+  /** The client has left. Returns whether the call continues without it. */
+  #outlivesClient(): boolean {
     this.#left = true;
-    const goesOn = this.#forwarded.flight?.leaderLeft() ?? false;
-    // A flight ends with its body; the handler is told, too.
-    if (!goesOn) this.#ended.abort();
-    return goesOn;
+    const outlivesClient = this.#forwarded.flight?.leaderLeft() ?? false;
+    // The flight ends with its body. The handler must be told separately.
+    if (!outlivesClient) this.#ended.abort();
+    return outlivesClient;
   }
 }
 
-/** The length that the head declares; null where it declares none. */
+/** The length that the head declares, in bytes; null if it declares none. */
 function lengthIn(headers: Headers): number | null {
   const text = headers.get('content-length');
   return text !== null && /^\d+$/.test(text) ? Number(text) : null;
 }
 
-/** A body where the head declares one that the handler has left out; null where there is to be none. */
+/** An empty body if the head declares a body that the handler left out; null if there must be none. */
 function emptyBody(status: number, declared: number | null): ReadableStream<Uint8Array> | null {
   const mayHaveBody = status !== 204 && status !== 205 && status !== 304;
   return mayHaveBody && declared !== null && declared > 0 ? new Response('').body : null;
 }
 
-/** All of a body; null where it cannot be held. */
+/** Reads a whole body. Returns null if it cannot be held. */
 async function read(
   body: ReadableStream<Uint8Array>,
   maxBytes: number,
@@ -248,7 +248,7 @@ async function read(
   }
 }
 
-/** A handler's stream may have text in it, too. */
+/** A handler's stream may also contain text. */
 function bytesOf(value: unknown): Uint8Array {
   return value instanceof Uint8Array ? value : new TextEncoder().encode(String(value));
 }

@@ -3,15 +3,15 @@ import type { AnswerReader } from '../../shared/answer-reader.ts';
 import type { FaultLog } from '../../shared/faults.ts';
 import type { WebExchange } from './exchange.ts';
 
-/** What a client of a fetch handler is answered with. */
+/** What a WebClient needs to answer its client. */
 export interface WebClientParts {
   readonly exchange: WebExchange;
   readonly tally: Counts;
   readonly faults: FaultLog;
-  /** How far a slow reader of a shared stream may be behind, in bytes. */
+  /** How far a slow reader of a shared stream may fall behind, in bytes. */
   readonly maxBehind: number;
-  /** Reads an answer that no flight reads; null where there are no books. */
+  /** Reads an answer that no flight reads; null if there are no usage records. */
   readonly unshared: AnswerReader | null;
-  /** The handler; may throw. */
+  /** Calls the handler. Rejects with what it throws. */
   handle(request: Request): Promise<Response>;
 }

@@ -6,10 +6,10 @@ import { HandlerCall } from './call.ts';
 import type { WebClientParts } from './client-parts.ts';
 import { goneResponse, liveResponse, wholeResponse } from './responses.ts';
 
-/** What a client gets, now or when its handler has answered. */
+/** The client's response, now or when the handler has answered. */
 export type Answered = Response | Promise<Response>;
 
-/** The client of a fetch handler; each verb gives what the client gets. */
+/** A client of a fetch handler. Each method returns the client's response. */
 export class WebClient implements ClientPort<Answered> {
   readonly #parts: WebClientParts;
 
@@ -29,7 +29,7 @@ export class WebClient implements ClientPort<Answered> {
     return liveResponse(head, follower, this.#parts);
   }
 
-  /** Rejects with what the handler throws, where no expired entry stands in for it. */
+  /** Rejects with what the handler throws, unless an expired entry stands in for the answer. */
   forward(call: ForwardedCall): Promise<Response> {
     return new HandlerCall(call, this.#parts).response();
   }

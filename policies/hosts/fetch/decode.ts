@@ -1,12 +1,10 @@
-import type { ResponseObserver } from '../../shared/exchange.ts';
+import type { BodySink } from '../../shared/bytes/body-sink.ts';
 import { Expansion } from '../../shared/bytes/expansion.ts';
 import { contentCodings, maxCodings } from '../../shared/format.ts';
 
 const maxQueuedBytes = 16 * 1024 * 1024;
 
-export type BodySink = Pick<ResponseObserver, 'chunk' | 'end' | 'abort' | 'isDone'>;
-
-/** What the platform's streams call the codings that they may know. */
+/** The names of content codings in `DecompressionStream`. A platform need not support all of them. */
 const formats: Readonly<Record<string, string>> = {
   gzip: 'gzip',
   'x-gzip': 'gzip',
@@ -16,8 +14,9 @@ const formats: Readonly<Record<string, string>> = {
 };
 
 /**
- * Passes a body on to `sink` without its content codings; one that cannot be undone is an abort,
- * reason `encoding`, and one that no reader wants more of, or that unpacks without end, is `too-large`.
+ * Returns a sink that decodes a body's content codings and passes it on to `sink`. It aborts `sink`
+ * with `encoding` if it cannot decode the body, with `too-large` if `sink` wants no more or the body
+ * expands without end, and with `buffer-limit` if decoding falls too far behind.
  */
 export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   const codings = contentCodings(contentEncoding);
@@ -69,7 +68,7 @@ export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   };
 }
 
-/** Whether `bytes`, the first of a body, are text already, whatever its `Content-Encoding` says. */
+/** Whether `bytes`, the first ones of a body, are plain text, whatever its `Content-Encoding` says. */
 export function isText(bytes: Uint8Array): boolean {
   const start = bytes.subarray(0, 64);
   // eslint-disable-next-line no-control-regex
@@ -89,8 +88,8 @@ interface Decoder {
 }
 
 /**
- * Null where this platform does not know one of the codings. `passes` is told how much each of them
- * gives, and says whether it may go on.
+ * Returns null if the platform does not support one of the codings. Each decoder calls `passes` with
+ * the number of bytes that it has produced, and stops when `passes` returns false.
  */
 function decoderFor(
   codings: readonly string[],
@@ -98,7 +97,7 @@ function decoderFor(
 ): Decoder | null {
   if (codings.length > maxCodings) return null;
   try {
-    // The coding that was applied last is undone first.
+    // The coding that was applied last is decoded first.
     const [first, ...more] = codings.toReversed().map((coding): Decoder => {
       return new DecompressionStream((formats[coding] ?? coding) as CompressionFormat);
     });
@@ -116,7 +115,7 @@ function decoderFor(
   }
 }
 
-/** Lets pass what may, and then breaks the stream in both directions. */
+/** Passes chunks on until `passes` returns false, and then breaks the stream in both directions. */
 function gate(passes: (bytes: number) => boolean): TransformStream<Uint8Array, Uint8Array> {
   return new TransformStream({
     transform(bytes, controller) {
@@ -126,7 +125,7 @@ function gate(passes: (bytes: number) => boolean): TransformStream<Uint8Array, U
   });
 }
 
-/** False where it broke off. `take` says whether it wants more. */
+/** Reads until `take` returns false. Resolves to whether the stream was read to its end. */
 async function pump(
   readable: ReadableStream<Uint8Array>,
   take: (bytes: Uint8Array) => boolean,

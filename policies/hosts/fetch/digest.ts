@@ -4,8 +4,8 @@ import type { Digest } from '../../shared/exchange.ts';
 import type { Hashing } from '../../shared/bytes/hashing.ts';
 
 /**
- * The digests of `nodeDigest`, without Node. Without a secret they are keyed with a random one,
- * made at the first use: workers have no randomness before their first request.
+ * Returns the same digests as `nodeDigest`, without Node. If `secret` is null, a random key is created
+ * at the first use: workers have no randomness before their first request.
  */
 export function webDigest(secret: string | null): Digest {
   let key = secret === null ? null : bytesOf(secret);

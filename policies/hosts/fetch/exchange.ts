@@ -11,11 +11,11 @@ export interface WebExchangeParts {
   readonly protocol: Protocol;
   readonly budget: ByteBudget;
   readonly namespace: string | null;
-  /** Throws where it could not be told who asks. */
+  /** Throws if the consumer could not be determined. */
   readonly identity: () => Identity;
 }
 
-/** What a client gets whose handler fails: the platforms answer that themselves. */
+/** The status with which platforms answer if the handler fails. */
 const internalServerError = 500;
 
 /** One request to a fetch handler. */
@@ -28,7 +28,7 @@ export class WebExchange implements Exchange {
   answer: Exchange['answer'] = null;
   saved: Exchange['saved'] = null;
   #isOver = false;
-  readonly #then: (() => void)[] = [];
+  readonly #callbacks: (() => void)[] = [];
 
   constructor(request: Request, parts: WebExchangeParts) {
     this.request = new WebRequest(request, parts, (then) => this.whenOver(then));
@@ -36,31 +36,32 @@ export class WebExchange implements Exchange {
 
   whenOver(then: () => void): void {
     if (this.#isOver) then();
-    else this.#then.push(then);
+    else this.#callbacks.push(then);
   }
 
-  /** The client has all that it will get. May be said more than once. */
+  /** The response is complete or broken off. May be called more than once. */
   over(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.request.release();
-    for (const then of this.#then) then();
+    for (const then of this.#callbacks) then();
   }
 }
 
-/** By method and path; null for a request that the cache does not serve. */
+/** The API that a request's method and path name; null if the cache does not serve the request. */
 export function protocolOf(request: Request): Protocol | null {
   return request.method === 'POST' ? findProtocol(new URL(request.url).pathname) : null;
 }
 
+/** A request to a fetch handler, as the cache sees it. */
 export class WebRequest implements LlmRequest {
   readonly protocol: Protocol;
   readonly path: string;
   readonly query: string;
   readonly apiEndpoint: string | null;
-  /** A fetch handler's request has none. */
+  /** A fetch handler's request has no id. */
   readonly requestId = null;
-  /** What a handler answers may be read in this process, where nothing decodes it. */
+  /** False: other code in this process may read the response, and would not decode it. */
   readonly takesGzip = false;
   readonly forwardedUrl: string;
   readonly account: ClientAccount;
@@ -83,9 +84,9 @@ export class WebRequest implements LlmRequest {
     this.query = search;
     this.forwardedUrl = `${pathname}${search}`;
     this.apiEndpoint = parts.namespace;
-    // A fetch handler is not told the connection.
+    // A fetch handler does not know the connection.
     this.account = new ClientAccount(parts.budget, [this, ...clientsOf(this)]);
-    // Some platforms have none.
+    // On some platforms a request has no signal.
     const signal = request.signal as AbortSignal | null | undefined;
     this.left = signal ?? new AbortController().signal;
   }
@@ -106,11 +107,11 @@ export class WebRequest implements LlmRequest {
     return Object.entries(this.headers).flat();
   }
 
-  /** With the host that the url has: some platforms have no header for it. */
+  /** Adds the URL's host, because some platforms set no `Host` header. */
   #allHeaders(): Record<string, string> {
     const headers = Object.fromEntries(this.#request.headers);
-    const { host: told } = headers;
-    const host = told === undefined || told === this.#host ? this.#host : `${this.#host}, ${told}`;
+    const { host: sent } = headers;
+    const host = sent === undefined || sent === this.#host ? this.#host : `${this.#host}, ${sent}`;
     return { ...headers, host };
   }
 
@@ -122,14 +123,14 @@ export class WebRequest implements LlmRequest {
   }
 
   /**
-   * The request for the handler, with a body that has not been read: `asked`, where that takes the
-   * place of the client's. With `ended` that is what tells the handler that no client wants the
-   * answer, and not that this client has left.
+   * Returns the request for the handler, with an unread body: `asked` or, if that is null, the
+   * client's. `ended` replaces the request's signal, so that the handler learns when no client wants
+   * the answer, rather than when this client leaves.
    */
   forwarded(ended: AbortSignal | null, asked: Uint8Array | null = null): Request {
     const again = asked === null ? (this.#read?.again ?? null) : new Uint8Array(asked);
     if (again === null && ended === null) return this.#request;
-    // The type of the platforms that have no `duplex` yet.
+    // Some platforms' types do not have `duplex` yet.
     const init: RequestInit & { readonly duplex: 'half' } = {
       duplex: 'half',
       ...(again === null ? {} : { body: again }),
@@ -139,14 +140,14 @@ export class WebRequest implements LlmRequest {
     return new Request(this.#request, init);
   }
 
-  /** Lets go of the body. */
+  /** Releases the body. */
   release(): void {
     this.#read?.release();
     this.#read = null;
   }
 }
 
-/** Those of the client, for another body without a coding. */
+/** The client's headers, adapted to another body without a content coding. */
 function headersFor(body: Uint8Array, clients: Headers): Headers {
   const headers = new Headers(clients);
   headers.delete('content-encoding');

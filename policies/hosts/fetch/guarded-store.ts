@@ -3,7 +3,7 @@ import type { Relay } from '../../llm-cache/stores/relay.ts';
 import type { EntryStore } from '../../llm-cache/stores/store.ts';
 import type { FaultLog } from '../../shared/faults.ts';
 
-/** A store of the application's own making, held to what a store promises. */
+/** Wraps the application's own store, and enforces the contract of `EntryStore`. */
 export class GuardedStore implements EntryStore {
   readonly #store: EntryStore;
   readonly #faults: FaultLog;
@@ -14,10 +14,10 @@ export class GuardedStore implements EntryStore {
   }
 
   async get(key: string): Promise<CachedResponse | undefined> {
-    // Most stores of values say null.
+    // Many key-value stores return null for a missing entry.
     const entry: unknown = (await this.#store.get(key)) ?? undefined;
     if (entry === undefined || isEntry(entry)) return entry;
-    throw new TypeError('The store gave what is no entry.');
+    throw new TypeError('The store returned a value that is not an entry.');
   }
 
   async set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean> {
@@ -28,7 +28,7 @@ export class GuardedStore implements EntryStore {
     try {
       this.#store.used(key, entry);
     } catch (error) {
-      this.#faults.report('llm-cache: the store could not be told of a use', error);
+      this.#faults.report('llm-cache: the store could not record a hit', error);
     }
   }
 

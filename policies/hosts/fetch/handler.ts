@@ -27,7 +27,7 @@ import { GuardedStore } from './guarded-store.ts';
 import { type LlmCacheOptions, readOptions, requireHandler } from './options.ts';
 import { type WaitUntil, waitUntilOf } from './wait.ts';
 
-/** What answers requests: `Deno.serve`, Hono, Bun, workers. */
+/** A handler as `Deno.serve`, Hono, Bun and workers call it. */
 export type FetchHandler<Rest extends readonly unknown[]> = (
   request: Request,
   ...rest: Rest
@@ -36,7 +36,7 @@ export type FetchHandler<Rest extends readonly unknown[]> = (
 /** A fetch handler has no metrics. */
 const timings: Timings = { lookup() {}, store() {}, firstByte() {} };
 
-/** Looked up at each call: what stands for the clock may change. */
+/** Looks `Date.now` up at each call, because a test may replace it. */
 const now = () => Date.now();
 
 /** A handler with the cache in front of it. */
@@ -58,7 +58,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     const settings = readOptions(options);
     const digest = webDigest(settings.scopeSecret ?? null);
     this.#handler = handler;
-    // Whatever becomes of the caller's own.
+    // A copy, because the caller may change its object.
     this.#options = { ...options };
     this.#settings = settings;
     this.#prices = new PriceList(settings.prices);
@@ -75,7 +75,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       flights: new Flights(),
       settings: { ...settings, store: 'default', compressHits: 'off' },
       digest,
-      // A handler may go by it.
+      // The handler may depend on it.
       forwardsHost: () => true,
       reserve,
       bodies: new SharedBodies(bodies),
@@ -124,7 +124,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
       return await answer(decision);
     } catch (error) {
       if (!isServed(decision)) {
-        // Nothing else lets go of what is held for it.
+        // Nothing else releases what is held for the request.
         exchange.over();
         throw error;
       }
@@ -156,14 +156,14 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     });
   }
 
-  /** What the books go by of the body; null where it could not be held. */
+  /** What the usage record needs of the body; null if the body could not be buffered. */
   async #read({ request }: WebExchange): Promise<BodyFacts | null> {
     if (this.#recorder === null) return null;
     const body = await request.body(this.#settings.maxRequestBytes);
     return body instanceof RequestBody ? body.facts(request) : null;
   }
 
-  /** Reads an answer that no flight reads, where there are books to write it down. */
+  /** Creates a reader for an answer that no flight reads; null if there are no usage records. */
   #unshared({ request }: WebExchange): AnswerReader | null {
     if (this.#recorder === null) return null;
     const { maxResponseBytes: maxBytes } = this.#settings;
@@ -179,7 +179,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     const { consumer } = this.#options;
     if (consumer === undefined) return () => 'none';
     try {
-      // Looked at once: no consumer becomes another before the answer is stored.
+      // Computed once, so that the consumer cannot change before the answer is stored.
       const identity = applicationIdentity(await consumer(request, ...rest));
       return () => identity;
     } catch (error) {
@@ -189,7 +189,7 @@ export class CachedHandler<Rest extends readonly unknown[]> {
     }
   }
 
-  /** A platform that will not wait loses a record or an entry, and no answer. */
+  /** Asks the platform to wait. If it does not, a record or an entry may be lost, but no answer. */
   async #wait(promise: Promise<unknown>, rest: Rest): Promise<void> {
     try {
       const wait: WaitUntil | null = this.#options.waitUntil ?? waitUntilOf(rest);

@@ -11,8 +11,8 @@ export type { EntryStore, Store } from '../../llm-cache/stores/store.ts';
 export type { UsageRecord } from '../../llm-usage/usage-record.ts';
 
 /**
- * `handler` with the cache in front of it: what `llm-cache` and `llm-usage` are to a pipeline of
- * the gateway. Throws a ConfigurationError where the options are wrong.
+ * Returns `handler` with the cache in front of it, which does what `llm-cache` and `llm-usage` do in a
+ * pipeline of the gateway. Throws a ConfigurationError if the options are wrong.
  */
 export function withLlmCache<Rest extends readonly unknown[]>(
   handler: FetchHandler<Rest>,

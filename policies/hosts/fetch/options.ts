@@ -6,44 +6,47 @@ import { ConfigurationError } from '../../../schemas/configuration-error.ts';
 import type { EntryStore } from '../../llm-cache/stores/store.ts';
 import type { UsageRecord } from '../../llm-usage/usage-record.ts';
 
-/** How a handler is cached: the parameters of the `llm-cache` action, and what a gateway would tell beside them. */
+/** Parameters of the `llm-cache` action, and settings that a gateway has elsewhere. */
 export interface LlmCacheOptions<
   Rest extends readonly unknown[] = readonly unknown[],
 > extends Partial<Omit<LlmCacheSettings, 'store'>> {
-  /** Where entries are kept; default: in this process's memory. */
+  /** The store of the entries. Default: this process's memory. */
   readonly store?: EntryStore;
-  /** What all entries of that default store may take, in bytes; default: 64 MiB. */
+  /** The size of the default store, in bytes. Default: 64 MiB. */
   readonly maxBytes?: number;
-  /** What goes when that is full: what saves least for its bytes, or the least recently used; default: `worth`. */
+  /**
+   * What a full default store evicts: the entry that saves least for its size, or the least
+   * recently used. Default: `worth`.
+   */
   readonly eviction?: 'worth' | 'lru';
-  /** All bodies held at once, in bytes; past it new requests bypass. Default: 64 MiB. */
+  /** The limit for all bodies held, in bytes. Beyond it, requests bypass. Default: 64 MiB. */
   readonly bufferedBytes?: number;
-  /** The key of the digests that stand for consumers and credentials; default: a random one. */
+  /** The key for the digests of consumers and credentials. Default: a random one. */
   readonly scopeSecret?: string;
   /**
-   * Who asks, where the platform or the application has found out: an id, or an object, which is
-   * known by its `id` or `sub`, the issuer and the tenants that it names, and without an `id` and a
-   * `sub` by all that is in it. Called with what the handler is called with. Where it fails, and for
-   * a consumer that cannot be told from others for certain, the cache stands aside.
+   * Returns the consumer that the platform or the application authenticated: an id or an object. An
+   * object is identified by its `id` or `sub` and the issuer and tenants that it names, or by all of
+   * its content if it has neither `id` nor `sub`. It is called with the handler's arguments. If it
+   * fails, or a consumer cannot be told from others for certain, the request bypasses the cache.
    */
   readonly consumer?: (request: Request, ...rest: Rest) => unknown;
-  /** Given the usage record of every request on a path that the cache serves, cache hits included. */
+  /** Receives the usage record of every request that the cache serves, cache hits included. */
   readonly record?: (record: UsageRecord) => void | Promise<void>;
-  /** The provider's name in the records; default: by protocol. */
+  /** The provider's name in the records. Default: by protocol. */
   readonly provider?: string;
-  /** USD per million tokens, by model or by the beginning of its name; wins over the built-in list. */
+  /** USD per million tokens, by model or by a prefix of its name. Overrides the built-in list. */
   readonly prices?: Readonly<Record<string, RateSettings>>;
-  /** Keeps the platform from ending before the promise has; default: `waitUntil` of the handler's own arguments. */
+  /** Keeps the platform running until the promise settles. Default: the platform's `waitUntil`. */
   readonly waitUntil?: (promise: Promise<unknown>) => void;
 }
 
-/** Throws a ConfigurationError where there is no handler to call. */
+/** Throws a ConfigurationError if the handler is not a function. */
 export function requireHandler(handler: unknown): void {
   if (typeof handler === 'function') return;
   throw wrong(`the handler must be a function, got ${typeof handler}`);
 }
 
-/** Throws a ConfigurationError that says what is wrong with the options. */
+/** Validates the options and adds the defaults. Throws a ConfigurationError that says what is wrong. */
 export function readOptions<Rest extends readonly unknown[]>(
   options: LlmCacheOptions<Rest>,
 ): FetchSettings {
@@ -65,12 +68,12 @@ export function readOptions<Rest extends readonly unknown[]>(
   if (contradiction !== null) throw wrong(contradiction);
   if (!isCloudflare()) return settings;
   if (data.coalesce === true) {
-    throw wrong('"coalesce" cannot be had on Cloudflare, where no request may wait for another');
+    throw wrong('"coalesce" is not available on Cloudflare, where no request may wait for another');
   }
   return { ...settings, coalesce: false };
 }
 
-/** Its runtime lets a request that waits for what another has begun wait for ever. */
+/** On Cloudflare, a request that waits for another request's work waits forever. */
 function isCloudflare(): boolean {
   return globalThis.navigator?.userAgent === 'Cloudflare-Workers';
 }

@@ -4,17 +4,17 @@ import { clientClosedRequest } from '../../shared/exchange.ts';
 import type { WebClientParts } from './client-parts.ts';
 import type { WebExchange } from './exchange.ts';
 
-/** For a client that has left: no reader gets it. */
+/** The response to a client that has left, which will not be delivered. */
 export function goneResponse(exchange: WebExchange): Response {
   exchange.status = clientClosedRequest;
   exchange.over();
   return new Response(null, { status: clientClosedRequest });
 }
 
-/** How much of a body is copied at once for a client that may not read it. */
+/** How many bytes of a body are copied at once. A client may not read all of it. */
 const pieceBytes = 64 * 1024;
 
-/** An answer that the cache gives itself, whole. */
+/** A whole answer from the cache. */
 export function wholeResponse({ status, headers, body }: Reply, exchange: WebExchange): Response {
   const { length } = body;
   const own = length > pieceBytes ? piecesOf(body, exchange) : new Uint8Array(body);
@@ -27,7 +27,7 @@ export function wholeResponse({ status, headers, body }: Reply, exchange: WebExc
   return response;
 }
 
-/** A body that the client takes at its own pace, in copies: a reader may transfer the memory of what it takes. */
+/** A body at the client's own pace, in copies: a reader may transfer the memory of its chunks. */
 function piecesOf(body: Uint8Array, exchange: WebExchange): ReadableStream<Uint8Array> {
   const { left } = exchange.request;
   let at = 0;
@@ -56,7 +56,7 @@ function piecesOf(body: Uint8Array, exchange: WebExchange): ReadableStream<Uint8
 
 type Reading = Pick<WebClientParts, 'exchange' | 'tally' | 'faults'>;
 
-/** Lets the client read along with a stream that is under way, at its own pace. */
+/** A response that follows a stream in progress, at the client's own pace. */
 export function liveResponse(
   { status, headers }: ReplyHead,
   follower: Follower,
@@ -83,7 +83,7 @@ function streamOf(
   };
   return new ReadableStream<Uint8Array>(
     {
-      // At once, so that a client that does not read is known to be behind.
+      // Attach before the client reads, so that a client that never reads is noticed as slow.
       start(client) {
         const cutOff = () => {
           leave();
@@ -96,7 +96,7 @@ function streamOf(
           exchange.over();
         };
         follower.attach({
-          // The next bytes wait until the client asks for them.
+          // `false` holds the next bytes until the client asks for them.
           write: (bytes) => {
             client.enqueue(new Uint8Array(bytes));
             return false;

@@ -1,9 +1,12 @@
 export type WaitUntil = (promise: Promise<unknown>) => unknown;
 
-/** The platform's `waitUntil`, off the first of a handler's arguments that has one (`ctx`, `event`, `context`). */
+/**
+ * Returns `waitUntil` of the first of a handler's arguments that has one (`ctx`, `event`,
+ * `context`); null if none has.
+ */
 export function waitUntilOf(args: readonly unknown[]): WaitUntil | null {
   const context = args.find(hasWaitUntil);
-  // It wants to be called as the method that it is.
+  // The platform requires that it is called as a method.
   return context === undefined ? null : (promise) => context.waitUntil(promise);
 }
 

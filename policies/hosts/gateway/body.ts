@@ -4,53 +4,53 @@ import type { Slabs } from '../../shared/bytes/slabs.ts';
 import type { BodyReason } from '../../shared/exchange.ts';
 import { isObject, type JsonObject } from '../../shared/json/json.ts';
 import type { Later, RequestBody } from '../../shared/request-body.ts';
-import { type Bounds, type HeldBody, holdBody, type Holding } from '../node/body.ts';
+import { type Bounds, type HeldBody, holdBody, type BodyBuffer } from '../node/body.ts';
 import { decodeNow } from '../node/decode.ts';
 import type { CallListener } from '../node/request-state.ts';
 import { inTurn } from '../node/turn.ts';
 import type { GatewayRequest } from './types.ts';
 
-/** Reads the body that will be forwarded. What cannot be held flows on as it is. */
+/** Buffers the body that will be forwarded. A body that cannot be buffered passes through unchanged. */
 export function readBody(req: GatewayRequest, bounds: Bounds): Later<HeldBody | BodyReason> {
   const { requestStream } = req.egContext;
   const source = requestStream instanceof Readable ? requestStream : req;
-  // Read by an earlier policy, and not offered again: there is nothing to know it by.
+  // An earlier policy has read the body and offers no replacement, so no key can be made.
   if (source.readableEnded) return 'not-json';
   if (source.destroyed) return 'gone';
-  return holdBody(req, bounds, (holding) => collect(req, source, holding, bounds.whenOver));
+  return holdBody(req, bounds, (buffer) => collect(req, source, buffer, bounds.whenOver));
 }
 
-/** Reads until the end, the declared length (a stream put there by request-transformer never ends) or a bound. */
+/** Reads to the end, the declared length (the stream of request-transformer never ends) or a bound. */
 function collect(
   req: GatewayRequest,
   source: Readable,
-  holding: Holding,
+  buffer: BodyBuffer,
   whenOver: Bounds['whenOver'],
 ): Promise<BodyReason | null> {
-  return new Promise((done) => new Collector({ req, source, holding, whenOver, done }).listen());
+  return new Promise((done) => new Collector({ req, source, buffer, whenOver, done }).listen());
 }
 
-interface Collecting {
+interface CollectorParts {
   readonly req: GatewayRequest;
   readonly source: Readable;
-  readonly holding: Holding;
+  readonly buffer: BodyBuffer;
   readonly whenOver: Bounds['whenOver'];
   readonly done: (reason: BodyReason | null) => void;
 }
 
-/** Listens to a body on its way in. */
+/** Collects a body as it arrives. */
 class Collector {
-  /** Null when it is there: the listeners stay, and what they hold would live as long as the request. */
-  #parts: Collecting | null;
+  /** Null when the body is complete. The listeners stay, but must not keep the parts alive. */
+  #parts: CollectorParts | null;
 
-  constructor(parts: Collecting) {
+  constructor(parts: CollectorParts) {
     this.#parts = parts;
   }
 
   listen(): void {
     if (this.#parts === null) return;
-    const { req, source, holding } = this.#parts;
-    const { declared } = holding;
+    const { req, source, buffer } = this.#parts;
+    const { declared } = buffer;
     if (declared === 0) {
       source.resume();
       this.#finish(null);
@@ -58,36 +58,36 @@ class Collector {
     }
     source.on('data', this.#onData);
     source.on('close', () => this.#finish('gone'));
-    // A listener takes as long as a digest: what Node has parsed does not end before its length,
-    // and closes with an error that it tells to no one.
+    // A listener costs as much as a digest, so add only those that are needed: Node's own request does
+    // not end before its declared length, and closes after an error that it emits only to a listener.
     if (source !== req || declared === null) source.on('end', () => this.#finish(null));
     if (source !== req) source.on('error', () => this.#finish('gone'));
   }
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#parts === null) return;
-    const { req, source, holding, whenOver } = this.#parts;
-    const reason = holding.add(chunk);
+    const { req, source, buffer, whenOver } = this.#parts;
+    const reason = buffer.add(chunk);
     if (reason === null) {
-      if (holding.isWhole) this.#finish(null);
+      if (buffer.isWhole) this.#finish(null);
       return;
     }
     source.off('data', this.#onData);
-    passOn(req, source, { slabs: holding.slabs, chunk, whenOver });
+    passThrough(req, source, { slabs: buffer.slabs, chunk, whenOver });
     this.#finish(reason);
   };
 
   #finish(reason: BodyReason | null): void {
     if (this.#parts === null) return;
-    const { holding, done } = this.#parts;
+    const { buffer, done } = this.#parts;
     this.#parts = null;
-    if (reason === 'gone') holding.slabs.release();
+    if (reason === 'gone') buffer.slabs.release();
     inTurn(() => done(reason));
   }
 }
 
-/** What was read already, and then the rest. What was read is held until it has gone on. */
-function passOn(
+/** Forwards what was read, and then the rest. What was read is held until it has been forwarded. */
+function passThrough(
   req: GatewayRequest,
   source: Readable,
   read: { readonly slabs: Slabs; readonly chunk: Buffer; readonly whenOver: Bounds['whenOver'] },
@@ -98,7 +98,7 @@ function passOn(
   const pieces = slabs.chunks;
   const reader = slabs.reader();
   slabs.release();
-  // When one has been taken the next is asked for, and the one before is let go of.
+  // Taking the next piece releases the one before.
   const taken = () => {
     if (reader.next() === null) reader.close();
   };
@@ -107,13 +107,13 @@ function passOn(
   rest.write(chunk);
   rest.once('close', () => reader.close());
   whenOver(() => reader.close());
-  // A source that breaks off breaks what follows it.
+  // If the source breaks off, so does what follows it.
   pipeline(source, rest, () => {});
   req.egContext.requestStream = rest;
 }
 
-/** Bytes that were read before; nothing happens until they are read again. */
-class Again extends Readable {
+/** A stream of bytes that were read before. It does nothing until it is read. */
+class ReplayedBody extends Readable {
   #chunks: readonly Uint8Array[];
 
   constructor(chunks: readonly Uint8Array[]) {
@@ -129,19 +129,19 @@ class Again extends Readable {
   }
 }
 
-/** All that the proxy asks of a body: it is in memory, and goes out at once. */
-class Sent {
+/** A body in memory with the one function that the proxy calls. The body is written at once. */
+class BufferedBody {
   readonly #chunks: readonly Uint8Array[];
-  readonly #called: CallListener;
+  readonly #onCall: CallListener;
 
   constructor(chunks: readonly Uint8Array[], called: CallListener) {
     this.#chunks = chunks;
-    this.#called = called;
+    this.#onCall = called;
   }
 
   pipe<T extends NodeJS.WritableStream>(to: T): T {
     // The proxy pipes into the call that it makes.
-    this.#called(to as unknown as ClientRequest);
+    this.#onCall(to as unknown as ClientRequest);
     const chunks = this.#chunks;
     for (let at = 0; at + 1 < chunks.length; at++) to.write(chunks[at] ?? '');
     to.end(chunks.at(-1) ?? '');
@@ -153,18 +153,18 @@ type Bytes = Pick<RequestBody, 'chunks' | 'coded'>;
 
 const offered = Symbol('llm-cache offered body');
 
-interface Offering extends GatewayRequest {
+interface OfferingRequest extends GatewayRequest {
   [offered]?: Bytes;
 }
 
 /**
- * One for all requests: an accessor belongs to a request's hidden class, which grows old with all
- * that its functions hold.
+ * All requests share this accessor: the hidden class of a request, which may live long, keeps an
+ * accessor's functions alive, with everything that they refer to.
  */
-const parsedBody: PropertyDescriptor & ThisType<Offering> = {
+const parsedBody: PropertyDescriptor & ThisType<OfferingRequest> = {
   configurable: true,
   enumerable: true,
-  // A later policy may change what it is given: it gets a parse of its own, when it asks.
+  // Each request gets its own parse, on first access: a later policy may change the object.
   get() {
     const body = this[offered];
     const value: unknown = body === undefined ? undefined : parsed(body);
@@ -177,30 +177,30 @@ const parsedBody: PropertyDescriptor & ThisType<Offering> = {
   },
 };
 
-/** Offers a body that was read to the proxy alone, to which the request comes next; `called` is told of its call. */
+/** Offers a buffered body to the proxy, the next policy. `called` receives the proxy's call. */
 export function sendBody(
   { egContext }: GatewayRequest,
   { chunks }: RequestBody,
   called: CallListener,
 ): void {
-  egContext.requestStream = new Sent(chunks, called);
+  egContext.requestStream = new BufferedBody(chunks, called);
 }
 
-/** Offers a body that was read again, to the proxy policy and to later body parsers. */
+/** Offers a buffered body to the proxy policy and to later body parsers. */
 export function offerBody(req: GatewayRequest, { chunks, coded }: RequestBody): void {
-  req.egContext.requestStream = new Again(chunks);
-  (req as Offering)[offered] = { chunks, coded };
+  req.egContext.requestStream = new ReplayedBody(chunks);
+  (req as OfferingRequest)[offered] = { chunks, coded };
   Object.defineProperty(req, 'body', parsedBody);
   req._body = true;
 }
 
-/** Its JSON object; an empty one where it is none. */
+/** The body's JSON object; an empty one if the body is not a JSON object. */
 function parsed({ chunks, coded }: Bytes): JsonObject {
   const bytes = Buffer.concat(chunks);
   const plain = coded === null ? bytes : decodeNow(coded.coding, bytes, coded.maxBytes);
   if (plain === null) return {};
   try {
-    // A byte order mark is kept, so that it fails as JSON: RFC 8259 forbids it.
+    // `ignoreBOM` keeps a byte order mark, so that JSON.parse fails: RFC 8259 forbids it.
     const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
     const value: unknown = JSON.parse(decoder.decode(plain));
     return isObject(value) ? value : {};

@@ -12,7 +12,7 @@ export function covers(earlier: unknown, later: unknown): boolean {
   return isWiderRequest(earlier, later);
 }
 
-/** The plugin's policies act on no other requests than those that `llm-request` matches by default. */
+/** An `llm-request` without `protocols` matches every request that the plugin's policies act on. */
 function isWiderRequest(earlier: JsonObject, later: JsonObject): boolean {
   if (earlier['name'] !== 'llm-request' || earlier['paths'] !== undefined) return false;
   const { protocols } = earlier;

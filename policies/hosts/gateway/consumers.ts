@@ -1,10 +1,10 @@
 import type { ConsumerDirectory } from '../../admin/consumers.ts';
 import type { GatewayServices } from './types.ts';
 
-/** Credentials that are found by an id of their own; the others are found by their consumer's. */
-const typesWithKeys = ['key-auth', 'jwt'] as const;
+/** Types of credentials with ids of their own. Others are found by their consumer's id. */
+const typesWithIds = ['key-auth', 'jwt'] as const;
 
-/** The gateway's users and applications; null where it lends a plugin no services. */
+/** The gateway's users and applications; null if the gateway gives plugins no services. */
 export function gatewayConsumers(services: GatewayServices | undefined): ConsumerDirectory | null {
   if (services === undefined) return null;
   const { user, application, credential } = services;
@@ -22,7 +22,7 @@ export function gatewayConsumers(services: GatewayServices | undefined): Consume
       const found = await application.find(name);
       return found ? [found.id] : [];
     } catch (error) {
-      // Applications of several users may have one name; the gateway then says the ids in words.
+      // If applications of several users share the name, the gateway's error lists their ids.
       const [, ids] = /have been found: (\S+)\./.exec(String(error)) ?? [];
       if (ids === undefined) throw error;
       return ids.split(',');
@@ -39,7 +39,7 @@ export function gatewayConsumers(services: GatewayServices | undefined): Consume
       if (known !== null) return [known.id];
       const named = await byName(name);
       if (named.length > 0) return named;
-      for (const type of typesWithKeys) {
+      for (const type of typesWithIds) {
         const key = await credential.getCredential(name, type);
         if (!key || key.consumerId === undefined) continue;
         const owner = await byId(key.consumerId);

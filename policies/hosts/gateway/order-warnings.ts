@@ -4,11 +4,11 @@ import { covers } from './condition-overlap.ts';
 
 const ours = new Set(['llm-usage', 'llm-cache']);
 const auth = new Set(['key-auth', 'basic-auth', 'jwt', 'oauth2', 'oauth2-introspect']);
-const ends = new Set(['proxy', 'terminate']);
-/** The gateway's policies that authenticate no one. */
-const plain = new Set([...gatewayPolicies].filter((policy) => !auth.has(policy)));
+const endings = new Set(['proxy', 'terminate']);
+/** The gateway's policies that do not authenticate. */
+const nonAuthenticating = new Set([...gatewayPolicies].filter((policy) => !auth.has(policy)));
 
-/** What in the order of a pipeline's policies is likely a mistake, a sentence each. */
+/** Returns a sentence for each likely mistake in the order of a pipeline's policies. */
 export function orderWarnings(pipeline: Pipeline): string[] {
   const { steps } = pipeline;
   const cacheAt = steps.findIndex((step) => step.policy === 'llm-cache');
@@ -67,8 +67,8 @@ export function orderWarnings(pipeline: Pipeline): string[] {
       'llm-cache stands without llm-usage, so neither hits nor savings are recorded; put llm-usage before llm-cache',
     );
   }
-  const open = steps.slice(0, cacheAt).every(({ policy }) => !mayAuthenticate(policy));
-  if (open && steps.some(sharesAnonymously)) {
+  const isAnonymous = steps.slice(0, cacheAt).every(({ policy }) => !mayAuthenticate(policy));
+  if (isAnonymous && steps.some(sharesAnonymously)) {
     warn(
       'no policy authenticates before llm-cache, so callers without a credential share one scope and get one another’s answers; put one before (key-auth, jwt, …), or say who may share with scope: credential or scope: shared',
     );
@@ -76,12 +76,12 @@ export function orderWarnings(pipeline: Pipeline): string[] {
   return [...new Set(warnings)];
 }
 
-/** What another plugin brings may do so; the gateway's own other policies do not. */
+/** A policy of another plugin may authenticate; the gateway's other policies do not. */
 function mayAuthenticate(policy: string): boolean {
-  return !ours.has(policy) && !plain.has(policy);
+  return !ours.has(policy) && !nonAuthenticating.has(policy);
 }
 
-/** Under a condition that asks for a consumer, none is anonymous. */
+/** Whether anonymous callers would share answers. A condition may exclude them. */
 function sharesAnonymously({ policy, action, condition }: Step): boolean {
   if (policy !== 'llm-cache' || isAuthenticated(condition)) return false;
   return !isObject(action) || action['scope'] === undefined || action['scope'] === 'auto';
@@ -102,7 +102,7 @@ function rewritesBody(step: Step): boolean {
   );
 }
 
-/** The gateway takes a condition that is null for none. */
+/** Whether a step ends the pipeline for every request. The gateway treats a null condition as none. */
 function endsPipeline(step: Step): boolean {
-  return ends.has(step.policy) && (step.condition === undefined || step.condition === null);
+  return endings.has(step.policy) && (step.condition === undefined || step.condition === null);
 }

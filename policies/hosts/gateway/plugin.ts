@@ -7,7 +7,7 @@ import { adminRoutes } from '../../admin/routes.ts';
 import { budgetWarnings } from '../budget-warnings.ts';
 import { gatewayConsumers } from './consumers.ts';
 import { llmCachePolicy, llmUsagePolicy } from './policies.ts';
-import { gatewayConfiguration, gatewaysWhere } from '../configuration.ts';
+import { gatewayConfiguration, settingsPlace } from '../configuration.ts';
 import { orderWarnings } from './order-warnings.ts';
 import { secretWarnings, settingsWarnings, stepWarnings } from '../settings-warnings.ts';
 import { readPipelines } from '../pipelines.ts';
@@ -15,23 +15,23 @@ import { Runtime } from '../runtime.ts';
 import type { PluginContext } from './types.ts';
 import { tryoutOf } from './tryout.ts';
 import { flushAtExit } from './shutdown.ts';
-import { endWithSentence } from './startup-error.ts';
+import { exitWithMessage } from './startup-error.ts';
 import type { Log } from '../../shared/log.ts';
 
 let runtime: Runtime | null = null;
 
 /**
- * What the gateway calls at its start and again at every reload of its configuration. A
- * configuration that cannot be used stops the start, or leaves the old one serving. `root` is the
+ * Initializes the plugin. The gateway calls it at its start and at every reload of its configuration.
+ * An invalid configuration stops the start; at a reload the old one stays in use. `root` is the
  * package's folder.
  */
 export function init(context: PluginContext, root: string): void {
-  const current = (runtime ??= begin(context.logger));
+  const current = (runtime ??= createRuntime(context.logger));
   context.registerPolicy(llmUsagePolicy(() => current.services()));
   context.registerPolicy(llmCachePolicy(() => current.services()));
   context.registerCondition(llmRequest);
   context.registerCondition(llmNoCache);
-  // The admin app is built once: at a reload these are not read.
+  // The gateway builds its admin app once, so at a reload it ignores these routes.
   context.registerAdminRoute(
     adminRoutes({
       current: () => current.admin(),
@@ -50,29 +50,29 @@ export function init(context: PluginContext, root: string): void {
       tryout: tryoutOf(context.config.gatewayConfig, pipelines),
     });
     const warnings = [
-      ...settingsWarnings(configuration.settings, gatewaysWhere),
-      ...secretWarnings(configuration.secret, configuration.settings, gatewaysWhere),
-      ...budgetWarnings(configuration.settings, gatewaysWhere, pipelines),
+      ...settingsWarnings(configuration.settings, settingsPlace),
+      ...secretWarnings(configuration.secret, configuration.settings, settingsPlace),
+      ...budgetWarnings(configuration.settings, settingsPlace, pipelines),
       ...pipelines.flatMap(stepWarnings),
       ...pipelines.flatMap(orderWarnings),
     ];
     for (const warning of warnings) context.logger.warn(warning);
   } catch (error) {
-    // Thrown from here it would only be logged, and the start go on without the plugin.
+    // The gateway would only log an error thrown from here, and start without the plugin.
     context.registerGatewayRoute(() => {
-      if (error instanceof ConfigurationError) endWithSentence(error);
+      if (error instanceof ConfigurationError) exitWithMessage(error);
       throw error;
     });
   }
 }
 
-function begin(log: Log): Runtime {
-  const begun = new Runtime(log);
+function createRuntime(log: Log): Runtime {
+  const created = new Runtime(log);
   flushAtExit(
-    () => begun.end(),
-    () => begun.flushSync(),
+    () => created.end(),
+    () => created.flushSync(),
   );
-  return begun;
+  return created;
 }
 
 function versionIn(root: string): string {

@@ -7,7 +7,7 @@ import type { CallListener, RequestState } from '../node/request-state.ts';
 import { offerBody, readBody, sendBody } from './body.ts';
 import type { GatewayRequest } from './types.ts';
 
-/** A request as Express Gateway carries it. */
+/** Creates the exchange of a request in Express Gateway. */
 export function gatewayExchange(state: RequestState, req: GatewayRequest): NodeExchange {
   return new GatewayExchange(state, req);
 }
@@ -53,7 +53,7 @@ class GatewayExchange extends NodeExchange {
     offerBody(this.#req, body);
   }
 
-  /** What the proxy policy says; another policy's failure is not the upstream's. */
+  /** Recognizes the proxy policy's own error. A failure of another policy is not the upstream's. */
   isFailure(status: number, text: unknown): boolean {
     return status === 502 && String(text) === 'Bad gateway.';
   }

@@ -1,8 +1,9 @@
 import process from 'node:process';
 
 /**
- * Flushes, which is not to take long, when the process is told to end, and then lets it end as it
- * would have: by the signal, unless another listener handles that signal too and so owns the exit.
+ * Calls `flush`, which must not take long, when a signal tells the process to end. Then raises the
+ * signal again, unless another listener also handles the signal and so owns the exit. `flushSync`
+ * runs last, also when the process ends without a signal.
  */
 export function flushAtExit(flush: () => Promise<void>, flushSync: () => void): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -10,7 +11,7 @@ export function flushAtExit(flush: () => Promise<void>, flushSync: () => void): 
       const alone = process.listenerCount(signal) === 1;
       void flush().finally(() => {
         process.off(signal, onSignal);
-        // The signal ends the process without an `exit` event.
+        // A process that a signal ends emits no `exit` event.
         flushSync();
         if (alone) raise(signal);
       });
@@ -24,7 +25,7 @@ function raise(signal: 'SIGTERM' | 'SIGINT'): void {
   try {
     process.kill(process.pid, signal);
   } catch {
-    // A runtime that may not signal itself ends with the status that a shell would show.
+    // A runtime that may not signal itself exits with the status that a shell reports for the signal.
     process.exit(signal === 'SIGTERM' ? 143 : 130);
   }
 }

@@ -2,11 +2,10 @@ import process from 'node:process';
 import { inspect } from 'node:util';
 
 /**
- * Ends the process with the sentence of `error` alone if `error`, which the caller throws next, stays
- * uncaught: behind a stack and a piece of code the sentence would be hard to find. At a reload the
- * gateway catches it.
+ * If `error`, which the caller throws next, is not caught, ends the process and prints only its
+ * message, which would be hard to find below a stack trace. At a reload the gateway catches `error`.
  */
-export function endWithSentence(error: Error): void {
+export function exitWithMessage(error: Error): void {
   const end = (thrown: unknown) => {
     process.stderr.write(`${thrown === error ? error.message : inspect(thrown)}\n`);
     process.exit(1);

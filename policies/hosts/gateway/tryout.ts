@@ -5,7 +5,7 @@ import type { Pipeline } from '../pipelines.ts';
 const chatPath = '/v1/chat/completions';
 const authentication = /^(key-auth|basic-auth|jwt|oauth2|oauth2-introspect)$/;
 
-/** A request that would come to the cache; null where no pipeline has one. */
+/** Returns an example request that would reach the cache; null if no pipeline has a cache. */
 export function tryoutOf(gatewayConfig: JsonObject, pipelines: readonly Pipeline[]): Tryout | null {
   const pipeline = pipelines.find(({ steps }) =>
     steps.some(({ policy }) => policy === 'llm-cache'),
@@ -26,6 +26,6 @@ export function tryoutOf(gatewayConfig: JsonObject, pipelines: readonly Pipeline
 function pathFor(paths: readonly string[]): string {
   const exact = paths.find((path) => path.endsWith('/chat/completions') && !/[*(:]/.test(path));
   if (exact !== undefined) return exact;
-  const begin = paths.map((path) => /^((?:\/[\w.-]+)*)\/?\*$/.exec(path)?.[1]).find(Boolean) ?? '';
-  return begin.endsWith('/v1') ? `${begin.slice(0, -3)}${chatPath}` : `${begin}${chatPath}`;
+  const prefix = paths.map((path) => /^((?:\/[\w.-]+)*)\/?\*$/.exec(path)?.[1]).find(Boolean) ?? '';
+  return prefix.endsWith('/v1') ? `${prefix.slice(0, -3)}${chatPath}` : `${prefix}${chatPath}`;
 }

@@ -2,20 +2,20 @@ import type { Readable } from 'node:stream';
 import type { AppRequest, Middleware } from '../node/app-request.ts';
 import type { Log } from '../../shared/log.ts';
 
-// The few types of Express Gateway that the plugin touches; the gateway's own do not compile.
+// The few types of Express Gateway that the plugin uses. The gateway's own types do not compile.
 
 export interface EgContext {
   readonly requestID?: string;
-  /** What an auth policy let in: a consumer, or the bare payload of a token. */
+  /** What an auth policy accepted: a consumer, or the bare payload of a token. */
   readonly consumer?: unknown;
   readonly apiEndpoint?: { readonly apiEndpointName?: string };
-  /** What the proxy policy sends instead of the request's own body. */
+  /** What the proxy policy sends in place of the request's own body. */
   requestStream?: Pick<Readable, 'pipe'>;
 }
 
 export interface GatewayRequest extends AppRequest {
   readonly egContext: EgContext;
-  /** Set by the policy that read the body, so that later body parsers let it be. */
+  /** Set by the policy that read the body, so that later body parsers skip it. */
   _body?: boolean;
 }
 
@@ -28,11 +28,11 @@ export interface Policy {
 export interface Condition {
   readonly name: string;
   readonly schema: object;
-  /** The gateway tells a condition by its two parameters. */
+  /** The gateway recognizes a condition's handler by its two parameters. */
   readonly handler: (req: GatewayRequest, config: Readonly<Record<string, unknown>>) => boolean;
 }
 
-/** Of the gateway's own services, what tells who its consumers are. */
+/** The gateway's services that find its consumers. */
 export interface GatewayServices {
   readonly user: {
     get(id: string): Found<GatewayConsumer>;
@@ -63,7 +63,7 @@ export interface PluginContext {
   readonly config: {
     readonly systemConfig: Readonly<Record<string, unknown>>;
     readonly gatewayConfig: Readonly<Record<string, unknown>>;
-    /** The files that they were read from. */
+    /** The files that the configurations were read from. */
     readonly systemConfigPath?: string;
     readonly gatewayConfigPath?: string;
   };

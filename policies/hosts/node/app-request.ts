@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** A request in an Express app, the gateway's or another. */
+/** A request in an Express app: the gateway's, or the user's own. */
 export interface AppRequest extends IncomingMessage {
-  /** The url as the client sent it; `url` may have been rewritten. */
+  /** The URL as the client sent it; `url` may have been rewritten. */
   readonly originalUrl: string;
   body?: unknown;
 }

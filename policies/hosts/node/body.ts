@@ -14,7 +14,7 @@ import { decoding } from './decode.ts';
 import { nodeHashing, nodeNaming } from './digest.ts';
 import type { IncomingMessage } from 'node:http';
 
-/** Of this process: clients send the same bodies again, to whichever pipeline. */
+/** All pipelines share it, because clients send the same bodies again to any of them. */
 export const nodeReading: BodyReading = {
   hashing: nodeHashing,
   naming: nodeNaming,
@@ -23,23 +23,24 @@ export const nodeReading: BodyReading = {
   decode: undoing(decoding),
 };
 
-/** A body that was read whole. Its bytes are held, and accounted for, until `release`. */
+/** A whole body in memory. Its bytes are charged to an account until `release`. */
 export interface HeldBody {
   readonly body: RequestBody;
   readonly release: () => void;
 }
 
+/** Limits for reading a body. */
 export interface Bounds {
-  /** The largest body that is held. */
+  /** The largest body that is buffered, in bytes. */
   readonly maxBytes: number;
   readonly account: ClientAccount;
-  /** Calls `then` once, when the body will not be read any more. */
+  /** Calls `then` once, when the request is over and its body will not be read any more. */
   readonly whenOver: (then: () => void) => void;
 }
 
-/** A body that is being read. */
-export class Holding {
-  /** In bytes; null where the client did not say. */
+/** Collects a body while it is read. */
+export class BodyBuffer {
+  /** The declared length in bytes; null if the client declared none. */
   readonly declared: number | null;
   readonly slabs: Slabs;
   readonly #maxBytes: number;
@@ -50,33 +51,37 @@ export class Holding {
     this.#maxBytes = maxBytes;
   }
 
-  /** Holds `chunk` too, or says why it cannot be held. */
+  /** Adds `chunk` and returns null, or returns why the chunk does not fit. */
   add(chunk: Uint8Array): 'request-too-large' | 'buffer-limit' | null {
     if (this.slabs.size + chunk.length > this.#maxBytes) return 'request-too-large';
     return this.slabs.add(chunk) ? null : 'buffer-limit';
   }
 
-  /** Whether all of it is there that the client declared. */
+  /** Whether the whole declared length has arrived. */
   get isWhole(): boolean {
     return this.declared !== null && this.slabs.size >= this.declared;
   }
 }
 
-/** Holds what `read` brings, within the bounds; it says why where that is not the whole body. */
+/** Buffers what `read` adds, within the bounds. `read` resolves to the reason if that is not all. */
 export function holdBody(
   req: IncomingMessage,
   bounds: Bounds,
-  read: (holding: Holding) => Promise<BodyReason | null>,
+  read: (buffer: BodyBuffer) => Promise<BodyReason | null>,
 ): Later<HeldBody | BodyReason> {
   const { maxBytes, account } = bounds;
   const declared = declaredLength(req);
   if (declared !== null && declared > maxBytes) return 'request-too-large';
   if (declared !== null && !account.hasRoom(declared)) return 'buffer-limit';
-  const holding = new Holding(declared, bounds);
-  return read(holding).then((reason) => reason ?? held(req, holding, bounds));
+  const buffer = new BodyBuffer(declared, bounds);
+  return read(buffer).then((reason) => reason ?? held(req, buffer, bounds));
 }
 
-function held(req: IncomingMessage, { slabs }: Holding, { maxBytes, account }: Bounds): HeldBody {
+function held(
+  req: IncomingMessage,
+  { slabs }: BodyBuffer,
+  { maxBytes, account }: Bounds,
+): HeldBody {
   const coding = req.headers['content-encoding'] ?? '';
   const isCoded = contentCodings(coding).length > 0 && slabs.size > 0;
   const coded = isCoded ? { coding, maxBytes, account } : null;
@@ -84,7 +89,7 @@ function held(req: IncomingMessage, { slabs }: Holding, { maxBytes, account }: B
   return { body, release: () => slabs.releaseBehind(body.idle) };
 }
 
-/** In bytes; null where the client did not say. */
+/** In bytes; null if the client declared none. */
 function declaredLength(req: IncomingMessage): number | null {
   const text = req.headers['content-length'];
   return text === undefined ? null : Number(text);

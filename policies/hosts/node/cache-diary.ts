@@ -10,13 +10,14 @@ import type { NodeExchange } from './exchange.ts';
 import type { RecentRequest } from './recent-request.ts';
 import type { RecentRequests } from './recent-requests.ts';
 
+/** The services that a diary uses. */
 export interface DiaryServices {
   readonly requests: RecentRequests;
   readonly digest: Digest;
   readonly faults: FaultLog;
 }
 
-/** Counts a request, and writes down what the cache does with it. */
+/** Counts a request, and notes for the dashboard what the cache does with it. */
 export class CacheDiary implements Counts {
   readonly pipeline: string;
   readonly protocol: Counts['protocol'];
@@ -26,18 +27,18 @@ export class CacheDiary implements Counts {
   readonly #services: DiaryServices;
   #call: Flight | null = null;
 
-  /** Null where no requests are kept. `startedAt` is by `performance.now()`. */
+  /** Returns null if no requests are kept. `startedAt` is a time of `performance.now()`. */
   static open(
     at: { readonly exchange: NodeExchange; readonly counts: Counts; readonly startedAt: number },
     services: DiaryServices,
   ): CacheDiary | null {
     const { exchange, counts, startedAt } = at;
-    // With llm-usage before it, the note has begun.
-    const hasBooks = exchange.note !== null;
+    // If llm-usage stands before llm-cache, it has created the note and keeps it.
+    const hasRecorder = exchange.note !== null;
     const note = services.requests.begin(exchange, counts.pipeline, 'left');
     if (note === null) return null;
     const diary = new CacheDiary(counts, note, exchange, services);
-    exchange.whenOver(() => diary.#over(hasBooks, startedAt));
+    exchange.whenOver(() => diary.#finish(hasRecorder, startedAt));
     return diary;
   }
 
@@ -72,7 +73,7 @@ export class CacheDiary implements Counts {
     this.#counts.countSlowReader();
   }
 
-  /** What is to be done with it; its answer would be in `store`. */
+  /** Notes the decision, and the store that the answer belongs to. */
   decided(decision: Decision, store: string): void {
     this.#note.store = store;
     this.#note.key = 'key' in decision ? decision.key : null;
@@ -80,34 +81,37 @@ export class CacheDiary implements Counts {
     this.#call = 'fallback' in decision ? decision.flight : null;
   }
 
-  #over(hasBooks: boolean, startedAt: number): void {
+  #finish(hasRecorder: boolean, startedAt: number): void {
     const note = this.#note;
     this.#keepFingerprint();
-    if (hasBooks) return;
+    if (hasRecorder) return;
     note.status = this.#exchange.status;
     note.durationMs = Math.round(performance.now() - startedAt);
     this.#noteAnswer();
     this.#services.requests.keep(note);
   }
 
-  /** Only what the cache did not answer is asked about later. */
+  /** The dashboard explains only requests that the cache did not answer. */
   #keepFingerprint(): void {
     const made = this.#note.isServed ? undefined : this.#call?.fingerprint();
     made?.then(
       (fingerprint) => (this.#note.fingerprint = fingerprint),
       (error: unknown) =>
-        this.#services.faults.report('llm-cache: a request could not be noted', error),
+        this.#services.faults.report(
+          'llm-cache: a request could not be added to the recent requests',
+          error,
+        ),
     );
   }
 
-  /** What is known of an answer without the books. */
+  /** Notes what is known of an answer without a usage record. */
   #noteAnswer(): void {
     const { answer, providerStatus, cacheType } = this.#exchange;
     const note = this.#note;
     try {
       note.consumer = consumerId(this.#exchange.identity, this.#services.digest);
     } catch (error) {
-      this.#services.faults.report('llm-cache: a consumer could not be told', error);
+      this.#services.faults.report('llm-cache: a consumer could not be identified', error);
     }
     const isSuccess = providerStatus !== null && providerStatus >= 200 && providerStatus < 300;
     note.billed = cacheType === null && isSuccess;

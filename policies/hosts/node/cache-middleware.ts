@@ -21,17 +21,17 @@ import { CacheDiary } from './cache-diary.ts';
 import type { RecentRequests } from './recent-requests.ts';
 import { breakOff } from './response-end.ts';
 
-/** What the policy needs of the plugin, as it stands when a pipeline is built. */
+/** The plugin's services that the policy uses, as they are when a pipeline is built. */
 export interface LlmCacheServices {
-  /** Throws a ConfigurationError where no store has the name. */
+  /** Throws a ConfigurationError if no store has the name. */
   store(name: string): Store;
-  /** The calls under way whose answers go to that store. */
+  /** The calls in progress whose answers go to the store. */
   flights(store: string): Flights;
-  /** The pipeline that serves an apiEndpoint. */
+  /** The name of the pipeline that serves an apiEndpoint. */
   pipelineOf(apiEndpoint: string | null): string;
-  /** The policy that whatever goes on from this one comes to next; null where that depends. */
+  /** The policy to which every request that is passed on goes next; null if it varies. */
   nextPolicy(policy: 'llm-cache', apiEndpoint: string | null): string | null;
-  /** Whether the upstream behind an apiEndpoint gets the `Host` that the client sent. */
+  /** Whether the upstream of an apiEndpoint receives the client's `Host`. */
   forwardsHost(apiEndpoint: string | null): boolean;
   readonly digest: Digest;
   readonly budget: ByteBudget;
@@ -43,7 +43,7 @@ export interface LlmCacheServices {
   readonly faults: FaultLog;
 }
 
-/** What one step of a pipeline answers requests with. */
+/** What one `llm-cache` step of a pipeline uses for all its requests. */
 interface Step {
   readonly engine: Engine;
   readonly store: Store;
@@ -53,8 +53,8 @@ interface Step {
 }
 
 /**
- * The cache as a step of a pipeline. Throws a ConfigurationError where no store has the name in
- * `settings`, or they contradict each other.
+ * The middleware of `llm-cache`: it answers requests from the cache. Throws a ConfigurationError if
+ * `settings` name an unknown store or contradict each other.
  */
 export function cacheMiddleware<R extends AppRequest>(
   settings: LlmCacheSettings,
@@ -79,7 +79,7 @@ export function cacheMiddleware<R extends AppRequest>(
   };
 }
 
-/** One request at the cache. */
+/** One request on its way through the cache. */
 class Turn {
   readonly #step: Step;
   readonly #exchange: NodeExchange;
@@ -110,7 +110,7 @@ class Turn {
     this.#whenDecided(this.#step.engine.decide(this.#exchange, this.#delivery.tally));
   }
 
-  /** At once where the decision is there. */
+  /** Acts synchronously if the decision is made. */
   #whenDecided(decision: Decision | Promise<Decision>): void {
     if (decision instanceof Promise) {
       decision.then((made) => this.#act(made)).catch((error: unknown) => this.#failed(error));
@@ -126,7 +126,7 @@ class Turn {
   #act(decision: Decision): void {
     const { tally } = this.#delivery;
     this.#diary?.decided(decision, this.#step.settings.store);
-    // The client has left meanwhile, or another handler has answered.
+    // The client left meanwhile, or another handler answered.
     if (this.#exchange.isGone || this.#res.headersSent) return letGo(decision, tally);
     let isAnswered: boolean;
     try {
@@ -136,10 +136,10 @@ class Turn {
     }
     if (isAnswered) return;
     this.#next();
-    this.#exchange.passedOn();
+    this.#exchange.nextReturned();
   }
 
-  /** Before its head, an answer that cannot be delivered is a miss. */
+  /** If the head is not out, an answer that cannot be delivered becomes a miss. */
   #undelivered(decision: Decision, error: unknown): void {
     if (this.#res.headersSent || decision.kind === 'unavailable') throw error;
     this.#report(error);
@@ -149,10 +149,10 @@ class Turn {
       const { engine } = this.#step;
       return this.#whenDecided(engine.decideAgain(this.#exchange, this.#delivery.tally));
     }
-    // Requests that wait for its answer make calls of their own.
+    // Requests that wait for the answer of this flight now make calls of their own.
     if ('fallback' in decision) decision.flight?.abort('aborted');
     this.#next();
-    this.#exchange.passedOn();
+    this.#exchange.nextReturned();
   }
 
   #failed(error: unknown): void {

@@ -1,5 +1,5 @@
 import { type ClientRequest, IncomingMessage, type ServerResponse } from 'node:http';
-import { isBare } from './response-functions.ts';
+import { isUnwrapped } from './response-functions.ts';
 import { WaitingLayers } from './waiting-layers.ts';
 
 const carrierOf = Symbol('llm-cache carrier');
@@ -9,13 +9,13 @@ interface Carried extends IncomingMessage {
 }
 
 /**
- * Carries the message of an upstream into a response, through its layers, in the place of the pipe
- * of a proxy that nothing but the proxy itself stands behind.
+ * Carries an upstream's message through the layers of a response, in place of the proxy's own pipe.
+ * It is used if only the proxy itself will write the response.
  */
 export class Carrier {
   readonly #res: ServerResponse;
   readonly #layers: WaitingLayers;
-  /** What is on its way into the response; null where there is none, or it was taken away. */
+  /** The message that is written into the response; null before it arrives and after it is detached. */
   #message: IncomingMessage | null = null;
   #hasCall = false;
   #hasHead = false;
@@ -25,16 +25,16 @@ export class Carrier {
     this.#layers = layers;
   }
 
-  /** Null where an earlier policy wraps the response: it may know no functions but the response's. */
+  /** Returns null if an earlier policy wraps the response, and so must see its functions called. */
   static of(res: ServerResponse, whenOver: (then: () => void) => void): Carrier | null {
-    return isBare(res) ? new Carrier(res, new WaitingLayers(res, whenOver)) : null;
+    return isUnwrapped(res) ? new Carrier(res, new WaitingLayers(res, whenOver)) : null;
   }
 
-  /** The proxy calls the upstream. */
+  /** Follows the proxy's call to the upstream, and takes over the pipe of its message. */
   follow(call: ClientRequest): void {
     this.#hasCall = true;
-    // Before the proxy's own listeners, for its error handler answers by the response's functions.
-    call.prependListener('error', () => this.#layers.putAround());
+    // This must run before the proxy's error handler, which answers through the response's functions.
+    call.prependListener('error', () => this.#layers.install());
     call.once('response', (message: Carried) => {
       message[carrierOf] = this;
       message.pipe = pipe;
@@ -42,24 +42,25 @@ export class Carrier {
     });
   }
 
-  /** The proxy has had the request: where it calls no upstream, it answers by itself. */
-  passedOn(): void {
-    if (!this.#hasCall) this.#layers.putAround();
+  /** The proxy's handler has returned. If it made no call, it answers by itself. */
+  nextReturned(): void {
+    if (!this.#hasCall) this.#layers.install();
   }
 
+  /** Whether a pipe into `to` is the carrier's. */
   carries(to: unknown): boolean {
     return to === this.#res && this.#layers.isWaiting;
   }
 
-  /** As a pipe would; the head is in the response by now. */
-  take(message: IncomingMessage): void {
+  /** Writes the message into the response, whose status and headers are already set. */
+  attach(message: IncomingMessage): void {
     const res = this.#res;
     this.#message = message;
     res.emit('pipe', message);
     message.on('data', (chunk: Buffer) => {
       if (this.#message === null) return;
       this.#writeHead();
-      // A head that cannot be written takes it away.
+      // If the head cannot be written, the guard detaches the message.
       if (this.#message !== null && !this.#layers.top.write([chunk])) message.pause();
     });
     message.on('end', () => {
@@ -70,7 +71,8 @@ export class Carrier {
     res.on('drain', () => message.resume());
   }
 
-  letGo(message: IncomingMessage): void {
+  /** Stops writing the message into the response, as `unpipe` would. */
+  detach(message: IncomingMessage): void {
     if (this.#message !== message) return;
     this.#message = null;
     this.#res.emit('unpipe', message);
@@ -85,7 +87,7 @@ export class Carrier {
 
 const inNode = IncomingMessage.prototype;
 
-/** The same functions for all messages, which have one hidden class. */
+/** All messages share these functions, and so keep one hidden class. */
 function pipe<T extends NodeJS.WritableStream>(
   this: Carried,
   to: T,
@@ -94,12 +96,12 @@ function pipe<T extends NodeJS.WritableStream>(
   const carrier = this[carrierOf];
   if (carrier === undefined || !carrier.carries(to))
     return inNode.pipe.call(this, to, options) as T;
-  carrier.take(this);
+  carrier.attach(this);
   return to;
 }
 
 function unpipe<T extends IncomingMessage>(this: T & Carried, from?: NodeJS.WritableStream): T {
-  this[carrierOf]?.letGo(this);
+  this[carrierOf]?.detach(this);
   inNode.unpipe.call(this, from);
   return this;
 }

@@ -7,7 +7,7 @@ import { forward } from './forward.ts';
 import { breakOff } from './response-end.ts';
 import { asBuffer, setHead, takeBack, writeWhole } from './write-reply.ts';
 
-/** The client of a response in Node; each verb says whether the request has its answer. */
+/** A client that a Node response answers. Each method returns whether it has answered the request. */
 export class NodeClient implements ClientPort<boolean> {
   readonly #parts: NodeClientParts;
 

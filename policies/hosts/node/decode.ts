@@ -1,23 +1,22 @@
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
-import type { ResponseObserver } from '../../shared/exchange.ts';
+import type { BodySink } from '../../shared/bytes/body-sink.ts';
 import { Expansion } from '../../shared/bytes/expansion.ts';
 import { contentCodings, maxCodings } from '../../shared/format.ts';
 
 const maxQueuedBytes = 16 * 1024 * 1024;
 
-type BodySink = Pick<ResponseObserver, 'chunk' | 'end' | 'abort' | 'isDone'>;
-
 /**
- * Passes a body on to `sink` without its content codings; one that cannot be undone is an abort,
- * reason `encoding`, and one that no reader wants more of, or that unpacks without end, is `too-large`.
+ * Returns a sink that decodes a body's content codings and passes it on to `sink`. It aborts `sink`
+ * with `encoding` if it cannot decode the body, with `too-large` if `sink` wants no more or the body
+ * expands without end, and with `buffer-limit` if decoding falls too far behind.
  */
 export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   const codings = contentCodings(contentEncoding);
   if (codings.length === 0 || sink.isDone) return sink;
 
-  // The coding that was applied last is undone first.
-  const decoders = codings.toReversed().slice(0, 4).map(decoderFor);
+  // The coding that was applied last is decoded first.
+  const decoders = codings.toReversed().slice(0, maxCodings).map(decoderFor);
   let open = true;
   const stop = (reason: Parameters<BodySink['abort']>[0]) => {
     if (!open) return;
@@ -25,21 +24,21 @@ export function decoding(contentEncoding: string, sink: BodySink): BodySink {
     for (const decoder of decoders) decoder?.destroy();
     sink.abort(reason);
   };
-  const whole = decoders.filter((decoder) => decoder !== null);
-  const [first] = whole;
-  const last = whole.at(-1);
-  if (whole.length !== codings.length || first === undefined || last === undefined) {
+  const chain = decoders.filter((decoder) => decoder !== null);
+  const [first] = chain;
+  const last = chain.at(-1);
+  if (chain.length !== codings.length || first === undefined || last === undefined) {
     stop('encoding');
     return { isDone: true, chunk() {}, end() {}, abort() {} };
   }
   const expansion = new Expansion();
-  for (const decoder of whole) {
+  for (const decoder of chain) {
     decoder.on('error', () => stop('encoding'));
     decoder.on('data', ({ length }: Buffer) => {
       if (!expansion.allows(length)) stop('too-large');
     });
   }
-  whole.reduce((from, to) => from.pipe(to));
+  chain.reduce((from, to) => from.pipe(to));
   last.on('data', (bytes: Buffer) => {
     if (!open) return;
     sink.chunk(bytes);
@@ -50,7 +49,7 @@ export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   let closed = false;
   const conclude = () => {
     if (!open || !decoded || !closed) return;
-    // Bytes behind the end of the coding are none of the body that a client would get.
+    // Bytes after the end of the coded data are not part of the body that a client would get.
     if (first.bytesWritten < fed) return stop('encoding');
     open = false;
     sink.end();
@@ -80,7 +79,7 @@ export function decoding(contentEncoding: string, sink: BodySink): BodySink {
   };
 }
 
-/** The same of a whole body, at once; null where it cannot be undone, or not within `maxBytes`. */
+/** Decodes a whole body synchronously. Returns null if it cannot be decoded within `maxBytes`. */
 export function decodeNow(
   contentEncoding: string,
   bytes: Uint8Array,

@@ -8,7 +8,7 @@ const maxRemembered = 10_000;
 
 export function nodeDigest(secret: string): Digest {
   const sha256 = (text: string) => hash('sha256', text, 'base64url');
-  /** By the text's own digest: no credential stays in memory for this. An HMAC takes four times as long. */
+  // An HMAC takes four times as long as a hash. Hashed keys leave no credential in memory.
   const remembered = new Recent<string>(maxRemembered);
   return {
     sha256,
@@ -39,9 +39,9 @@ const namingKey = randomBytes(16);
 const namingNonce = randomBytes(12);
 
 /**
- * The tag of AES-GCM, for which processors have instructions of their own. Its key and its tags never
- * leave this process, so no two bodies can be made that have one tag, though the nonce is always the
- * same. Null in Deno, which has AES-GCM in software, where SHA-256 is faster.
+ * Names bytes by their AES-GCM tag, for which processors have special instructions. The key and the
+ * tags never leave this process, so an attacker cannot construct two bodies with the same tag, even
+ * though the nonce is constant. Null in Deno, whose AES-GCM runs in software and is slower than SHA-256.
  */
 export const nodeNaming =
   'deno' in process.versions

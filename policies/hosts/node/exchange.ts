@@ -20,8 +20,9 @@ import { guardOf } from './response-guard.ts';
 import type { UpstreamCall } from './upstream-call.ts';
 
 /**
- * One request and its answer as one policy sees them. What a host knows of a request beside HTTP,
- * and how its body goes on, is in a class of that host; what one policy does, all others see.
+ * One request and its answer as the policies of one host see them. A subclass adds what its host knows
+ * beyond HTTP, and how its host forwards the body. The state is shared: each policy sees what the
+ * others did.
  */
 export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest {
   readonly path: string;
@@ -42,9 +43,9 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
   abstract get offered(): unknown;
   abstract read(bounds: Bounds): Later<HeldBody | BodyReason>;
   abstract offer(body: RequestBody, called: CallListener | null): void;
-  /** Gives another body to the next reader, in the place of the one that was read. */
+  /** Offers the next reader another body in place of the one that was read. */
   abstract replace(body: RequestBody): void;
-  /** Whether an answer that comes from no upstream tells that the upstream cannot be reached. */
+  /** Whether an answer without an upstream's message says that the upstream is unreachable. */
   abstract isFailure(status: number, text: unknown): boolean;
 
   get request(): LlmRequest {
@@ -95,7 +96,7 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
     this.#state.saved = saved;
   }
 
-  /** What is remembered of the request, where that is wanted. */
+  /** The dashboard's note of the request; null if none is kept. */
   get note(): RecentRequest | null {
     return this.#state.note;
   }
@@ -144,18 +145,18 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
     return this.#state.body(maxBytes, this);
   }
 
-  /** Lets the upstream get these bytes, of JSON, in place of what the client sent. */
+  /** Sends the upstream `bytes`, which are JSON, in place of the client's body. */
   replaceBody(bytes: Uint8Array): void {
     const { headers } = this.#state.req;
     headers['content-length'] = String(bytes.length);
     delete headers['transfer-encoding'];
     delete headers['content-encoding'];
-    // The answer is read here, and no other coding is known everywhere.
+    // The answer is decoded here, and every runtime can decode gzip.
     headers['accept-encoding'] = 'gzip';
     this.replace(new RequestBody([bytes], nodeReading));
   }
 
-  /** The call that is made for the request when it goes on. */
+  /** The call to the upstream, which is made if the request is passed on. */
   get call(): UpstreamCall {
     return this.#state.call;
   }
@@ -165,45 +166,45 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
     return this.#state.claim(policy);
   }
 
-  /** Does `step` before another policy sees the request; at once, where one has. */
+  /** Runs `step` before the request is passed on to another policy; at once if it has been. */
   beforeOthers(step: () => void): void {
     this.#state.beforeOthers(step);
   }
 
-  /** The request goes on to another policy. */
+  /** Passes the request on to another policy. */
   passOn(isProxyNext: boolean): void {
     this.#state.passOn(isProxyNext);
   }
 
-  /** The next policy has had the request. */
-  passedOn(): void {
-    this.#state.passedOn();
+  /** The next policy's handler has returned. */
+  nextReturned(): void {
+    this.#state.nextReturned();
   }
 }
 
-/** Makes the exchange of a request as one host sees it. */
+/** Creates the exchange of a request for one host. */
 export type ExchangeMaker<R extends AppRequest> = (
   state: RequestState,
   req: R,
   res: ServerResponse,
 ) => NodeExchange;
 
-interface Known {
+interface KnownRequest {
   readonly state: RequestState;
-  /** Of the policy that asked last; the next one is likely to be of the same host. */
+  /** Made for the policy that asked last. The next policy is likely to have the same host. */
   exchange: NodeExchange;
   maker: unknown;
 }
 
 /**
- * Of a request whose response is over nothing is known any more: Node keeps the last request of a
- * connection, and what hangs on it would outlive many others.
+ * The entry of a request is dropped when its response is over: Node keeps the last request of each
+ * connection, and would keep the exchange with it.
  */
-const known = new WeakMap<AppRequest, Known | 'over'>();
+const known = new WeakMap<AppRequest, KnownRequest | 'over'>();
 
 /**
- * The exchange of a request that the cache serves; null for any other, whose response is guarded
- * all the same; `over` for one whose client has all that it will get, or has left.
+ * Returns the exchange of a request that the cache serves. Returns null for any other request, whose
+ * response is guarded all the same, and `over` if the response is complete or the client has left.
  */
 export function exchangeOf<R extends AppRequest>(
   req: R,
@@ -211,9 +212,9 @@ export function exchangeOf<R extends AppRequest>(
   services: ExchangeServices,
   maker: ExchangeMaker<R>,
 ): NodeExchange | null | 'over' {
-  const one = known.get(req);
-  if (one === 'over') return one;
-  if (one === undefined) {
+  const entry = known.get(req);
+  if (entry === 'over') return entry;
+  if (entry === undefined) {
     const protocol = protocolOf(req);
     if (protocol === null) {
       guardOf(req, res, services.faults);
@@ -225,9 +226,9 @@ export function exchangeOf<R extends AppRequest>(
     state.end.when(() => known.set(req, 'over'));
     return exchange;
   }
-  if (one.maker !== maker) {
-    one.exchange = maker(one.state, req, res);
-    one.maker = maker;
+  if (entry.maker !== maker) {
+    entry.exchange = maker(entry.state, req, res);
+    entry.maker = maker;
   }
-  return one.exchange;
+  return entry.exchange;
 }

@@ -9,7 +9,7 @@ import { type CallOwner, headerText, tap } from './tap.ts';
 import { completeAnswer } from './whole-answer.ts';
 import { writeWhole } from './write-reply.ts';
 
-/** Lets a request go on to the upstream, and the cache see the answer. */
+/** Passes a request on to the upstream, and lets the cache read the answer. */
 export function forward(forwarded: ForwardedCall, parts: NodeClientParts): void {
   const { exchange, res, faults, isProxyNext } = parts;
   const { flight } = forwarded;
@@ -33,7 +33,7 @@ export function forward(forwarded: ForwardedCall, parts: NodeClientParts): void 
   if (forwarded.hasStandIn) staleIfError(forwarded, parts, below);
 }
 
-/** Says in the response what the cache did, in place of what a cache further up said of itself. */
+/** Sets the headers that tell what the cache did, in place of those of a cache further upstream. */
 function mark(forwarded: ForwardedCall, res: ServerResponse): void {
   const marks = forwarded.marks(headerText(res, 'Cache-Status'));
   if (marks === null) return;
@@ -41,12 +41,12 @@ function mark(forwarded: ForwardedCall, res: ServerResponse): void {
   for (const name in marks) res.setHeader(name, marks[name] ?? '');
 }
 
-/** Marks an answer that the cache does not read. */
+/** Marks an answer that the cache does not read as it passes. */
 function markOnly(forwarded: ForwardedCall, res: ServerResponse): HeadLayer {
-  return new Marking(forwarded, res);
+  return new MarkingLayer(forwarded, res);
 }
 
-class Marking extends HeadLayer {
+class MarkingLayer extends HeadLayer {
   readonly #forwarded: ForwardedCall;
 
   constructor(forwarded: ForwardedCall, res: ServerResponse) {
@@ -54,12 +54,12 @@ class Marking extends HeadLayer {
     this.#forwarded = forwarded;
   }
 
-  protected override headPasses(): void {
+  protected override beforeHead(): void {
     mark(this.#forwarded, this.res);
   }
 }
 
-/** The client whose request makes a call that others may share. */
+/** The client whose request makes a call that other requests may share. */
 class Leader implements CallOwner {
   readonly #forwarded: ForwardedCall;
   readonly #flight: Flight;
@@ -71,7 +71,7 @@ class Leader implements CallOwner {
     this.#parts = parts;
   }
 
-  headPasses(): void {
+  beforeHead(): void {
     mark(this.#forwarded, this.#parts.res);
   }
 
@@ -91,7 +91,7 @@ class Leader implements CallOwner {
   }
 }
 
-/** Has the expired entry answer, past the later policies, for an upstream that fails before its first byte. */
+/** Answers with the expired entry, below the tap, if the upstream fails before its first byte. */
 function staleIfError(
   forwarded: ForwardedCall,
   { exchange, res }: NodeClientParts,

@@ -6,14 +6,14 @@ import type { AsideReason, RefusalReason } from '../../shared/reasons.ts';
 
 const maxTextLength = 256;
 
-/** `pass` where no step of the cache took it, `left` where its client left before there was one. */
+/** `pass`: no step of the cache took it. `left`: its client left before it had an outcome. */
 export type NotedOutcome = OutcomeName | 'pass' | 'left';
 
-/** What is remembered of a request: names and numbers, and nothing of what it says. */
+/** A note about a request for the dashboard: names and numbers, but no content. */
 export class RecentRequest {
-  /** Tells it from others of this process. */
+  /** Unique in this process. */
   readonly number: number;
-  /** When it came, in milliseconds since the epoch. */
+  /** When the request arrived, in milliseconds since the epoch. */
   readonly at = Date.now();
   readonly pipeline: string;
   readonly apiEndpoint: string | null;
@@ -21,27 +21,27 @@ export class RecentRequest {
   readonly protocol: string;
   outcome: NotedOutcome;
   reason: AsideReason | null = null;
-  /** Why its answer was not stored. */
+  /** Why the answer was not stored. */
   notStored: RefusalReason | null = null;
-  /** Whether there was an entry under its key that had expired. */
+  /** Whether its key had an expired entry. */
   expired = false;
   key: string | null = null;
-  /** The store that its entry would be in. */
+  /** The name of the store that its entry belongs to. */
   store: string | null = null;
-  /** Of a miss: what tells it from the stored ones. */
+  /** What distinguishes a miss from the stored requests. */
   fingerprint: Fingerprint | null = null;
   model: string | null = null;
   requestedModel: string | null = null;
   consumer: string | null = null;
-  /** Null where nothing was read of its body. */
+  /** Whether it asked for a stream; null if its body was not read. */
   stream: boolean | null = null;
   status = 0;
-  /** Whether the provider charged for it. */
+  /** Whether the provider bills it. */
   billed = false;
   inputTokens: number | null = null;
   outputTokens: number | null = null;
   totalTokens: number | null = null;
-  /** USD: what it cost or, where the cache answered, would have cost. */
+  /** In USD: what it cost or, if the cache answered, would have cost. */
   cost: number | null = null;
   durationMs = 0;
 
@@ -49,22 +49,22 @@ export class RecentRequest {
     this.number = number;
     this.pipeline = pipeline;
     this.apiEndpoint = request.apiEndpoint;
-    this.requestId = cut(request.requestId);
+    this.requestId = truncate(request.requestId);
     this.protocol = request.protocol.name;
     this.outcome = outcome;
   }
 
-  /** Whether the cache answered itself. */
+  /** Whether the cache answered. */
   get isServed(): boolean {
     const { outcome } = this;
     return outcome === 'hit' || outcome === 'coalesced' || outcome === 'stale';
   }
 
-  /** Takes what the books say of it. */
-  take(record: UsageRecord): void {
-    this.model = cut(record.model);
-    this.requestedModel = cut(record.requested_model);
-    this.consumer = cut(record.consumer_id);
+  /** Adds the facts of the usage record. */
+  addUsage(record: UsageRecord): void {
+    this.model = truncate(record.model);
+    this.requestedModel = truncate(record.requested_model);
+    this.consumer = truncate(record.consumer_id);
     this.stream = record.stream;
     this.status = record.status;
     this.billed = record.billed;
@@ -76,11 +76,11 @@ export class RecentRequest {
   }
 }
 
-/** A request, and the place for its note, which all policies that see it share. */
+/** A request and its note, which all policies share. */
 export interface Noted extends Pick<LlmRequest, 'apiEndpoint' | 'requestId' | 'protocol'> {
   note: RecentRequest | null;
 }
 
-function cut<T extends string | null>(text: T): T | string {
+function truncate<T extends string | null>(text: T): T | string {
   return text !== null && text.length > maxTextLength ? text.slice(0, maxTextLength) : text;
 }

@@ -16,32 +16,32 @@ import { Carrier } from './carrier.ts';
 import type { RecentRequest } from './recent-request.ts';
 import { isGone, ResponseEnd } from './response-end.ts';
 import { guardOf } from './response-guard.ts';
-import { isPlain } from './response-functions.ts';
+import { hasOnlyLayers } from './response-functions.ts';
 import { UpstreamCall } from './upstream-call.ts';
 
-/** What a request's state needs of the plugin. */
+/** The plugin's services that a request's state uses. */
 export interface ExchangeServices {
   readonly budget: ByteBudget;
   readonly faults: FaultLog;
 }
 
-/** Is told of the call that a proxy makes. */
+/** Receives the proxy's call to the upstream. */
 export type CallListener = (call: ClientRequest) => void;
 
-/** The request as the host of one policy sees it. */
+/** A request as the host of one policy represents it. */
 export interface HostRequest extends Pick<LlmRequest, 'identity' | 'ownHeaders' | 'query'> {
-  /** Another value than the last time when another policy has put another body there since. */
+  /** What the next policy reads the body from. It changes when a policy replaces the body. */
   readonly offered: unknown;
-  /** The body that will be forwarded. */
+  /** Reads the body that will be forwarded. */
   read(bounds: Bounds): Later<HeldBody | BodyReason>;
   /**
-   * Gives a body that was read to the next reader, as though it had not been read. `called` is told
-   * of the proxy's call, where the proxy reads it next; null where another policy may.
+   * Offers the next reader a body that was read, as if it had not been read. If the proxy is the next
+   * reader, `called` receives its call. If another policy may read the body, `called` is null.
    */
   offer(body: RequestBody, called: CallListener | null): void;
 }
 
-/** What all policies that see one request share. */
+/** The state of one request, shared by all policies that see it. */
 export class RequestState {
   readonly req: AppRequest;
   readonly protocol: Protocol;
@@ -62,7 +62,7 @@ export class RequestState {
   #call: UpstreamCall | null = null;
   #isPassedOn = false;
   #isProxyNext = false;
-  /** Where nothing but the proxy will write the response. */
+  /** Not null if only the proxy will write the response. */
   #carrier: Carrier | null = null;
   readonly #beforeOthers: (() => void)[] = [];
 
@@ -83,9 +83,9 @@ export class RequestState {
     });
   }
 
-  /** Whether another policy may read what is written as an answer. */
+  /** Whether another policy may read the bytes that are written to the response. */
   get isAnswerRead(): boolean {
-    return !isPlain(this.#res);
+    return !hasOnlyLayers(this.#res);
   }
 
   /** True for the first step of `policy` that takes the request; a later one lets it pass. */
@@ -100,7 +100,7 @@ export class RequestState {
     return isGone(this.req, this.#res);
   }
 
-  /** The call that is made for the request when it goes on. */
+  /** The call to the upstream, which is made if the request is passed on. */
   get call(): UpstreamCall {
     if (this.#call === null) {
       const guard = guardOf(this.req, this.#res, this.#services.faults);
@@ -113,30 +113,33 @@ export class RequestState {
     return this.#res.headersSent ? this.#res.statusCode : clientClosedRequest;
   }
 
-  /** Of the upstream's message; null where none has been passed on. */
+  /** The status of the upstream's message; null if none has reached the response. */
   get providerStatus(): number | null {
     return this.#call?.providerStatus ?? null;
   }
 
-  /** Does `step` before another policy sees the request; at once, where one has. */
+  /** Runs `step` before the request is passed on to another policy; at once if it has been. */
   beforeOthers(step: () => void): void {
     if (this.#isPassedOn) step();
     else this.#beforeOthers.push(step);
   }
 
-  /** The request goes on to another policy; the first time, maybe straight to the proxy. */
+  /**
+   * Passes the request on to another policy. If the first policy to do so passes it straight to the
+   * proxy, a carrier may carry the answer.
+   */
   passOn(isProxyNext: boolean): void {
     this.#isProxyNext = isProxyNext && !this.#isPassedOn && this.#held !== null;
     if (this.#isProxyNext) this.#carrier = Carrier.of(this.#res, (then) => this.end.when(then));
     this.#isPassedOn = true;
-    // Whether or not its answer is read, it must end as the upstream's did.
+    // The call guards the response, which must end as the upstream's message did even if unread.
     void this.call;
     for (const step of this.#beforeOthers.splice(0)) step();
   }
 
-  /** The next policy has had the request. */
-  passedOn(): void {
-    this.#carrier?.passedOn();
+  /** The next policy's handler has returned. */
+  nextReturned(): void {
+    this.#carrier?.nextReturned();
   }
 
   get left(): AbortSignal {
@@ -150,7 +153,7 @@ export class RequestState {
     return this.#left.signal;
   }
 
-  /** The client's account, as the first policy that asks knows the client. */
+  /** The client's account. The first `host` that asks decides who the client is. */
   accountOf(host: HostRequest): ClientAccount {
     return (this.#account ??= new ClientAccount(this.#services.budget, [
       this.req.socket,
@@ -162,7 +165,7 @@ export class RequestState {
     maxBytes: number,
     host: HostRequest,
   ): RequestBody | BodyReason | Promise<RequestBody | BodyReason> {
-    // A policy that has rewritten the body since has put another one there.
+    // If it differs, another policy has replaced the body since it was read.
     if (this.#held !== null && host.offered === this.#offered) {
       const { body } = this.#held;
       return body.length > maxBytes ? 'request-too-large' : body.within(maxBytes);
@@ -189,7 +192,7 @@ export class RequestState {
       host.offer(read.body, this.#isProxyNext ? called : null);
       this.#offered = host.offered;
     });
-    // Another handler has answered before all of it had come.
+    // Another handler may have answered before the whole body arrived.
     if (this.#isOver) this.#release();
   }
 

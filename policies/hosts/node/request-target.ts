@@ -2,7 +2,7 @@ import { findProtocol } from '../../shared/protocols/index.ts';
 import type { Protocol } from '../../shared/protocols/protocol.ts';
 import type { AppRequest } from './app-request.ts';
 
-/** The API that a request is for, by method and the path that the client sent; null for one that the cache does not serve. */
+/** The API of a request, by method and original path; null if the cache does not serve it. */
 export function protocolOf(req: Pick<AppRequest, 'method' | 'originalUrl'>): Protocol | null {
   return req.method === 'POST' ? findProtocol(pathOf(req.originalUrl)) : null;
 }
@@ -14,7 +14,7 @@ export function pathOf(target: string): string {
   return (end < 0 ? target.slice(start) : target.slice(start, end)) || '/';
 }
 
-/** RFC 9112, section 3.2.2: in absolute form an authority stands before it, maybe with a password. */
+/** RFC 9112, section 3.2.2: the absolute form has an authority, maybe with a password. */
 function pathStart(target: string): number {
   if (target.startsWith('/')) return 0;
   const authority = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(target);

@@ -1,59 +1,59 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** The responses that wait for the end of a connection; one listener for all of them. */
-const waiting = new WeakMap<Socket, Set<() => void>>();
+/** Callbacks for the close of a connection, which share one listener per socket. */
+const onSocketClose = new WeakMap<Socket, Set<() => void>>();
 
 /**
- * The end of a response, or of its connection: a response that waits behind another one on its
- * connection hears nothing of its own end.
+ * The end of a response or of its connection. A pipelined response that waits for an earlier one on
+ * its connection emits no `close` of its own when the connection ends.
  */
 export class ResponseEnd {
   #isOver = false;
-  #then: (() => void)[] = [];
+  #callbacks: (() => void)[] = [];
 
   constructor(req: IncomingMessage, res: ServerResponse) {
     const { socket } = req;
-    const over = () => {
+    const finish = () => {
       if (this.#isOver) return;
       this.#isOver = true;
-      waiting.get(socket)?.delete(over);
-      res.off('close', over);
-      const all = this.#then;
-      this.#then = [];
-      for (const then of all) then();
+      onSocketClose.get(socket)?.delete(finish);
+      res.off('close', finish);
+      const callbacks = this.#callbacks;
+      this.#callbacks = [];
+      for (const then of callbacks) then();
     };
-    // Neither says twice that it is; who asks shall be ready when told.
-    if (isGone(req, res)) queueMicrotask(over);
+    // A closed socket emits no second `close`. The microtask lets the caller finish its setup.
+    if (isGone(req, res)) queueMicrotask(finish);
     else {
-      res.on('close', over);
-      // Without the socket yet, it waits for the response before it.
-      if (!res.socket) waitersOf(socket).add(over);
+      res.on('close', finish);
+      // A response without a socket waits for the one before it.
+      if (!res.socket) closeCallbacksOf(socket).add(finish);
     }
   }
 
-  /** Calls `then` once, behind who asked before. */
+  /** Calls `then` once, after the callbacks that were added before; at once if the end has come. */
   when(then: () => void): void {
     if (this.#isOver) then();
-    else this.#then.push(then);
+    else this.#callbacks.push(then);
   }
 
-  /** The same, before all others. */
+  /** Calls `then` once, before all other callbacks; at once if the end has come. */
   first(then: () => void): void {
     if (this.#isOver) then();
-    else this.#then.unshift(then);
+    else this.#callbacks.unshift(then);
   }
 }
 
-function waitersOf(socket: Socket): Set<() => void> {
-  const known = waiting.get(socket);
+function closeCallbacksOf(socket: Socket): Set<() => void> {
+  const known = onSocketClose.get(socket);
   if (known !== undefined) return known;
-  const waiters = new Set<() => void>();
-  waiting.set(socket, waiters);
+  const callbacks = new Set<() => void>();
+  onSocketClose.set(socket, callbacks);
   socket.once('close', () => {
-    for (const tell of waiters) tell();
+    for (const callback of callbacks) callback();
   });
-  return waiters;
+  return callbacks;
 }
 
 /** Whether the client has left. */
@@ -61,10 +61,10 @@ export function isGone(req: IncomingMessage, res: ServerResponse): boolean {
   return res.destroyed || req.socket.destroyed;
 }
 
-/** Ends a response so that its client can tell that it is not whole. */
+/** Ends a response in a way that tells its client that it is incomplete. */
 export function breakOff(res: ServerResponse): void {
-  // RFC 9112, section 6.3: without chunks and length the body ends with the connection, so that
-  // only a reset tells a broken body from a whole one.
+  // RFC 9112, section 6.3: a body with neither chunks nor a length ends when the connection closes,
+  // so only a reset tells an incomplete body from a complete one.
   const endsWithConnection = !res.chunkedEncoding && !res.hasHeader('content-length');
   if (res.headersSent && endsWithConnection && res.socket !== null) reset(res.socket);
   res.destroy();
@@ -74,6 +74,6 @@ function reset(socket: Socket): void {
   try {
     socket.resetAndDestroy();
   } catch {
-    // A TLS connection cannot be reset; without its close_notify it does not look whole either.
+    // A TLS connection cannot be reset, but a close without close_notify looks incomplete, too.
   }
 }

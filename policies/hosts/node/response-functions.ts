@@ -1,17 +1,17 @@
 import { ServerResponse } from 'node:http';
 
-/** A response as it is behind a layer; each function takes the arguments of the response's own. */
+/** A response as seen from the layer above. Each function takes the original's arguments. */
 export interface Below {
   writeHead(args: unknown[]): void;
   write(args: unknown[]): boolean;
   end(args: unknown[]): void;
-  /** Of a layer, what is behind it. */
+  /** What is below, if this is a layer. */
   readonly below?: Below;
 }
 
 type Functions = Pick<ServerResponse, 'writeHead' | 'write' | 'end'>;
 
-/** The uppermost layers, each but the first with another policy's functions below it. */
+/** The top layers. Another policy's wrapper stands between each and the one before it. */
 const layersOf = Symbol('llm-cache layers');
 
 interface Layered extends ServerResponse {
@@ -19,19 +19,19 @@ interface Layered extends ServerResponse {
 }
 
 /**
- * Puts a layer around a response's functions, and returns what is below it. The functions that come
- * there are the same for all responses: one of a response's own would be kept with the response's
- * hidden class, which grows old, and with it all that the function holds.
+ * Wraps a response's functions with a layer, and returns what is below it. All responses share the
+ * same wrapping functions: the hidden class of a response, which may live long, would keep a function
+ * of the response's own alive, with everything that the function refers to.
  */
-export function putAround(res: Layered, layer: Below): Below {
+export function wrapFunctions(res: Layered, layer: Below): Below {
   const layers = (res[layersOf] ??= []);
   const last = layers.length - 1;
   const upper = layers[last];
-  if (upper !== undefined && areThose(res, functionsAt(last))) {
+  if (upper !== undefined && sameFunctions(res, functionsAt(last))) {
     layers[last] = layer;
     return upper;
   }
-  const below = new FunctionsOf(res);
+  const below = new ResponseFunctions(res);
   const functions = functionsAt(layers.push(layer) - 1);
   res.writeHead = functions.writeHead;
   res.write = functions.write;
@@ -39,23 +39,23 @@ export function putAround(res: Layered, layer: Below): Below {
   return below;
 }
 
-/** Whether Node's own functions write the response. */
-export function isBare(res: ServerResponse): boolean {
-  return areThose(res, ServerResponse.prototype);
+/** Whether the response's functions are Node's own. */
+export function isUnwrapped(res: ServerResponse): boolean {
+  return sameFunctions(res, ServerResponse.prototype);
 }
 
-/** Whether nothing but layers stands around Node's own functions: no other policy reads what is written. */
-export function isPlain(res: Layered): boolean {
+/** Whether only layers wrap Node's own functions, so that no other policy reads what is written. */
+export function hasOnlyLayers(res: Layered): boolean {
   const layers = res[layersOf];
-  if (layers === undefined) return isBare(res);
-  if (layers.length > 1 || !areThose(res, functionsAt(0))) return false;
+  if (layers === undefined) return isUnwrapped(res);
+  if (layers.length > 1 || !sameFunctions(res, functionsAt(0))) return false;
   let below = layers[0];
   while (below?.below !== undefined) below = below.below;
-  return below instanceof FunctionsOf && below.isNode;
+  return below instanceof ResponseFunctions && below.isNode;
 }
 
-/** A response's functions as they are now: those of Node, or of the policy that wrapped them last. */
-export class FunctionsOf implements Below {
+/** A response's functions at this moment: Node's own, or those of the policy that wrapped them last. */
+export class ResponseFunctions implements Below {
   readonly #res: ServerResponse;
   readonly #functions: Functions;
 
@@ -66,7 +66,7 @@ export class FunctionsOf implements Below {
   }
 
   get isNode(): boolean {
-    return areThose(this.#functions, ServerResponse.prototype);
+    return sameFunctions(this.#functions, ServerResponse.prototype);
   }
 
   writeHead(args: unknown[]): void {
@@ -74,7 +74,7 @@ export class FunctionsOf implements Below {
   }
 
   write(args: unknown[]): boolean {
-    // Wrappers of other policies may return nothing: only `false` asks to wait.
+    // Wrappers of other policies may return undefined. Only `false` asks to wait for `drain`.
     return Reflect.apply(this.#functions.write, this.#res, args) !== false;
   }
 
@@ -83,13 +83,13 @@ export class FunctionsOf implements Below {
   }
 }
 
-function areThose(one: Functions, { writeHead, write, end }: Functions): boolean {
+function sameFunctions(one: Functions, { writeHead, write, end }: Functions): boolean {
   return one.writeHead === writeHead && one.write === write && one.end === end;
 }
 
 const functions: Functions[] = [];
 
-/** Those of the layer that was put around a response as the `depth`-th, whatever response that is. */
+/** The functions that call the layer at index `depth` of `layersOf`, for any response. */
 function functionsAt(depth: number): Functions {
   return (functions[depth] ??= {
     writeHead: function (this: Layered, ...args: unknown[]) {

@@ -5,31 +5,31 @@ import { breakOff } from './response-end.ts';
 import { ResponseLayer } from './response-layer.ts';
 import { waitingLayers } from './waiting-layers.ts';
 
-/** Answers in place of an upstream that fails before its first byte. */
+/** An answer that replaces the failure of an upstream before its first byte. */
 export interface StandIn {
-  /** Whether an upstream's answer with that status is a failure. */
+  /** Whether an upstream's answer with this status is a failure. */
   isFailing(status: number): boolean;
-  /** Whether an answer that comes from no upstream says that the upstream cannot be reached. */
+  /** Whether an answer without an upstream's message says that the upstream is unreachable. */
   isFailure(status: number, text: unknown): boolean;
-  /** `status` is the one that the upstream gave; null where it failed without one. */
+  /** Writes the answer. `status` is the upstream's; null if the upstream failed without one. */
   answer(status: number | null): void;
 }
 
-/** The call whose answer passes a guard. */
+/** The call whose answer passes through a guard. */
 export interface GuardedCall {
-  /** The upstream's message has come. */
-  messageCame(message: IncomingMessage): void;
-  /** The answer will not come to its end. */
+  /** Called when the upstream's message has arrived. */
+  messageArrived(message: IncomingMessage): void;
+  /** Called when the answer will not complete. */
   answerFailed(): void;
 }
 
 /**
- * Until the response is over: what an old WeakMap holds by a young key is kept as long as that key,
- * and here each holds the other.
+ * An entry is deleted when its response closes. An old WeakMap keeps the value of a young key alive,
+ * and here the value refers to the key as well, so that neither would be freed while young.
  */
 const guards = new WeakMap<ServerResponse, ResponseGuard>();
 
-/** The guard of a response, one for all policies that see it. */
+/** Returns the guard of a response, which all policies that see the response share. */
 export function guardOf(
   req: IncomingMessage,
   res: ServerResponse,
@@ -45,26 +45,26 @@ export function guardOf(
 }
 
 /**
- * Holds a response that passes an upstream's message on to that message's own end. A proxy's error
- * handler ends the response of a message that broke off, and some go on to write behind the end;
- * here such a response breaks off after its head, and is a clean failure before it.
+ * Makes a response end as the upstream's message does. If a message breaks off, a proxy's error
+ * handler ends the response as if it were complete, and some handlers write after the end. The guard
+ * breaks off such a response after its head, and replaces it with a clean failure before its head.
  */
 export class ResponseGuard {
-  /** The upstream's message; null as long as none is passed on, and when the response is over. */
+  /** The upstream's message; null before one reaches the response and after the response is over. */
   message: IncomingMessage | null = null;
-  /** Its status; null as long as none has been passed on. */
+  /** The status of the upstream's message; null before one reaches the response. */
   providerStatus: number | null = null;
   readonly #res: ServerResponse;
   readonly #faults: FaultLog;
-  /** The message, as long as its end is to be the response's. */
+  /** The message, while the response must end as it does. */
   #passing: IncomingMessage | null = null;
   #call: GuardedCall | null = null;
   #standIn: StandIn | null = null;
   #hasFailed = false;
   #clientLeft = false;
-  /** `replacing`: only what stands in is written. `closed`: nothing is. */
+  /** `replacing`: only the replacement is written. `closed`: nothing is written. */
   #state: 'open' | 'replacing' | 'closed' = 'open';
-  /** Null as long as there is nothing to guard. */
+  /** Null until there is something to guard. */
   #layer: ResponseLayer | null = null;
 
   constructor(req: IncomingMessage, res: ServerResponse, faults: FaultLog) {
@@ -74,40 +74,40 @@ export class ResponseGuard {
       if (source instanceof IncomingMessage && source !== req) this.#take(source);
     });
     res.on('unpipe', (source: Readable) => {
-      // Another policy answers in the upstream's place.
+      // Another policy answers in place of the upstream.
       if (source === this.#passing && !this.#hasFailed && !this.#isGone) this.#passing = null;
     });
   }
 
-  /** Tells `call` of its answer. */
-  tell(call: GuardedCall): void {
+  /** Registers the call that is notified about its answer. */
+  notify(call: GuardedCall): void {
     this.#call = call;
   }
 
-  /** The call has failed, and no answer in its place has come to its end yet. */
+  /** Whether the message broke off before its end. */
   get hasFailed(): boolean {
     return this.#hasFailed;
   }
 
-  /** The whole response is out. */
-  letGo(): void {
+  /** Drops all references once the whole response has been written. */
+  release(): void {
     this.message = null;
     this.#passing = null;
     this.#call = null;
     this.#standIn = null;
   }
 
-  /** From now on the answer may go on without a client. */
+  /** The client has left. From now on the answer may continue without it. */
   clientLeft(): void {
     this.#clientLeft = true;
   }
 
-  /** Lets `standIn` answer for an upstream that fails before its first byte; `giveUp` ends the call. */
+  /** Lets `standIn` answer if the upstream fails before its first byte. `giveUp` ends the call. */
   replaceFailures(standIn: StandIn, giveUp: () => void): void {
     this.#standIn = standIn;
-    waitingLayers(this.#res)?.putAround();
+    waitingLayers(this.#res)?.install();
     this.#install();
-    // Without a listener Node closes the connection of a client whose upstream takes too long.
+    // Without a listener, Node closes the client's connection when the upstream takes too long.
     this.#res.once('timeout', () => {
       if (this.#res.headersSent || this.#state !== 'open') return breakOff(this.#res);
       this.#replace(null);
@@ -127,34 +127,34 @@ export class ResponseGuard {
     }
     this.#passing = message;
     this.#install();
-    // Before the proxy's own handler, which ends the response.
+    // This must run before the proxy's own handler, which ends the response.
     callOf(message)?.prependListener('error', (error) => this.#callFailed(message, error));
     message.once('close', () => this.#fail());
-    this.#call?.messageCame(message);
+    this.#call?.messageArrived(message);
   }
 
   #install(): void {
     if (this.#layer !== null) return;
     const res = this.#res;
     this.#layer = new GuardLayer(this, res);
-    // What is written behind the end by a wrapper that is late must not end the process.
+    // A late write by another policy's wrapper must not crash the process.
     res.on('error', (error) => {
       this.#faults.report('llm-cache: a response was written to after its end', error);
     });
   }
 
-  /** Whether what is about to be said must not be: it is no word of the upstream that answers. */
+  /** Whether to suppress a write or head because it is not the upstream message's own. */
   overrules(status: number, text: unknown, isEnd: boolean): boolean {
     if (this.#state !== 'open') return this.#state === 'closed';
     const message = this.#passing;
     if (message === null) return this.#isUnreachable(status, text);
     if (message.readableEnded || !(isEnd || this.#hasFailed)) return false;
-    // A whole message goes on to its own end, whatever became of the call behind it.
+    // A complete message continues to its own end, even if its call has failed.
     if (!this.#hasFailed && message.complete && this.#res.headersSent) return true;
     if (!this.#hasFailed) this.#fail();
     if (this.#state !== 'open') return true;
     if (this.#standIn === null && status !== message.statusCode) {
-      // An error handler's own answer, before the upstream's first byte.
+      // This is an error handler's own answer, before the upstream's first byte.
       this.#passing = null;
       message.destroy();
       return false;
@@ -170,32 +170,32 @@ export class ResponseGuard {
     return true;
   }
 
-  /** Within a pipe nothing but the process would catch what a wrapper throws. */
-  caught(error: unknown): void {
+  /** Handles an exception of another policy's wrapper. In a pipe, only the process would catch it. */
+  handleThrown(error: unknown): void {
     if (this.#passing === null) throw error;
     this.#faults.report('llm-cache: a response could not be written', error);
-    // The end of the message, too, may have come to nothing.
+    // The write that threw may have been the end of the message.
     this.#fail(!this.#res.writableEnded);
   }
 
   #callFailed(message: IncomingMessage, error: NodeJS.ErrnoException): void {
-    waitingLayers(this.#res)?.putAround();
+    waitingLayers(this.#res)?.install();
     // RFC 9112, section 9.5: an upstream may answer and close before it has read the whole request.
-    // After bytes that follow a whole message, the length that it declared is not to be trusted.
+    // If bytes follow a complete message (HPE_…), its declared length cannot be trusted.
     if (message.complete && !error.code?.startsWith('HPE_')) {
       if (this.#isOpen && this.#passing === message) this.#res.writeHead(this.#res.statusCode);
     } else this.#fail();
   }
 
-  /** The message has broken off, or does not come to its end by itself. */
+  /** The message broke off, or the response cannot follow it to its end. */
   #fail(isUnwritten = false): void {
     const message = this.#passing;
     const isOver = message === null || (message.readableEnded && !isUnwritten);
     if (isOver || this.#hasFailed) return;
     this.#hasFailed = true;
     const res = this.#res;
-    // The proxy's error handler answers by the response's functions.
-    waitingLayers(res)?.putAround();
+    // The proxy's error handler answers through the response's functions.
+    waitingLayers(res)?.install();
     if (this.#isGone) return this.#close();
     message.unpipe(res);
     if (res.headersSent) {
@@ -204,13 +204,13 @@ export class ResponseGuard {
     }
     for (const name in message.headers) res.removeHeader(name);
     res.statusMessage = '';
-    // The proxy's error handler comes first: an application may have an answer of its own.
+    // The proxy's error handler runs first, because the application may have an answer of its own.
     setImmediate(() => {
       if (this.#passing !== null && this.#state === 'open') this.#replace(null);
     });
   }
 
-  /** Answers before the head has gone out: with what stands in, else with a 502. */
+  /** Answers with the stand-in, or with a 502 if there is none. The head is not out yet. */
   #replace(status: number | null): void {
     if (this.#isGone) return this.#close();
     this.#state = 'replacing';
@@ -251,7 +251,7 @@ export class ResponseGuard {
   }
 }
 
-/** Where a guard stands in a response's way. */
+/** The layer through which a guard sees and suppresses writes. */
 class GuardLayer extends ResponseLayer {
   readonly #guard: ResponseGuard;
 
@@ -262,39 +262,39 @@ class GuardLayer extends ResponseLayer {
 
   override writeHead(args: unknown[]): void {
     if (this.#guard.overrules(Number(args[0]), undefined, false)) return;
-    // Within `write` the head is part of what is caught there.
+    // Without waiting layers, `write` and `end` catch what their head throws.
     if (waitingLayers(this.res) === undefined) return super.writeHead(args);
     try {
       super.writeHead(args);
     } catch (error) {
-      this.#guard.caught(error);
+      this.#guard.handleThrown(error);
     }
   }
 
   override write(args: unknown[]): boolean {
-    if (this.#guard.overrules(this.res.statusCode, args[0], false)) return unsaid(args);
+    if (this.#guard.overrules(this.res.statusCode, args[0], false)) return swallow(args);
     try {
       return super.write(args);
     } catch (error) {
-      this.#guard.caught(error);
+      this.#guard.handleThrown(error);
       return true;
     }
   }
 
   override end(args: unknown[]): void {
     if (this.#guard.overrules(this.res.statusCode, args[0], true)) {
-      unsaid(args);
+      swallow(args);
       return;
     }
     try {
       super.end(args);
     } catch (error) {
-      this.#guard.caught(error);
+      this.#guard.handleThrown(error);
     }
   }
 }
 
-/** The call that the message answers, which Node tells of and its types do not. */
+/** The call that the message answers. Node sets `req` on it, but Node's types omit that. */
 function callOf(message: IncomingMessage & { readonly req?: ClientRequest }): ClientRequest | null {
   return message.req ?? null;
 }
@@ -304,8 +304,8 @@ function discard(message: IncomingMessage, res: ServerResponse): void {
   message.destroy();
 }
 
-/** True, as for what was written. */
-function unsaid(args: readonly unknown[]): true {
+/** Drops a write but calls its callback, and returns true as a write that needs no `drain` does. */
+function swallow(args: readonly unknown[]): true {
   const then = args.at(-1);
   if (typeof then === 'function') process.nextTick(then);
   return true;

@@ -1,10 +1,10 @@
 import type { OutgoingHttpHeader, ServerResponse } from 'node:http';
-import { type Below, putAround } from './response-functions.ts';
+import { type Below, wrapFunctions } from './response-functions.ts';
 import { waitingLayers } from './waiting-layers.ts';
 
 /**
- * Stands around a response's functions: behind what later policies make of the response, before
- * what earlier ones do.
+ * A layer around a response's functions. It sees writes after later policies have changed them, and
+ * before earlier policies do.
  */
 export abstract class ResponseLayer implements Below {
   readonly below: Below;
@@ -12,7 +12,7 @@ export abstract class ResponseLayer implements Below {
 
   constructor(res: ServerResponse) {
     this.res = res;
-    this.below = waitingLayers(res)?.add(this) ?? putAround(res, this);
+    this.below = waitingLayers(res)?.add(this) ?? wrapFunctions(res, this);
   }
 
   writeHead(args: unknown[]): void {
@@ -32,8 +32,8 @@ export abstract class ResponseLayer implements Below {
 export abstract class HeadLayer extends ResponseLayer {
   #isSeen = false;
 
-  /** The head is about to be written; all of it is in the response's own headers and status. */
-  protected abstract headPasses(): void;
+  /** Called once, before the head is written. The response's own status and headers hold all of it. */
+  protected abstract beforeHead(): void;
 
   override writeHead(args: unknown[]): void {
     if (this.#isSeen) return super.writeHead(args);
@@ -41,26 +41,26 @@ export abstract class HeadLayer extends ResponseLayer {
     const { res } = this;
     const [status, message] = args;
     takeHead(res, args);
-    this.headPasses();
+    this.beforeHead();
     const isSame = res.statusCode === status;
     super.writeHead(isSame && typeof message === 'string' ? [status, message] : [res.statusCode]);
   }
 }
 
-/** Puts what `writeHead` was called with into the response's own status and headers. */
+/** Sets the response's own status and headers from the arguments of `writeHead`. */
 export function takeHead(res: ServerResponse, args: readonly unknown[]): void {
   const [status] = args;
   if (typeof status === 'number') res.statusCode = status;
   setHeaders(res, args.at(-1));
 }
 
-/** Sets the headers that `writeHead` was called with: an object, a list of pairs, or names and values by turns. */
+/** Sets headers from an object, a list of pairs, or a flat list of names and values. */
 function setHeaders(res: ServerResponse, headers: unknown): void {
   if (typeof headers !== 'object' || headers === null) return;
   if (!Array.isArray(headers)) return setPairs(res, Object.entries(headers));
   if (Array.isArray(headers[0])) return setPairs(res, headers as Pair[]);
   const pairs = inPairs(headers);
-  // A name may come several times here.
+  // A flat list may contain a name several times.
   for (const [name] of pairs) res.removeHeader(name);
   for (const [name, value] of pairs) res.appendHeader(name, value);
 }

@@ -8,13 +8,13 @@ import type { Below } from './response-functions.ts';
 import { HeadLayer } from './response-layer.ts';
 import type { CallWatcher, Cut, UpstreamCall } from './upstream-call.ts';
 
-/** A policy that wants more of a call than to see its answer. */
+/** A policy that also controls the call whose answer it sees. */
 export interface CallOwner {
-  /** The head is about to be written, and the observer has seen it. */
-  headPasses(): void;
-  /** Whether the upstream keeps its pace though the client does not take it: others read along. */
+  /** Called before the head is written, and after the observer has seen it. */
+  beforeHead(): void;
+  /** Whether other requests read along, so that the upstream keeps its pace for a slow client. */
   keepsPace(): boolean;
-  /** Whether the call goes on without its client. */
+  /** Returns whether the call continues without its client. Called when the client has left. */
   outlivesClient(): boolean;
 }
 
@@ -27,8 +27,9 @@ export interface TapOptions {
 }
 
 /**
- * Lets `observer` see the response as it stands at this place of the pipeline: behind what later
- * policies make of it, before what earlier ones do. The client's bytes never wait for it.
+ * Lets `observer` see the response as it is at this place of the pipeline: after later policies have
+ * changed it, and before earlier policies do. The client's bytes never wait for the observer. Returns
+ * the response below the tap.
  */
 export function tap(options: TapOptions): Below {
   return new Tap(options).below;
@@ -39,11 +40,11 @@ class Tap extends HeadLayer implements CallWatcher {
   readonly #faults: FaultLog;
   #observer: ResponseObserver | null;
   #owner: CallOwner | null;
-  /** Takes the body: decoded and gathered, once the head has told how. */
+  /** Where the body goes. The head decides how it is decoded. */
   #body: BodySink | null;
   #headSeen = false;
   #ending = false;
-  #over = false;
+  #isOver = false;
 
   constructor(options: TapOptions) {
     const { res, call, observer } = options;
@@ -64,65 +65,65 @@ class Tap extends HeadLayer implements CallWatcher {
     this.#finish(reason);
   }
 
-  letGo(): void {
-    this.#over = true;
+  release(): void {
+    this.#isOver = true;
     this.#observer = null;
     this.#owner = null;
     this.#body = null;
   }
 
   override write(args: unknown[]): boolean {
-    return this.#written(args, super.write(args));
+    return this.#afterWrite(args, super.write(args));
   }
 
   override end(args: unknown[]): void {
-    // Some runtimes write the last chunk through `write`: it must not be seen twice.
+    // In some runtimes `end` calls `write` with the last chunk, which must not be seen twice.
     this.#ending = true;
     super.end(args);
-    this.#ended(args);
+    this.#afterEnd(args);
   }
 
-  protected override headPasses(): void {
+  protected override beforeHead(): void {
     const observer = this.#observer;
-    if (!this.#over && observer !== null) {
+    if (!this.#isOver && observer !== null) {
       try {
         const { res } = this;
         this.#headSeen = true;
         const header = (name: string) => headerText(res, name);
         observer.head(res.statusCode, header);
         const decoded = decoding(header('content-encoding') ?? '', observer);
-        this.#body = new Gathering(decoded, (step) => this.#guarded(step));
+        this.#body = new Gathering(decoded, (step) => this.#safely(step));
       } catch (error) {
         this.#failed(error);
       }
     }
-    this.#owner?.headPasses();
+    this.#owner?.beforeHead();
   }
 
-  #written(args: readonly unknown[], more: unknown): boolean {
+  #afterWrite(args: readonly unknown[], more: unknown): boolean {
     this.#call.keepAlive();
     if (!this.#ending) this.#feed(args[0], args[1]);
-    // Wrappers of other policies may return nothing: only `false` asks to wait.
+    // Wrappers of other policies may return undefined. Only `false` asks to wait for `drain`.
     return more !== false || (this.#owner?.keepsPace() ?? false);
   }
 
-  #ended(args: readonly unknown[]): void {
+  #afterEnd(args: readonly unknown[]): void {
     this.#call.complete();
     this.#feed(args[0], args[1]);
     this.#finish(null);
   }
 
   #feed(chunk: unknown, encoding: unknown): void {
-    if (this.#over) return;
+    if (this.#isOver) return;
     const { res } = this;
     try {
-      // A client that has left gets no head, and so does not make one.
+      // After the client has left, Node writes no head by itself, but the observer needs one.
       if (!this.#headSeen && res.destroyed && !res.headersSent) res.writeHead(res.statusCode);
       if (typeof chunk === 'string') {
         const text = typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8';
         this.#body?.chunk(Buffer.from(chunk, text));
       } else if (chunk instanceof Uint8Array) {
-        // Of an upstream's message this is the only copy; who has made others may use them again.
+        // A chunk of an upstream's message is never reused. Another writer may reuse its buffer.
         this.#body?.chunk(this.#call.message === null ? new Uint8Array(chunk) : chunk);
       }
     } catch (error) {
@@ -131,8 +132,8 @@ class Tap extends HeadLayer implements CallWatcher {
   }
 
   #finish(cut: Cut | null): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.#isOver) return;
+    this.#isOver = true;
     try {
       if (cut === null) this.#body?.end();
       else this.#body?.abort(cut);
@@ -141,7 +142,7 @@ class Tap extends HeadLayer implements CallWatcher {
     }
   }
 
-  #guarded(step: () => void): void {
+  #safely(step: () => void): void {
     try {
       step();
     } catch (error) {
@@ -150,11 +151,12 @@ class Tap extends HeadLayer implements CallWatcher {
   }
 
   #failed(error: unknown): void {
-    this.#over = true;
+    this.#isOver = true;
     this.#faults.report('llm-cache: an answer could not be read', error);
   }
 }
 
+/** A header that is set on a response, as one text; undefined if it is not set. */
 export function headerText(res: ServerResponse, name: string): string | undefined {
   const value = res.getHeader(name);
   return Array.isArray(value) ? value.join(', ') : value?.toString();

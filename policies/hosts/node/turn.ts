@@ -1,14 +1,15 @@
 let steps: (() => void)[] = [];
 
 /**
- * Runs `step` when everything that arrived in this turn of the event loop has been read, in one go
- * with all the others: requests that came together are answered together. `step` must not throw.
+ * Runs `step` after everything that arrived in this turn of the event loop has been read. All steps
+ * run in one batch, so that requests that arrived together are answered together. `step` must not
+ * throw.
  */
 export function inTurn(step: () => void): void {
   if (steps.push(step) === 1) setImmediate(runTurn);
 }
 
-/** Runs at once what waits for the end of the turn. */
+/** Runs all waiting steps now. */
 export function runTurn(): void {
   const now = steps;
   steps = [];

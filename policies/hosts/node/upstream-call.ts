@@ -6,32 +6,32 @@ import type { ResponseEnd } from './response-end.ts';
 import type { GuardedCall, ResponseGuard, StandIn } from './response-guard.ts';
 import { waitingLayers } from './waiting-layers.ts';
 
-/** How long an answer that comes from no upstream's message may be silent once its client has left. */
+/** How long an answer without an upstream's message may be silent after its client has left. */
 export interface Patience {
-  /** Before its head, in milliseconds: a model may think for minutes. */
+  /** Before its head, in milliseconds. A model may think for minutes. */
   readonly thinkingMs: number;
-  /** After it, in milliseconds. */
+  /** After its head, in milliseconds. */
   readonly silentMs: number;
 }
 
-const usual: Patience = { thinkingMs: 10 * 60_000, silentMs: 15_000 };
+const defaultPatience: Patience = { thinkingMs: 10 * 60_000, silentMs: 15_000 };
 
 /** Why an exchange ended before its answer did. */
 export type Cut = 'aborted' | 'client-left';
 
-/** A policy that sees the answer of a call. */
+/** A policy that watches the answer of a call. */
 export interface CallWatcher {
-  /** Asked when the client has left: whether the call goes on without it. */
+  /** Returns whether the call continues without its client. Called when the client has left. */
   outlivesClient(): boolean;
-  /** Told, once, when the answer will not come to its end. */
+  /** Called once if the answer will not complete. */
   cut(reason: Cut): void;
-  /** Told when nothing of the call is yet to come: what it holds is garbage from now on. */
-  letGo(): void;
+  /** Called when the response is complete. The watcher drops its references. */
+  release(): void;
 }
 
 /**
- * The call to the upstream and the response to the client, tied together where http-proxy does not:
- * a call whose client has left ends, unless others want its answer.
+ * The call to the upstream, connected with the response where http-proxy does not do so: when the
+ * client leaves, the call ends, unless other requests want its answer.
  */
 export class UpstreamCall implements LeaderCall, GuardedCall {
   #watchers: readonly CallWatcher[] = [];
@@ -40,47 +40,47 @@ export class UpstreamCall implements LeaderCall, GuardedCall {
   readonly #res: ServerResponse;
   readonly #guard: ResponseGuard;
   readonly #patience: Patience;
-  /** What another handler pipes into the response, of its own making. */
+  /** A stream that another handler pipes into the response, and that is no upstream's message. */
   #source: Readable | null = null;
   #isGone = false;
-  /** The client has left, and the call goes on. */
+  /** The client has left, and the call continues. */
   #detached = false;
-  /** The client left before its request had been forwarded whole. */
-  #requestBroke = false;
+  /** The client left before its whole request had arrived. */
+  #requestAborted = false;
   #silence: NodeJS.Timeout | undefined;
 
   constructor(
     req: AppRequest,
     res: ServerResponse,
     parts: { readonly end: ResponseEnd; readonly guard: ResponseGuard },
-    patience = usual,
+    patience = defaultPatience,
   ) {
     this.#req = req;
     this.#res = res;
     this.#guard = parts.guard;
     this.#patience = patience;
-    parts.guard.tell(this);
+    parts.guard.notify(this);
     res.on('pipe', (source: Readable) => {
       if (!(source instanceof IncomingMessage)) this.#follow(source);
     });
     parts.end.first(() => this.#clientLeft());
     req.once('aborted', () => {
-      this.#requestBroke = true;
+      this.#requestAborted = true;
       this.abandon();
     });
   }
 
-  /** The upstream's message; null as long as none is passed on, and when it is over. */
+  /** The upstream's message; null before one reaches the response and after the response is over. */
   get message(): IncomingMessage | null {
     return this.#guard.message;
   }
 
-  /** The status of the upstream's message; null as long as none has been passed on. */
+  /** The status of the upstream's message; null before one reaches the response. */
   get providerStatus(): number | null {
     return this.#guard.providerStatus;
   }
 
-  /** Lets `standIn` answer for an upstream that fails before its first byte. */
+  /** Lets `standIn` answer if the upstream fails before its first byte. */
   replaceFailures(standIn: StandIn): void {
     this.#guard.replaceFailures(standIn, () => this.#end());
   }
@@ -89,14 +89,14 @@ export class UpstreamCall implements LeaderCall, GuardedCall {
     this.#watchers = [...this.#watchers, watcher];
   }
 
-  /** Ends a call that went on without its client. */
+  /** Ends a call that continued without its client. */
   abandon(): void {
     if (!this.#detached) return;
     this.complete();
     this.#giveUp();
   }
 
-  /** A sign of life of the answer. */
+  /** Restarts the timeout of a silent answer, if its call continues without its client. */
   keepAlive(): void {
     if (!this.#detached || this.message !== null) return;
     clearTimeout(this.#silence);
@@ -105,20 +105,20 @@ export class UpstreamCall implements LeaderCall, GuardedCall {
     this.#silence = setTimeout(() => this.abandon(), waitMs).unref();
   }
 
-  /** The answer has come to its end. */
+  /** The answer is complete. */
   complete(): void {
     this.#detached = false;
     clearTimeout(this.#silence);
   }
 
-  /** A pipe that waits for the client alone goes on. */
+  /** Resumes a pipe that waits for the client to read. */
   resume(): void {
     this.#res.emit('drain');
-    // A wrapper may keep the listeners of `drain` to itself.
+    // A wrapper may intercept `drain` and its listeners.
     if (this.message?.isPaused()) this.message.resume();
   }
 
-  messageCame(message: IncomingMessage): void {
+  messageArrived(message: IncomingMessage): void {
     clearTimeout(this.#silence);
     if (!this.#isGone) return;
     if (this.#detached) this.#pump(message);
@@ -129,7 +129,7 @@ export class UpstreamCall implements LeaderCall, GuardedCall {
     this.#cut('aborted');
   }
 
-  /** A call that goes on without its client ends with the stream that its answer comes from. */
+  /** Ends a call that continues without its client if the stream of its answer breaks off. */
   #follow(source: Readable): void {
     this.#source = source;
     source.once('close', () => {
@@ -138,29 +138,29 @@ export class UpstreamCall implements LeaderCall, GuardedCall {
   }
 
   #clientLeft(): void {
-    if (this.#res.writableEnded) return this.#letGo();
+    if (this.#res.writableEnded) return this.#release();
     this.#isGone = true;
     this.#guard.clientLeft();
     const hasBroken = this.#source?.destroyed === true && !this.#source.readableEnded;
     if (this.#guard.hasFailed || hasBroken) return this.#cut('aborted');
     let outlives = false;
     for (const watcher of this.#watchers) outlives = watcher.outlivesClient() || outlives;
-    this.#detached = outlives && !this.#requestBroke;
+    this.#detached = outlives && !this.#requestAborted;
     if (!this.#detached) return this.#giveUp();
-    // From now on the answer comes by the response's functions.
-    waitingLayers(this.#res)?.putAround();
-    this.#stayInformed();
+    // From now on the answer is written through the response's functions.
+    waitingLayers(this.#res)?.install();
+    this.#hideDisconnect();
     if (this.message !== null) this.#pump(this.message);
     else this.keepAlive();
   }
 
-  /** http-proxy reports no reset of a call whose client is gone; this call is no longer that client's. */
-  #stayInformed(): void {
+  /** http-proxy ignores a reset by the upstream if the request's socket is destroyed, so hide that. */
+  #hideDisconnect(): void {
     const socket: unknown = Object.create(this.#req.socket, { destroyed: { value: false } });
     Object.defineProperty(this.#req, 'socket', { configurable: true, value: socket });
   }
 
-  /** Carries the answer through the pipeline's wrappers to a client that is not there, as the proxy's pipe did. */
+  /** Replaces the proxy's pipe, which ended with the client, and writes through the same wrappers. */
   #pump(message: IncomingMessage): void {
     message.unpipe(this.#res);
     message.on('data', (bytes: Buffer) => this.#res.write(bytes));
@@ -174,19 +174,19 @@ export class UpstreamCall implements LeaderCall, GuardedCall {
   }
 
   /**
-   * Node and the proxy keep a request for some time when it is over, in objects that are old by then;
-   * what hangs on it is cut off, so that it does not grow old with it.
+   * Drops what the call refers to. Node and the proxy keep a finished request for some time, in
+   * objects of the old generation, and what the request refers to would be promoted with it.
    */
-  #letGo(): void {
+  #release(): void {
     const watchers = this.#watchers;
     this.#watchers = [];
-    for (const watcher of watchers) watcher.letGo();
-    this.#guard.letGo();
+    for (const watcher of watchers) watcher.release();
+    this.#guard.release();
   }
 
   #end(): void {
     if (this.message !== null) this.message.destroy();
-    // Without a head from the upstream yet, this is how http-proxy is told to give up.
+    // Before the upstream's head, http-proxy ends its call when the request emits `aborted`.
     else this.#req.emit('aborted');
   }
 

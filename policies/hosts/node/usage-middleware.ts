@@ -14,28 +14,28 @@ import type { PriceList } from '../../llm-usage/price-list.ts';
 import { Recorder } from '../../llm-usage/recorder.ts';
 import type { UsageRecord } from '../../llm-usage/usage-record.ts';
 
-/** What the policy needs of the plugin, as it stands when a pipeline is built. */
+/** The plugin's services that the policy uses, as they are when a pipeline is built. */
 export interface LlmUsageServices {
   /** Hands a record to every sink. Never throws. */
   record(record: UsageRecord): void;
-  /** The pipeline that serves an apiEndpoint. */
+  /** The name of the pipeline that serves an apiEndpoint. */
   pipelineOf(apiEndpoint: string | null): string;
-  /** The policy that whatever goes on from this one comes to next; null where that depends. */
+  /** The policy to which every request that is passed on goes next; null if it varies. */
   nextPolicy(policy: 'llm-usage', apiEndpoint: string | null): string | null;
   readonly prices: PriceList;
   readonly requests: RecentRequests;
   readonly digest: Digest;
   readonly budget: ByteBudget;
-  /** Where there is room for an answer that must be read when its client's account has none. */
+  /** Memory for an answer that must be read although its client's account is exhausted. */
   readonly reserve: ByteAccount;
   readonly faults: FaultLog;
-  /** Runs a step when the answers of this turn of the event loop are out. */
+  /** Runs a step after the answers of this turn of the event loop have been written. */
   defer(step: () => void): void;
-  /** Is told of a record that waits for the end of its answer. */
+  /** Registers a record that waits for the end of its answer. */
   pending(record: Promise<void>): void;
 }
 
-/** The books as a step of a pipeline. */
+/** The middleware of `llm-usage`: it records the usage of each request. */
 export function usageMiddleware<R extends AppRequest>(
   settings: LlmUsageSettings,
   services: LlmUsageServices,
@@ -49,7 +49,7 @@ export function usageMiddleware<R extends AppRequest>(
     if (exchange === 'over') return;
     if (exchange === null || !exchange.claim('llm-usage')) return next();
     const arrival = recorder.arrive();
-    // A step of the cache before it keeps the note.
+    // If llm-cache stands before llm-usage, it has created the note and keeps it.
     const isFirst = exchange.note === null;
     const note = requests.begin(exchange, services.pipelineOf(exchange.apiEndpoint), 'pass');
     exchange.beforeOthers(() => observe(exchange, res, settings, services));
@@ -58,22 +58,22 @@ export function usageMiddleware<R extends AppRequest>(
     exchange.whenOver(() =>
       recorder.record(exchange, arrival, facts, (record) => {
         if (note === null) return;
-        if (record !== null) note.take(record);
+        if (record !== null) note.addUsage(record);
         if (isFirst) requests.keep(note);
       }),
     );
     const goOn = (read: BodyFacts | null | 'gone') => {
-      // The client has left meanwhile, or another handler has answered.
+      // The client left meanwhile, or another handler answered.
       if (read === 'gone' || res.headersSent) return;
       facts = read;
-      // Most requests that come to the cache go no further.
+      // If llm-cache is next, it passes the request on itself, but most requests end there.
       const following = services.nextPolicy('llm-usage', exchange.apiEndpoint);
       if (following !== 'llm-cache') exchange.passOn(following === 'proxy');
       next();
-      exchange.passedOn();
+      exchange.nextReturned();
     };
     const broken = (error: unknown) => {
-      services.faults.report('llm-usage: a request could not go on', error);
+      services.faults.report('llm-usage: a request could not be passed on', error);
       breakOff(res);
     };
     const read = factsOf(exchange, settings.maxRequestBytes);
@@ -86,7 +86,7 @@ export function usageMiddleware<R extends AppRequest>(
   };
 }
 
-/** Reads the answer, where the cache does not. */
+/** Reads the answer if the cache does not. */
 function observe(
   exchange: NodeExchange,
   res: ServerResponse,
@@ -99,16 +99,16 @@ function observe(
   tap({ res, call: exchange.call, observer, faults });
 }
 
-/** What is known of the request's body; null where it could not be held. */
+/** What the records need of the request's body; null if it could not be buffered. */
 function factsOf({ request }: NodeExchange, maxBytes: number): Later<BodyFacts | null | 'gone'> {
   return whenKnown(request.body(maxBytes), (body) => {
     if (!(body instanceof RequestBody)) return body === 'gone' ? body : null;
-    // Now, as long as its bytes are accounted for.
+    // Read now, while the account is charged for its bytes.
     return body.facts(request);
   });
 }
 
-/** Reads an answer for the books, unless by the time of its head the cache reads it or has answered. */
+/** Reads an answer for its record, unless the cache reads it or has answered when its head passes. */
 class UnreadAnswer extends AnswerReader {
   readonly #exchange: NodeExchange;
 

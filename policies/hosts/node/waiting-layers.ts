@@ -1,18 +1,18 @@
 import type { ServerResponse } from 'node:http';
-import { type Below, FunctionsOf, putAround } from './response-functions.ts';
+import { type Below, ResponseFunctions, wrapFunctions } from './response-functions.ts';
 
-/** Of responses that are not over. */
+/** Holds no response that is over. */
 const waiting = new WeakMap<ServerResponse, WaitingLayers>();
 
-/** The layers of a response that wait, where they do. */
+/** The waiting layers of a response; undefined if it has none, or if they are installed. */
 export function waitingLayers(res: ServerResponse): WaitingLayers | undefined {
   return waiting.get(res);
 }
 
 /**
- * The layers of a response whose functions are still Node's: what the proxy carries into it goes
- * through them all the same. Behind Express each response has a hidden class of its own, to which
- * every property that is added costs some microseconds.
+ * The layers of a response whose functions are still Node's own. What the carrier writes passes
+ * through the layers all the same. With Express, each response has its own hidden class, so that
+ * every added property costs some microseconds.
  */
 export class WaitingLayers {
   readonly #res: ServerResponse;
@@ -21,13 +21,13 @@ export class WaitingLayers {
 
   constructor(res: ServerResponse, whenOver: (then: () => void) => void) {
     this.#res = res;
-    this.#top = new FunctionsOf(res);
+    this.#top = new ResponseFunctions(res);
     waiting.set(res, this);
-    // What an old WeakMap holds by a young key is kept as long as that key.
+    // An old WeakMap keeps the value of a young key alive as long as the key.
     whenOver(() => waiting.delete(res));
   }
 
-  /** The way into the response: its uppermost layer, or whatever stands around that by now. */
+  /** Where writes enter the response: its top layer, or the wrapper that was put around that later. */
   get top(): Below {
     return this.#top;
   }
@@ -36,19 +36,19 @@ export class WaitingLayers {
     return this.#isWaiting;
   }
 
-  /** Puts a layer above the others, and returns what is below it. */
+  /** Adds a layer on top of the others, and returns what is below it. */
   add(layer: Below): Below {
     const below = this.#top;
     this.#top = layer;
     return below;
   }
 
-  /** Puts them around the response's functions: others than the proxy's message may come by those. */
-  putAround(): void {
+  /** Wraps the response's functions with the layers: from now on, not only the carrier may write. */
+  install(): void {
     if (!this.#isWaiting) return;
     this.#isWaiting = false;
     waiting.delete(this.#res);
-    putAround(this.#res, this.#top);
-    this.#top = new FunctionsOf(this.#res);
+    wrapFunctions(this.#res, this.#top);
+    this.#top = new ResponseFunctions(this.#res);
   }
 }

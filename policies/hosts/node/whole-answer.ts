@@ -11,25 +11,27 @@ import { waitingLayers } from './waiting-layers.ts';
 import type { CallWatcher, Cut, UpstreamCall } from './upstream-call.ts';
 import { asBuffer } from './write-reply.ts';
 
+/** What is needed to hold an answer back. */
 export interface WholeAnswerParts {
   readonly res: ServerResponse;
   readonly call: UpstreamCall;
   readonly flight: Flight;
   readonly faults: FaultLog;
-  /** Where what is held is accounted for. */
+  /** The account that the held bytes are charged to. */
   readonly account: ByteAccount;
-  /** A larger answer is not read. */
+  /** The largest answer that is read, in bytes. */
   readonly maxBytes: number;
 }
 
 /**
- * Holds the answer to a part of a request back until it is there, and gives the client the answer to
- * all of it. One that does not fit goes on as it came; one that could not be read does not.
+ * Holds back the answer to a part of a request until it is complete, and sends the client the answer
+ * to the whole request. An answer that is not the expected one, such as an error, is sent as it came.
+ * A successful answer that could not be read is replaced by an error.
  */
 export function completeAnswer(forwarded: ForwardedCall, parts: WholeAnswerParts): void {
-  waitingLayers(parts.res)?.putAround();
+  waitingLayers(parts.res)?.install();
   parts.call.watch(new HeldAnswer(forwarded, parts));
-  // Nothing is flushed that may yet change, and then all of it comes at once.
+  // The head must not be flushed while it may change. Later, head and body are sent together.
   parts.res.flushHeaders = nothing;
 }
 
@@ -43,10 +45,10 @@ class HeldAnswer extends ResponseLayer implements CallWatcher {
   #forwarded: ForwardedCall | null;
   #flight: Flight | null;
   #isHeld = true;
-  /** Of the answer that is held. */
+  /** The status of the answer that is held. */
   #status = 0;
   #slabs: Slabs;
-  /** Why it is not held any more. */
+  /** Why the answer could not be held. */
   #excess: 'too-large' | 'buffer-limit' | null = null;
 
   constructor(forwarded: ForwardedCall, parts: WholeAnswerParts) {
@@ -69,14 +71,14 @@ class HeldAnswer extends ResponseLayer implements CallWatcher {
     this.#slabs.release();
   }
 
-  letGo(): void {
+  release(): void {
     this.#forwarded = null;
     this.#flight = null;
     this.#slabs.release();
   }
 
   override writeHead(args: unknown[]): void {
-    // Nothing is written, and so it may yet change.
+    // The head may still change, so it is only set on the response.
     if (this.#isHeld) takeHead(this.res, args);
     else super.writeHead(args);
   }
@@ -84,9 +86,9 @@ class HeldAnswer extends ResponseLayer implements CallWatcher {
   override write(args: unknown[]): boolean {
     this.#call.keepAlive();
     if (!this.#isHeld) return super.write(args);
-    this.#hold(args);
+    this.#buffer(args);
     if (this.#isTooLong) {
-      this.#letPass();
+      this.#passThrough();
       return super.write(args);
     }
     const then = args.at(-1);
@@ -97,9 +99,9 @@ class HeldAnswer extends ResponseLayer implements CallWatcher {
   override end(args: unknown[]): void {
     this.#call.complete();
     if (!this.#isHeld) return super.end(args);
-    this.#hold(args);
+    this.#buffer(args);
     if (this.#isTooLong) {
-      this.#letPass();
+      this.#passThrough();
       return super.end(args);
     }
     const chunks = this.#answer();
@@ -110,39 +112,39 @@ class HeldAnswer extends ResponseLayer implements CallWatcher {
     super.end(typeof then === 'function' ? [then] : []);
   }
 
-  #hold([chunk, encoding]: readonly unknown[]): void {
+  #buffer([chunk, encoding]: readonly unknown[]): void {
     const { statusCode } = this.res;
-    // Another handler answers in the place of an upstream that has broken off.
-    if (statusCode !== this.#status) this.#begin(statusCode);
+    // A new status means that another handler answers in place of an upstream that broke off.
+    if (statusCode !== this.#status) this.#restart(statusCode);
     if (this.#excess !== null) return;
     const text = typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8';
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk, text) : chunk;
     if (!(bytes instanceof Uint8Array)) return;
     if (this.#slabs.size + bytes.length > this.#maxBytes) this.#excess = 'too-large';
-    // A copy: who has made the bytes may use them again.
+    // The bytes are copied, because their writer may reuse its buffer.
     else if (!this.#slabs.add(new Uint8Array(bytes))) this.#excess = 'buffer-limit';
   }
 
-  /** An answer that is no part of any, such as an error, and more of it than can be held. */
+  /** Whether an answer other than a 200 is too large to hold. It is passed through. */
   get #isTooLong(): boolean {
     return this.#excess !== null && this.#status !== 200;
   }
 
-  #letPass(): void {
+  #passThrough(): void {
     this.#read();
     this.#isHeld = false;
     for (const chunk of this.#slabs.chunks) super.write([asBuffer(chunk)]);
     this.#slabs.release();
   }
 
-  #begin(status: number): void {
+  #restart(status: number): void {
     this.#slabs.release();
     this.#slabs = new Slabs(this.#account);
     this.#status = status;
     this.#excess = null;
   }
 
-  /** The whole answer or, where there is none, what came. */
+  /** The answer to the whole request or, if there is none, the answer as it came. */
   #answer(): readonly Uint8Array[] {
     const { res } = this;
     try {

@@ -38,7 +38,7 @@ describe('The carrier of an upstream message', () => {
   class Seeing extends HeadLayer {
     readonly seen: string[] = [];
 
-    protected override headPasses(): void {
+    protected override beforeHead(): void {
       this.seen.push(`head ${this.res.statusCode}`);
       this.res.setHeader('seen', 'yes');
     }
@@ -82,7 +82,7 @@ describe('The carrier of an upstream message', () => {
       layer = new Seeing(res);
       res.once('finish', () => (isTouched = hasOwnFunctions(res)));
       proxy.web(req, res, { target, buffer: bodyFor(carrier) as never });
-      carrier.passedOn();
+      carrier.nextReturned();
     };
     const response = await fetch(url);
     expect([response.status, response.headers.get('seen')]).to.deep.equal([201, 'yes']);
@@ -99,7 +99,7 @@ describe('The carrier of an upstream message', () => {
       const carrier = begin(res) as Carrier;
       layer = new Seeing(res);
       proxy.web(req, res, { target: 'http://127.0.0.1:9', buffer: bodyFor(carrier) as never });
-      carrier.passedOn();
+      carrier.nextReturned();
     };
     const response = await fetch(url);
     expect([response.status, await response.text()]).to.deep.equal([502, 'no upstream']);
@@ -113,7 +113,7 @@ describe('The carrier of an upstream message', () => {
       const carrier = begin(res) as Carrier;
       layer = new Seeing(res);
       setImmediate(() => res.end('of its own'));
-      carrier.passedOn();
+      carrier.nextReturned();
     };
     const response = await fetch(url);
     expect([response.headers.get('seen'), await response.text()]).to.deep.equal([

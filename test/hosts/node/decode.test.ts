@@ -154,10 +154,7 @@ describe('The decoder of a body', () => {
     const chains: readonly (readonly [string, Uint8Array])[] = [
       ['gzip, br', zlib.brotliCompressSync(zlib.gzipSync(text))],
       ['br,deflate , gzip', zlib.gzipSync(zlib.deflateSync(zlib.brotliCompressSync(text)))],
-      [
-        'gzip, gzip, gzip, gzip',
-        [1, 2, 3, 4].reduce((body) => zlib.gzipSync(body), Buffer.from(text)),
-      ],
+      ['gzip, gzip, gzip', [1, 2, 3].reduce((body) => zlib.gzipSync(body), Buffer.from(text))],
     ];
     for (const [chain, body] of chains) {
       const sink = await decoded(chain, body, 100);
@@ -200,7 +197,7 @@ describe('The decoder of a body', () => {
     'gzip, compress',
     'compress, gzip',
     'gzip;q=1',
-    'gzip, gzip, gzip, gzip, gzip',
+    'gzip, gzip, gzip, gzip',
   ]) {
     it(`The decoder refuses ${name} at once, and ignores the rest of the body`, async () => {
       const sink = new Sink();

@@ -68,7 +68,7 @@ describe('The notes of recent requests', () => {
     requests.configure(1);
     const note = requests.begin(request('x'.repeat(10_000)), 'p', 'left');
     expect(note?.requestId).to.have.lengthOf(256);
-    note?.take({ ...record(1), model: 'y'.repeat(10_000) });
+    note?.addUsage({ ...record(1), model: 'y'.repeat(10_000) });
     expect(note?.model).to.have.lengthOf(256);
   });
 

@@ -1,7 +1,7 @@
 import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { isPlain } from '../../../policies/hosts/node/response-functions.ts';
+import { hasOnlyLayers } from '../../../policies/hosts/node/response-functions.ts';
 import { HeadLayer, ResponseLayer } from '../../../policies/hosts/node/response-layer.ts';
 
 type Handler = (res: http.ServerResponse) => void;
@@ -40,7 +40,7 @@ describe('A layer around a response', () => {
 
   it('A response is plain with any number of layers, and not with a function of another policy', async () => {
     const plain: boolean[] = [];
-    const tell = (res: http.ServerResponse) => void plain.push(isPlain(res));
+    const tell = (res: http.ServerResponse) => void plain.push(hasOnlyLayers(res));
     const wrap = (res: http.ServerResponse) => {
       const { end } = res;
       res.end = ((...args: unknown[]) => Reflect.apply(end, res, args)) as typeof res.end;
@@ -116,7 +116,7 @@ describe('A layer around a response', () => {
     class Marking extends HeadLayer {
       seen: unknown[] = [];
 
-      protected override headPasses(): void {
+      protected override beforeHead(): void {
         const { res } = this;
         this.seen.push([res.statusCode, res.getHeader('a'), res.getHeader('b')]);
         res.setHeader('marked', 'yes');

@@ -28,7 +28,7 @@ function written(
   call.watch({
     outlivesClient: () => outlives,
     cut: (reason) => void cuts.push(reason),
-    letGo: () => {},
+    release: () => {},
   });
   return { req, res, call, cuts };
 }
