@@ -3,7 +3,7 @@ import type { Facts } from './shadow.ts';
 
 /** Compresses and expands bodies. */
 export interface Codec {
-  /** Compresses a body off the event loop. */
+  /** Compresses a body, off the event loop if it is long. */
   compress(body: Uint8Array): Promise<Uint8Array>;
   /** Returns exactly the body that was compressed. Throws if the bytes are damaged. */
   expand(bytes: Uint8Array): Uint8Array;
