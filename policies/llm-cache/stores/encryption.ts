@@ -10,12 +10,15 @@ interface Key {
   readonly secret: Buffer;
 }
 
-/** Encrypts bytes, AES-256-GCM, which signs them as well: the first key encrypts, all decrypt, so that keys rotate. */
+/**
+ * A seal that encrypts and authenticates bytes with AES-256-GCM. The first key encrypts and all keys
+ * decrypt, so that keys can be rotated.
+ */
 export class Encryption implements Seal {
   readonly #first: Key;
   readonly #keys: readonly Key[];
 
-  /** `keys` are 32 bytes each, in base64; there is at least one. */
+  /** `keys` are 32 bytes each, in base64. At least one is required. */
   constructor(keys: readonly string[]) {
     this.#keys = keys.map(keyOf);
     const [first] = this.#keys;
@@ -27,7 +30,7 @@ export class Encryption implements Seal {
     const { id, secret } = this.#first;
     const nonce = randomBytes(tagAt - nonceAt);
     const cipher = createCipheriv('aes-256-gcm', secret, nonce).setAAD(placeBytes(place));
-    // GCM has no padding: the end adds no bytes.
+    // GCM has no padding, so `final` returns no bytes.
     const text = cipher.update(bytes);
     cipher.final();
     return { proof: Buffer.concat([id, nonce, cipher.getAuthTag()]), bytes: text };
@@ -36,7 +39,7 @@ export class Encryption implements Seal {
   open(place: Place, { proof, bytes }: Sealed): Uint8Array | undefined {
     if (proof.length !== proofBytes) return undefined;
     const id = proof.subarray(0, nonceAt);
-    const key = this.#keys.find((one) => one.id.equals(id));
+    const key = this.#keys.find((candidate) => candidate.id.equals(id));
     if (key === undefined) return undefined;
     const decipher = createDecipheriv('aes-256-gcm', key.secret, proof.subarray(nonceAt, tagAt))
       .setAAD(placeBytes(place))

@@ -1,9 +1,8 @@
 import type { EntryFilter, Store, StoredEntry } from './store.ts';
 
-/** How many entries are asked for at once. */
 const pageSize = 200;
 
-/** The entries of a store that match, one after the other. */
+/** Yields the entries of a store that match. */
 export function entriesOf(store: Store, filter: EntryFilter = {}): AsyncIterable<StoredEntry> {
   return store.entries?.(filter) ?? byPages(store, filter);
 }

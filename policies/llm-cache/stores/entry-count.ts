@@ -1,14 +1,14 @@
-/** How many entries there are, and about how many bytes they take. */
+/** The number of entries in a store, and roughly their bytes. */
 export interface Counted {
   readonly entries: number;
   readonly bytes: number;
 }
 
 const freshMs = 30_000;
-/** A count that takes long is made seldom: at most a hundredth of the time is spent on it. */
+/** A slow count is repeated less often, so that counting takes at most a hundredth of the time. */
 const restFactor = 100;
 
-/** A count that takes a while, made in the background when it is asked for and the last one is old. */
+/** Counts entries in the background, when the count is requested and the last one is old. */
 export class EntryCount {
   readonly #count: (signal: AbortSignal) => Promise<Counted>;
   readonly #now: () => number;
@@ -16,7 +16,7 @@ export class EntryCount {
   #nextAt = 0;
   #counting: AbortController | null = null;
 
-  /** `count` is to reject when it is aborted; `now` a clock that is never set. */
+  /** `count` must reject when it is aborted. `now` must be a monotonic clock, in milliseconds. */
   constructor(
     count: (signal: AbortSignal) => Promise<Counted>,
     now: () => number = () => performance.now(),
@@ -25,25 +25,25 @@ export class EntryCount {
     this.#now = now;
   }
 
-  /** The newest count that there is; null before the first has ended, and after one that failed. */
+  /** Returns the newest count, or null before the first has ended and after a failed one. */
   latest(): Counted | null {
-    if (this.#counting === null && this.#now() >= this.#nextAt) void this.#again();
+    if (this.#counting === null && this.#now() >= this.#nextAt) void this.#recount();
     return this.#latest;
   }
 
-  /** Ends the count that is under way, if there is one. */
+  /** Aborts the count under way, if any. */
   stop(): void {
     this.#counting?.abort();
   }
 
-  async #again(): Promise<void> {
+  async #recount(): Promise<void> {
     const counting = new AbortController();
     this.#counting = counting;
     const startedAt = this.#now();
     try {
       this.#latest = await this.#count(counting.signal);
     } catch {
-      // The counting itself says what is wrong.
+      // The count itself has logged the error.
       this.#latest = null;
     }
     const endedAt = this.#now();

@@ -1,10 +1,10 @@
 import { type CachedResponse, encodeHead, type EntryHead, parseHead } from '../entry.ts';
 import { proofBytes, type Seal } from './seal.ts';
-import { asItIs, isCoding, type StoredBody } from './stored-body.ts';
+import { uncompressed, isCoding, type StoredBody } from './stored-body.ts';
 
 // Layout: "LLMC", version (1 byte), coding of the body (1), lengths of head and body (4 each, big
 // endian), proof of the body (32), proof of the head (32), head (JSON), body.
-// The head's proof is of all that comes before it as well, so that a head is trusted without its body.
+// The head's proof also covers all that precedes it, so that a head can be trusted without its body.
 const magic = Buffer.from('LLMC');
 const version = 3;
 const codingAt = 5;
@@ -13,22 +13,22 @@ const bodyProofAt = 14;
 const headProofAt = bodyProofAt + proofBytes;
 const headAt = headProofAt + proofBytes;
 
-/** An entry with a longer head is not stored: its names come from outside. */
+/** An entry with a longer head is not stored. The bound is needed because its names come from outside. */
 export const maxHeadBytes = 32 * 1024;
-/** Begins of that length have every head whole. */
+/** The first bytes of an envelope, up to this length, include every whole head. */
 export const maxHeadEnd = headAt + maxHeadBytes;
 
-/** The entry under a name, as far as its begin tells. */
+/** An entry whose head is verified, and whose body is not yet. */
 export interface Opened {
   readonly head: EntryHead;
   readonly bodyStart: number;
-  /** Of the body as it is stored. */
+  /** The length of the body as stored. */
   readonly bodyLength: number;
-  /** The body that stands after the head; undefined where it is another's. */
+  /** Verifies and returns the body, or undefined if it does not belong to the head. */
   body(bytes: Uint8Array): StoredBody | undefined;
 }
 
-/** Entries as one run of bytes that another process keeps: bounded, versioned and sealed under their names. */
+/** Serializes entries for a store outside this process: bounded, versioned and sealed under their names. */
 export class Envelope {
   readonly #seal: Seal;
 
@@ -36,8 +36,8 @@ export class Envelope {
     this.#seal = seal;
   }
 
-  /** Of an entry whose head has `maxHeadBytes` at most, its body as `stored` has it. */
-  wrap(name: string, entry: CachedResponse, stored: StoredBody = asItIs(entry.body)): Buffer {
+  /** Wraps an entry, with its body as given in `stored`. Its head must not exceed `maxHeadBytes`. */
+  wrap(name: string, entry: CachedResponse, stored: StoredBody = uncompressed(entry.body)): Buffer {
     const headBytes = encodeHead(entry);
     const body = this.#seal.seal(['body', name], stored.bytes);
     const prefix = Buffer.alloc(headProofAt);
@@ -51,7 +51,10 @@ export class Envelope {
     return Buffer.concat([prefix, head.proof, head.bytes, body.bytes]);
   }
 
-  /** What stands under `name` and begins with `begin`, which has the whole head; undefined where no gateway with the key wrote that. */
+  /**
+   * Opens an envelope stored under `name`. `begin` is its first bytes, up to the end of the head or
+   * further. Returns undefined if no gateway with the key wrote it under that name.
+   */
   open(name: string, begin: Buffer): Opened | undefined {
     const bodyStart = headEnd(begin);
     if (bodyStart === undefined || bodyStart > begin.length) return undefined;
@@ -77,14 +80,14 @@ export class Envelope {
   }
 }
 
-/** Where the head ends, as the bytes say themselves; undefined where they are no entry of this version. */
+/** Returns where the head ends according to its unverified length, or undefined if the bytes are no entry of this version. */
 export function headEnd(begin: Buffer): number | undefined {
   if (!isEnvelope(begin) || !isThisVersion(begin)) return undefined;
   const length = begin.readUInt32BE(lengthsAt);
   return length > maxHeadBytes ? undefined : headAt + length;
 }
 
-/** Whether the bytes are an entry of another version, as another release of this gateway writes them. */
+/** Whether the bytes are an entry in the format of another release. */
 export function isOtherVersion(begin: Buffer): boolean {
   return isEnvelope(begin) && !isThisVersion(begin);
 }
@@ -93,7 +96,7 @@ function isThisVersion(begin: Buffer): boolean {
   return begin[magic.length] === version && isCoding(begin[codingAt]);
 }
 
-/** What tells two entries under one name apart: no two have the same. Empty where there is none. */
+/** Returns the head's proof, which differs between any two entries under one name. Empty if the bytes are too short. */
 export function markOf(begin: Buffer): string {
   return begin.toString('latin1', headProofAt, headAt);
 }

@@ -8,18 +8,18 @@ export type MapStoreOptions = Partial<BoundedStoreOptions>;
 
 const defaultMaxBytes = 64 * 1024 * 1024;
 
-/** What an entry takes beside its bytes and its key's, roughly. */
+/** Roughly what an entry takes in addition to its packed bytes and its key. */
 const overheadBytes = 182 + KeyTable.bytesEach;
 
-/** How many entries a write drops at most, of those that have expired. */
+/** How many expired entries one write drops at most. */
 const sweepStep = 4;
 
 /**
- * Entries in this process's memory, in a Map. For where there is no Node and no timer outlives a
- * request: what has expired goes when others come.
+ * A store in this process's memory, in a Map, for runtimes where no timer outlives a request:
+ * each write drops some expired entries.
  */
 export class MapStore extends BoundedStore {
-  /** Throws a ConfigurationError where `maxBytes`, by default 64 MiB, is no bound. */
+  /** Throws a ConfigurationError if `maxBytes` (default: 64 MiB) is not a positive whole number. */
   constructor({ maxBytes = defaultMaxBytes, ...options }: MapStoreOptions = {}) {
     if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) {
       throw new ConfigurationError(

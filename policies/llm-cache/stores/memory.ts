@@ -5,18 +5,18 @@ import { type Bucket, type Buckets, KeyTable } from './bounded/key-table.ts';
 import type { BoundedStoreOptions } from './bounded/options.ts';
 
 export interface MemoryStoreOptions extends BoundedStoreOptions {
-  /** Whether bodies are kept compressed; default: true. */
+  /** Whether bodies are stored compressed. Default: true. */
   readonly compress?: boolean;
 }
 
-/** What an entry takes beside its bytes and its key's, node-cache's record and place included. */
+/** What an entry takes in addition to its packed bytes and its key, including its share of node-cache's records. */
 const overheadBytes = 182 + KeyTable.bytesEach;
 
 const sweepMs = 100;
-/** How many entries one step of the sweep drops at most. */
+/** How many expired entries one step of the sweep drops at most. */
 const sweepStep = 500;
 
-/** Entries in this process's memory, in node-cache; what expires goes by a timer. */
+/** A store in this process's memory, in node-cache. A timer drops expired entries. */
 export class MemoryStore extends BoundedStore {
   #timer: NodeJS.Timeout | null = null;
 
@@ -26,7 +26,7 @@ export class MemoryStore extends BoundedStore {
     super({ ...rest, buckets: new NodeCacheBuckets(), overheadBytes, codec });
   }
 
-  /** One step of letting go of what has expired; the timer takes ten a second. */
+  /** Drops a bounded number of expired entries. The timer calls it ten times a second. */
   sweep(): void {
     this.dropExpired(sweepStep);
   }
@@ -41,7 +41,7 @@ export class MemoryStore extends BoundedStore {
   }
 }
 
-/** The table of keys, in node-cache: it is told of no expiry and no bound, for its own count keys only, and block. */
+/** The table of keys. It does not use node-cache's own expiry and bound, which count keys only and block the event loop. */
 class NodeCacheBuckets implements Buckets {
   readonly #buckets = new NodeCache({ useClones: false, checkperiod: 0 });
 

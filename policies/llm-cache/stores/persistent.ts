@@ -11,7 +11,7 @@ import type {
   StoreStats,
 } from './store.ts';
 
-/** A store in this process, whose entries are also in a file. */
+/** A store in this process whose entries are also saved to a file. */
 export class PersistentStore implements Store {
   readonly #store: Store;
   readonly #file: SnapshotFile;
@@ -33,14 +33,16 @@ export class PersistentStore implements Store {
     return entriesOf(this.#store, filter);
   }
 
-  set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean> {
-    return this.#store.set(key, entry, askedAt);
+  async set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean> {
+    const isStored = await this.#store.set(key, entry, askedAt);
+    if (isStored) this.#file.changed();
+    return isStored;
   }
 
   async delete(key: string): Promise<boolean> {
-    const wasThere = await this.#store.delete(key);
+    const existed = await this.#store.delete(key);
     this.#file.saveSoon();
-    return wasThere;
+    return existed;
   }
 
   async purge(filter: EntryFilter, dryRun?: boolean): Promise<number> {
@@ -65,12 +67,12 @@ export class PersistentStore implements Store {
     return this.#store.stats();
   }
 
-  /** Writes what has changed. */
+  /** Writes the file if the entries have changed. */
   save(): Promise<void> {
     return this.#file.save();
   }
 
-  /** Whether this store is the one that the file is of. */
+  /** Tells the store whether it owns its file, or must hand it over to another store. */
   owns(isOwner: boolean): Promise<void> {
     if (!isOwner) return this.#file.handOver();
     this.#file.takeBack();

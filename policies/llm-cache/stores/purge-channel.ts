@@ -6,34 +6,34 @@ import { isIn, type Purge } from './purge-log.ts';
 
 export interface PurgeListener {
   purged(purge: Purge): void;
-  /** Purges may have been missed. */
+  /** Called when purges may have been missed. */
   missed(): void;
 }
 
 export interface PurgeListening {
-  /** Whether every purge is heard at the moment. */
+  /** Whether every purge is received at the moment. */
   readonly isHearing: boolean;
   stop(): void;
 }
 
-/** Purges that are remembered, and for how long: longer than any call takes. */
+/** How many purges are remembered, and for how long: longer than any call takes. */
 const maxNoted = 100;
 const notedMs = 3_600_000;
-/** More than a call to Redis and its clock's steps can take. */
+/** More than a call to Redis can take, plus any clock adjustment. */
 const slackMs = 5000;
 const retryMs = 500;
-/** How often a silent connection is asked whether it lives. */
+/** How often the connection is pinged. */
 const pingMs = 1000;
 
-// KEYS: the log. ARGV: how many are remembered, for how many milliseconds, the purge.
+// Logs a purge. KEYS: the log. ARGV: how many to remember, for how many milliseconds, the purge.
 const noteScript = `
 local type = redis.call('TYPE', KEYS[1]).ok
 if type ~= 'stream' and type ~= 'none' then redis.call('DEL', KEYS[1]) end
 redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'purge', ARGV[3])
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
 
-// KEYS: the log. ARGV: of how many milliseconds, how many are remembered. Returns the time, the
-// oldest id where some may be forgotten, and the purges of those milliseconds.
+// KEYS: the log. ARGV: how many milliseconds to look back, how many purges are remembered. Returns
+// the time, the oldest id if older purges may be forgotten, and the purges of those milliseconds.
 const sinceScript = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -48,8 +48,8 @@ return {now, oldest, redis.call('XRANGE', KEYS[1], since, '+')}`;
 type Noted = [now: number, oldest: string, purges: [id: string, fields: string[]][]];
 
 /**
- * Tells every gateway what one of them throws out. When a purge was made is by Redis's own clock,
- * for those of the gateways differ.
+ * Announces each purge to every gateway. Purges are timed by Redis's clock, because the gateways'
+ * clocks differ.
  */
 export class PurgeChannel {
   readonly #connection: RedisConnection;
@@ -62,12 +62,12 @@ export class PurgeChannel {
     this.#log = `${keyPrefix}purges`;
   }
 
-  /** Rejects when it cannot be told. */
+  /** Publishes a purge to all gateways. Rejects if Redis fails. */
   async tell(purge: Purge): Promise<void> {
     await this.#connection.run((client) => client.publish(this.#name, JSON.stringify(purge)));
   }
 
-  /** Before it is carried out, for who stores meanwhile what was asked for earlier. */
+  /** Logs a purge. Call it before the purge, so that gateways do not store answers requested earlier. */
   async note(purge: Purge): Promise<void> {
     const text = JSON.stringify(purge);
     await this.#connection.run((client) =>
@@ -75,24 +75,24 @@ export class PurgeChannel {
     );
   }
 
-  /** Whether the entry was thrown out after `askedAt`, by `performance.now()`. */
+  /** Whether a purge after `askedAt`, by `performance.now()`, covers the entry. True if older purges may be forgotten. */
   async covers(key: string, head: EntryHead, askedAt: number): Promise<boolean> {
     const lookBackMs = Math.ceil(performance.now() - askedAt) + slackMs;
     const [now, oldest, purges] = (await this.#connection.run((client) =>
       client.call('EVAL', sinceScript, 1, this.#log, lookBackMs, maxNoted),
     )) as Noted;
-    // As early as it can be: what the call to Redis took may have been before its answer, or after.
+    // The earliest possible time: the call may have spent its time before Redis replied, or after.
     const askedAtRedis = Math.floor(now - (performance.now() - askedAt));
     if (oldest !== '' && timeOf(oldest) >= askedAtRedis) return true;
     return purges.some(([id, fields]) => {
       if (timeOf(id) < askedAtRedis) return false;
       const purge = parsePurge(fields[fields.indexOf('purge') + 1] ?? '');
-      // A newer gateway may have thrown out what this one does not understand.
+      // A newer gateway may have logged a purge that this one does not understand.
       return purge === null || isIn(purge, key, head);
     });
   }
 
-  /** Hears what all gateways tell, this one included, from a while after now on. */
+  /** Subscribes to the purges of all gateways, including this one. Takes effect once `isHearing` is true. */
   listen(listener: PurgeListener): PurgeListening {
     return new Listening(this.#connection, this.#name, listener);
   }
@@ -112,7 +112,7 @@ class Listening implements PurgeListening {
     this.#channel = channel;
     this.#listener = listener;
     this.#timer = setInterval(() => {
-      // What does not answer is closed by the client's own socketTimeout.
+      // If no reply comes, the client's socketTimeout closes the connection.
       if (this.#isHearing) this.#client?.ping().catch(() => {});
     }, pingMs).unref();
     this.#open();
@@ -135,52 +135,52 @@ class Listening implements PurgeListening {
     this.#retry = null;
     const client = this.#connection.subscriber();
     this.#client = client;
-    if (client === null) return this.#later();
-    // The store's own connection tells of Redis.
+    if (client === null) return this.#retryLater();
+    // The store's main connection logs errors.
     client.on('error', () => {});
     client.on('ready', () => {
       client.subscribe(this.#channel).then(
-        () => this.#hear(client),
+        () => this.#startHearing(client),
         () => client.disconnect(),
       );
     });
     client.on('message', (_channel: string, text: string) => {
-      if (this.#client === client) this.#heard(text);
+      if (this.#client === client) this.#receive(text);
     });
     client.on('end', () => {
       if (this.#client !== client) return;
       this.#client = null;
-      this.#lose();
-      this.#later();
+      this.#stopHearing();
+      this.#retryLater();
     });
-    client.on('close', () => this.#client === client && this.#lose());
+    client.on('close', () => this.#client === client && this.#stopHearing());
   }
 
-  #later(): void {
+  #retryLater(): void {
     this.#retry ??= setTimeout(() => this.#open(), retryMs).unref();
   }
 
-  #hear(client: Redis): void {
+  #startHearing(client: Redis): void {
     if (this.#client !== client) return;
     this.#listener.missed();
     this.#isHearing = true;
   }
 
-  #lose(): void {
+  #stopHearing(): void {
     if (!this.#isHearing) return;
     this.#isHearing = false;
     this.#listener.missed();
   }
 
-  #heard(text: string): void {
+  #receive(text: string): void {
     const purge = parsePurge(text);
-    // A newer gateway may say what this one does not know.
+    // A newer gateway may have sent a purge that this one does not understand.
     if (purge === null) this.#listener.missed();
     else this.#listener.purged(purge);
   }
 }
 
-/** Of a stream's entry: by Redis's clock, in milliseconds since the epoch. */
+/** The time of a stream entry, by Redis's clock, in milliseconds since the epoch. */
 function timeOf(id: string): number {
   return Number.parseInt(id, 10);
 }

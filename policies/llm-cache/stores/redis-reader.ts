@@ -8,30 +8,31 @@ import { SingleFlight } from './single-flight.ts';
 import { NoRoom } from './store.ts';
 import { bodyOf, isGzip, lengthOf, type StoredBody } from './stored-body.ts';
 
-/** Bytes that most entries are shorter than, and that have every head whole. */
+/** The first read of an entry. It includes every whole head, and most entries entirely. */
 const beginBytes = 64 * 1024;
-/** Bytes that nearly every head ends within. */
+/** Nearly every head ends within these bytes. */
 const shortBegin = 4096;
-/** Names whose newest entry is known again, while a client still reads it. */
+/** The bound on the names whose newest entry is shared while a client still reads it. */
 const maxKnown = 1000;
 
 export interface RedisReaderOptions {
   readonly connection: RedisConnection;
   readonly envelope: Envelope;
   readonly bodies: SharedBodies;
-  /** Told of each value that is none of a gateway's with this key, or was changed. */
+  /** Called for each value that was changed, or that no gateway with this key wrote. */
   readonly damaged: () => void;
 }
 
 export interface FoundHead {
   readonly head: EntryHead;
-  /** Of the body as it is stored. */
+  /** The size of the body as stored. */
   readonly bytes: number;
 }
 
 /**
- * Reads entries out of Redis, where others can write: what is not as a gateway has written it is
- * none, and is written over when its answer is stored anew. Bodies are charged before they are read.
+ * Reads entries from Redis, which other parties may write to. A value that a gateway did not write,
+ * or that was changed, counts as a miss, and the next answer for the key overwrites it. Bodies are
+ * charged to the byte budget before they are read.
  */
 export class RedisReader {
   readonly #options: RedisReaderOptions;
@@ -44,19 +45,19 @@ export class RedisReader {
     this.#options = options;
   }
 
-  /** Rejects where Redis cannot be asked, and with NoRoom where the body cannot be held. */
+  /** Resolves to an entry, or undefined on a miss. Rejects if Redis fails, and with NoRoom if there is no room for the body. */
   get(name: string, takesGzip: boolean): Promise<CachedResponse | undefined> {
     const form = takesGzip ? compressed(name) : name;
     return this.#reads.run(form, () => this.#read(name, form));
   }
 
-  /** The name, or any of them, has another entry now. */
+  /** Call after the entry under the name, or under any name, has changed. */
   forget(name?: string): void {
     if (name === undefined) this.#reads.forgetAll();
     else for (const form of [name, compressed(name)]) this.#reads.forget(form);
   }
 
-  /** The head alone; null where there is no value, undefined where it is no entry that can be read. */
+  /** Reads the head alone. Null if there is no value, undefined if the value is not a readable entry. */
   async head(name: string, timeoutMs?: number): Promise<FoundHead | null | undefined> {
     try {
       const [short, length] = await this.#options.connection.run(
@@ -78,29 +79,29 @@ export class RedisReader {
 
   async #read(name: string, form: string): Promise<CachedResponse | undefined> {
     try {
-      // Twice, for another entry may take its place between the begin and the body.
+      // Try twice, because another entry may replace this one between the two reads.
       for (let attempt = 0; attempt < 2; attempt++) {
-        const found = await this.#whole(name, form);
+        const found = await this.#readOnce(name, form);
         if (found !== null) return found;
       }
     } catch (error) {
       if (!isWrongType(error)) throw error;
     }
-    return this.#damaged();
+    return this.#reportDamage();
   }
 
-  /** Null where what stands there is not what was written. */
-  async #whole(name: string, form: string): Promise<CachedResponse | undefined | null> {
+  /** Undefined on a miss, null if the value is not what a gateway wrote. */
+  async #readOnce(name: string, form: string): Promise<CachedResponse | undefined | null> {
     const { envelope, bodies } = this.#options;
     const begin = await this.#range(name, 0, beginBytes + 1);
     if (begin.length === 0 || isOtherVersion(begin)) return undefined;
     const mark = markOf(begin);
-    const same = this.#knownAs(form, mark) ?? this.#knownAs(name, mark);
-    if (same !== undefined) return this.#lent(same);
+    const known = this.#findKnown(form, mark) ?? this.#findKnown(name, mark);
+    if (known !== undefined) return this.#lend(known);
     const opened = envelope.open(name, begin);
     if (opened === undefined) return null;
     const { bodyStart, bodyLength } = opened;
-    // One byte more is asked for than there may be, here and above: nothing stands after the body.
+    // Both reads request one byte too many, to verify that nothing follows the body.
     const body =
       begin.length <= beginBytes
         ? begin.subarray(bodyStart)
@@ -110,15 +111,15 @@ export class RedisReader {
     const entry = stored && (await this.#entry(opened.head, stored, form !== name));
     if (entry === undefined) return null;
     this.#known.set(entry.coding === undefined ? name : form, { mark, entry: new WeakRef(entry) });
-    return this.#lent(entry);
+    return this.#lend(entry);
   }
 
-  #knownAs(form: string, mark: string): CachedResponse | undefined {
+  #findKnown(form: string, mark: string): CachedResponse | undefined {
     const known = this.#known.get(form);
     return known?.mark === mark ? known.entry.deref() : undefined;
   }
 
-  /** Undefined where the body cannot be had; rejects with NoRoom where it cannot be held. */
+  /** Undefined if the body is damaged. Rejects with NoRoom if there is no room for it. */
   async #entry(
     head: EntryHead,
     stored: StoredBody,
@@ -139,15 +140,15 @@ export class RedisReader {
     return entryOf(head, body);
   }
 
-  /** Charged until its readers have had a turn to hold it themselves. */
-  #lent(entry: CachedResponse): CachedResponse {
+  /** Holds the entry's body for one turn of the event loop, until its readers hold it themselves. */
+  #lend(entry: CachedResponse): CachedResponse {
     const { bodies } = this.#options;
     if (!bodies.hold(entry)) throw new NoRoom();
     setImmediate(() => bodies.release(entry));
     return entry;
   }
 
-  #damaged(): undefined {
+  #reportDamage(): undefined {
     this.#options.connection.warn(
       'has values that this gateway does not trust, and treats as misses',
     );
@@ -162,12 +163,12 @@ export class RedisReader {
   }
 }
 
-/** What the entry of that name is known as whose body is not decoded. */
+/** Returns the name under which the undecoded form of an entry is known here. */
 function compressed(name: string): string {
   return `gzip ${name}`;
 }
 
-/** The client's buffers are large, and a small part of one holds all of it. */
+/** Copies bytes out of the client's large buffer, which they would otherwise keep in memory. */
 function ownMemory(bytes: Buffer): Uint8Array {
   return bytes.buffer.byteLength === bytes.length ? bytes : new Uint8Array(bytes);
 }

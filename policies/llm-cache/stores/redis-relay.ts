@@ -8,7 +8,7 @@ import { type RelayTiming, usualTiming } from './relay-timing.ts';
 import type { Lease, Relay, RelayFollowing, RelayReader } from './relay.ts';
 import type { Seal } from './seal.ts';
 
-// A lease is a string with a token in it and a time to live; whatever else stands there is none.
+// A lease is a string that holds a token and has a time to live. Any other value is replaced.
 // KEYS: lease. ARGV: token, lease ms.
 const acquireScript = `
 if redis.call('TYPE', KEYS[1]).ok == 'string' then
@@ -19,9 +19,9 @@ redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`;
 
-// A gateway whose lease is another's publishes nothing any more; one that is gone it takes again.
-// KEYS: lease, live. ARGV: token, lease ms, live ms, last ('1' gives the lease up), then of a frame:
-// number, kind, value, frames that are kept.
+// Publishes a frame and renews the lease, or takes it again if it has expired. Returns 0 if another
+// gateway holds the lease. KEYS: lease, live. ARGV: token, lease ms, live ms, last ('1' releases the
+// lease), then optionally a frame: number, kind, value, number of frames to keep.
 const publishScript = `
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind == 'string' and redis.call('GETRANGE', KEYS[1], 0, #ARGV[1]) ~= ARGV[1] then return 0 end
@@ -38,9 +38,9 @@ redis.call('PEXPIRE', KEYS[2], ARGV[3])
 if ARGV[4] == '1' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
 return 1`;
 
-// KEYS: lease, live (without its token). ARGV: token or '', number of the first frame, frames at
-// most, bytes that a frame may have. Returns token, holder, and the frames, or false where there
-// are others than a gateway publishes.
+// KEYS: lease, live (without its token). ARGV: token or '', number of the first frame, most frames,
+// most bytes of a frame. Returns token, holder, and the frames, or false in place of the frames if no
+// gateway can have published them.
 const lookScript = `
 local holder = ''
 if redis.call('TYPE', KEYS[1]).ok == 'string' then holder = redis.call('GETRANGE', KEYS[1], 0, 63) end
@@ -59,14 +59,14 @@ return {token, holder, frames}`;
 export interface RedisRelayOptions {
   readonly connection: RedisConnection;
   readonly keyPrefix: string;
-  /** Seals what is published. */
+  /** Seals the published frames. */
   readonly seal: Seal;
-  /** Where what waits to be published is charged. */
+  /** Charged for the bytes waiting to be published. */
   readonly budget: ByteBudget;
   readonly timing?: RelayTiming;
 }
 
-/** The relay over Redis: a short lease with a token that no other has, and a stream of its own for each call. */
+/** A relay over Redis. Each call has a short lease with a unique token, and a Redis stream. */
 export class RedisRelay implements Relay {
   readonly #options: RedisRelayOptions;
   readonly #timing: RelayTiming;
@@ -83,7 +83,7 @@ export class RedisRelay implements Relay {
     const { leaseMs } = this.#timing;
     const isTaken = await this.#run(acquireScript, [this.#name('lease', key)], [token, leaseMs]);
     if (isTaken === 0) return null;
-    if (isTaken !== 1) throw new Error('Redis does not say whose the lease is');
+    if (isTaken !== 1) throw new Error('Redis gave an unexpected reply to a lease request');
     const publisher = new RelayPublisher({
       publish: (frame, isLast) => this.#publish(key, token, frame, isLast),
       seal: this.#sealOf(key, token),
@@ -107,7 +107,7 @@ export class RedisRelay implements Relay {
     return follower;
   }
 
-  /** Ends what is shared at the moment: the calls go on, each for its own gateway. */
+  /** Stops publishing and following. Calls under way go on, each for its own gateway only. */
   close(): void {
     for (const publisher of this.#publishers) publisher.close();
     for (const follower of this.#followers) follower.fail();
@@ -146,7 +146,7 @@ export class RedisRelay implements Relay {
     };
   }
 
-  /** Replies come as Buffers. */
+  /** Runs a script. Replies come as Buffers. */
   #run(
     script: string,
     keys: readonly string[],
@@ -165,13 +165,13 @@ export class RedisRelay implements Relay {
     return `${this.#name('live', key)}:${token}`;
   }
 
-  /** In one hash slot for each key, so that the scripts run on a cluster. */
+  /** The hash tag puts all names of a key into one slot, so that the scripts run on a cluster. */
   #name(kind: string, key: string): string {
     return `${this.#options.keyPrefix}${kind}:{${key}}`;
   }
 }
 
-/** Null for what no gateway took a lease with. */
+/** Returns the token, or null if no gateway can have made it. */
 function tokenIn(bytes: Buffer): string | null {
   const text = bytes.toString('latin1');
   return /^[0-9a-f]{32}$/.test(text) ? text : null;

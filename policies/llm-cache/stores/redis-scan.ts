@@ -12,28 +12,28 @@ import {
 } from './store.ts';
 import type { UseCounts } from './use-counts.ts';
 
-/** How many keys one step of a purge or a listing asks for. */
+/** The COUNT of one SCAN step in a purge or a listing. */
 const scanStep = 200;
-/** How many keys one step of a count asks for, and how many entries of all are measured. */
+/** The COUNT of one SCAN step in a count, and how many entries are measured per step and in all. */
 const countStep = 1000;
 const sampleStep = 20;
 const maxSample = 500;
-/** How many entries a page looks at before it is content with what it has found. */
-const maxLookedAt = 1000;
-/** Heads of entries read at once. */
-const atOnce = 50;
-/** For what an operator asks; no request waits for it. */
+/** After this many entries a page ends, even if it is not full. */
+const maxVisited = 1000;
+/** How many heads are read concurrently. */
+const concurrency = 50;
+/** For operators' commands, which no request waits for. */
 export const operatorTimeoutMs = 1000;
 
 export interface RedisScanOptions {
   readonly connection: RedisConnection;
-  /** What the names of all entries begin with; the key follows. */
+  /** The prefix of all entry names. The key follows it. */
   readonly prefix: string;
   readonly reader: RedisReader;
   readonly uses: UseCounts;
 }
 
-/** What an operator asks of all entries in a Redis, in steps that keep no other command waiting. Rejects where Redis does. */
+/** Purges, lists and counts all entries in Redis, in small steps that do not delay other commands. Rejects if Redis fails. */
 export class RedisScan {
   readonly #options: RedisScanOptions;
   readonly #connection: RedisConnection;
@@ -43,7 +43,7 @@ export class RedisScan {
     this.#connection = options.connection;
   }
 
-  /** Throws out what matches, or only counts it. */
+  /** Deletes all entries that match, or only counts them. */
   async purge(filter: EntryFilter, dryRun: boolean): Promise<number> {
     let purged = 0;
     for (const node of await this.#nodes()) purged += await this.#purgeNode(node, filter, dryRun);
@@ -54,14 +54,14 @@ export class RedisScan {
     let at: Position = cursor === null ? { node: 0, scan: '0', after: '' } : readCursor(cursor);
     const nodes = await this.#nodes();
     const entries: ListedEntry[] = [];
-    for (let looked = 0; ;) {
+    for (let visited = 0; ;) {
       const node = nodes[at.node];
       if (node === undefined) return { entries, cursor: null };
       const [next, names] = await this.#scan(node, at.scan, filter);
-      // In an order of their own, so that a page can end in the middle of what a step has found.
+      // Sorted, so that a page can end in the middle of a step.
       const rest = names.toSorted().filter((name) => name > at.after);
-      for (let from = 0; from < rest.length; from += atOnce) {
-        const some = rest.slice(from, from + atOnce);
+      for (let from = 0; from < rest.length; from += concurrency) {
+        const some = rest.slice(from, from + concurrency);
         const found = await Promise.all(some.map((name) => this.#listed(name, filter)));
         for (const [index, listed] of found.entries()) {
           if (listed !== undefined && entries.length === limit) {
@@ -70,21 +70,21 @@ export class RedisScan {
           if (listed !== undefined) entries.push(listed);
           at.after = some[index] ?? at.after;
         }
-        looked += some.length;
+        visited += some.length;
       }
-      // Keys of others cost something as well.
-      looked += scanStep / 20;
+      // Each step counts too, because it may visit many keys that are not entries.
+      visited += scanStep / 20;
       at =
         next === '0'
           ? { node: at.node + 1, scan: '0', after: '' }
           : { node: at.node, scan: next, after: '' };
-      if (looked >= maxLookedAt && nodes[at.node] !== undefined) {
+      if (visited >= maxVisited && nodes[at.node] !== undefined) {
         return { entries, cursor: cursorAt(at) };
       }
     }
   }
 
-  /** How many there are; their bytes are reckoned from a sample. */
+  /** Counts the entries, and estimates their bytes from a sample. */
   async count(signal: AbortSignal): Promise<Counted> {
     let entries = 0;
     const sizes: number[] = [];
@@ -103,7 +103,7 @@ export class RedisScan {
     return { entries, bytes: Math.round((sampled / Math.max(1, sizes.length)) * entries) };
   }
 
-  /** Whether there was one. */
+  /** Deletes an entry. Resolves to whether it existed. */
   async unlink(name: string): Promise<boolean> {
     return (await this.#connection.run((client) => client.unlink(name), operatorTimeoutMs)) > 0;
   }
@@ -114,8 +114,8 @@ export class RedisScan {
     for (let cursor = '0', isFirst = true; isFirst || cursor !== '0'; isFirst = false) {
       const [next, names] = await this.#scan(node, cursor, filter);
       cursor = next;
-      for (let at = 0; at < names.length; at += atOnce) {
-        const gone = names.slice(at, at + atOnce).map(async (name) => {
+      for (let at = 0; at < names.length; at += concurrency) {
+        const gone = names.slice(at, at + concurrency).map(async (name) => {
           if (needsRead && !(await this.#matches(name, filter))) return false;
           return dryRun || this.unlink(name);
         });
@@ -133,7 +133,7 @@ export class RedisScan {
     return { key, ...found, hits: await this.#options.uses.of(key, found.head) };
   }
 
-  /** 0 for what is no string, and so no entry. */
+  /** The bytes of an entry, or 0 for a value that is not a string and so not an entry. */
   async #sizeOf(name: string): Promise<number> {
     try {
       const length = await this.#connection.run((client) => client.strlen(name), operatorTimeoutMs);
@@ -144,7 +144,7 @@ export class RedisScan {
     }
   }
 
-  /** Entries that the filter may match: a key begins with its namespace. */
+  /** Scans for entries that the filter may match. Only the namespace narrows the scan: keys begin with it. */
   #scan(
     node: Redis,
     cursor: string,
@@ -152,14 +152,14 @@ export class RedisScan {
     step = scanStep,
   ): Promise<[cursor: string, names: string[]]> {
     const begin = namespace === undefined ? '' : `${encodeURIComponent(namespace)}:`;
-    const pattern = `${globbed(`${this.#options.prefix}${begin}`)}*`;
+    const pattern = `${escapeGlob(`${this.#options.prefix}${begin}`)}*`;
     return this.#connection.run(
       () => node.scan(cursor, 'MATCH', pattern, 'COUNT', step),
       operatorTimeoutMs,
     );
   }
 
-  /** All that have keys; rejects where none can be asked. */
+  /** All nodes that hold keys. Rejects if none is reachable. */
   async #nodes(): Promise<readonly Redis[]> {
     if (this.#connection.nodes().length === 0) {
       await this.#connection.run((client) => client.ping());
@@ -167,7 +167,7 @@ export class RedisScan {
     return this.#connection.nodes();
   }
 
-  /** What cannot be read matches as well: rather thrown out than kept. */
+  /** An unreadable entry matches too: it is better purged than kept. */
   async #matches(name: string, filter: EntryFilter): Promise<boolean> {
     const found = await this.#options.reader.head(name, operatorTimeoutMs);
     if (found === null) return false;
@@ -176,10 +176,10 @@ export class RedisScan {
 }
 
 interface Position {
-  /** Of those that have keys. */
+  /** The index among the nodes that hold keys. */
   readonly node: number;
   readonly scan: string;
-  /** The last name of the step that was looked at; empty for none. */
+  /** The last name visited in the step, or empty. */
   after: string;
 }
 
@@ -193,7 +193,7 @@ function readCursor(cursor: string): Position {
   return { node: Number(node), scan, after };
 }
 
-/** `text` as a pattern that matches nothing else. */
-function globbed(text: string): string {
+/** Escapes text for use in a glob pattern. */
+function escapeGlob(text: string): string {
   return text.replaceAll(/[*?[\]\\^]/g, '\\$&');
 }

@@ -26,20 +26,20 @@ import { maxQueuedBytes, type QueuedWrite, WriteQueue } from './write-queue.ts';
 export interface RedisStoreOptions {
   readonly connection: RedisConnection;
   readonly keyPrefix: string;
-  /** Seals all that this store writes, and opens what gateways with the same key have written. */
+  /** Seals all that this store writes, and opens what gateways with the same key wrote. */
   readonly seal: Seal;
-  /** Where the bodies that it reads are charged. */
+  /** Charged for the bodies that the store reads. */
   readonly bodies: SharedBodies;
-  /** Whether gateways share the calls under way. */
+  /** Whether gateways share upstream calls under way. */
   readonly coalesceAcross: boolean;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
 
-/** Entries in Redis, one key each, with its time to live: every gateway of this version or newer reads them. */
+/** A store in Redis, with one key per entry, which expires with it. Gateways of this version and newer can read the entries. */
 export class RedisStore implements Store {
   readonly relay: Relay | undefined;
-  /** What any gateway throws out of this store. */
+  /** Announces what any gateway purges from this store. */
   readonly purges: PurgeChannel;
   readonly #connection: RedisConnection;
   readonly #prefix: string;
@@ -79,18 +79,18 @@ export class RedisStore implements Store {
 
   async get(key: string, takesGzip = false): Promise<CachedResponse | undefined> {
     const name = this.#nameOf(key);
-    const onItsWay = this.#onItsWay(name);
-    if (onItsWay !== undefined) return decodeEntry(onItsWay.bytes);
+    const queued = this.#queued(name);
+    if (queued !== undefined) return decodeEntry(queued.bytes);
     return this.#counted(this.#reader.get(name, takesGzip));
   }
 
-  /** Resolves when the entry is on its way, rejects when too much is; no request waits for its arrival. */
+  /** Resolves when the write is queued, so that no request waits for Redis. Rejects if the queue is full. */
   async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {
     const bytes = encodeEntry(entry);
     const isTooLarge = bytes.length > maxQueuedBytes;
     if (isTooLarge || bytes.length - entry.body.length > maxHeadBytes) return false;
     const write = { name: this.#nameOf(key), bytes, expiresAt: entry.expiresAt, askedAt };
-    if (!this.#writes.push(write)) throw new StoreUnavailable('too many writes are on their way');
+    if (!this.#writes.push(write)) throw new StoreUnavailable('too many writes are queued');
     return true;
   }
 
@@ -100,19 +100,19 @@ export class RedisStore implements Store {
 
   async delete(key: string): Promise<boolean> {
     const name = this.#nameOf(key);
-    const wasOnItsWay = await this.#writes.withdraw(name);
+    const wasQueued = await this.#writes.withdraw(name);
     await this.#counted(this.purges.note({ key }));
-    const wasThere = await this.#counted(this.#scan.unlink(name));
+    const existed = await this.#counted(this.#scan.unlink(name));
     this.#reader.forget(name);
     await this.#counted(this.purges.tell({ key }));
-    return wasOnItsWay || wasThere;
+    return wasQueued || existed;
   }
 
   async purge(filter: EntryFilter, dryRun = false): Promise<number> {
     await this.#writes.flushed();
     if (!dryRun) {
       await this.#counted(this.purges.note({ filter }));
-      // What had been found in order before the note.
+      // Wait for writes that passed the purge check before the note.
       await this.#writes.flushed();
     }
     const purged = await this.#counted(this.#scan.purge(filter, dryRun));
@@ -130,9 +130,9 @@ export class RedisStore implements Store {
   async look(key: string): Promise<ListedEntry | undefined> {
     await this.#uses.flush();
     const name = this.#nameOf(key);
-    const onItsWay = this.#onItsWay(name);
+    const queued = this.#queued(name);
     const found = await this.#counted(
-      onItsWay === undefined ? this.#reader.head(name) : Promise.resolve(headIn(onItsWay.bytes)),
+      queued === undefined ? this.#reader.head(name) : Promise.resolve(headIn(queued.bytes)),
     );
     return found ? { key, ...found, hits: await this.#uses.of(key, found.head) } : undefined;
   }
@@ -141,7 +141,7 @@ export class RedisStore implements Store {
     this.#uses.add(key, entry);
   }
 
-  /** Entries are counted in the background, for the next call; their bytes are reckoned from a sample. */
+  /** Counts the entries in the background, for a later call, and estimates their bytes from a sample. */
   stats(): StoreStats {
     const size = this.#size.latest();
     return {
@@ -160,13 +160,13 @@ export class RedisStore implements Store {
     this.#relay?.close();
     await this.#writes.flushed();
     await this.#uses.flush();
-    // It would connect anew.
+    // A count under way would reconnect.
     this.#size.stop();
     this.#connection.close();
   }
 
-  /** What is on its way under that name, and has not expired. */
-  #onItsWay(name: string): QueuedWrite | undefined {
+  /** Returns the queued write under the name, unless it has expired. */
+  #queued(name: string): QueuedWrite | undefined {
     const write = this.#writes.find(name);
     return write !== undefined && write.expiresAt > this.#now() ? write : undefined;
   }
@@ -180,28 +180,28 @@ export class RedisStore implements Store {
     try {
       await this.#connection.run((client) => client.set(name, sealed, 'PX', lifeMs));
     } finally {
-      // What was read before may be older.
+      // A read under way may return the older entry.
       this.#reader.forget(name);
     }
-    // A purge by another gateway may have come between, and not have found it.
-    if (await this.#isThrownOut(name, entry, askedAt)) await this.#scan.unlink(name);
+    // Another gateway may have purged meanwhile, without finding the entry.
+    if (await this.#isPurged(name, entry, askedAt)) await this.#scan.unlink(name);
   }
 
-  /** Whether it was thrown out, or replaced by one that is newer, since it was asked for. */
+  /** Whether the entry was purged, or replaced by a newer one, since the request. */
   async #isOutdated(name: string, entry: CachedResponse, askedAt: number): Promise<boolean> {
     const agoMs = performance.now() - askedAt;
-    const [isThrownOut, there, leftMs] = await Promise.all([
-      this.#isThrownOut(name, entry, askedAt),
+    const [isPurged, there, leftMs] = await Promise.all([
+      this.#isPurged(name, entry, askedAt),
       this.#reader.head(name),
       this.#connection.run((client) => client.pttl(name)),
     ]);
     return (
-      isThrownOut ||
+      isPurged ||
       (there !== null && there !== undefined && wasStoredWithin(there.head, leftMs, agoMs))
     );
   }
 
-  #isThrownOut(name: string, entry: CachedResponse, askedAt: number): Promise<boolean> {
+  #isPurged(name: string, entry: CachedResponse, askedAt: number): Promise<boolean> {
     return this.purges.covers(name.slice(this.#prefix.length), entry, askedAt);
   }
 

@@ -20,31 +20,31 @@ import { SnapshotFile } from './snapshot-file.ts';
 import type { EntryFilter, Store, StoreStats } from './store.ts';
 import { TieredStore } from './tiered.ts';
 
-interface Kept {
+interface OpenStore {
   readonly store: Store;
-  /** The stores that it is made of. */
-  readonly parts: readonly Kept[];
+  /** The stores that a tiered store consists of. */
+  readonly parts: readonly OpenStore[];
   readonly connection?: RedisConnection;
-  /** Of a memory store. */
+  /** The memory store itself, if `store` is one or wraps one. */
   readonly memory?: MemoryStore;
   wanted: boolean;
   usedAt: number;
 }
 
-/** What stores need of the gateway. */
+/** What stores need from the gateway. */
 export interface StoreContext {
-  /** What the gateway itself reaches Redis with. */
+  /** The options of the gateway's own Redis connection. */
   readonly gatewayRedis: Readonly<Record<string, unknown>>;
-  /** The operator's `scopeSecret`: with it gateways know what one of them has written. */
+  /** The operator's `scopeSecret`, by which gateways recognize what one of them wrote. */
   readonly secret: string;
-  /** Where the bodies that stores read are charged. */
+  /** Charged for the bodies that stores read. */
   readonly bodies: SharedBodies;
-  /** What a stored answer costs at list price, in USD; null where that is not known. */
+  /** Returns the list price of a stored answer in USD, or null if it is unknown. */
   readonly costOf: CostOf;
   readonly log: Log;
 }
 
-/** Where others may keep something beside a store's entries. */
+/** A store's place in Redis, where other parts of the plugin may keep data beside its entries. */
 export interface RedisPlace {
   readonly connection: RedisConnection;
   readonly keyPrefix: string;
@@ -56,16 +56,16 @@ const idleMs = 5 * 60_000;
 const sweepMs = 60_000;
 
 /**
- * The named stores, kept across reloads of the configuration. A reload that fails leaves the old
- * pipelines serving, and nothing says so: a store that is no longer wanted is closed only when
- * no step has used it for some minutes.
+ * The named stores, which survive reloads of the configuration. A failed reload leaves the old
+ * pipelines serving, without notice. So a store that is no longer configured is closed only after no
+ * step has used it for some minutes.
  */
 export class StoreRegistry {
-  readonly #kept = new Map<string, Kept>();
+  readonly #open = new Map<string, OpenStore>();
   readonly #now: () => number;
   readonly #sweeping: NodeJS.Timeout;
   #settings: Readonly<Record<string, StoreSettings>> = {};
-  /** When files of stores that are wanted no more may be read by others. */
+  /** Resolves when stores that are no longer configured have handed over their files. */
   #handedOver: Promise<unknown> = Promise.resolve();
   #context: StoreContext = {
     gatewayRedis: {},
@@ -80,7 +80,7 @@ export class StoreRegistry {
     this.#sweeping = setInterval(() => void this.sweep(), sweepMs).unref();
   }
 
-  /** The stores that a configuration names; `memory` exists even when nothing is said. */
+  /** Sets the configured stores. `memory` exists even if it is not configured. */
   configure(
     settings: Readonly<Record<string, StoreSettings>>,
     context: Partial<StoreContext> = {},
@@ -89,52 +89,52 @@ export class StoreRegistry {
     this.#settings = storeSettings(settings);
     const wanted = new Set(Object.keys(this.#settings).map((name) => this.#keyOf(name)));
     const handed: Promise<void>[] = [];
-    for (const [key, kept] of this.#kept) {
-      const { store } = kept;
+    for (const [key, opened] of this.#open) {
+      const { store } = opened;
       const isWanted = wanted.has(key);
-      if (store instanceof PersistentStore && isWanted !== kept.wanted)
+      if (store instanceof PersistentStore && isWanted !== opened.wanted)
         handed.push(store.owns(isWanted));
-      kept.wanted = isWanted;
+      opened.wanted = isWanted;
     }
     this.#handedOver = Promise.all(handed);
-    // What is in a file is read before the first request asks for it.
+    // Open persisted stores now, so that their files are read before the first request.
     for (const [name, store] of Object.entries(this.#settings)) {
-      if (store.type === 'memory' && store.persist !== undefined) this.#keep(name);
+      if (store.type === 'memory' && store.persist !== undefined) this.#openStore(name);
     }
   }
 
-  /** The store of that name, as it is configured now. Throws a ConfigurationError where there is none. */
+  /** Returns the store of the name, as configured now. Throws a ConfigurationError if there is none. */
   open(name: string): Store {
-    return this.#watched(this.#keep(name));
+    return this.#watched(this.#openStore(name));
   }
 
-  /** Of the configuration that is in force. */
+  /** The names of the stores that are configured now. */
   get names(): readonly string[] {
     return Object.keys(this.#settings);
   }
 
-  #keep(name: string): Kept {
+  #openStore(name: string): OpenStore {
     const settings = Object.hasOwn(this.#settings, name) ? this.#settings[name] : undefined;
     if (settings === undefined) throw unknownStore(name, this.#settings, 'llm-cache');
     const key = this.#keyOf(name);
-    let kept = this.#kept.get(key);
-    if (kept === undefined) {
-      kept = { ...this.#make(name, settings), wanted: true, usedAt: this.#now() };
-      this.#kept.set(key, kept);
+    let opened = this.#open.get(key);
+    if (opened === undefined) {
+      opened = { ...this.#make(name, settings), wanted: true, usedAt: this.#now() };
+      this.#open.set(key, opened);
     }
-    return kept;
+    return opened;
   }
 
-  /** What there is to tell of every store that is configured, used or not. */
+  /** The statistics of every configured store, used or not. */
   stats(): Readonly<Record<string, StoreStats>> {
     const all = Object.entries(this.#settings).map(([name, settings]) => {
-      const kept = this.#kept.get(this.#keyOf(name));
-      return [name, kept?.store.stats() ?? unused(settings)] as const;
+      const opened = this.#open.get(this.#keyOf(name));
+      return [name, opened?.store.stats() ?? unused(settings)] as const;
     });
     return Object.fromEntries(all);
   }
 
-  /** Every store that has entries of its own, once: a redis store through the tiered one that stands before it. */
+  /** Every store that holds entries, once. A redis store behind a tiered one is accessed through it. */
   entryStores(): readonly (readonly [name: string, store: Store])[] {
     const throughOf = new Map<string, string>();
     for (const [name, settings] of Object.entries(this.#settings)) {
@@ -145,27 +145,27 @@ export class StoreRegistry {
       .map(([name]) => [name, this.open(throughOf.get(name) ?? name)] as const);
   }
 
-  /** The Redis of a redis or tiered store; null where there is no such store. */
+  /** Returns the Redis of a redis or tiered store, or null if there is no such store. */
   placeOf(name: string): RedisPlace | null {
     const settings = Object.hasOwn(this.#settings, name) ? this.#settings[name] : undefined;
     if (settings?.type === 'tiered') return this.placeOf(settings.far);
     if (settings?.type !== 'redis') return null;
-    const { connection } = this.#keep(name);
+    const { connection } = this.#openStore(name);
     return connection === undefined ? null : { connection, keyPrefix: settings.keyPrefix };
   }
 
-  /** The connection of a redis store, or of the only one there is. Throws where that is none. */
+  /** Returns the connection of the named redis store (default: the first one). Throws a ConfigurationError if there is none. */
   redisOf(name = redisStores(this.#settings)[0]): RedisConnection {
     const place = name === undefined ? null : this.placeOf(name);
     if (place === null) throw new ConfigurationError(`there is no redis store "${name}"`);
     return place.connection;
   }
 
-  /** The only place that knows every kind of store. */
+  /** Creates a store. Only this method knows every kind of store. */
   #make(
     name: string,
     settings: StoreSettings,
-  ): Pick<Kept, 'store' | 'parts' | 'connection' | 'memory'> {
+  ): Pick<OpenStore, 'store' | 'parts' | 'connection' | 'memory'> {
     switch (settings.type) {
       case 'memory':
         return this.#memory(name, settings);
@@ -187,7 +187,7 @@ export class StoreRegistry {
         return { store, parts: [], connection };
       }
       case 'tiered': {
-        const parts = [this.#keep(settings.near), this.#keep(settings.far)] as const;
+        const parts = [this.#openStore(settings.near), this.#openStore(settings.far)] as const;
         const [{ memory: near }, { store: far }] = parts;
         const { nearTtl } = settings;
         if (near === undefined) throw unknownStore(settings.near, this.#settings, name);
@@ -197,9 +197,9 @@ export class StoreRegistry {
     }
   }
 
-  #memory(name: string, settings: MemorySettings): Pick<Kept, 'store' | 'parts' | 'memory'> {
+  #memory(name: string, settings: MemorySettings): Pick<OpenStore, 'store' | 'parts' | 'memory'> {
     const { maxBytes, eviction, persist } = settings;
-    // The prices of the day: a store outlives a configuration.
+    // Read the context anew each time, because a store outlives a configuration and its prices.
     const costOf: CostOf = (head) => this.#context.costOf(head);
     const memory = new MemoryStore({ maxBytes, eviction, costOf });
     if (persist === undefined) return { store: memory, parts: [], memory };
@@ -210,45 +210,45 @@ export class StoreRegistry {
     return { store: new PersistentStore(memory, file), parts: [], memory };
   }
 
-  /** Who may have written an entry that comes from elsewhere. */
+  /** The seal of entries that are kept outside this process. */
   #sealOf({ encryptionKeys = [] }: Pick<MemorySettings, 'encryptionKeys'>): Seal {
     const isEncrypted = encryptionKeys.length > 0;
     return isEncrypted ? new Encryption(encryptionKeys) : new Signature(this.#context.secret);
   }
 
-  /** What the entries of the store of that name are exported and imported under. */
+  /** Returns the seal for exports and imports of the named store. */
   sealOf(name: string): Seal {
     const settings = Object.hasOwn(this.#settings, name) ? this.#settings[name] : undefined;
     if (settings === undefined) throw unknownStore(name, this.#settings, 'llm-cache');
     return settings.type === 'tiered' ? this.sealOf(settings.far) : this.#sealOf(settings);
   }
 
-  /** Writes what is kept in files, where it has changed. */
+  /** Writes the files of persisted stores that have changed. */
   async save(): Promise<void> {
-    const wanted = [...this.#kept.values()].filter(({ wanted: isWanted }) => isWanted);
+    const wanted = [...this.#open.values()].filter(({ wanted: isWanted }) => isWanted);
     const stores = wanted.map(({ store }) => store);
     await Promise.all(
       stores.filter((store) => store instanceof PersistentStore).map((store) => store.save()),
     );
   }
 
-  /** Closes what no configuration names and no request uses. */
+  /** Closes the stores that are neither configured nor recently used. */
   async sweep(): Promise<void> {
-    for (const [key, kept] of this.#kept) {
-      if (kept.wanted || this.#now() - kept.usedAt < idleMs) continue;
-      this.#kept.delete(key);
+    for (const [key, opened] of this.#open) {
+      if (opened.wanted || this.#now() - opened.usedAt < idleMs) continue;
+      this.#open.delete(key);
       // One failing close must not stop the rest.
-      await kept.store.close().catch(() => {});
+      await opened.store.close().catch(() => {});
     }
   }
 
-  /** Lets go of every store; one that is used again starts anew. */
+  /** Closes every store. A store that is used again starts anew. */
   async close(): Promise<void> {
     clearInterval(this.#sweeping);
-    await Promise.allSettled([...this.#kept.values()].map(({ store }) => store.close()));
+    await Promise.allSettled([...this.#open.values()].map(({ store }) => store.close()));
   }
 
-  /** A store by its name and all that decides what it is; the order in which that was written does not. */
+  /** Identifies a store by its name and all that defines it, regardless of the order of the settings. */
   #keyOf(name: string): string {
     const settings = this.#settings[name];
     const parts =
@@ -260,11 +260,11 @@ export class StoreRegistry {
     return JSON.stringify([name, joinMembers(written), ...secret, ...parts]);
   }
 
-  #watched(kept: Kept): Store {
-    const { store } = kept;
+  #watched(opened: OpenStore): Store {
+    const { store } = opened;
     const { relay } = store;
     const used = () => {
-      for (const one of [kept, ...kept.parts]) one.usedAt = this.#now();
+      for (const part of [opened, ...opened.parts]) part.usedAt = this.#now();
       return store;
     };
     const getNow = store.getNow?.bind(store);
@@ -296,19 +296,19 @@ export class StoreRegistry {
   }
 }
 
-/** `settings` with what exists without being named. */
+/** Returns the settings with the default store `memory` added. */
 export function storeSettings(
   settings: Readonly<Record<string, StoreSettings>>,
 ): Readonly<Record<string, StoreSettings>> {
   return { memory: { type: 'memory', maxBytes: 268435456, eviction: 'worth' }, ...settings };
 }
 
-/** The names of the stores that are a Redis of their own. */
+/** Returns the names of the redis stores. */
 export function redisStores(settings: Readonly<Record<string, StoreSettings>>): readonly string[] {
   return Object.keys(settings).filter((name) => settings[name]?.type === 'redis');
 }
 
-/** Of a store that has not been opened. */
+/** The statistics of a store that has not been opened. */
 function unused(settings: StoreSettings): StoreStats {
   const { type } = settings;
   const counted = type === 'memory' ? 0 : null;
@@ -324,7 +324,7 @@ function unused(settings: StoreSettings): StoreStats {
   };
 }
 
-/** `whose` says where stores are configured, for that is not where this one is asked for. */
+/** The error for an unknown store. `where` is what names it, and `whose` describes the known stores. */
 export function unknownStore(
   name: string,
   settings: Readonly<Record<string, StoreSettings>>,
@@ -337,7 +337,7 @@ export function unknownStore(
   );
 }
 
-/** Whether the settings themselves say where Redis is. */
+/** Whether the settings contain the address of Redis, and so do not use the gateway's own. */
 export function isPlaced({ url, options }: Pick<RedisSettings, 'url' | 'options'>): boolean {
   return (
     url !== undefined ||

@@ -2,78 +2,78 @@ import { type FrameSeal, maxFrameBytes } from './relay-frame.ts';
 import type { RelayFollowing, RelayReader } from './relay.ts';
 import type { RelayTiming } from './relay-timing.ts';
 
-/** What stands in Redis of a call at the moment. */
+/** What Redis has of a call at the moment. */
 export interface CallView {
-  /** Of the call that is followed; null where there is none. */
+  /** The token of the followed call, or null if there is none. */
   readonly token: string | null;
-  /** Of the call that has the lease; null where none has it. */
+  /** The token of the call that holds the lease, or null if none does. */
   readonly holder: string | null;
-  /** The frames from the number on that was asked for; null where they are none that a gateway publishes. */
+  /** The frames from the requested number on, or null if no gateway can have published them. */
   readonly frames: readonly SeenFrame[] | null;
 }
 
 export interface SeenFrame {
-  /** As Redis has it. */
+  /** The id of the stream's entry in Redis. */
   readonly id: string;
   readonly kind: string;
   readonly sealed: Buffer;
 }
 
 export interface FollowerParts {
-  /** Looks for the frames from `number` on, of the call with that token, or of the one that has the lease. Rejects where Redis does not say. */
+  /** Reads the frames from `number` on of the call with the token, or else of the call that holds the lease. Rejects if Redis fails. */
   look(token: string | null, number: number): Promise<CallView>;
-  /** Opens the frames of the call with that token. */
+  /** Returns the seal that opens the frames of the call with the token. */
   sealOf(token: string): FrameSeal;
   readonly reader: RelayReader;
   readonly timing: RelayTiming;
-  /** Called once, when nothing is read any more. */
+  /** Called once, when the follower stops. */
   ended(follower: RelayFollower): void;
 }
 
-/** A stream that began earlier is not joined: it may be a replay of old frames. As exact as the gateways' clocks. */
+/** An older stream is not joined, because it may be a replay of old frames. Depends on the gateways' clocks. */
 const maxCallMs = 3_600_000;
 
-/** Frames that are read at once. */
+/** How many frames one read returns at most. */
 export const maxFramesAtOnce = Math.ceil((4 * 1024 * 1024) / maxFrameBytes);
 
 /**
- * Reads along with a call that another gateway makes. Takes frames in their order alone, each
- * where it belongs; whatever else it finds fails the reader, and so does a silence that lasts.
+ * Follows a call that another gateway makes. It accepts only authentic frames, in order. Any other
+ * frame fails the reader, and so does a long silence.
  */
 export class RelayFollower implements RelayFollowing {
   readonly #parts: FollowerParts;
   #token: string | null = null;
   #seal: FrameSeal | null = null;
-  /** Of the frame that is expected. */
+  /** The number of the next frame. */
   #number = 1;
   #isStream = false;
   #hasBytes = false;
   /** When the call was last known to be alive. */
   #aliveAt = performance.now();
   #timer: NodeJS.Timeout | null = null;
-  #over = false;
+  #isStopped = false;
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
-    this.#begin();
+    this.#poll();
   }
 
   stop(): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.#isStopped) return;
+    this.#isStopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#parts.ended(this);
   }
 
   /** Stops, and tells the reader that nothing more will come. */
   fail(): void {
-    if (this.#over) return;
+    if (this.#isStopped) return;
     this.stop();
     this.#parts.reader.fail();
   }
 
-  #begin(): void {
-    // What is no view at all is not what a gateway has published either.
+  #poll(): void {
+    // A malformed reply is not from a gateway either.
     this.#step().catch(() => this.fail());
   }
 
@@ -83,11 +83,11 @@ export class RelayFollower implements RelayFollowing {
     try {
       view = await look(this.#token, this.#number);
     } catch {
-      // Who has seen no byte makes a call of its own before long; for the others there is nothing better.
-      const mostMs = this.#hasBytes ? timing.patienceMs : timing.waitingMs;
-      return this.#silent(mostMs, timing.retryMs);
+      // A reader without bytes can still make its own call, so it gives up sooner. Others can only wait.
+      const limitMs = this.#hasBytes ? timing.patienceMs : timing.waitingMs;
+      return this.#waitOrFail(limitMs, timing.retryMs);
     }
-    if (this.#over) return;
+    if (this.#isStopped) return;
     if (view.token === null || view.frames === null) return this.fail();
     if (this.#token === null) {
       this.#token = view.token;
@@ -95,27 +95,27 @@ export class RelayFollower implements RelayFollowing {
     }
     for (const frame of view.frames) {
       if (!this.#take(frame)) return this.fail();
-      if (this.#over) return;
+      if (this.#isStopped) return;
     }
     if (view.frames.length > 0 || view.holder === this.#token) {
       this.#aliveAt = performance.now();
-      return this.#again(view.frames.length < maxFramesAtOnce ? timing.pollMs : 0);
+      return this.#schedule(view.frames.length < maxFramesAtOnce ? timing.pollMs : 0);
     }
-    // Another gateway makes the call anew: nothing more of this one is published.
+    // Another gateway has the lease and calls anew, so this call publishes no more.
     if (view.holder !== null) return this.fail();
-    this.#silent(timing.leaderlessMs, timing.pollMs);
+    this.#waitOrFail(timing.leaderlessMs, timing.pollMs);
   }
 
-  #silent(mostMs: number, againMs: number): void {
-    if (performance.now() - this.#aliveAt > mostMs) this.fail();
-    else this.#again(againMs);
+  #waitOrFail(limitMs: number, delayMs: number): void {
+    if (performance.now() - this.#aliveAt > limitMs) this.fail();
+    else this.#schedule(delayMs);
   }
 
-  #again(ms: number): void {
-    if (!this.#over) this.#timer = setTimeout(() => this.#begin(), ms);
+  #schedule(ms: number): void {
+    if (!this.#isStopped) this.#timer = setTimeout(() => this.#poll(), ms);
   }
 
-  /** False where it is not the frame that comes next. */
+  /** Returns false if the frame is not the expected one. */
   #take({ id, kind, sealed }: SeenFrame): boolean {
     const number = this.#number++;
     const frame = id === `${number}-0` ? this.#seal?.open(number, kind, sealed) : undefined;

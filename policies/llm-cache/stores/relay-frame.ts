@@ -3,7 +3,7 @@ import { isObject } from '../../shared/json/json.ts';
 import type { CallOutcome } from './relay.ts';
 import { type Place, proofBytes, type Seal } from './seal.ts';
 
-/** What is told of a call, one after the other: a stream's head, its bytes, and how the call ended. */
+/** What a call publishes, in order: a stream's head, its bytes, and how the call ended. */
 export type Frame =
   | { readonly kind: 'head'; readonly head: StreamHead }
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
@@ -11,33 +11,33 @@ export type Frame =
 
 export interface StreamHead {
   readonly headers: Readonly<Record<string, string>>;
-  /** When the call was made, by the clock of the gateway that makes it. */
+  /** When the call was made, by the clock of the calling gateway, in milliseconds since the epoch. */
   readonly startedAt: number;
 }
 
-/** Of a stream, in one frame. */
+/** The most bytes of a stream in one frame. */
 export const maxFrameBytes = 64 * 1024;
-/** The most that one is, sealed. */
+/** The most bytes of a sealed frame. */
 export const maxSealedBytes = maxFrameBytes + proofBytes;
 
-/** The frames of one call: each is sealed as what it is, where it stands. Moved, repeated or renamed it does not open. */
+/** Seals the frames of one call, each for its kind and number. A moved, repeated or relabelled frame does not open. */
 export class FrameSeal {
   readonly #seal: Seal;
   readonly #call: Place;
 
-  /** `call` is this call's and no other's, ever. */
+  /** `call` must be unique to this call. */
   constructor(seal: Seal, call: Place) {
     this.#seal = seal;
     this.#call = call;
   }
 
-  /** `number` is 1 for the first. */
+  /** Seals a frame. `number` is 1 for the first. */
   close(number: number, frame: Frame): Buffer {
     const { proof, bytes } = this.#seal.seal(this.#placeOf(number, frame.kind), bytesOf(frame));
     return Buffer.concat([proof, bytes]);
   }
 
-  /** Undefined where that is not what the gateway that makes the call has published as this frame. */
+  /** Returns the frame, or undefined if the calling gateway did not publish it with this number and kind. */
   open(number: number, kind: string, sealed: Buffer): Frame | undefined {
     const bytes = this.#seal.open(this.#placeOf(number, kind), {
       proof: sealed.subarray(0, proofBytes),

@@ -4,35 +4,38 @@ import type { CallOutcome, Lease } from './relay.ts';
 import type { RelayTiming } from './relay-timing.ts';
 import { StreamBuffer } from './stream-buffer.ts';
 
-/** A frame on its way. */
+/** A sealed frame to publish. */
 export interface SealedFrame {
   /** 1 for the first. */
   readonly number: number;
   readonly kind: string;
   readonly sealed: Buffer;
-  /** How many of the newest frames, with this one, stay readable. */
+  /** How many of the newest frames stay readable, including this one. */
   readonly keep: number;
 }
 
 export interface PublisherParts {
-  /** Publishes a frame, once however often it is called, or only renews the lease. False where the lease is another's; rejects where Redis does not say. */
+  /**
+   * Publishes a frame, or with null only renews the lease. Idempotent for each frame. Resolves to
+   * false if another gateway holds the lease, and rejects if Redis fails.
+   */
   publish(frame: SealedFrame | null, isLast: boolean): Promise<boolean>;
   readonly seal: FrameSeal;
-  /** Where the bytes that wait are charged. */
+  /** Charged for the waiting bytes. */
   readonly budget: ByteBudget;
   readonly timing: RelayTiming;
-  /** Called once, when nothing is published any more. */
+  /** Called once, when the publisher closes. */
   ended(publisher: RelayPublisher): void;
 }
 
-/** Bytes that may wait to be published; past them the others are left to themselves. */
+/** The bound on the bytes waiting to be published. Beyond it, the publisher closes and the followers are on their own. */
 const maxWaitingBytes = 4 * 1024 * 1024;
-/** Bytes of a stream that stay readable for who joins late, at least; twice as many at most. */
+/** At least this many bytes of a stream stay readable for gateways that join late, and at most about twice as many. */
 const maxReadableBytes = 8 * 1024 * 1024;
-/** What a frame takes in Redis beside its bytes, roughly. */
+/** Roughly what a frame takes in Redis in addition to its bytes. */
 const frameOverhead = 150;
 
-/** Tells other gateways of a call, frame by frame: each is tried again until it has arrived, or too much waits. */
+/** Publishes a call to other gateways, frame by frame. It retries each frame until Redis has it, for as long as followers may wait. */
 export class RelayPublisher implements Lease {
   readonly #parts: PublisherParts;
   readonly #renewal: NodeJS.Timeout;
@@ -40,16 +43,16 @@ export class RelayPublisher implements Lease {
   readonly #waiting = new StreamBuffer(maxFrameBytes);
   #head: StreamHead | null = null;
   #outcome: CallOutcome | null = null;
-  #gathering: NodeJS.Timeout | null = null;
+  #flushTimer: NodeJS.Timeout | null = null;
   #isDue = false;
   #number = 0;
-  /** Frames that stay readable, in two halves: the older goes when the newer is full. */
+  /** The numbers of readable frames, in two halves. The older half is dropped when the newer is full. */
   #older = 0;
   #newer = 0;
   #newerBytes = 0;
   #isSending = false;
   #sent: Promise<void> = Promise.resolve();
-  #over = false;
+  #isClosed = false;
 
   constructor(parts: PublisherParts) {
     this.#parts = parts;
@@ -62,12 +65,12 @@ export class RelayPublisher implements Lease {
   }
 
   chunk(bytes: Uint8Array): void {
-    if (this.#over) return;
+    if (this.#isClosed) return;
     const isTooMuch = this.#waiting.length + bytes.length > maxWaitingBytes;
     if (isTooMuch || !this.#parts.budget.take(bytes.length)) return this.close();
     this.#waiting.push(bytes);
-    this.#gathering ??= setTimeout(() => {
-      this.#gathering = null;
+    this.#flushTimer ??= setTimeout(() => {
+      this.#flushTimer = null;
       this.#isDue = true;
       this.#send();
     }, this.#parts.timing.gatherMs);
@@ -81,12 +84,12 @@ export class RelayPublisher implements Lease {
     this.close();
   }
 
-  /** Publishes nothing any more. The lease lapses, where it was not given up. */
+  /** Stops publishing. The lease expires, unless it was released. */
   close(): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     clearInterval(this.#renewal);
-    if (this.#gathering !== null) clearTimeout(this.#gathering);
+    if (this.#flushTimer !== null) clearTimeout(this.#flushTimer);
     this.#parts.budget.give(this.#waiting.length);
     this.#waiting.clear();
     this.#parts.ended(this);
@@ -96,19 +99,19 @@ export class RelayPublisher implements Lease {
     if (!this.#isSending) this.#sent = this.#sendAll();
   }
 
-  /** One after the other. */
+  /** Sends all frames that are ready, one at a time. */
   async #sendAll(): Promise<void> {
     this.#isSending = true;
-    for (let frame = this.#next(); frame !== null && !this.#over; frame = this.#next()) {
-      const arrived = await this.#arrived(this.#sealed(frame), frame.kind === 'end');
+    for (let frame = this.#next(); frame !== null && !this.#isClosed; frame = this.#next()) {
+      const arrived = await this.#publishFrame(this.#sealNext(frame), frame.kind === 'end');
       if (!arrived) this.close();
     }
     this.#isSending = false;
   }
 
-  /** What is to be told next; null as long as more may be gathered. */
+  /** The next frame, or null if there is none or more bytes should be buffered first. */
   #next(): Frame | null {
-    if (this.#over) return null;
+    if (this.#isClosed) return null;
     const head = this.#head;
     if (head !== null) {
       this.#head = null;
@@ -126,7 +129,7 @@ export class RelayPublisher implements Lease {
     return outcome && { kind: 'end', outcome };
   }
 
-  #sealed(frame: Frame): SealedFrame {
+  #sealNext(frame: Frame): SealedFrame {
     const number = ++this.#number;
     const sealed = this.#parts.seal.close(number, frame);
     if (this.#newerBytes > maxReadableBytes) {
@@ -139,15 +142,15 @@ export class RelayPublisher implements Lease {
     return { number, kind: frame.kind, sealed, keep: this.#older + this.#newer };
   }
 
-  /** Tries until Redis has the frame, or no reader can be waiting for it any more. */
-  async #arrived(frame: SealedFrame, isLast: boolean): Promise<boolean> {
+  /** Retries until Redis has the frame, or no follower can be waiting for it any more. */
+  async #publishFrame(frame: SealedFrame, isLast: boolean): Promise<boolean> {
     const { publish, timing } = this.#parts;
     const until = performance.now() + timing.patienceMs;
-    while (!this.#over) {
+    while (!this.#isClosed) {
       try {
         return await publish(frame, isLast);
       } catch {
-        // The connection has said what is wrong.
+        // The connection has logged the error.
         if (performance.now() > until) return false;
         await new Promise((resolve) => setTimeout(resolve, timing.retryMs));
       }
@@ -156,12 +159,12 @@ export class RelayPublisher implements Lease {
   }
 
   async #renew(): Promise<void> {
-    // A frame on its way renews it as well.
+    // Publishing a frame renews the lease too.
     if (this.#isSending) return;
     try {
       if (!(await this.#parts.publish(null, false))) this.close();
     } catch {
-      // The next time it may answer.
+      // The next renewal may succeed.
     }
   }
 }

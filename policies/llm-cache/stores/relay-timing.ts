@@ -1,19 +1,19 @@
-/** How long gateways that share a call bear with Redis, and with one another; in milliseconds. */
+/** How long gateways that share a call wait for Redis and for each other, in milliseconds. */
 export interface RelayTiming {
-  /** A gateway that does not renew its lease for so long has lost it. */
+  /** A gateway loses its lease if it does not renew it for this long. */
   readonly leaseMs: number;
   readonly renewMs: number;
-  /** How long bytes are gathered before they are published. */
+  /** How long bytes are buffered before they are published. */
   readonly gatherMs: number;
-  /** How long what a call published stays readable without a sign of life. */
+  /** How long published frames stay readable after the last frame or renewal. */
   readonly liveMs: number;
   readonly pollMs: number;
   readonly retryMs: number;
-  /** How long a call under way bears with a Redis that does not answer. */
+  /** How long a call under way tolerates a Redis that does not respond. */
   readonly patienceMs: number;
-  /** The same, for those who have seen no byte yet and can make a call of their own. */
+  /** The same for a follower that has received no byte yet, and so can make its own call. */
   readonly waitingMs: number;
-  /** How long a lease that is gone may be taken again by the gateway that had it. */
+  /** How long followers wait for a gateway to take its lapsed lease again. */
   readonly leaderlessMs: number;
 }
 

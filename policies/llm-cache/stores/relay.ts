@@ -1,36 +1,39 @@
 /**
- * One call to the upstream for several gateways: the one that has the lease on a key makes the
- * call, the others read along. A store that all of them see may offer it.
+ * Shares one upstream call among several gateways. The gateway that holds the lease on a key makes
+ * the call, and the others follow it. A store that the gateways share may provide a relay.
  */
 export interface Relay {
-  /** Takes the lease; null where another gateway has it. Rejects when that cannot be told. */
+  /** Resolves to the lease, or null if another gateway holds it. Rejects if that is unknown. */
   lease(key: string): Promise<Lease | null>;
-  /** Reads along with the gateway that has the lease, from the start. */
+  /** Follows the call of the gateway that holds the lease, from its start. */
   follow(key: string, reader: RelayReader): RelayFollowing;
 }
 
-/** How a call ended: its answer is in the store, as of `storedAt`; a stream was whole, and is not; neither. */
+/**
+ * How a call ended. `stored`: its answer was stored at `storedAt`. `whole`: its stream was complete,
+ * but is not stored. `failed`: neither.
+ */
 export type CallOutcome =
   | { readonly kind: 'stored'; readonly storedAt: number }
   | { readonly kind: 'whole' }
   | { readonly kind: 'failed' };
 
-/** Held by the gateway that makes the call. None of its methods throws or waits for the store. */
+/** Held by the gateway that makes the call. No method throws, and `head` and `chunk` do not wait for the store. */
 export interface Lease {
-  /** A stream that may be shared begins. */
+  /** Begins a stream that may be shared. */
   head(headers: Readonly<Record<string, string>>): void;
   chunk(bytes: Uint8Array): void;
-  /** The call is over. Resolves when the others can know, or cannot be told. */
+  /** Ends the call. Resolves when the outcome is published, or cannot be published. */
   end(outcome: CallOutcome): Promise<void>;
 }
 
-/** What a gateway that reads along is told. */
+/** Receives what a followed call publishes. */
 export interface RelayReader {
   head(headers: Readonly<Record<string, string>>): void;
   chunk(bytes: Uint8Array): void;
-  /** The call ended well. */
+  /** The call succeeded. */
   end(outcome: Exclude<CallOutcome, { kind: 'failed' }>): void;
-  /** The call failed, or nothing trustworthy is heard of it any more. */
+  /** The call failed, went silent, or published something that cannot be trusted. */
   fail(): void;
 }
 

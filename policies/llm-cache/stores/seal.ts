@@ -1,25 +1,25 @@
 /**
- * Where bytes stand, part by part. What was sealed in one place opens in no other: not under another
- * name, not as another kind, not under another number.
+ * Where bytes are stored, as a list of parts. Bytes sealed for one place do not open in another: not
+ * under another name, as another kind or with another number.
  */
 export type Place = readonly (string | number | Uint8Array)[];
 
 export const proofBytes = 32;
 
-/** Bytes as another process may keep them, perhaps encrypted, and the proof of who wrote them where. */
+/** Bytes that may be encrypted, and the proof that a gateway with the key wrote them for their place. */
 export interface Sealed {
   readonly proof: Uint8Array;
   readonly bytes: Uint8Array;
 }
 
-/** Tells what gateways with the same key have written from what others have. */
+/** Authenticates bytes kept outside this process: only gateways with the same key can seal them. */
 export interface Seal {
   seal(place: Place, bytes: Uint8Array): Sealed;
-  /** The bytes as they were; undefined where no gateway with the key has put them in that place. */
+  /** Returns the original bytes, or undefined if no gateway with the key sealed them for the place. */
   open(place: Place, sealed: Sealed): Uint8Array | undefined;
 }
 
-/** The place as bytes that no other place has: every part follows its length. */
+/** Encodes a place unambiguously: each part is preceded by its length. */
 export function placeBytes(place: Place): Buffer {
   const all: Uint8Array[] = [];
   for (const part of place) {

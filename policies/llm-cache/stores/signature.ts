@@ -1,12 +1,12 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { type Place, placeBytes, type Seal, type Sealed } from './seal.ts';
 
-/** Leaves bytes as they are and signs them, HMAC-SHA-256. */
+/** A seal that leaves bytes unencrypted and signs them with HMAC-SHA-256. */
 export class Signature implements Seal {
   readonly #key: Buffer;
 
   constructor(secret: string) {
-    // A key of its own: digests under the secret itself are shown to clients.
+    // Derive a separate key, because clients see digests under the secret itself.
     this.#key = createHmac('sha256', secret).update('llm-cache: values in Redis').digest();
   }
 
@@ -16,7 +16,7 @@ export class Signature implements Seal {
 
   open(place: Place, { proof, bytes }: Sealed): Uint8Array | undefined {
     const expected = this.#sign(place, bytes);
-    // Compared in constant time, which needs equal lengths.
+    // The constant-time comparison requires equal lengths.
     return proof.length === expected.length && timingSafeEqual(proof, expected) ? bytes : undefined;
   }
 

@@ -1,4 +1,4 @@
-/** Callers who ask for the same at the same time share one answer. */
+/** Concurrent calls with the same key share one result. */
 export class SingleFlight<T> {
   readonly #underWay = new Map<string, Promise<T>>();
 
@@ -12,7 +12,7 @@ export class SingleFlight<T> {
     return asked;
   }
 
-  /** Who asks from now on gets an answer of its own: what is under way may be outdated. */
+  /** Later calls do not share the call under way, because its result may be outdated. */
   forget(key: string): void {
     this.#underWay.delete(key);
   }

@@ -8,29 +8,29 @@ import { readSnapshot, SnapshotFault, writeSnapshot } from './snapshot.ts';
 import type { Store } from './store.ts';
 
 export interface SnapshotFileOptions {
-  /** Of the store, for the log. */
+  /** The name of the store, for the log. */
   readonly name: string;
   readonly store: Store;
   readonly path: string;
   readonly everySeconds: number;
   readonly seal: Seal;
   readonly log: Log;
-  /** What the file is read behind: another store may yet write it. */
+  /** The file is read after this promise, because another store may still be writing it. */
   readonly after?: Promise<unknown>;
-  /** How long after something was thrown out the file is written, in milliseconds. */
+  /** How long after a purge the file is written, in milliseconds. */
   readonly soonMs?: number;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
 
-/** So small that reading one piece delays no request. */
+/** Small, so that reading one chunk delays no request. */
 const readBytes = 64 * 1024;
-/** What was thrown out leaves the file soon: a process that is killed must not bring it back. */
+/** Purged entries leave the file soon, so that they do not come back after the process is killed. */
 const usualSoonMs = 1000;
 
 /**
- * A store's entries in a file: read once, in the background, and written every so often, when
- * something was thrown out, and at the end of the process. One thing after the other.
+ * Saves a store's entries in a file. It reads the file once, in the background, and writes it
+ * periodically, after a purge and at the end of the process. Reads and writes never overlap.
  */
 export class SnapshotFile {
   readonly #options: SnapshotFileOptions;
@@ -39,16 +39,19 @@ export class SnapshotFile {
   readonly #timer: NodeJS.Timeout;
   #soon: NodeJS.Timeout | null = null;
   #work: Promise<void>;
-  /** A save that has not begun: one is as good as many. */
+  /** A save that has not begun. Further saves join it. */
   #waiting: Promise<void> | null = null;
-  /** There is a file that was not read, or not to its end. */
+  /** The existing file was not read to its end. */
   #isUnread = false;
   #isFailing = false;
   #isStopped = false;
-  /** Another store has the file. */
+  /** Another store owns the file. */
   #isHandedOver = false;
-  /** What tells whether the entries have changed since they were written. */
+  /** The state of the entries when they were last written, to detect changes. Null before the first write or complete read. */
   #written: string | null = null;
+
+  /** How often an entry was set: a replacement of the same size changes nothing else. */
+  #changes = 0;
 
   constructor(options: SnapshotFileOptions) {
     this.#options = options;
@@ -62,7 +65,7 @@ export class SnapshotFile {
     return this.#work;
   }
 
-  /** Writes the file, when it has been read, where the entries have changed. Never rejects. */
+  /** Writes the file if the entries have changed, after any read or write under way. Never rejects. */
   save(): Promise<void> {
     this.#waiting ??= this.#work = this.#work.then(() => {
       this.#waiting = null;
@@ -71,7 +74,12 @@ export class SnapshotFile {
     return this.#waiting;
   }
 
-  /** Something was thrown out. */
+  /** Records that an entry was set, so that the next save writes the file. */
+  changed(): void {
+    this.#changes++;
+  }
+
+  /** Schedules a save, after a purge. */
   saveSoon(): void {
     if (this.#soon !== null || this.#isStopped) return;
     this.#soon = setTimeout(() => {
@@ -81,19 +89,19 @@ export class SnapshotFile {
     }, this.#options.soonMs ?? usualSoonMs).unref();
   }
 
-  /** Leaves the file to another store, with all that there is to write. */
+  /** Saves, then leaves the file to another store. */
   async handOver(): Promise<void> {
     await this.save();
     this.#isHandedOver = true;
   }
 
-  /** Takes it back. */
+  /** Takes the file back from another store. */
   takeBack(): void {
     this.#isHandedOver = false;
     this.#written = '';
   }
 
-  /** Neither reads nor writes any more. */
+  /** Stops reading and writing. */
   stop(): void {
     this.#isStopped = true;
     clearInterval(this.#timer);
@@ -109,12 +117,13 @@ export class SnapshotFile {
       for await (const { key, entry } of readSnapshot(chunks, seal)) {
         if (this.#isStopped) return;
         if (entry.expiresAt <= this.#now()) continue;
-        // What was stored or thrown out since is newer.
+        // Entries stored and purges made since the start are newer than the file.
         await store.set(key, entry, this.#begunAt);
         count++;
       }
-      // Others may have been stored meanwhile.
-      if (store.stats().entries === count) this.#written = this.#state();
+      // Requests may have stored other entries meanwhile, which are not in the file yet.
+      const isSame = this.#changes === 0 && store.stats().entries === count;
+      if (isSame) this.#written = this.#state();
       log.info(`llm-cache: store "${name}" has read ${count} entries from ${path}`);
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return;
@@ -130,14 +139,14 @@ export class SnapshotFile {
   async #save(): Promise<void> {
     const { name, store, path, seal, log } = this.#options;
     const state = this.#state();
-    const isNothing = this.#written === null && store.stats().entries === 0;
-    if (this.#isStopped || this.#isHandedOver || isNothing || state === this.#written) return;
+    const isEmpty = this.#written === null && store.stats().entries === 0;
+    if (this.#isStopped || this.#isHandedOver || isEmpty || state === this.#written) return;
     const draft = `${path}.${process.pid}.tmp`;
     try {
       const file = await open(draft, 'w', 0o600);
       try {
         for await (const piece of writeSnapshot(entriesOf(store), seal)) {
-          // All of it: `write` may take less.
+          // Unlike `write`, `appendFile` always writes all bytes.
           await file.appendFile(piece);
         }
         await file.sync();
@@ -161,7 +170,7 @@ export class SnapshotFile {
 
   #state(): string {
     const { entries, bytes, evictions } = this.#options.store.stats();
-    return `${entries} ${bytes} ${evictions}`;
+    return `${entries} ${bytes} ${evictions} ${this.#changes}`;
   }
 }
 

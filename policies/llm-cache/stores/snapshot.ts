@@ -5,30 +5,30 @@ import { proofBytes, type Seal } from './seal.ts';
 import type { StoredEntry } from './store.ts';
 import { bodyOf, lengthOf } from './stored-body.ts';
 
-// Layout: "LLMCSNAP", version (1 byte), proof of the beginning (32); for each entry the lengths of
-// its key and of its envelope (4 bytes each, big endian), the key (UTF-8), the envelope; at the end
-// twice the largest length, and the proof of the number of entries (32).
+// Layout: "LLMCSNAP", version (1 byte), proof of the beginning (32). Then for each entry: the lengths
+// of its key and its envelope (4 bytes each, big endian), the key (UTF-8), the envelope. At the end:
+// the largest length twice, and the proof of the number of entries (32).
 const magic = Buffer.from('LLMCSNAP');
 const version = 1;
 const beginBytes = magic.length + 1 + proofBytes;
 const lengthsBytes = 8;
-const noLength = 0xffffffff;
-const nothing = new Uint8Array();
+const endMark = 0xffffffff;
+const noBytes = new Uint8Array();
 
 const maxKeyBytes = 8 * 1024;
-/** A larger entry is not in a snapshot. */
+/** Larger entries are left out. */
 const maxEnvelopeBytes = 128 * 1024 * 1024;
-/** So much is given at once, and so long one turn of the event loop may take. */
+/** The size of a written piece, and how long the work may block the event loop. */
 const pieceBytes = 64 * 1024;
 const turnMs = 3;
 
-/** Why a file or a body is not read, or no further. */
+/** Thrown when a snapshot cannot be read, or not to its end. The message says why. */
 export class SnapshotFault extends Error {
   override name = 'SnapshotFault';
   readonly isReported = true;
 }
 
-/** Entries as a file or a body: sealed, bounded, and with an end of its own. */
+/** Serializes entries for a file or a request body. The snapshot is sealed, and its end is verifiable. */
 export async function* writeSnapshot(
   entries: AsyncIterable<StoredEntry>,
   seal: Seal,
@@ -42,7 +42,7 @@ export async function* writeSnapshot(
     const name = Buffer.from(key);
     const wrapped = envelope.wrap(key, entry);
     if (name.length > maxKeyBytes || wrapped.length > maxEnvelopeBytes) continue;
-    // A head that is too long.
+    // The head is too long.
     if (headEnd(wrapped) === undefined) continue;
     waiting.push(lengthsOf(name.length, wrapped.length), name, wrapped);
     size += name.length + wrapped.length;
@@ -56,11 +56,11 @@ export async function* writeSnapshot(
     await nextTurn();
     turnAt = performance.now();
   }
-  waiting.push(lengthsOf(noLength, noLength), endOf(seal, count));
+  waiting.push(lengthsOf(endMark, endMark), endOf(seal, count));
   yield Buffer.concat(waiting);
 }
 
-/** The entries of what `writeSnapshot` has made. Throws a SnapshotFault where it goes no further. */
+/** Yields the entries of a snapshot. Throws a SnapshotFault where it cannot be read further. */
 export async function* readSnapshot(
   chunks: AsyncIterable<Uint8Array>,
   seal: Seal,
@@ -85,7 +85,7 @@ async function* entriesIn(bytes: ByteReader, seal: Seal): AsyncGenerator<StoredE
     const lengths = await bytes.take(lengthsBytes);
     if (lengths === null) throw damaged(count);
     const [keyLength, wrappedLength] = [lengths.readUInt32BE(0), lengths.readUInt32BE(4)];
-    if (keyLength === noLength && wrappedLength === noLength) {
+    if (keyLength === endMark && wrappedLength === endMark) {
       const end = await bytes.take(proofBytes);
       if (end === null || !isEnd(end, seal, count)) throw damaged(count);
       return;
@@ -114,27 +114,27 @@ async function entryIn(
 
 function beginOf(seal: Seal): Buffer {
   const begin = Buffer.concat([magic, Buffer.of(version)]);
-  return Buffer.concat([begin, seal.seal(['snapshot', begin], nothing).proof]);
+  return Buffer.concat([begin, seal.seal(['snapshot', begin], noBytes).proof]);
 }
 
 function checkBegin(begin: Buffer | null, seal: Seal): void {
   if (begin === null || !begin.subarray(0, magic.length).equals(magic)) {
-    throw new SnapshotFault('it is no snapshot of a cache');
+    throw new SnapshotFault('it is not a cache snapshot');
   }
   if (begin[magic.length] !== version) throw otherVersion();
   const proof = begin.subarray(magic.length + 1);
   const place = ['snapshot', begin.subarray(0, magic.length + 1)];
-  if (seal.open(place, { proof, bytes: nothing }) === undefined) {
+  if (seal.open(place, { proof, bytes: noBytes }) === undefined) {
     throw new SnapshotFault('it was written with another scopeSecret or encryption key');
   }
 }
 
 function endOf(seal: Seal, count: number): Uint8Array {
-  return seal.seal(['end', count], nothing).proof;
+  return seal.seal(['end', count], noBytes).proof;
 }
 
 function isEnd(proof: Buffer, seal: Seal, count: number): boolean {
-  return seal.open(['end', count], { proof, bytes: nothing }) !== undefined;
+  return seal.open(['end', count], { proof, bytes: noBytes }) !== undefined;
 }
 
 function lengthsOf(key: number, envelope: number): Buffer {
@@ -149,10 +149,10 @@ function otherVersion(): SnapshotFault {
 }
 
 function damaged(count: number): SnapshotFault {
-  return new SnapshotFault(`it is damaged behind ${count} entries`);
+  return new SnapshotFault(`it is damaged after ${count} entries`);
 }
 
-/** Bytes in the lengths that are asked for, whatever the lengths in which they come. */
+/** Reads bytes in the requested lengths, regardless of how they are chunked. */
 class ByteReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
   #waiting: Uint8Array[] = [];
@@ -166,7 +166,7 @@ class ByteReader {
     await this.#chunks.return?.();
   }
 
-  /** Null where there are not so many any more. */
+  /** Returns the next bytes, or null if fewer remain. */
   async take(length: number): Promise<Buffer | null> {
     while (this.#size < length) {
       const { value, done } = await this.#chunks.next();

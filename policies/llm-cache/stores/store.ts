@@ -3,34 +3,34 @@ import type { Relay } from './relay.ts';
 
 export interface StoreStats {
   readonly type: string;
-  /** Null where the store does not count them. */
+  /** Null if the store does not count them. */
   readonly entries: number | null;
-  /** What the entries take, keys and bookkeeping included. */
+  /** What the entries take, including keys and bookkeeping. Null if the store does not measure it. */
   readonly bytes: number | null;
   readonly maxBytes: number | null;
-  /** Entries thrown out to make room. */
+  /** Entries evicted to make room. */
   readonly evictions: number;
   readonly errors: number;
   readonly droppedWrites: number;
-  /** Whether it answers at the moment. */
+  /** Whether the store responds at the moment. */
   readonly healthy: boolean;
-  /** What its evictions cost, where it makes any. */
+  /** What its evictions cost. Absent if the store evicts nothing. */
   readonly eviction?: EvictionStats;
 }
 
-/** What a store throws out to make room, and what that costs. */
+/** How a store evicts entries, and what that costs. */
 export interface EvictionStats {
-  /** By what it chooses at the moment. */
+  /** The current ranking of the entries. */
   readonly ranking: string;
-  /** Requests for what had been thrown out and would still be fresh, as far as that is remembered. */
+  /** Requests for evicted entries that would still be fresh, as far as the store remembers them. */
   readonly missedHits: number;
-  /** What they would have saved at list price, in USD; requests without a price are not in it. */
+  /** What those requests would have saved at list price, in USD. Requests without a price are left out. */
   readonly missedUsd: number;
-  /** What twice the memory would have saved beyond what was saved: an estimate from a sample. Null in a store too small for one. */
+  /** What twice the memory would have saved in addition, estimated from a sample. Null in a store too small for one. */
   readonly twiceTheMemory: { readonly hits: number; readonly usd: number } | null;
 }
 
-/** Which entries: those that have every one of these. */
+/** Selects the entries that meet every given condition. */
 export interface EntryFilter {
   readonly namespace?: string;
   /** The model of the answer or of the request. */
@@ -43,93 +43,96 @@ export interface EntryFilter {
 export interface ListedEntry {
   readonly key: string;
   readonly head: EntryHead;
-  /** Of the body. */
+  /** The size of the body: uncompressed in a memory store, as stored in Redis. */
   readonly bytes: number;
-  /** Requests that it has answered since it was stored. */
+  /** Requests answered with the entry since it was stored. */
   readonly hits: number;
 }
 
-/** An entry and what it is stored under. */
+/** An entry and its key. */
 export interface StoredEntry {
   readonly key: string;
   readonly entry: CachedResponse;
 }
 
-/** A part of a listing. */
+/** One page of a listing. */
 export interface Page {
-  /** May be fewer than were asked for, even none, though more follow. */
+  /** May be fewer than the limit, even none, although more pages follow. */
   readonly entries: readonly ListedEntry[];
-  /** Where the next page begins; null at the end. */
+  /** Where the next page begins, or null at the end. */
   readonly cursor: string | null;
 }
 
 export interface PageRequest {
   readonly limit: number;
-  /** Of the page before; null for the first. */
+  /** The cursor of the previous page, or null for the first page. */
   readonly cursor: string | null;
 }
 
-/** A cursor that no listing of this store has given. */
+/** Thrown when a cursor did not come from a listing of this store. */
 export class UnknownCursor extends Error {
   override name = 'UnknownCursor';
 }
 
-/** There is an entry, and no room in the byte budget for its body at the moment. */
+/** Thrown when an entry exists, but the byte budget has no room for its body at the moment. */
 export class NoRoom extends Error {
   override name = 'NoRoom';
-  /** It is counted as a bypass, and is no fault. */
+  /** Counted as a bypass: it is not a fault to log. */
   readonly isReported = true;
 }
 
-/** Where entries are kept. One file a back end beside this one. */
+/** A store of entries. Each back end has a file beside this one. */
 export interface Store {
   /**
-   * The entry, undefined on a miss (expired or unreadable entries included). Rejects on a failure,
-   * and with NoRoom. Its body is compressed only where `takesGzip` and it is worth sending so.
+   * Resolves to the entry, or undefined on a miss, which includes expired and unreadable entries.
+   * Rejects on a failure, and with NoRoom. The body is compressed only if `takesGzip` is set and the
+   * body is worth sending compressed.
    */
   get(key: string, takesGzip?: boolean): Promise<CachedResponse | undefined>;
   /**
-   * The same at once, where the store is in this process: null where it takes waiting to tell.
+   * The synchronous form of `get`, for stores in this process. Returns null if only `get` can tell.
    * Throws on a failure.
    */
   getNow?(key: string, takesGzip?: boolean): CachedResponse | undefined | null;
   /**
-   * The entries that match, with their bodies, in no order; none of them counts as used. Without it
-   * they are listed and got.
+   * Yields the entries that match, with their bodies, in no particular order. No hit is counted. A
+   * store without it is read by `list` and `get`.
    */
   entries?(filter: EntryFilter): AsyncIterable<StoredEntry>;
-  /** Resolves when what was set has arrived, of a store that does not wait for it. */
+  /** Resolves when all writes have completed, in a store whose `set` does not wait for them. */
   flushed?(): Promise<void>;
   /**
-   * Keeps the entry until its `expiresAt`, unless it has been thrown out, or replaced by one that is
-   * newer, since it was asked for: `askedAt`, by `performance.now()`, which no clock that is set
-   * puts back; now, where it is not said. False when it is too large to be kept; rejects on a failure.
+   * Stores the entry until its `expiresAt`, unless its key has been purged or has received a newer
+   * entry since the request. `askedAt` is the time of the request by `performance.now()`, which clock
+   * changes do not affect (default: now). Resolves to false if the entry is too large. Rejects on a
+   * failure.
    */
   set(key: string, entry: CachedResponse, askedAt?: number): Promise<boolean>;
-  /** Throws the entry out, everywhere. Whether there was one. */
+  /** Deletes the entry on all gateways. Resolves to whether it existed. */
   delete(key: string): Promise<boolean>;
-  /** Throws out all entries that match, everywhere; how many there were. With `dryRun` it only counts them. */
+  /** Deletes all entries that match, on all gateways, and resolves to their number. With `dryRun` it only counts them. */
   purge(filter: EntryFilter, dryRun?: boolean): Promise<number>;
   /**
-   * The entries that match, page by page, in no order. What is there all the while is listed; what
-   * comes or goes meanwhile may be. Rejects with an UnknownCursor, or on a failure.
+   * Lists the entries that match, page by page, in no particular order. It includes every entry that
+   * is stored throughout the listing, and may include those stored or removed meanwhile. Rejects with
+   * an UnknownCursor, or on a failure.
    */
   list(filter: EntryFilter, page: PageRequest): Promise<Page>;
-  /** One entry as a listing shows it. Not a use of it. */
+  /** Resolves to one entry as a listing shows it. No hit is counted. */
   look(key: string): Promise<ListedEntry | undefined>;
-  /** The entry has answered a request. Never throws, waits for nothing. */
+  /** Counts a hit. Never throws or waits. */
   used(key: string, entry: CachedResponse): void;
   stats(): StoreStats;
-  /** One call for all the gateways that see this store, where it offers that. */
+  /** Shares upstream calls among the gateways that use this store, if the store supports it. */
   readonly relay?: Relay | undefined;
-  /** Lets go of all that it holds. A later use starts anew. */
+  /** Releases all resources. A later use starts anew. */
   close(): Promise<void>;
 }
 
-/** What requests need of a store. */
+/** The part of a store that requests use. */
 export type EntryStore = Pick<Store, 'get' | 'getNow' | 'set' | 'used' | 'relay'>;
 
-/** Whether the entry has all that the filter asks for. */
+/** Whether the entry meets every condition of the filter. */
 export function matchesFilter(entry: EntryHead, filter: EntryFilter): boolean {
   const { namespace, model, consumer } = filter;
   if (namespace !== undefined && entry.namespace !== namespace) return false;

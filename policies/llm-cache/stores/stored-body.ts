@@ -2,61 +2,63 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { gzipCodec } from './gzip.ts';
 
-/** A body as a store outside of this process has it. */
+/** A body as a store outside this process keeps it. */
 export interface StoredBody {
   readonly coding: Coding;
   readonly bytes: Uint8Array;
 }
 
-/** How a body is compressed, as one byte says. */
+/** How a body is coded, as a byte. */
 export type Coding = (typeof codings)[keyof typeof codings];
 
-const codings = { asItIs: 0, gzip: 1 } as const;
+const codings = { identity: 0, gzip: 1 } as const;
 
 export function isCoding(value: unknown): value is Coding {
-  return value === codings.asItIs || value === codings.gzip;
+  return value === codings.identity || value === codings.gzip;
 }
 
 export function isGzip({ coding }: StoredBody): boolean {
   return coding === codings.gzip;
 }
 
-export function asItIs(bytes: Uint8Array): StoredBody {
-  return { coding: codings.asItIs, bytes };
+export function uncompressed(bytes: Uint8Array): StoredBody {
+  return { coding: codings.identity, bytes };
 }
 
-/** Below, the coding itself would be most of it. */
-const leastBytes = 1024;
-/** Less is not worth the time that reading takes. */
-const worthwhile = 0.8;
-/** Up to so many bytes are expanded at once, in some 100 µs; more of them in the thread pool. */
-const mostAtOnce = 64 * 1024;
+/** Shorter bodies gain nothing over gzip's own overhead. */
+const minBytes = 1024;
+/** A body must shrink to this share, or it is not worth the time to expand it. */
+const worthwhileRatio = 0.8;
+/** Bodies up to this size are expanded synchronously, in some 100 µs, and larger ones in the thread pool. */
+const maxSyncBytes = 64 * 1024;
 
-const expandLater = promisify(gunzip);
+const expandInPool = promisify(gunzip);
 
-/** Off the event loop. Never rejects: what cannot be compressed is stored as it is. */
+/** Compresses a body if that is worthwhile. Never rejects: a body that cannot be compressed stays as it is. */
 export async function storedBody(body: Uint8Array): Promise<StoredBody> {
-  if (body.length < leastBytes) return asItIs(body);
+  if (body.length < minBytes) return uncompressed(body);
   try {
     const bytes = await gzipCodec.compress(body);
-    return bytes.length < body.length * worthwhile ? { coding: codings.gzip, bytes } : asItIs(body);
+    return bytes.length < body.length * worthwhileRatio
+      ? { coding: codings.gzip, bytes }
+      : uncompressed(body);
   } catch {
-    return asItIs(body);
+    return uncompressed(body);
   }
 }
 
-/** How long the body is, in bytes. */
+/** Returns the length of the uncompressed body, in bytes. */
 export function lengthOf({ coding, bytes }: StoredBody): number {
-  return coding === codings.asItIs ? bytes.length : gzipCodec.lengthOf(bytes);
+  return coding === codings.identity ? bytes.length : gzipCodec.lengthOf(bytes);
 }
 
-/** The body, byte for byte; at once where it is small. Rejects, or throws, where that cannot be had. */
+/** Resolves to exactly the original body. Rejects if the stored bytes are damaged. */
 export async function bodyOf(stored: StoredBody): Promise<Uint8Array> {
   const { coding, bytes } = stored;
-  if (coding === codings.asItIs) return bytes;
+  if (coding === codings.identity) return bytes;
   const length = lengthOf(stored);
-  if (length <= mostAtOnce) return gzipCodec.expand(bytes);
-  const body = await expandLater(bytes, { maxOutputLength: length });
+  if (length <= maxSyncBytes) return gzipCodec.expand(bytes);
+  const body = await expandInPool(bytes, { maxOutputLength: length });
   if (body.length !== length) throw new Error('a compressed body is damaged');
   return body;
 }

@@ -1,6 +1,6 @@
 const firstBytes = 4096;
 
-/** Bytes of a stream that wait to be sent, in few pieces whatever pieces they came in. */
+/** Buffers the bytes of a stream, and combines small chunks into larger pieces. */
 export class StreamBuffer {
   readonly #maxPiece: number;
   #full: Buffer[] = [];
@@ -8,7 +8,7 @@ export class StreamBuffer {
   #used = 0;
   #length = 0;
 
-  /** `maxPiece` is what `take` gives at most. */
+  /** `maxPiece` is the most bytes that `take` returns. */
   constructor(maxPiece: number) {
     this.#maxPiece = maxPiece;
   }
@@ -21,7 +21,7 @@ export class StreamBuffer {
   push(bytes: Uint8Array): void {
     this.#length += bytes.length;
     for (let at = 0; at < bytes.length;) {
-      if (this.#used === this.#maxPiece) this.#begin();
+      if (this.#used === this.#maxPiece) this.#startPiece();
       const some = bytes.subarray(at, at + this.#maxPiece - this.#used);
       this.#reserve(this.#used + some.length);
       this.#last.set(some, this.#used);
@@ -30,9 +30,9 @@ export class StreamBuffer {
     }
   }
 
-  /** The oldest bytes. */
+  /** Removes and returns the oldest piece. */
   take(): Buffer {
-    if (this.#full.length === 0) this.#begin();
+    if (this.#full.length === 0) this.#startPiece();
     const bytes = this.#full.shift() ?? Buffer.alloc(0);
     this.#length -= bytes.length;
     return bytes;
@@ -45,13 +45,13 @@ export class StreamBuffer {
     this.#length = 0;
   }
 
-  #begin(): void {
+  #startPiece(): void {
     this.#full.push(this.#last.subarray(0, this.#used));
     this.#last = Buffer.alloc(0);
     this.#used = 0;
   }
 
-  /** Grows as it fills, so that a quiet stream takes little. */
+  /** Grows the buffer as it fills, so that a slow stream takes little memory. */
   #reserve(size: number): void {
     if (size <= this.#last.length) return;
     const wanted = Math.max(size, firstBytes, this.#last.length * 2);

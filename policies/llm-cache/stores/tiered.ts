@@ -17,33 +17,33 @@ import type {
 } from './store.ts';
 
 export interface TieredStoreOptions {
-  /** Of this store; others may share the memory store with it. */
+  /** The name of this store. It separates its keys from others' in a shared memory store. */
   readonly name: string;
-  /** This process's own. */
+  /** The store in this process. */
   readonly near: MemoryStore;
-  /** The one that all gateways see. */
+  /** The store that all gateways share. */
   readonly far: RedisStore;
-  /** Seconds that an entry stays near. */
+  /** How long an entry stays in the near store, in seconds. */
   readonly nearTtl: number;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
 
 /**
- * A near store in front of a far one. The near one is used only while this gateway hears what any
- * of them throws out.
+ * A near store in front of a far one. The near store is used only while this gateway receives the
+ * purges of all gateways.
  */
 export class TieredStore implements Store {
   readonly #options: TieredStoreOptions;
   readonly #now: () => number;
-  readonly #thrownOut = new PurgeLog();
-  /** One for all who ask at once, for each would keep it near. */
+  readonly #purgeLog = new PurgeLog();
+  /** Concurrent reads of a key share one, because each would store its copy near. */
   readonly #reads = new SingleFlight<CachedResponse | undefined>();
   #listening: PurgeListening | null = null;
-  /** What is kept near under an older prefix is out of reach. */
-  #emptied = 0;
-  /** Counts what was thrown out, so that nothing is kept near that was read before. */
-  #purges = 0;
+  /** Part of the near keys. Incrementing it makes all older copies unreachable. */
+  #generation = 0;
+  /** Counts purges, so that an entry read before a purge is not stored near after it. */
+  #purgeCount = 0;
 
   constructor(options: TieredStoreOptions) {
     this.#options = options;
@@ -55,7 +55,7 @@ export class TieredStore implements Store {
     return this.#options.far.relay;
   }
 
-  /** Whether the near store takes part. */
+  /** Whether the near store is in use. */
   get isNearInUse(): boolean {
     return this.#listen().isHearing;
   }
@@ -63,23 +63,23 @@ export class TieredStore implements Store {
   getNow(key: string, takesGzip?: boolean): CachedResponse | null {
     if (!this.isNearInUse) return null;
     const known = this.#options.near.getNow(this.#nearKey(key), takesGzip);
-    // In place of an expired one another gateway may have stored a fresh one.
+    // If the copy is no longer fresh, another gateway may have stored a fresh entry.
     return known !== undefined && known.freshUntil > this.#now() ? known : null;
   }
 
   async get(key: string, takesGzip?: boolean): Promise<CachedResponse | undefined> {
     const known = this.getNow(key, takesGzip);
     if (known !== null) return known;
-    // Decoded, for it is kept near.
+    // Read it decoded, because the near store keeps it.
     return this.#reads.run(key, async () => {
-      const purges = this.#purges;
+      const purges = this.#purgeCount;
       const entry = await this.#options.far.get(key);
       if (entry !== undefined) await this.#keepNear(key, entry, purges);
       return entry;
     });
   }
 
-  /** Nothing comes near for that. */
+  /** Does not copy the entries into the near store. */
   entries(filter: EntryFilter): AsyncIterable<StoredEntry> {
     return entriesOf(this.#options.far, filter);
   }
@@ -89,30 +89,30 @@ export class TieredStore implements Store {
   }
 
   async set(key: string, entry: CachedResponse, askedAt = performance.now()): Promise<boolean> {
-    const purges = this.#purges;
+    const purges = this.#purgeCount;
     const isFar = await this.#options.far.set(key, entry, askedAt);
     this.#reads.forget(key);
-    if (!this.#thrownOut.covers(key, entry, askedAt)) await this.#keepNear(key, entry, purges);
+    if (!this.#purgeLog.covers(key, entry, askedAt)) await this.#keepNear(key, entry, purges);
     return isFar;
   }
 
   async delete(key: string): Promise<boolean> {
-    // Near again afterwards, for it may have been read in the meantime; the far store tells the others.
-    await this.#throwOut({ key });
-    const wasThere = await this.#options.far.delete(key);
-    await this.#throwOut({ key });
-    return wasThere;
+    // Purge near again afterwards: the entry may have been read meanwhile. The far store tells other gateways.
+    await this.#purgeNear({ key });
+    const existed = await this.#options.far.delete(key);
+    await this.#purgeNear({ key });
+    return existed;
   }
 
   async purge(filter: EntryFilter, dryRun = false): Promise<number> {
     if (dryRun) return this.#options.far.purge(filter, dryRun);
-    await this.#throwOut({ filter });
+    await this.#purgeNear({ filter });
     const purged = await this.#options.far.purge(filter);
-    await this.#throwOut({ filter });
+    await this.#purgeNear({ filter });
     return purged;
   }
 
-  /** Whatever is near is far as well. */
+  /** Lists the far store, which has all entries of the near one. */
   list(filter: EntryFilter, page: PageRequest): Promise<Page> {
     return this.#options.far.list(filter, page);
   }
@@ -137,50 +137,50 @@ export class TieredStore implements Store {
     };
   }
 
-  /** The near and the far store are others' as well, and stay open. */
+  /** Leaves the near and the far store open, because other stores may use them. */
   async close(): Promise<void> {
     this.#listening?.stop();
     this.#listening = null;
     this.#empty();
   }
 
-  /** Keeps the entry near unless something was thrown out since it was read, after `purges`. */
+  /** Stores the entry near, unless a purge has come since it was read, when the count was `purges`. */
   async #keepNear(key: string, entry: CachedResponse, purges: number): Promise<void> {
-    if (!this.isNearInUse || purges !== this.#purges) return;
+    if (!this.isNearInUse || purges !== this.#purgeCount) return;
     const until = this.#now() + this.#options.nearTtl * 1000;
     await this.#options.near.keep(this.#nearKey(key), entry, Math.min(entry.expiresAt, until));
   }
 
   #listen(): PurgeListening {
     this.#listening ??= this.#options.far.purges.listen({
-      purged: (purge) => void this.#throwOut(purge),
+      purged: (purge) => void this.#purgeNear(purge),
       missed: () => this.#empty(),
     });
     return this.#listening;
   }
 
-  async #throwOut(purge: Purge): Promise<void> {
+  async #purgeNear(purge: Purge): Promise<void> {
     const { near } = this.#options;
-    this.#outdate();
-    this.#thrownOut.add(purge);
+    this.#invalidateReads();
+    this.#purgeLog.add(purge);
     if ('key' in purge) await near.delete(this.#nearKey(purge.key));
     else await near.purge(purge.filter, false, this.#nearKey(''));
   }
 
   #empty(): void {
     const before = this.#nearKey('');
-    this.#emptied++;
-    this.#outdate();
+    this.#generation++;
+    this.#invalidateReads();
     void this.#options.near.purge({}, false, before);
   }
 
-  /** Nothing that is being read is kept near, or given to who asks from now on. */
-  #outdate(): void {
-    this.#purges++;
+  /** Reads under way are neither stored near nor shared with later requests. */
+  #invalidateReads(): void {
+    this.#purgeCount++;
     this.#reads.forgetAll();
   }
 
   #nearKey(key: string): string {
-    return `${this.#options.name} ${this.#emptied} ${key}`;
+    return `${this.#options.name} ${this.#generation} ${key}`;
   }
 }

@@ -3,9 +3,9 @@ import type { RedisClient } from '../../shared/redis/client.ts';
 import type { EntryHead } from '../entry.ts';
 
 const flushMs = 1000;
-/** Entries whose uses may wait to be counted; what comes on top is not counted. */
+/** How many entries may have hits waiting to be flushed. Hits on further entries are not counted. */
 const maxWaiting = 10_000;
-const atOnce = 100;
+const batchSize = 100;
 const timeoutMs = 1000;
 
 interface Waiting {
@@ -14,8 +14,8 @@ interface Waiting {
 }
 
 /**
- * How often each entry has answered, on all gateways together: a counter beside the entry that goes
- * when the entry goes. Counted off the path of the requests; while Redis fails nothing is.
+ * Counts the hits on each entry across all gateways, in a Redis counter that expires with the entry.
+ * No request waits for it. Hits are not counted while Redis fails.
  */
 export class UseCounts {
   readonly #connection: RedisConnection;
@@ -38,28 +38,28 @@ export class UseCounts {
     this.#timer ??= setTimeout(() => void this.flush(), flushMs).unref();
   }
 
-  /** Never rejects. */
+  /** Sends the waiting counts to Redis. Never rejects. */
   async flush(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     const all = [...this.#waiting];
     this.#waiting = new Map();
     try {
-      for (let at = 0; at < all.length; at += atOnce) {
+      for (let at = 0; at < all.length; at += batchSize) {
         await this.#connection.run(
-          (client) => addAll(client, all.slice(at, at + atOnce)),
+          (client) => addAll(client, all.slice(at, at + batchSize)),
           timeoutMs,
         );
       }
     } catch {
-      // The connection has said what is wrong; a count is worth no second try.
+      // The connection has logged the error. A count is not worth a retry.
     }
   }
 
   async of(key: string, entry: EntryHead): Promise<number> {
     const name = this.#nameOf(key, entry);
     try {
-      // No count has more digits.
+      // Bounded, because others may have written a large value there.
       const text = await this.#connection.run((client) => client.getrange(name, 0, 20), timeoutMs);
       return /^\d{1,15}$/.test(text) ? Number(text) : 0;
     } catch (error) {
@@ -68,7 +68,7 @@ export class UseCounts {
     }
   }
 
-  /** One that is stored anew under the same key begins at zero. */
+  /** Includes `storedAt`, so that a new entry under the same key starts at zero. */
   #nameOf(key: string, { storedAt }: EntryHead): string {
     return `${this.#prefix}${storedAt.toString(36)}:${key}`;
   }
@@ -83,8 +83,8 @@ async function addAll(
       try {
         await client.incrby(name, uses);
       } catch (error) {
-        if (!isNoCount(error)) throw error;
-        // It begins anew, and keeps no other from being counted.
+        if (!isInvalidCount(error)) throw error;
+        // Start anew, so that one bad value does not fail the batch.
         await client.set(name, uses);
       }
       await client.pexpireat(name, Math.ceil(expiresAt));
@@ -92,7 +92,7 @@ async function addAll(
   );
 }
 
-/** Whether what stands there is no number, or one that cannot grow; not that Redis is full, or does not let us. */
-function isNoCount(error: unknown): boolean {
+/** Whether the stored value is not a number or cannot be incremented. Other refusals (Redis is full, or denies access) do not match. */
+function isInvalidCount(error: unknown): boolean {
   return isWrongType(error) || (isRefusal(error) && error.message.startsWith('ERR '));
 }

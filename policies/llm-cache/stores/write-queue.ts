@@ -1,24 +1,24 @@
-/** What waits to be written under a name. */
+/** A write that waits under a name. */
 export interface QueuedWrite {
   readonly name: string;
   readonly bytes: Uint8Array;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
-  /** When it was asked for, by `performance.now()`. */
+  /** The time of the request, by `performance.now()`. */
   readonly askedAt?: number;
 }
 
-/** Bytes that may wait; what comes on top is dropped. */
+/** The bound on the bytes of all queued writes. Further writes are dropped. */
 export const maxQueuedBytes = 32 * 1024 * 1024;
 
-// Few at once, so that reads do not stand behind megabytes and a deadline is one write's own.
-const maxAtOnce = 16;
-const maxBytesAtOnce = 1024 * 1024;
+// Few writes run at once, so that reads do not queue behind megabytes, and no write uses up another's deadline.
+const maxConcurrent = 16;
+const maxConcurrentBytes = 1024 * 1024;
 
-/** Writes off the path of the requests, in order, bounded in bytes, never tried twice. */
+/** Writes in the background, in order, bounded in bytes. Failed writes are not retried. */
 export class WriteQueue {
   readonly #write: (write: QueuedWrite) => Promise<unknown>;
-  /** In the order of their coming; under a name only the newest. */
+  /** In order of arrival, and only the newest under each name. */
   readonly #waiting = new Map<string, QueuedWrite>();
   readonly #underWay = new Map<string, QueuedWrite>();
   #waitingBytes = 0;
@@ -28,12 +28,12 @@ export class WriteQueue {
   #dropped = 0;
   #failed = 0;
 
-  /** `write` rejects when it was not written. */
+  /** `write` must reject if the write fails. */
   constructor(write: (write: QueuedWrite) => Promise<unknown>) {
     this.#write = write;
   }
 
-  /** Writes that did not arrive, for want of room or because they failed. */
+  /** Writes that were dropped for lack of room, or failed. */
   get dropped(): number {
     return this.#dropped + this.#failed;
   }
@@ -42,7 +42,7 @@ export class WriteQueue {
     return this.#failed;
   }
 
-  /** Whether there was room for it. */
+  /** Queues a write, replacing a waiting one under its name. Returns false if there is no room. */
   push(write: QueuedWrite): boolean {
     this.#take(write.name);
     if (this.#waitingBytes + this.#underWayBytes + write.bytes.length > maxQueuedBytes) {
@@ -55,18 +55,21 @@ export class WriteQueue {
     return true;
   }
 
-  /** What is on its way under that name. */
+  /** Returns the newest write under the name that is waiting or under way. */
   find(name: string): QueuedWrite | undefined {
     return this.#waiting.get(name) ?? this.#underWay.get(name);
   }
 
-  /** Resolves when nothing is on its way. */
+  /** Resolves when the queue is empty and no write is under way. */
   async flushed(): Promise<void> {
     if (this.#waiting.size + this.#underWay.size === 0) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  /** Takes back what has not been sent under that name; resolves when what was sent has arrived or failed. */
+  /**
+   * Withdraws the waiting write under the name, if any, and waits for one under way. Resolves to
+   * whether a write was withdrawn.
+   */
   async withdraw(name: string): Promise<boolean> {
     const taken = this.#take(name);
     while (this.#underWay.has(name)) await this.#nextEnd();
@@ -85,9 +88,9 @@ export class WriteQueue {
     for (const [name, write] of this.#waiting) {
       const { length } = write.bytes;
       const isFirst = this.#underWay.size === 0;
-      if (this.#underWay.size >= maxAtOnce) return;
-      if (!isFirst && this.#underWayBytes + length > maxBytesAtOnce) return;
-      // One after the other under one name, so that the newest stays.
+      if (this.#underWay.size >= maxConcurrent) return;
+      if (!isFirst && this.#underWayBytes + length > maxConcurrentBytes) return;
+      // Writes under one name run one after another, so that the newest wins.
       if (this.#underWay.has(name)) continue;
       this.#take(name);
       this.#underWay.set(name, write);

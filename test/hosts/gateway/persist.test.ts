@@ -94,7 +94,7 @@ describe('A memory store with persist', () => {
     const other = join(dir, 'foreign.txt');
     writeFileSync(other, 'what somebody else keeps');
     const gateway = await start({ persist: { path: other } });
-    await gateway.logged(/has read 0 entries from .*: it is no snapshot of a cache/);
+    await gateway.logged(/has read 0 entries from .*: it is not a cache snapshot/);
     upstream.answer(json(answers.chat.json));
     expect(await statusOf(gateway, 'm')).to.contain('fwd=miss');
     await stop(gateway);
@@ -156,10 +156,10 @@ describe('A memory store with persist', () => {
         const { error } = (await answer.json()) as { error: { message: string } };
         return `${answer.status} ${error.message}`;
       };
-      expect(await refusal('no export')).to.match(/^400 .*no snapshot/);
-      expect(await refusal(new Uint8Array(1024 * 1024))).to.match(/^400 .*no snapshot/);
+      expect(await refusal('no export')).to.match(/^400 .*not a cache snapshot/);
+      expect(await refusal(new Uint8Array(1024 * 1024))).to.match(/^400 .*not a cache snapshot/);
       expect(await refusal(bytes.subarray(0, -10))).to.match(
-        /^400 .*damaged behind 2 entries; 2 entries were imported/,
+        /^400 .*damaged after 2 entries; 2 entries were imported/,
       );
       const form = { headers: { 'content-type': 'application/x-www-form-urlencoded' } };
       expect(await refusal(bytes, form)).to.match(/^415 .*octet-stream/);

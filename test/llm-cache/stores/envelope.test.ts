@@ -8,7 +8,11 @@ import {
   maxHeadEnd,
 } from '../../../policies/llm-cache/stores/envelope.ts';
 import { Signature } from '../../../policies/llm-cache/stores/signature.ts';
-import { asItIs, lengthOf, storedBody } from '../../../policies/llm-cache/stores/stored-body.ts';
+import {
+  uncompressed,
+  lengthOf,
+  storedBody,
+} from '../../../policies/llm-cache/stores/stored-body.ts';
 import { makeEntry } from '../../support/entry.ts';
 
 const key = Buffer.alloc(32, 7).toString('base64');
@@ -118,7 +122,7 @@ describe('An entry for Redis', () => {
     const newer = Buffer.from(wrapped);
     newer[5] = 2;
     expect([envelope.open('name', newer), isOtherVersion(newer)]).to.deep.equal([undefined, true]);
-    const plain = envelope.wrap('name', { ...entry, body }, asItIs(body));
+    const plain = envelope.wrap('name', { ...entry, body }, uncompressed(body));
     // The proof of the head is of the coding as well.
     plain[5] = 1;
     expect(envelope.open('name', plain)).to.equal(undefined);

@@ -96,6 +96,41 @@ describe('The file of a store', () => {
     expect(statSync(path)).to.include({ mtimeMs, ino });
   });
 
+  it('The store file is written when an entry is replaced by another of the same size', async () => {
+    const first = start();
+    await first.file.loaded;
+    await first.store.set('a', fresh({ body: new TextEncoder().encode('an old answer') }));
+    await first.store.save();
+    const newer = fresh({ body: new TextEncoder().encode('a newer one !') });
+    await first.store.set('a', newer);
+    await first.store.save();
+    const second = start();
+    await second.file.loaded;
+    expect((await second.store.get('a'))?.body).to.deep.equal(newer.body);
+  });
+
+  it('The store file is written again when an entry is replaced during a save', async () => {
+    const newer = fresh({ body: new TextEncoder().encode('a newer one !') });
+    let replaced: Promise<boolean> | null = null;
+    const replacing: Seal = {
+      seal(place, bytes) {
+        // The save has read the older entry by now.
+        if (place[0] === 'body') replaced ??= first.store.set('a', newer);
+        return signed.seal(place, bytes);
+      },
+      open: (place, sealed) => signed.open(place, sealed),
+    };
+    const first = start(replacing);
+    await first.file.loaded;
+    await first.store.set('a', fresh({ body: new TextEncoder().encode('an old answer') }));
+    await first.store.save();
+    expect(replaced).to.not.equal(null);
+    await first.store.save();
+    const second = start();
+    await second.file.loaded;
+    expect((await second.store.get('a'))?.body).to.deep.equal(newer.body);
+  });
+
   it('The store file is encrypted where there are keys', async () => {
     const keyed = new Encryption([Buffer.alloc(32, 7).toString('base64')]);
     const first = start(keyed);
@@ -150,7 +185,7 @@ describe('The file of a store', () => {
   });
 
   for (const [what, bytes, words] of [
-    ['a foreign file', Buffer.from('some other file'), /it is no snapshot of a cache/],
+    ['a foreign file', Buffer.from('some other file'), /it is not a cache snapshot/],
     ['a file of another secret', null, /another scopeSecret or encryption key/],
   ] as const) {
     it(`The store takes nothing from ${what}, logs that, and keeps it when it writes its own`, async () => {
@@ -189,7 +224,7 @@ describe('The file of a store', () => {
     const second = start();
     await second.file.loaded;
     expect(second.store.stats().entries).to.equal(2);
-    expect(lines.at(-1)).to.match(/^warn .* has read 2 entries .*: it is damaged behind 2 entries/);
+    expect(lines.at(-1)).to.match(/^warn .* has read 2 entries .*: it is damaged after 2 entries/);
   });
 
   it('The store file that cannot be written is logged once', async () => {

@@ -79,7 +79,7 @@ describe('A snapshot', () => {
       for (let length = 0; length < bytes.length; length++) {
         const { entries, fault } = await read([bytes.subarray(0, length)], seal);
         expect(fault, `cut at ${length}`).to.match(
-          /^it is (damaged behind \d entries|no snapshot)/,
+          /^it is (damaged after \d entries|not a cache snapshot)/,
         );
         expect(shown(entries)).to.deep.equal(shown(stored.slice(0, entries.length)));
       }
@@ -140,6 +140,6 @@ describe('A snapshot', () => {
     ]);
     // Two whole entries, and an end that tells of one.
     const { entries, fault } = await read([joined], signed);
-    expect([entries.length, fault]).to.deep.equal([2, 'it is damaged behind 2 entries']);
+    expect([entries.length, fault]).to.deep.equal([2, 'it is damaged after 2 entries']);
   });
 });

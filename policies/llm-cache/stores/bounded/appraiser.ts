@@ -1,17 +1,18 @@
 import type { EntryHead } from '../../entry.ts';
 import { RunningMean, type Worth } from './worth.ts';
 
-/** The list price of an answer in USD; null where it is not known. */
+/** Returns the list price of an answer in USD, or null if it is unknown. */
 export type CostOf = (head: EntryHead) => number | null;
 
-/** Until the store has seen prices: 2 USD a million tokens, a hundred tokens a second. */
+/** Assumed until the store has seen prices: 2 USD per million tokens, 100 tokens per second. */
 const firstUsdPerToken = 2e-6;
 const firstUsdPerSecond = 2e-4;
+/** What a hit on a copy saves: one round trip to the store that has the original. */
 const copySeconds = 0.001;
 
 /**
- * Says what entries are worth, in one unit, so that those with a price and those without one can be
- * told apart by more than that: what has no price counts as the answers do that have one.
+ * Appraises entries in one unit, so that priced and unpriced ones can be compared: tokens and
+ * seconds of an unpriced answer count as much as those of priced answers cost on average.
  */
 export class Appraiser {
   readonly #costOf: CostOf;
@@ -22,7 +23,7 @@ export class Appraiser {
     this.#costOf = costOf;
   }
 
-  /** `seconds` is what the provider took; 0 where that is not known. */
+  /** `seconds` is how long the provider took, or 0 if that is unknown. */
   appraise(head: EntryHead, seconds: number): Worth {
     const tokens = tokensOf(head);
     const cost = this.#priceOf(head);
@@ -36,12 +37,12 @@ export class Appraiser {
     return { usd, isPriced: false };
   }
 
-  /** A copy of what another store has saves a way to that store, and no call. */
+  /** Appraises a copy of another store's entry: a hit on it saves a round trip, not a provider call. */
   appraiseCopy(): Worth {
     return { usd: copySeconds * this.#usdPerSecond.value, isPriced: false };
   }
 
-  /** A price list that fails costs an order, and no answer. */
+  /** A price list that throws counts as no price, so that the answer is stored all the same. */
   #priceOf(head: EntryHead): number | null {
     try {
       const cost = this.#costOf(head);

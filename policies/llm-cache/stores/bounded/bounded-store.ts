@@ -15,18 +15,18 @@ import { Expiry } from './expiry.ts';
 import { keyHash } from './key-hash.ts';
 import { KeyTable } from './key-table.ts';
 import type { TableOptions } from './options.ts';
-import { fewSlots, Slots } from './slots.ts';
 import { type Contents, everyEntry, list, purge } from './listing.ts';
-import { type Codec, Squeezer, type Waiting } from './squeezer.ts';
+import { type Codec, CompressionQueue, type Waiting } from './compression-queue.ts';
+import { negligibleSlots, Slots } from './slots.ts';
 import { packWorth, type Worth } from './worth.ts';
 
-/** What may wait to be compressed, of all memory. */
+/** The share of the store that entries waiting for compression may take. */
 const waitingShare = 1 / 16;
 
-/** An answer is stored within that time of its coming. */
+/** An entry older than this is a copy from a file or another store, not a new answer. */
 const newMs = 5000;
 
-/** Entries in this process's memory, within a bound in bytes: all but the table of keys. */
+/** A store in this process's memory, bounded in bytes. A subclass supplies the table of keys. */
 export class BoundedStore implements Store {
   readonly #options: Required<TableOptions>;
   readonly #table: KeyTable;
@@ -38,7 +38,7 @@ export class BoundedStore implements Store {
     isLive: (slot) => this.#isLive(slot),
     drop: (slot) => this.#drop(slot),
   };
-  #squeezer: Squeezer | null;
+  #compressionQueue: CompressionQueue | null;
   #eviction: Eviction;
   #expiry = new Expiry();
   #slots: Slots;
@@ -53,7 +53,7 @@ export class BoundedStore implements Store {
     this.#appraiser = new Appraiser(costOf);
     this.#eviction = new Eviction(eviction, rest.maxBytes);
     this.#slots = new Slots(rest.maxBytes, rest.codec);
-    this.#squeezer = rest.codec && this.#makeSqueezer(rest.codec);
+    this.#compressionQueue = rest.codec && this.#makeCompressionQueue(rest.codec);
   }
 
   async get(key: string, takesGzip?: boolean): Promise<CachedResponse | undefined> {
@@ -73,7 +73,7 @@ export class BoundedStore implements Store {
       this.#drop(slot);
       return undefined;
     }
-    const waiting = this.#squeezer?.find(slot);
+    const waiting = this.#compressionQueue?.find(slot);
     if (waiting !== undefined) waiting.asked++;
     else {
       const freshUntil = Math.min(entry.freshUntil, this.#expiry.of(slot));
@@ -85,7 +85,7 @@ export class BoundedStore implements Store {
       };
       this.#eviction.hit(slot, facts, now);
     }
-    // A body that is at hand as well takes more.
+    // The hit may have expanded a body, which takes memory.
     this.#makeRoom();
     return entry;
   }
@@ -94,14 +94,14 @@ export class BoundedStore implements Store {
     if (this.#purges.covers(key, entry, askedAt)) return true;
     const before = this.#find(key);
     if (before !== undefined && this.#slots.putAt.get(before) > askedAt) return true;
-    // What comes from a file, or another store, took no provider the time since it was asked for.
+    // For a copy from a file or another store, the time since askedAt is not the provider's.
     const isNew = this.#now() - entry.storedAt < newMs;
     const seconds = isNew ? (performance.now() - askedAt) / 1000 : 0;
     const worth = this.#appraiser.appraise(entry, seconds);
     return this.#put(key, entry, entry.expiresAt, worth);
   }
 
-  /** Keeps a copy of what another store has, whatever was there, until `expiresAt` (milliseconds since the epoch). */
+  /** Keeps a copy of another store's entry until `expiresAt` (milliseconds since the epoch), replacing any other. */
   async keep(key: string, entry: CachedResponse, expiresAt: number): Promise<boolean> {
     return this.#put(key, entry, expiresAt, this.#appraiser.appraiseCopy());
   }
@@ -117,7 +117,7 @@ export class BoundedStore implements Store {
     const hash = keyHash(key);
     const before = this.#table.find(key, hash);
     const asked = before === undefined ? 0 : this.#askedFor(before);
-    // The next slot is that of the one that goes, so that no listing misses the key.
+    // The new entry reuses the freed slot, so that no listing misses the key.
     if (before !== undefined) this.#drop(before);
     const slot = this.#slots.take(key, prepared);
     this.#table.add(hash, slot);
@@ -126,7 +126,7 @@ export class BoundedStore implements Store {
     const freshUntil = Math.min(entry.freshUntil, expiresAt);
     const facts = { hash, bytes, worth: packWorth(worth), freshUntil };
     const waiting = { body, facts, asked };
-    if (!this.#squeezer?.add(slot, waiting)) this.#eviction.add(slot, facts, asked);
+    if (!this.#compressionQueue?.add(slot, waiting)) this.#eviction.add(slot, facts, asked);
     this.#makeRoom();
     if (this.#slots.entries > 0) this.filled();
     return true;
@@ -141,11 +141,11 @@ export class BoundedStore implements Store {
     return isLive;
   }
 
-  /** `begin` spares all keys that do not begin with it; without one, keys with a space, which are other stores'. */
-  async purge(filter: EntryFilter, dryRun = false, begin = ''): Promise<number> {
-    // What is under another beginning is another store's, and so is the memory of it.
-    if (!dryRun && begin === '') this.#purges.add({ filter });
-    return purge(this.#contents, { filter, dryRun, begin });
+  /** Purges only keys with the prefix. Without one it spares keys with a space, which belong to other stores. */
+  async purge(filter: EntryFilter, dryRun = false, prefix = ''): Promise<number> {
+    // Keys with a prefix belong to other stores, and so does their purge log.
+    if (!dryRun && prefix === '') this.#purges.add({ filter });
+    return purge(this.#contents, { filter, dryRun, prefix });
   }
 
   async list(filter: EntryFilter, page: PageRequest): Promise<Page> {
@@ -184,30 +184,30 @@ export class BoundedStore implements Store {
   async close(): Promise<void> {
     const { eviction, maxBytes, codec } = this.#options;
     this.#table.clear();
-    this.#squeezer?.stop();
+    this.#compressionQueue?.stop();
     this.#slots = new Slots(maxBytes, codec);
-    this.#squeezer = codec && this.#makeSqueezer(codec);
+    this.#compressionQueue = codec && this.#makeCompressionQueue(codec);
     this.#expiry = new Expiry();
     this.#eviction = new Eviction(eviction, maxBytes);
     this.#bytes = 0;
     this.emptied();
   }
 
-  /** Resolves when no entry waits to be compressed. */
+  /** Resolves when no entry waits for compression. */
   async settled(): Promise<void> {
-    await this.#squeezer?.settled();
+    await this.#compressionQueue?.settled();
   }
 
-  /** There is an entry. */
+  /** Called after each put that leaves entries in the store. */
   protected filled(): void {}
 
-  /** There is none any more. */
+  /** Called when the last entry is gone, and on close. */
   protected emptied(): void {}
 
-  /** Drops what has expired, so many entries at most. */
-  protected dropExpired(most: number): void {
+  /** Drops at most `limit` expired entries. */
+  protected dropExpired(limit: number): void {
     const now = this.#now();
-    for (let dropped = 0; dropped < most; dropped++) {
+    for (let dropped = 0; dropped < limit; dropped++) {
       const slot = this.#expiry.expired(now);
       if (slot === -1) return;
       this.#drop(slot);
@@ -222,7 +222,7 @@ export class BoundedStore implements Store {
     return this.#options.maxBytes - this.#eviction.reserved;
   }
 
-  /** What has expired goes first, then what is worth least: which may be the entry that has just come. */
+  /** Drops expired entries first, then evicts those of least worth, which may include the newest. */
   #makeRoom(): void {
     while (this.#used > this.#room) {
       const expired = this.#expiry.expired(this.#now());
@@ -232,8 +232,8 @@ export class BoundedStore implements Store {
       }
       const slot = this.#eviction.next();
       if (slot === -1) {
-        // All that is there waits to be compressed.
-        const waiting = this.#squeezer?.oldest() ?? -1;
+        // All remaining entries wait for compression.
+        const waiting = this.#compressionQueue?.oldest() ?? -1;
         if (waiting === -1) return;
         this.#drop(waiting);
         this.#evictions++;
@@ -243,18 +243,18 @@ export class BoundedStore implements Store {
       const freshUntil = Math.min(this.#slots.freshUntil(slot), this.#expiry.of(slot));
       this.#eviction.evict(slot, { hash, freshUntil }, this.#slots.entries);
       this.#evictions++;
-      this.#letGo(slot, hash);
+      this.#release(slot, hash);
     }
   }
 
   #drop(slot: number): void {
     const hash = keyHash(this.#slots.keyOf(slot));
-    if (this.#squeezer?.find(slot) !== undefined) this.#squeezer.drop(slot);
+    if (this.#compressionQueue?.find(slot) !== undefined) this.#compressionQueue.drop(slot);
     else this.#eviction.remove(slot, hash);
-    this.#letGo(slot, hash);
+    this.#release(slot, hash);
   }
 
-  #letGo(slot: number, hash: number): void {
+  #release(slot: number, hash: number): void {
     this.#table.remove(hash, slot);
     this.#expiry.remove(slot);
     this.#bytes -= this.#bytesOf(slot);
@@ -266,18 +266,18 @@ export class BoundedStore implements Store {
     return this.#slots.bytesOf(slot) + this.#options.overheadBytes;
   }
 
-  #makeSqueezer(codec: Codec): Squeezer {
-    return new Squeezer({
+  #makeCompressionQueue(codec: Codec): CompressionQueue {
+    return new CompressionQueue({
       codec,
       maxBytes: this.#options.maxBytes * waitingShare,
-      done: (slot, waiting, squeezed) => this.#settle(slot, waiting, squeezed),
+      done: (slot, waiting, compressed) => this.#compressed(slot, waiting, compressed),
     });
   }
 
-  /** An entry that waited takes its place in the order, as small as it is now. */
-  #settle(slot: number, { body, facts, asked }: Waiting, squeezed: Uint8Array | null): void {
+  /** Puts an entry that waited for compression into the order, with its final size. */
+  #compressed(slot: number, { body, facts, asked }: Waiting, compressed: Uint8Array | null): void {
     const before = this.#bytesOf(slot);
-    if (squeezed !== null) this.#slots.squeeze(slot, body.length, squeezed);
+    if (compressed !== null) this.#slots.compress(slot, body.length, compressed);
     const bytes = this.#bytesOf(slot);
     this.#bytes += bytes - before;
     this.#eviction.add(slot, { ...facts, bytes }, asked);
@@ -285,14 +285,14 @@ export class BoundedStore implements Store {
   }
 
   #askedFor(slot: number): number {
-    const waiting = this.#squeezer?.find(slot);
+    const waiting = this.#compressionQueue?.find(slot);
     return waiting === undefined ? this.#eviction.askedFor(slot) : Math.max(1, waiting.asked);
   }
 
-  /** Gives back what the slots took, where that was much. */
+  /** Releases the memory of the slots if there were many. */
   #restart(): void {
     this.emptied();
-    if (this.#slots.end < fewSlots) return;
+    if (this.#slots.end < negligibleSlots) return;
     this.#slots = new Slots(this.#options.maxBytes, this.#options.codec);
     this.#expiry = new Expiry();
     this.#eviction.restart();

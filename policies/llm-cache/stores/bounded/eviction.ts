@@ -6,31 +6,32 @@ import { type Ranking, Rankings } from './ranking.ts';
 import type { Facts } from './shadow.ts';
 import { Trials } from './trials.ts';
 
-/** By what a store chooses what goes when there is no room: the setting `eviction`. */
+/** How a full store chooses what to evict: the setting `eviction`. */
 export type EvictionKind = 'worth' | 'lru';
 
 type Evicted = Pick<Facts, 'hash' | 'freshUntil'>;
 
-/** What the ghost and the trials take at most. */
+/** The shares of the store that the ghost list and the trials may take. */
 const [ghostShare, trialsShare] = [1 / 96, 1 / 72];
-/** Less memory than that is not worth any trial. */
-const leastForTrials = 2 ** 20;
-const [fewestRemembered, mostRemembered] = [64, 2 ** 18];
+/** A smaller store makes no trials. */
+const minBytesForTrials = 2 ** 20;
+const [minRemembered, maxRemembered] = [64, 2 ** 18];
+/** The ghost list remembers this many times the entries of a full store. More saves next to nothing. */
 const ghostFactor = 4;
-const mostPlaces = 4096;
+const maxPlaces = 4096;
 
 const candidatesOf = { worth: ['worth', 'blend'], lru: ['lru'] } as const;
 
-/** Chooses which entries go when there is no room. An entry is known here by its number. */
+/** Chooses which entries a full store evicts. Entries are identified by their slot numbers. */
 export class Eviction {
   readonly #rankings = new Rankings();
   #order = new Order();
   #asked = new PagedNumbers(Uint8Array);
   #worths = new PagedNumbers(Uint16Array);
   readonly #kind: EvictionKind;
-  /** How many entries the ghost remembers at most. */
-  readonly #mostRemembered: number;
-  /** Null until there is something to remember. */
+  /** The bound on the entries that the ghost list remembers. */
+  readonly #maxRemembered: number;
+  /** Null until the first eviction. */
   #ghost: Ghost | null = null;
   #ghostBytes: number;
   readonly #trials: Trials | null;
@@ -40,30 +41,30 @@ export class Eviction {
     const candidates = candidatesOf[kind];
     const remembered = countFor(maxBytes * ghostShare, Ghost.bytesFor);
     const forPlaces = (places: number) => Trials.bytesFor(candidates.length, places);
-    const places = Math.min(mostPlaces, countFor(maxBytes * trialsShare, forPlaces));
-    const isTried = maxBytes >= leastForTrials;
+    const places = Math.min(maxPlaces, countFor(maxBytes * trialsShare, forPlaces));
+    const hasTrials = maxBytes >= minBytesForTrials;
     this.#kind = kind;
-    this.#mostRemembered = Math.max(fewestRemembered, Math.min(mostRemembered, remembered));
-    this.#trialsBytes = isTried ? forPlaces(places) : 0;
-    this.#ghostBytes = isTried ? Ghost.bytesFor(this.#mostRemembered) : 0;
+    this.#maxRemembered = Math.max(minRemembered, Math.min(maxRemembered, remembered));
+    this.#trialsBytes = hasTrials ? forPlaces(places) : 0;
+    this.#ghostBytes = hasTrials ? Ghost.bytesFor(this.#maxRemembered) : 0;
     const room = maxBytes - this.reserved;
-    this.#trials = isTried ? new Trials(candidates, this.#rankings, places, room) : null;
+    this.#trials = hasTrials ? new Trials(candidates, this.#rankings, places, room) : null;
   }
 
-  /** What is kept in memory beside what the entries themselves pay for, in bytes: at most, until there is no room. */
+  /** The bytes to reserve for the ghost list and the trials: an upper bound until the first eviction. */
   get reserved(): number {
     return this.#trialsBytes + this.#ghostBytes;
   }
 
-  /** The same at the moment: next to nothing until there has been no room. */
+  /** The bytes that the ghost list and the trials take now: next to none before the first eviction. */
   get bytes(): number {
     return this.#ghost === null ? 0 : this.reserved;
   }
 
-  /** What an entry takes here. */
+  /** What each entry takes, in bytes. */
   static readonly bytesEach = Order.bytesEach + 3;
 
-  /** An entry has been stored; `asked` is how often the one was asked for whose place it takes, else 0. */
+  /** Adds a stored entry. `asked` is the request count of the entry that it replaces, or 0. */
   add(entry: number, facts: Facts, asked: number): void {
     const remembered = this.#ghost?.take(facts.hash) ?? 0;
     const count = asked > 0 ? asked : Math.min(255, remembered + 1);
@@ -74,17 +75,17 @@ export class Eviction {
     this.#trials?.store(facts, count);
   }
 
-  /** How often an entry was asked for. */
+  /** The request count of an entry. */
   askedFor(entry: number): number {
     return this.#asked.get(entry);
   }
 
-  /** The worth of an entry, as `packWorth` has it. */
+  /** The worth of an entry, packed. */
   worthOf(entry: number): number {
     return this.#worths.get(entry);
   }
 
-  /** An entry is asked for, and there. */
+  /** Records a hit. */
   hit(entry: number, facts: Facts, now: number): void {
     this.#asked.set(entry, Math.min(255, this.#asked.get(entry) + 1));
     this.#order.remove(entry);
@@ -92,18 +93,18 @@ export class Eviction {
     this.#trials?.ask(facts.hash, now, facts);
   }
 
-  /** A key is asked for that is not there. */
+  /** Records a miss. */
   miss(hash: number, now: number): void {
     this.#ghost?.askedFor(hash, now);
     this.#trials?.ask(hash, now, null);
   }
 
-  /** The entry that is to go next; -1 where there is none. */
+  /** Returns the entry to evict next, or -1 if there is none. */
   next(): number {
     return this.#order.next();
   }
 
-  /** An entry goes to make room, of so many `entries`. */
+  /** Records that an entry is evicted, from a store of `entries` entries. */
   evict(entry: number, { hash, freshUntil }: Evicted, entries: number): void {
     const [asked, worth] = [this.#asked.get(entry), this.#worths.get(entry)];
     this.#ghost ??= this.#makeGhost(entries);
@@ -111,13 +112,13 @@ export class Eviction {
     this.#order.remove(entry);
   }
 
-  /** An entry goes for another reason. */
+  /** Records that an entry is removed for a reason other than eviction. */
   remove(entry: number, hash: number): void {
     this.#order.remove(entry);
     this.#trials?.remove(hash);
   }
 
-  /** There is no entry any more, and they are numbered anew. */
+  /** Starts again with an empty order. Called when all entries are gone and slots are numbered from 0 again. */
   restart(): void {
     this.#order = new Order();
     this.#asked = new PagedNumbers(Uint8Array);
@@ -134,10 +135,9 @@ export class Eviction {
     };
   }
 
-  /** For so many times as many as there are where the store is full: to remember more saves next to nothing. */
   #makeGhost(entries: number): Ghost {
     const wanted = ghostFactor * entries;
-    const capacity = Math.max(fewestRemembered, Math.min(this.#mostRemembered, wanted));
+    const capacity = Math.max(minRemembered, Math.min(this.#maxRemembered, wanted));
     if (this.#ghostBytes > 0) this.#ghostBytes = Ghost.bytesFor(capacity);
     return new Ghost(capacity);
   }
@@ -152,7 +152,7 @@ export class Eviction {
   }
 }
 
-/** How many of something there may be in so many bytes. */
+/** Returns how many items fit into the bytes. */
 function countFor(bytes: number, bytesFor: (count: number) => number): number {
   return Math.floor((bytes * 1000) / bytesFor(1000));
 }

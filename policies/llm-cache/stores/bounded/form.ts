@@ -1,7 +1,7 @@
 import type { EntryHead } from '../../entry.ts';
 import { isDigest } from './packing.ts';
 
-/** What entries of one model have in common that were asked for in one way. */
+/** What entries of one model and one kind of request have in common. */
 export interface Form {
   readonly namespace: string;
   readonly protocol: EntryHead['protocol'];
@@ -9,15 +9,16 @@ export interface Form {
   readonly requestedModel: string | null;
   readonly stream: boolean;
   readonly headers: EntryHead['headers'];
-  /** The parts of the fingerprint; a null is a digest, which is each entry's own. */
+  /** The parts of the fingerprint. A null stands for a digest, which each entry keeps itself. */
   readonly parts: readonly (readonly [name: string, value: string | null])[];
-  /** Null where the usage is not known. */
+  /** Null if the usage is unknown. */
   readonly usage: {
     readonly details: readonly string[];
     readonly terms: readonly string[] | null;
   } | null;
 }
 
+/** Returns the form of an entry. */
 export function formOf(head: EntryHead): Form {
   const { namespace, protocol, model, requestedModel, stream, headers, usage } = head;
   return {
@@ -34,7 +35,7 @@ export function formOf(head: EntryHead): Form {
   };
 }
 
-/** Whether `formOf` would make that form of the entry. */
+/** Whether `formOf(head)` would equal the form. */
 export function hasForm(head: EntryHead, form: Form): boolean {
   const { namespace, protocol, model, requestedModel, stream, headers, usage, fingerprint } = head;
   return (
@@ -76,6 +77,6 @@ function hasUsage(usage: EntryHead['usage'], expected: Form['usage']): boolean {
   );
 }
 
-function areSame(some: readonly string[], others: readonly string[]): boolean {
-  return some.length === others.length && some.every((one, at) => one === others[at]);
+function areSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, at) => text === b[at]);
 }

@@ -1,36 +1,36 @@
 import { HashIndex } from './hash-index.ts';
 import { hasPrice, usdOfWorth } from './worth.ts';
 
-/** What was missed because it had been thrown out to make room. */
+/** The hits that were missed because their entries had been evicted. */
 export interface Missed {
   readonly hits: number;
-  /** At list price; hits without a price are not in it. */
+  /** At list price. Hits on entries without a price are left out. */
   readonly usd: number;
 }
 
-/** What is remembered of an entry that was thrown out. */
+/** What a ghost list remembers of an evicted entry. */
 export interface Remembered {
   readonly hash: number;
-  /** How often it has been asked for. */
+  /** The number of requests for it. */
   readonly asked: number;
-  /** As `packWorth` has it. */
+  /** Packed by `packWorth`. */
   readonly worth: number;
   /** Milliseconds since the epoch. */
   readonly freshUntil: number;
 }
 
 /**
- * Remembers the entries that were thrown out last, by a hash of the key: how often each was asked
- * for, so that one that comes back need not prove itself anew, and what it would have saved.
+ * A ghost list: remembers the latest evictions by a hash of the key. An entry that comes back keeps
+ * its request count, and a request for an evicted entry counts as a missed hit.
  */
 export class Ghost {
   readonly #capacity: number;
   readonly #index: HashIndex;
   readonly #hashes: Uint32Array;
-  /** 0 where nothing is remembered. */
+  /** 0 if the place is empty. */
   readonly #asked: Uint8Array;
   readonly #worths: Uint16Array;
-  /** Seconds since the epoch, up. */
+  /** Seconds since the epoch, rounded up. */
   readonly #until: Uint32Array;
   #next = 0;
   #hits = 0;
@@ -45,6 +45,7 @@ export class Ghost {
     this.#until = new Uint32Array(capacity);
   }
 
+  /** The memory that a ghost list of this capacity takes. */
   static bytesFor(capacity: number): number {
     return HashIndex.bytesFor(capacity) + capacity * 11;
   }
@@ -53,7 +54,7 @@ export class Ghost {
     return { hits: this.#hits, usd: this.#usd };
   }
 
-  /** In the place of the one that was remembered for the longest time. */
+  /** Remembers an eviction. A full list forgets its oldest one. */
   remember({ hash, asked, worth, freshUntil }: Remembered): void {
     this.take(hash);
     const place = this.#next;
@@ -65,7 +66,7 @@ export class Ghost {
     this.#until[place] = Math.ceil(freshUntil / 1000);
   }
 
-  /** An entry was asked for that is not there: a hit was missed where it would still be fresh. */
+  /** Records a request for a key that is not stored: a missed hit if the evicted entry would still be fresh. */
   askedFor(hash: number, now: number): void {
     const place = this.#index.find(hash);
     if (place === -1 || (this.#until[place] ?? 0) * 1000 <= now) return;
@@ -74,7 +75,7 @@ export class Ghost {
     if (hasPrice(worth)) this.#usd += usdOfWorth(worth);
   }
 
-  /** How often it was asked for, and it is remembered no more; 0 where it is not known. */
+  /** Forgets an entry and returns its request count, or 0 if it is unknown. */
   take(hash: number): number {
     const place = this.#index.find(hash);
     if (place === -1) return 0;

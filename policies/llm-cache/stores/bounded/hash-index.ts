@@ -1,11 +1,12 @@
 /**
- * Finds places by the hash of a key, in an array that never grows. `hashes` are those of the places,
- * of which there are so many at most; the array has room for more, so that few are looked at.
+ * An open-addressing hash table that finds a place by the hash of a key. `hashes` holds the hash of
+ * each place, and its length is the capacity. The table has at least half as much room again, so that
+ * searches stay short.
  */
 export class HashIndex {
   readonly #hashes: Uint32Array;
   readonly #mask: number;
-  /** Place + 1; 0 where there is none. */
+  /** Place + 1, or 0 if empty. */
   readonly #places: Uint32Array;
 
   constructor(hashes: Uint32Array) {
@@ -15,12 +16,12 @@ export class HashIndex {
     this.#places = new Uint32Array(length);
   }
 
-  /** What it takes, in bytes, without the hashes. */
+  /** What an index of this capacity takes in bytes, without the hashes. */
   static bytesFor(capacity: number): number {
     return 4 * lengthFor(capacity);
   }
 
-  /** -1 where there is none. */
+  /** Returns the place of a hash, or -1 if there is none. */
   find(hash: number): number {
     for (let at = hash & this.#mask; ; at = (at + 1) & this.#mask) {
       const place = this.#places[at] ?? 0;
@@ -28,7 +29,7 @@ export class HashIndex {
     }
   }
 
-  /** There is to be none of that hash yet; it is that place's from now on. */
+  /** Adds a place. The index must not contain its hash yet. */
   add(hash: number, place: number): void {
     let at = hash & this.#mask;
     while (this.#places[at] !== 0) at = (at + 1) & this.#mask;
@@ -41,7 +42,7 @@ export class HashIndex {
     for (; this.#hashAt(gap) !== hash; gap = (gap + 1) & this.#mask) {
       if (this.#places[gap] === 0) return;
     }
-    // Those behind move up, so that no search ends before it has reached them.
+    // Move later places into the gap, so that no search stops before it reaches them.
     for (let at = (gap + 1) & this.#mask; this.#places[at] !== 0; at = (at + 1) & this.#mask) {
       const wanted = this.#hashAt(at) & this.#mask;
       const isBetween = ((at - wanted) & this.#mask) < ((at - gap) & this.#mask);
@@ -52,7 +53,6 @@ export class HashIndex {
     this.#places[gap] = 0;
   }
 
-  /** -1 where there is none. */
   #hashAt(at: number): number {
     const place = this.#places[at] ?? 0;
     return place === 0 ? -1 : (this.#hashes[place - 1] ?? -1);

@@ -1,7 +1,7 @@
-/** Some keys of a table: how many, then the hash and the entry of each. */
+/** A part of a table's keys: their count, then the hash and the entry number of each. */
 export type Bucket = Uint32Array;
 
-/** Where a table's buckets are, each by its number. */
+/** Holds a table's buckets by their numbers. */
 export interface Buckets {
   find(number: number): Bucket | undefined;
   put(number: number, bucket: Bucket): void;
@@ -9,42 +9,42 @@ export interface Buckets {
   clear(): void;
 }
 
-/** For so many bytes of memory there is one bucket: of entries of 2 KiB it has some fifty. */
-const bytesForOne = 128 * 1024;
-/** More would not fit into what a thing of V8's may have. */
-const mostBuckets = 2 ** 16;
-const fewestKeys = 4;
+/** There is one bucket per this many bytes of the store. With entries of 2 KiB it holds some fifty keys. */
+const bytesPerBucket = 128 * 1024;
+/** V8 objects cannot hold many more properties. */
+const maxBuckets = 2 ** 16;
+const minKeys = 4;
 const growth = 1.5;
 
 /**
- * Finds the number of an entry by the hash of its key. Keys themselves are not in it: a million of
- * them would cost more than all else that is known of their entries.
+ * Finds the number of an entry by the hash of its key. The table does not hold the keys themselves:
+ * a million of them would take more memory than all other data about their entries.
  */
 export class KeyTable {
   readonly #buckets: Buckets;
-  readonly #count: number;
+  readonly #maxBuckets: number;
   readonly #keyOf: (entry: number) => string;
-  #inUse = 0;
+  #bucketCount = 0;
 
-  /** Of a store that may take so many bytes; `keyOf` is the key of an entry. */
+  /** `maxBytes` is the bound of the store. `keyOf` returns the key of an entry. */
   constructor(buckets: Buckets, maxBytes: number, keyOf: (entry: number) => string) {
     this.#buckets = buckets;
-    this.#count = Math.max(1, Math.min(mostBuckets, Math.round(maxBytes / bytesForOne)));
+    this.#maxBuckets = Math.max(1, Math.min(maxBuckets, Math.round(maxBytes / bytesPerBucket)));
     this.#keyOf = keyOf;
   }
 
-  /** What a key takes. */
+  /** What each key takes, in bytes. */
   static readonly bytesEach = 8 * growth;
-  /** What a bucket takes beside: its first places, an array with its memory, and where that is found. */
-  static readonly bytesOfBucket = 4 + 8 * fewestKeys + 300;
+  /** What each bucket takes in addition: its count, its minimum places, the array object and its place in `Buckets`. */
+  static readonly bytesOfBucket = 4 + 8 * minKeys + 300;
 
-  /** What it takes beside what each key does, in bytes. */
+  /** What the buckets take in addition to their keys, in bytes. */
   get bytes(): number {
-    return this.#inUse * KeyTable.bytesOfBucket;
+    return this.#bucketCount * KeyTable.bytesOfBucket;
   }
 
   find(key: string, hash: number): number | undefined {
-    const bucket = this.#buckets.find(hash % this.#count);
+    const bucket = this.#buckets.find(hash % this.#maxBuckets);
     if (bucket === undefined) return undefined;
     const end = endOf(bucket);
     for (let at = 1; at < end; at += 2) {
@@ -54,9 +54,9 @@ export class KeyTable {
     return undefined;
   }
 
-  /** There is to be no entry of that key yet. */
+  /** Adds an entry. The table must not contain its key yet. */
   add(hash: number, entry: number): void {
-    const bucket = this.#withRoom(hash % this.#count);
+    const bucket = this.#withRoom(hash % this.#maxBuckets);
     const end = endOf(bucket);
     bucket[end] = hash;
     bucket[end + 1] = entry;
@@ -64,7 +64,7 @@ export class KeyTable {
   }
 
   remove(hash: number, entry: number): void {
-    const number = hash % this.#count;
+    const number = hash % this.#maxBuckets;
     const bucket = this.#buckets.find(number);
     if (bucket === undefined) return;
     const last = endOf(bucket) - 2;
@@ -73,42 +73,42 @@ export class KeyTable {
       at += 2;
       if (at > last) return;
     }
-    // The last one takes its place.
+    // Move the last key into the gap.
     bucket.copyWithin(at, last, last + 2);
     bucket[0] = (bucket[0] ?? 1) - 1;
     if (last === 1) {
       this.#buckets.remove(number);
-      this.#inUse--;
-    } else if (last * 4 < bucket.length) this.#resize(number, bucket, keysIn(bucket) / 2);
+      this.#bucketCount--;
+    } else if (last * 4 < bucket.length) this.#resize(number, bucket, capacityOf(bucket) / 2);
   }
 
   clear(): void {
     this.#buckets.clear();
-    this.#inUse = 0;
+    this.#bucketCount = 0;
   }
 
   #withRoom(number: number): Bucket {
     const bucket = this.#buckets.find(number);
-    if (bucket === undefined) return this.#resize(number, null, fewestKeys);
+    if (bucket === undefined) return this.#resize(number, null, minKeys);
     if (endOf(bucket) < bucket.length) return bucket;
-    return this.#resize(number, bucket, keysIn(bucket) * growth);
+    return this.#resize(number, bucket, capacityOf(bucket) * growth);
   }
 
   #resize(number: number, bucket: Bucket | null, keys: number): Bucket {
-    const resized = new Uint32Array(1 + 2 * Math.max(fewestKeys, Math.ceil(keys)));
-    if (bucket === null) this.#inUse++;
+    const resized = new Uint32Array(1 + 2 * Math.max(minKeys, Math.ceil(keys)));
+    if (bucket === null) this.#bucketCount++;
     else resized.set(bucket.subarray(0, endOf(bucket)));
     this.#buckets.put(number, resized);
     return resized;
   }
 }
 
-/** Where the next key has its place. */
+/** The index after the last key. */
 function endOf(bucket: Bucket): number {
   return 1 + 2 * (bucket[0] ?? 0);
 }
 
-/** How many keys there is room for. */
-function keysIn(bucket: Bucket): number {
+/** How many keys the bucket has room for. */
+function capacityOf(bucket: Bucket): number {
   return (bucket.length - 1) / 2;
 }

@@ -9,59 +9,59 @@ import {
 } from '../store.ts';
 import type { Slots } from './slots.ts';
 
-/** What there is to go through. */
+/** The entries of a store, as purges and listings read them. */
 export interface Contents {
-  /** Looked up at each step: a store that is closed meanwhile begins anew. */
+  /** Called anew at each step, because a store that is closed meanwhile replaces its slots. */
   slots(): Slots;
   isLive(slot: number): boolean;
   drop(slot: number): void;
 }
 
-/** How many entries a purge or a listing looks at before it lets others run. */
-const lookStep = 1000;
-/** How many a page looks at before it is content with what it has found. */
-const maxLookedAt = 40_000;
+/** After this many slots a purge or a listing yields to the event loop. */
+const slotsPerTurn = 1000;
+/** After this many slots a page ends, even if it is not full. */
+const slotsPerPage = 40_000;
 
 export interface PurgeRequest {
   readonly filter: EntryFilter;
-  /** Count only. */
+  /** Whether matching entries are only counted. */
   readonly dryRun: boolean;
-  /** Keys that begin with something else are spared; where it is empty, keys with a space, which are other stores'. */
-  readonly begin: string;
+  /** Only keys with this prefix are purged. If it is empty, keys with a space are spared: they belong to other stores. */
+  readonly prefix: string;
 }
 
-/** Drops all entries that match; how many there were. */
-export async function purge(contents: Contents, asked: PurgeRequest): Promise<number> {
-  const { filter, dryRun, begin } = asked;
+/** Drops all entries that match, and returns how many of them had not expired. */
+export async function purge(contents: Contents, request: PurgeRequest): Promise<number> {
+  const { filter, dryRun, prefix } = request;
   let purged = 0;
   for (let slot = 0; slot < contents.slots().end; slot++) {
-    if (slot % lookStep === lookStep - 1) await nextTurn();
+    if (slot % slotsPerTurn === slotsPerTurn - 1) await nextTurn();
     const slots = contents.slots();
-    if (!slots.matches(slot, filter) || !isUnder(slots.keyOf(slot), begin)) continue;
+    if (!slots.matches(slot, filter) || !isInScope(slots.keyOf(slot), prefix)) continue;
     if (contents.isLive(slot)) purged++;
     if (!dryRun) contents.drop(slot);
   }
   return purged;
 }
 
-/** A page of the entries that match, in the order of their slots. */
+/** Returns a page of the entries that match, in the order of their slots. */
 export async function list(
   contents: Contents,
   filter: EntryFilter,
   { limit, cursor }: PageRequest,
 ): Promise<Page> {
-  // A client that asks for page after page lets others run between them.
+  // Yield between pages too, for a client that requests one after another.
   await nextTurn();
   const entries: ListedEntry[] = [];
   const from = cursor === null ? 0 : readCursor(cursor);
   for (let slot = from; slot < contents.slots().end; slot++) {
-    const looked = slot - from;
-    if (looked % lookStep === lookStep - 1) await nextTurn();
-    if (looked >= maxLookedAt) return { entries, cursor: cursorAt(slot) };
+    const visited = slot - from;
+    if (visited % slotsPerTurn === slotsPerTurn - 1) await nextTurn();
+    if (visited >= slotsPerPage) return { entries, cursor: cursorAt(slot) };
     const slots = contents.slots();
     if (!slots.matches(slot, filter) || !contents.isLive(slot)) continue;
-    if (!isUnder(slots.keyOf(slot), '')) continue;
-    // One more than is asked for tells that there is another page.
+    if (!isInScope(slots.keyOf(slot), '')) continue;
+    // One match more than the limit shows that another page follows.
     if (entries.length === limit) return { entries, cursor: cursorAt(slot) };
     const listed = slots.listed(slot);
     if (listed !== undefined) entries.push(listed);
@@ -69,25 +69,26 @@ export async function list(
   return { entries, cursor: null };
 }
 
-/** All that match, with their bodies, in the order of their slots. */
+/** Yields all entries that match, with their bodies, in the order of their slots. */
 export async function* everyEntry(
   contents: Contents,
   filter: EntryFilter,
 ): AsyncGenerator<StoredEntry, void> {
   for (let slot = 0; slot < contents.slots().end; slot++) {
-    if (slot % lookStep === lookStep - 1) await nextTurn();
+    if (slot % slotsPerTurn === slotsPerTurn - 1) await nextTurn();
     const slots = contents.slots();
     if (!slots.matches(slot, filter) || !contents.isLive(slot)) continue;
     const key = slots.keyOf(slot);
-    const entry = isUnder(key, '') ? slots.entry(slot) : undefined;
+    const entry = isInScope(key, '') ? slots.entry(slot) : undefined;
     if (entry !== undefined) yield { key, entry };
   }
 }
 
-function isUnder(key: string, begin: string): boolean {
-  return begin === '' ? !key.includes(' ') : key.startsWith(begin);
+function isInScope(key: string, prefix: string): boolean {
+  return prefix === '' ? !key.includes(' ') : key.startsWith(prefix);
 }
 
+/** Returns a cursor for a page that begins with the slot. */
 function cursorAt(slot: number): string {
   return `s${slot}`;
 }

@@ -1,25 +1,25 @@
 import type { CostOf } from './appraiser.ts';
 import type { EvictionKind } from './eviction.ts';
 import type { Buckets } from './key-table.ts';
-import type { Codec } from './squeezer.ts';
+import type { Codec } from './compression-queue.ts';
 
 export interface BoundedStoreOptions {
-  /** What all entries together may take, in bytes. */
+  /** The bound on all entries together, in bytes. */
   readonly maxBytes: number;
-  /** What goes when there is no room; default: `worth`. */
+  /** How a full store chooses what to evict. Default: `worth`. */
   readonly eviction?: EvictionKind;
-  /** What an answer costs at list price, in USD; null where that is not known. */
+  /** Returns the list price of an answer in USD, or null if it is unknown. */
   readonly costOf?: CostOf;
-  /** Milliseconds since the epoch. */
+  /** Returns milliseconds since the epoch. Default: `Date.now`. */
   readonly now?: () => number;
 }
 
-/** What a kind of store adds to the options. */
+/** The options, with what each kind of store supplies itself. */
 export interface TableOptions extends BoundedStoreOptions {
-  /** Where its table of keys is. */
+  /** Holds the table of keys. */
   readonly buckets: Buckets;
-  /** What an entry takes beside its bytes and its key's. */
+  /** What an entry takes in addition to its packed bytes and its key. */
   readonly overheadBytes: number;
-  /** Makes bodies smaller; null where they are kept as they are. */
+  /** Compresses bodies. Null keeps them uncompressed. */
   readonly codec: Codec | null;
 }

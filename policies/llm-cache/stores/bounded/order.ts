@@ -1,49 +1,51 @@
 import { PagedNumbers } from './paged.ts';
 
-/** Lists an octave: values are rounded to the nearest, which costs no saving that can be measured. */
-const perOctave = 4;
+/** Values are rounded to a quarter of an octave, which costs no measurable saving. */
+const listsPerOctave = 4;
 const lists = 256;
+/** The list of the value 1. */
 const middle = lists / 2;
 
-/** 2 to the power of each list's own exponent. */
+/** The value of each list. */
 const valueOf = Float64Array.from(
   { length: lists },
-  (_, list) => 2 ** ((list - middle) / perOctave),
+  (_, list) => 2 ** ((list - middle) / listsPerOctave),
 );
 
 /**
- * The order in which entries go, after GreedyDual-Size-Frequency: an entry stands at the clock plus
- * its value, and the clock is where the last one stood that went. So what is not asked for goes in
- * time, whatever it was worth. Entries of one value are a list in the order of their use (as in
- * CAMP), so nothing is ever sorted: every step takes the same time for ten entries as for a million.
+ * The order of eviction, after GreedyDual-Size-Frequency. An entry's priority is the clock plus its
+ * value, and the clock is the priority of the last evicted entry. So an entry that is no longer
+ * requested is evicted in time, whatever it was worth. Entries with one rounded value form a list in
+ * the order of their last use (as in CAMP). Nothing is sorted, so every step takes the same time for
+ * ten entries as for a million.
  */
 export class Order {
   readonly #older = new PagedNumbers(Uint32Array);
   readonly #newer = new PagedNumbers(Uint32Array);
   readonly #list = new PagedNumbers(Uint8Array);
-  readonly #standing = new PagedNumbers(Float64Array);
-  /** The ends of each list, one more than the entry; 0 where it is empty. */
+  readonly #priority = new PagedNumbers(Float64Array);
+  /** The ends of each list: the entry + 1, or 0 if the list is empty. */
   readonly #oldest = new Uint32Array(lists);
   readonly #newest = new Uint32Array(lists);
-  /** Where the first of each list stands. */
-  readonly #first = new Float64Array(lists).fill(Infinity);
+  /** The priority of each list's oldest entry. */
+  readonly #headPriority = new Float64Array(lists).fill(Infinity);
   #clock = 0;
 
-  /** What each entry takes. */
+  /** What each entry takes, in bytes. */
   static readonly bytesEach = 17;
 
-  /** Puts an entry behind all that have its value; `value` is a logarithm to the base 2. */
+  /** Adds an entry behind all others of its value. `value` is a logarithm to the base 2. */
   add(entry: number, value: number): void {
-    const rounded = Math.round(value * perOctave) + middle;
+    const rounded = Math.round(value * listsPerOctave) + middle;
     const list = Math.max(0, Math.min(lists - 1, rounded));
-    const standing = this.#clock + (valueOf[list] ?? 0);
+    const priority = this.#clock + (valueOf[list] ?? 0);
     const last = this.#newest[list] ?? 0;
     this.#list.set(entry, list);
-    this.#standing.set(entry, standing);
+    this.#priority.set(entry, priority);
     this.#older.set(entry, last);
     this.#newer.set(entry, 0);
     this.#newest[list] = entry + 1;
-    if (last === 0) this.#begin(list, entry + 1);
+    if (last === 0) this.#setHead(list, entry + 1);
     else this.#newer.set(last - 1, entry + 1);
   }
 
@@ -52,24 +54,24 @@ export class Order {
     const [older, newer] = [this.#older.get(entry), this.#newer.get(entry)];
     if (newer === 0) this.#newest[list] = older;
     else this.#older.set(newer - 1, older);
-    if (older === 0) this.#begin(list, newer);
+    if (older === 0) this.#setHead(list, newer);
     else this.#newer.set(older - 1, newer);
   }
 
-  /** The entry that is to go next, -1 where there is none; the clock goes on to where it stands. */
+  /** Returns the entry of the lowest priority, or -1 if there is none, and sets the clock to its priority. */
   next(): number {
     let [list, least] = [-1, Infinity];
     for (let at = 0; at < lists; at++) {
-      const standing = this.#first[at] ?? Infinity;
-      if (standing < least) [list, least] = [at, standing];
+      const priority = this.#headPriority[at] ?? Infinity;
+      if (priority < least) [list, least] = [at, priority];
     }
     if (list === -1) return -1;
     this.#clock = Math.max(this.#clock, least);
     return (this.#oldest[list] ?? 0) - 1;
   }
 
-  #begin(list: number, first: number): void {
+  #setHead(list: number, first: number): void {
     this.#oldest[list] = first;
-    this.#first[list] = first === 0 ? Infinity : this.#standing.get(first - 1);
+    this.#headPriority[list] = first === 0 ? Infinity : this.#priority.get(first - 1);
   }
 }

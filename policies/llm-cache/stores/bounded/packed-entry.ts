@@ -2,7 +2,7 @@ import type { CachedResponse } from '../../entry.ts';
 import type { Form } from './form.ts';
 import { isDigest, Reader, Writer } from './packing.ts';
 
-/** What is an entry's own, and its body behind it, in one run of bytes. */
+/** Packs what is not in an entry's form, followed by its body, into one buffer. */
 export function packEntry(entry: CachedResponse): Uint8Array<ArrayBuffer> {
   const { storedAt, freshUntil, expiresAt, responseId, usage, fingerprint, body } = entry;
   const writer = new Writer();
@@ -20,7 +20,7 @@ export function packEntry(entry: CachedResponse): Uint8Array<ArrayBuffer> {
   return writer.end(body);
 }
 
-/** The entry of that form and consumer, its body a view of the bytes; frozen, for many may be given the same one. */
+/** Unpacks an entry, whose body is a view of the bytes. It is frozen, because several requests may share it. */
 export function unpackEntry(
   bytes: Uint8Array,
   form: Form,
@@ -33,7 +33,7 @@ export function unpackEntry(
   const expiresAt = readTime(reader, freshUntil);
   const responseId = reader.text();
   const usage = usageIn(reader, form);
-  // Members of their own, whatever their names are (`__proto__`).
+  // Object.fromEntries defines own properties even for a name such as `__proto__`.
   const fingerprint = Object.fromEntries(
     form.parts.map(([name, value]) => [name, value ?? reader.digest()]),
   );
@@ -55,35 +55,35 @@ export function unpackEntry(
   });
 }
 
-/** Until when the entry is fresh, without the rest of it. */
+/** Reads until when a packed entry is fresh, without unpacking the rest. */
 export function freshUntilIn(bytes: Uint8Array): number {
   return new Reader(bytes).number() ?? 0;
 }
 
-/** When the entry was stored. */
+/** Reads when a packed entry was stored, without unpacking the rest. */
 export function storedAtIn(bytes: Uint8Array): number {
   const reader = new Reader(bytes);
   return readTime(reader, reader.number() ?? 0);
 }
 
-/** The same with another body, of which `bodyLength` bytes were there. */
+/** Returns a copy of a packed entry whose body, of `bodyLength` bytes, is replaced by another. */
 export function withBody(
   bytes: Uint8Array,
   bodyLength: number,
   body: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  const own = bytes.length - bodyLength;
-  const packed = new Uint8Array(own + body.length);
-  packed.set(bytes.subarray(0, own));
-  packed.set(body, own);
+  const headLength = bytes.length - bodyLength;
+  const packed = new Uint8Array(headLength + body.length);
+  packed.set(bytes.subarray(0, headLength));
+  packed.set(body, headLength);
   return packed;
 }
 
-/** As how much it lies from another, which takes three bytes in place of seven. */
+/** Writes a time as its distance from another, which takes three bytes instead of seven. */
 function writeTime(writer: Writer, time: number, from: number): void {
   const distance = Math.abs(time - from);
   const isBefore = time < from;
-  // Not of times that no clock tells.
+  // Times that no clock shows (fractions, huge values) are written whole, so that they stay exact.
   const isExact =
     Number.isInteger(distance) &&
     distance < 2 ** 50 &&

@@ -1,4 +1,4 @@
-/** Of a power of two, so that a place is found by shifting. */
+/** A page's length is a power of two, so that a shift finds the page. */
 const pageBits = 10;
 const pageLength = 1 << pageBits;
 const placeMask = pageLength - 1;
@@ -6,8 +6,8 @@ const placeMask = pageLength - 1;
 type Numbers = Float64Array | Uint32Array | Uint16Array | Uint8Array;
 
 /**
- * One number for each entry of a store, in pages: a table of a million that grows in one piece
- * blocks the event loop. What was never set is 0.
+ * A growing array of numbers, allocated in pages: to reallocate an array of a million in one piece
+ * would block the event loop. Numbers that were never set are 0.
  */
 export class PagedNumbers<A extends Numbers = Numbers> {
   readonly #kind: new (length: number) => A;
@@ -28,7 +28,7 @@ export class PagedNumbers<A extends Numbers = Numbers> {
   }
 }
 
-/** The same for what is no number. What was never set is undefined. */
+/** A growing array of items, allocated in pages. Items that were never set are undefined. */
 export class PagedItems<T> {
   readonly #pages: (T | undefined)[][] = [];
 

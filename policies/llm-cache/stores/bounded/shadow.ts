@@ -2,7 +2,7 @@ import { HashIndex } from './hash-index.ts';
 import { Order } from './order.ts';
 import type { Ranking, Rankings } from './ranking.ts';
 
-/** What a shadow knows of an entry. */
+/** What eviction knows of an entry. */
 export interface Facts {
   readonly hash: number;
   readonly bytes: number;
@@ -11,25 +11,28 @@ export interface Facts {
   readonly freshUntil: number;
 }
 
-/** In place of a worth, where there is no entry. */
-export const nothing = -1;
+/** Stands for the worth of an entry that a shadow does not hold. */
+export const absent = -1;
 
 /**
- * What a store of that ranking and room would hold, without what it holds: of a sample of the keys,
- * in that part of the room.
+ * Simulates a store with another ranking or size, without bodies. It sees only a sample of the keys
+ * and has the same fraction of the room.
  */
 export class Shadow {
   ranking: Ranking;
   readonly #rankings: Rankings;
+  /** In entries. */
   readonly #capacity: number;
+  /** In bytes. */
   #room: number;
   readonly #index: HashIndex;
   readonly #order = new Order();
   readonly #hashes: Uint32Array;
   readonly #bytes: Uint32Array;
   readonly #worths: Uint16Array;
+  /** Request counts; 0 if the place is empty. */
   readonly #asked: Uint8Array;
-  /** Seconds since the epoch, up. */
+  /** Seconds since the epoch, rounded up. */
   readonly #until: Uint32Array;
   readonly #free: Uint32Array;
   #entries = 0;
@@ -49,11 +52,12 @@ export class Shadow {
     this.#free = Uint32Array.from({ length: capacity }, (_, place) => place);
   }
 
+  /** The memory that a shadow of this capacity takes. */
   static bytesFor(capacity: number): number {
     return HashIndex.bytesFor(capacity) + capacity * (19 + Order.bytesEach);
   }
 
-  /** Whether it has a place for one more. */
+  /** Whether all of its places are taken. */
   get isFull(): boolean {
     return this.#entries === this.#capacity;
   }
@@ -62,13 +66,13 @@ export class Shadow {
     return this.#index.find(hash) !== -1;
   }
 
-  /** The worth of the entry that it would have answered with, or `nothing`. */
+  /** Returns the worth of the entry that a hit would have used, or `absent` on a miss. */
   ask(hash: number, now: number): number {
     const place = this.#index.find(hash);
-    if (place === -1) return nothing;
+    if (place === -1) return absent;
     if ((this.#until[place] ?? 0) * 1000 <= now) {
       this.#drop(place);
-      return nothing;
+      return absent;
     }
     this.#asked[place] = Math.min(255, (this.#asked[place] ?? 0) + 1);
     this.#order.remove(place);
@@ -76,7 +80,7 @@ export class Shadow {
     return this.#worths[place] ?? 0;
   }
 
-  /** Takes an entry in, in place of the one that it has of that key. Not when it is full. */
+  /** Adds an entry, replacing any that has the same hash. A full shadow does not add it. */
   put({ hash, bytes, worth, freshUntil }: Facts, asked: number): void {
     const before = this.#index.find(hash);
     if (before !== -1) this.#drop(before);
@@ -92,7 +96,7 @@ export class Shadow {
     this.#makeRoom();
   }
 
-  /** Half of the sample goes, and half of the room with it. */
+  /** Drops the entries that are no longer sampled, and half of the room. */
   halve(isSampled: (hash: number) => boolean): void {
     this.#room /= 2;
     for (let place = 0; place < this.#capacity; place++) {

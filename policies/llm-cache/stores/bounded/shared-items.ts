@@ -1,20 +1,19 @@
-/** Something that many entries have in common, held once. */
-interface Held<T> {
+interface SharedItem<T> {
   readonly key: string;
   readonly item: T;
-  /** Entries that have it. */
-  uses: number;
+  /** The number of entries that use it. */
+  references: number;
 }
 
-/** What a key and its place in a map take, roughly. */
+/** Roughly what a key and its place in a map take. */
 const overheadBytes = 120;
 
-/** Things that many entries have in common, each once and known by a number from 1 on, as long as there is an entry that has it. */
+/** A reference-counted pool of items that entries have in common. Each item has a number, from 1 on. */
 export class SharedItems<T> {
   readonly #numbers = new Map<string, number>();
-  readonly #held: (Held<T> | undefined)[] = [undefined];
+  readonly #held: (SharedItem<T> | undefined)[] = [undefined];
   readonly #free: number[] = [];
-  /** What an item takes beside its key. */
+  /** What an item takes in addition to its key. */
   readonly #itemBytes: number;
   #bytes = 0;
 
@@ -22,7 +21,7 @@ export class SharedItems<T> {
     this.#itemBytes = itemBytes;
   }
 
-  /** What all of them take, in bytes. */
+  /** What all items take, in bytes. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -31,31 +30,32 @@ export class SharedItems<T> {
     return this.#held[number]?.item;
   }
 
-  /** The number of the one of that key. To be let go of as often as it is taken. */
-  take(key: string, make: () => T): number {
+  /** Returns the number of the key's item, creating it if needed. Each call needs one call of `release`. */
+  acquire(key: string, make: () => T): number {
     const known = this.#numbers.get(key);
     const held = known === undefined ? undefined : this.#held[known];
     if (known !== undefined && held !== undefined) {
-      held.uses++;
+      held.references++;
       return known;
     }
     const number = this.#free.pop() ?? this.#held.length;
-    this.#held[number] = { key, item: make(), uses: 1 };
+    this.#held[number] = { key, item: make(), references: 1 };
     this.#numbers.set(key, number);
     this.#bytes += this.bytesOf(key);
     return number;
   }
 
-  letGo(number: number): void {
+  /** Releases one reference, and drops the item with the last one. */
+  release(number: number): void {
     const held = this.#held[number];
-    if (held === undefined || --held.uses > 0) return;
+    if (held === undefined || --held.references > 0) return;
     this.#held[number] = undefined;
     this.#numbers.delete(held.key);
     this.#free.push(number);
     this.#bytes -= this.bytesOf(held.key);
   }
 
-  /** What an item of that key takes. */
+  /** What an item with this key takes, in bytes. */
   bytesOf(key: string): number {
     return key.length + this.#itemBytes + overheadBytes;
   }

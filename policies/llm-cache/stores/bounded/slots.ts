@@ -1,19 +1,19 @@
 import type { CachedResponse } from '../../entry.ts';
 import { isSentCompressed } from '../../compressed-hits.ts';
 import type { EntryFilter, ListedEntry } from '../store.ts';
-import { AtHand } from './at-hand.ts';
 import { type Form, formOf, hasForm } from './form.ts';
 import { freshUntilIn, packEntry, storedAtIn, unpackEntry, withBody } from './packed-entry.ts';
 import { PagedItems, PagedNumbers } from './paged.ts';
+import { RecentEntries } from './recent-entries.ts';
 import { SharedItems } from './shared-items.ts';
-import type { Codec } from './squeezer.ts';
+import type { Codec } from './compression-queue.ts';
 
-/** What the columns of a slot take, those of the order and the expiry included. A free one keeps them. */
+/** What the columns of a slot take, including those of the order and the expiry. A free slot keeps them. */
 const bytesOfSlot = 90;
-/** So many free ones are no matter. */
-export const fewSlots = 1000;
+/** Up to this many free slots are neither counted nor released. */
+export const negligibleSlots = 1000;
 
-/** What a form takes beside its text, roughly. */
+/** Roughly what a form takes in addition to its text. */
 const formBytes = 400;
 
 interface KeyedForm {
@@ -21,38 +21,38 @@ interface KeyedForm {
   readonly key: string;
 }
 
-/** An entry on its way into a slot. */
+/** An entry that is packed, but not in a slot yet. */
 export interface Prepared {
   readonly packed: ArrayBuffer;
-  /** The entry's body in there. */
+  /** A view of the body in `packed`. */
   readonly body: Uint8Array;
   readonly form: Form;
   readonly formKey: string;
   readonly consumer: string | null;
-  /** What it has in common with others takes so much, if there are no others. */
+  /** The bytes of its form and consumer, in case no other entry shares them. */
   readonly sharedBytes: number;
 }
 
 /**
- * The entries, each in a slot: a number, by which all that is known of it is found. What is the
- * entry's own is one run of bytes; what it has in common with others they share.
+ * Holds the entries, each in a slot: a number that is the index into every column. An entry's own
+ * data is packed into one buffer. Entries share what they have in common: form and consumer.
  */
 export class Slots {
-  /** When each was put in, by `performance.now()`. */
+  /** When each slot was taken, by `performance.now()`. */
   readonly putAt = new PagedNumbers(Float64Array);
   readonly #hits = new PagedNumbers(Uint32Array);
   readonly #keys = new PagedItems<string>();
   readonly #packed = new PagedItems<ArrayBuffer>();
   readonly #formOf = new PagedNumbers(Uint32Array);
-  /** 0 where there is none. */
+  /** 0 if the entry has no consumer. */
   readonly #consumerOf = new PagedNumbers(Uint32Array);
   readonly #forms = new SharedItems<Form>(formBytes);
   readonly #consumers = new SharedItems<string>(0);
-  readonly #atHand: AtHand;
-  /** The same of entries that are sent as they are kept, which takes nothing more. */
-  readonly #compressedAtHand: AtHand;
-  /** 1 where the body is compressed. */
-  readonly #isSqueezed = new PagedNumbers(Uint8Array);
+  readonly #recent: RecentEntries;
+  /** Recent entries that are sent compressed. Their bodies are views of the stored bytes, which takes no more memory. */
+  readonly #recentCompressed: RecentEntries;
+  /** 1 if the body is compressed. */
+  readonly #isCompressed = new PagedNumbers(Uint8Array);
   readonly #free = new PagedNumbers(Uint32Array);
   readonly #codec: Codec | null;
   #freeCount = 0;
@@ -61,26 +61,26 @@ export class Slots {
 
   constructor(maxBytes: number, codec: Codec | null) {
     this.#codec = codec;
-    this.#atHand = new AtHand(maxBytes);
-    this.#compressedAtHand = new AtHand(codec === null ? 0 : maxBytes);
+    this.#recent = new RecentEntries(maxBytes);
+    this.#recentCompressed = new RecentEntries(codec === null ? 0 : maxBytes);
   }
 
   get entries(): number {
     return this.#end - this.#freeCount;
   }
 
-  /** All slots that have ever been in use are below. */
+  /** One more than the highest slot that was ever in use. */
   get end(): number {
     return this.#end;
   }
 
-  /** What is held beside what the entries count for, in bytes: what they have in common, and slots that are free. */
+  /** The bytes that no entry is charged for: shared items, free slots and expanded bodies. */
   get otherBytes(): number {
-    const free = Math.max(0, this.#freeCount - fewSlots);
-    return this.#forms.bytes + this.#consumers.bytes + free * bytesOfSlot + this.#atHand.bytes;
+    const free = Math.max(0, this.#freeCount - negligibleSlots);
+    return this.#forms.bytes + this.#consumers.bytes + free * bytesOfSlot + this.#recent.bytes;
   }
 
-  /** What is to be kept of an entry. */
+  /** Packs an entry for a slot. */
   prepare(entry: CachedResponse): Prepared {
     const { consumer } = entry;
     const { form, key: formKey } = this.#keyedFormOf(entry);
@@ -91,7 +91,7 @@ export class Slots {
     return { packed: bytes.buffer, body, form, formKey, consumer, sharedBytes };
   }
 
-  /** An entry often has the form of the one before. */
+  /** Reuses the previous entry's form, because consecutive entries often share one. */
   #keyedFormOf(entry: CachedResponse): KeyedForm {
     if (this.#lastForm === null || !hasForm(entry, this.#lastForm.form)) {
       const form = formOf(entry);
@@ -100,40 +100,40 @@ export class Slots {
     return this.#lastForm;
   }
 
-  /** The slot that was left last is taken first. */
+  /** Puts an entry into a slot: the one freed last, if any is free. */
   take(key: string, { packed, form, formKey, consumer }: Prepared): number {
     const slot = this.#freeCount > 0 ? this.#free.get(--this.#freeCount) : this.#end++;
     this.#keys.set(slot, key);
     this.#packed.set(slot, packed);
     this.#formOf.set(
       slot,
-      this.#forms.take(formKey, () => form),
+      this.#forms.acquire(formKey, () => form),
     );
     if (consumer !== null) {
       this.#consumerOf.set(
         slot,
-        this.#consumers.take(consumer, () => consumer),
+        this.#consumers.acquire(consumer, () => consumer),
       );
     }
     this.putAt.set(slot, performance.now());
     this.#hits.set(slot, 0);
-    if (this.#isSqueezed.get(slot) === 1) this.#isSqueezed.set(slot, 0);
+    if (this.#isCompressed.get(slot) === 1) this.#isCompressed.set(slot, 0);
     return slot;
   }
 
   free(slot: number): void {
     const consumer = this.#consumerOf.get(slot);
-    this.#forms.letGo(this.#formOf.get(slot));
+    this.#forms.release(this.#formOf.get(slot));
     this.#formOf.set(slot, 0);
-    // Most stores have none, and no column for them.
+    // Most stores have no consumers: do not allocate the column for them.
     if (consumer !== 0) {
-      this.#consumers.letGo(consumer);
+      this.#consumers.release(consumer);
       this.#consumerOf.set(slot, 0);
     }
     this.#keys.set(slot, undefined);
     this.#packed.set(slot, undefined);
-    this.#atHand.drop(slot);
-    this.#compressedAtHand.drop(slot);
+    this.#recent.drop(slot);
+    this.#recentCompressed.drop(slot);
     this.#free.set(this.#freeCount++, slot);
   }
 
@@ -141,28 +141,31 @@ export class Slots {
     return this.#keys.get(slot) ?? '';
   }
 
-  /** The bytes of its own, those of its key included. */
+  /** The bytes of the packed entry and its key. */
   bytesOf(slot: number): number {
     return (this.#packed.get(slot)?.byteLength ?? 0) + this.keyOf(slot).length;
   }
 
-  /** With its body as it is kept where `takesGzip` and it is compressed to some purpose. */
+  /**
+   * Returns the entry, or undefined if it is gone or its body is damaged. With `takesGzip`, a body that
+   * is worth sending compressed is returned compressed.
+   */
   entry(slot: number, takesGzip = false): CachedResponse | undefined {
     const compressed =
-      takesGzip && this.#isSqueezed.get(slot) === 1 ? this.#compressed(slot) : null;
-    return compressed ?? this.#atHand.find(slot) ?? this.#read(slot);
+      takesGzip && this.#isCompressed.get(slot) === 1 ? this.#compressed(slot) : null;
+    return compressed ?? this.#recent.find(slot) ?? this.#read(slot);
   }
 
-  /** Keeps the body, of so many bytes, compressed. */
-  squeeze(slot: number, length: number, squeezed: Uint8Array): void {
+  /** Replaces the body, of `length` bytes, by its compressed form. */
+  compress(slot: number, length: number, compressed: Uint8Array): void {
     const packed = this.#packed.get(slot);
     if (packed === undefined) return;
-    this.#packed.set(slot, withBody(new Uint8Array(packed), length, squeezed).buffer);
-    this.#isSqueezed.set(slot, 1);
-    this.#atHand.drop(slot);
+    this.#packed.set(slot, withBody(new Uint8Array(packed), length, compressed).buffer);
+    this.#isCompressed.set(slot, 1);
+    this.#recent.drop(slot);
   }
 
-  /** Until when the entry is fresh, in milliseconds since the epoch. */
+  /** When the entry ceases to be fresh, in milliseconds since the epoch. */
   freshUntil(slot: number): number {
     const packed = this.#packed.get(slot);
     return packed === undefined ? 0 : freshUntilIn(new Uint8Array(packed));
@@ -172,12 +175,12 @@ export class Slots {
     const entry = this.#unpacked(slot);
     if (entry === undefined) return undefined;
     const { body, ...head } = entry;
-    const isSqueezed = this.#isSqueezed.get(slot) === 1;
-    const bytes = (isSqueezed && this.#codec?.lengthOf(body)) || body.length;
+    const isCompressed = this.#isCompressed.get(slot) === 1;
+    const bytes = (isCompressed && this.#codec?.lengthOf(body)) || body.length;
     return { key: this.keyOf(slot), head, bytes, hits: this.#hits.get(slot) };
   }
 
-  /** Whether the entry has all that the filter asks for. */
+  /** Whether the entry meets every condition of the filter. */
   matches(slot: number, { namespace, model, consumer }: EntryFilter): boolean {
     const form = this.#forms.of(this.#formOf.get(slot));
     if (form === undefined) return false;
@@ -186,13 +189,13 @@ export class Slots {
     return model === undefined || form.model === model || form.requestedModel === model;
   }
 
-  /** The entry has answered a request, unless another has taken its place. */
+  /** Counts a hit, unless another entry has replaced this one. */
   used(slot: number, { body, storedAt }: CachedResponse): void {
     const packed = this.#packed.get(slot);
     if (packed === undefined) return;
-    // What was never compressed is a view of the bytes that are kept.
+    // An uncompressed body is a view of the stored bytes.
     const isSame =
-      this.#isSqueezed.get(slot) === 1
+      this.#isCompressed.get(slot) === 1
         ? storedAtIn(new Uint8Array(packed)) === storedAt
         : packed === body.buffer;
     if (isSame) this.#hits.set(slot, this.#hits.get(slot) + 1);
@@ -202,7 +205,7 @@ export class Slots {
     return this.#consumers.of(this.#consumerOf.get(slot)) ?? null;
   }
 
-  /** The entry, its body as it is kept. */
+  /** The entry, with its body as it is stored. */
   #unpacked(slot: number): CachedResponse | undefined {
     const packed = this.#packed.get(slot);
     const form = this.#forms.of(this.#formOf.get(slot));
@@ -213,15 +216,15 @@ export class Slots {
   #read(slot: number): CachedResponse | undefined {
     const stored = this.#unpacked(slot);
     if (stored === undefined) return undefined;
-    const isSqueezed = this.#isSqueezed.get(slot) === 1;
-    const entry = isSqueezed ? this.#expand(stored) : stored;
-    if (entry !== undefined) this.#atHand.keep(slot, entry, isSqueezed ? entry.body.length : 0);
+    const isCompressed = this.#isCompressed.get(slot) === 1;
+    const entry = isCompressed ? this.#expand(stored) : stored;
+    if (entry !== undefined) this.#recent.keep(slot, entry, isCompressed ? entry.body.length : 0);
     return entry;
   }
 
-  /** Undefined where its body is too short to be sent compressed. */
+  /** Undefined if the body is not worth sending compressed. */
   #compressed(slot: number): CachedResponse | undefined {
-    const known = this.#compressedAtHand.find(slot);
+    const known = this.#recentCompressed.find(slot);
     if (known !== undefined) return known;
     const stored = this.#unpacked(slot);
     const length = (stored && this.#codec?.lengthOf(stored.body)) ?? 0;
@@ -229,11 +232,11 @@ export class Slots {
       return undefined;
     }
     const entry = Object.freeze({ ...stored, coding: 'gzip' } as const);
-    this.#compressedAtHand.keep(slot, entry, 0);
+    this.#recentCompressed.keep(slot, entry, 0);
     return entry;
   }
 
-  /** Undefined where its body cannot be had any more. */
+  /** Undefined if the body is damaged. */
   #expand(stored: CachedResponse): CachedResponse | undefined {
     try {
       const body = this.#codec?.expand(stored.body);

@@ -1,12 +1,15 @@
-/** What the next hit of an entry saves. */
+/** What the next hit on an entry saves. */
 export interface Worth {
-  /** USD; where no price is known, what it would be by its tokens, or else by its seconds. */
+  /** In USD. Without a list price, an estimate from the tokens or else from the seconds. */
   readonly usd: number;
-  /** Whether that is a list price. */
+  /** Whether `usd` is a list price, not an estimate. */
   readonly isPriced: boolean;
 }
 
-/** Of numbers that lie orders of magnitude apart; the newest hundred or so count. */
+/**
+ * A moving geometric mean, for numbers that differ by orders of magnitude. It weighs about the
+ * newest hundred numbers.
+ */
 export class RunningMean {
   #logarithm: number;
 
@@ -18,6 +21,7 @@ export class RunningMean {
     return 2 ** this.#logarithm;
   }
 
+  /** To the base 2. */
   get logarithm(): number {
     return this.#logarithm;
   }
@@ -31,26 +35,29 @@ export class RunningMean {
   }
 }
 
-// In 16 bits: the lowest says whether it is a price, the rest is the logarithm, to a seventh of a percent.
-const lowest = -40;
+// A worth takes 16 bits. The lowest says whether it is a price. The others hold the logarithm, which
+// is exact to a seventh of a percent.
+const lowestLogarithm = -40;
 const stepsPerOctave = 512;
 const highestStep = 0x7fff;
 
+/** Packs a worth into 16 bits. */
 export function packWorth({ usd, isPriced }: Worth): number {
-  const step = usd > 0 ? Math.round((Math.log2(usd) - lowest) * stepsPerOctave) : 0;
+  const step = usd > 0 ? Math.round((Math.log2(usd) - lowestLogarithm) * stepsPerOctave) : 0;
   return (Math.max(0, Math.min(highestStep, step)) << 1) | (isPriced ? 1 : 0);
 }
 
-/** The logarithm of the worth, to the base 2. */
+/** Returns the logarithm of a packed worth, to the base 2. */
 export function logOfWorth(packed: number): number {
-  return (packed >> 1) / stepsPerOctave + lowest;
+  return (packed >> 1) / stepsPerOctave + lowestLogarithm;
 }
 
-/** In USD, for a sum of what has a price; what is next to nothing is nothing. */
+/** Returns a packed worth in USD. A worth below the packed range is 0. */
 export function usdOfWorth(packed: number): number {
   return packed >> 1 === 0 ? 0 : 2 ** logOfWorth(packed);
 }
 
+/** Whether a packed worth is a list price. */
 export function hasPrice(packed: number): boolean {
   return (packed & 1) === 1;
 }

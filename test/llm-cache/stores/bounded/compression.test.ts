@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { BoundedStore } from '../../../../policies/llm-cache/stores/bounded/bounded-store.ts';
 import type { Bucket, Buckets } from '../../../../policies/llm-cache/stores/bounded/key-table.ts';
-import type { Codec } from '../../../../policies/llm-cache/stores/bounded/squeezer.ts';
+import type { Codec } from '../../../../policies/llm-cache/stores/bounded/compression-queue.ts';
 import { gzipCodec } from '../../../../policies/llm-cache/stores/gzip.ts';
 import { MemoryStore } from '../../../../policies/llm-cache/stores/memory.ts';
 import { makeEntry } from '../../../support/entry.ts';

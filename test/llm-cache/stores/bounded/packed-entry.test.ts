@@ -130,20 +130,20 @@ describe('The form of an entry', () => {
 describe('Shared items', () => {
   it('A shared item is held once, as long as an entry uses it', () => {
     const items = new SharedItems<string>(10);
-    const make = (key: string) => items.take(key, () => `made for ${key}`);
+    const make = (key: string) => items.acquire(key, () => `made for ${key}`);
     const [one, other] = [make('a'), make('a')];
     const { bytes } = items;
-    const different = items.take('b', () => 'made for b');
+    const different = items.acquire('b', () => 'made for b');
     expect(one).to.equal(other);
     expect(items.bytes).to.equal(2 * bytes);
     expect([items.of(one), items.of(different)]).to.deep.equal(['made for a', 'made for b']);
-    items.letGo(one);
-    items.letGo(different);
+    items.release(one);
+    items.release(different);
     expect(items.bytes).to.equal(bytes);
     expect([items.of(other), items.of(different)]).to.deep.equal(['made for a', undefined]);
-    items.letGo(other);
-    items.letGo(0);
+    items.release(other);
+    items.release(0);
     expect(items.bytes).to.equal(0);
-    expect(items.of(items.take('a', () => 'anew'))).to.equal('anew');
+    expect(items.of(items.acquire('a', () => 'anew'))).to.equal('anew');
   });
 });
