@@ -98,7 +98,7 @@ describe('Money in the admin API', () => {
 
   it('The usage route refuses a wrong month, comparison or format', async () => {
     expectError(await admin(gateway, '/usage?month=2026-13'), 400, 'month', 'YYYY-MM');
-    expectError(await admin(gateway, '/usage?month=2026-11&to=2026-11-02'), 400, 'beside');
+    expectError(await admin(gateway, '/usage?month=2026-11&to=2026-11-02'), 400, 'combined');
     expectError(await admin(gateway, '/usage?compare=previous'), 400, 'compare', 'from');
     expectError(await admin(gateway, '/usage?compare=next'), 400, 'compare');
     expectError(await admin(gateway, '/usage?format=xlsx'), 400, 'format', 'json, csv');
