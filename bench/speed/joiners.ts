@@ -55,7 +55,7 @@ function table(ours: readonly Measured[], theirs: readonly Measured[]): Table {
   };
   return {
     title: 'Joiners',
-    note: `${readers} identical streams of ${events} events ${gap} ms apart, callsBefore for at once: with the plugin one call to the provider and ${readers - 1} that read along, without it ${readers} calls. All readers got the same bytes. What comes for all of them at once is written to one after the other, and so to the middle one after half of them.`,
+    note: `${readers} identical streams of ${events} events ${gap} ms apart, asked for at once: with the plugin one call to the provider and ${readers - 1} that read along, without it ${readers} calls. All readers got the same bytes. An event is written to one reader after the other, so the middle one gets it after half of them.`,
     columns: ['', 'with the plugin, of without', 'with', 'without'],
     rows: [
       row('processor time of the gateway for a reader', ({ cpu }) => cpu),
