@@ -5,6 +5,7 @@ import type { Delivery } from './delivery.ts';
 import { factsOf } from './entry.ts';
 import type { Flight } from './flight.ts';
 import type { WholeAnswer } from './items/partial-call.ts';
+import { digestHeaders } from './header-names.ts';
 import { forwardedMark, type Reply, staleReply, unreadableReply } from './replies.ts';
 import { isFailing } from './response-rules.ts';
 import type { OutcomeName } from './stats.ts';
@@ -18,10 +19,7 @@ export const headersOfItsBytes: readonly string[] = [
   'transfer-encoding',
   'trailer',
   'etag',
-  'content-md5',
-  'digest',
-  'content-digest',
-  'repr-digest',
+  ...digestHeaders,
 ];
 
 const unreadableFaults: ReadonlySet<RefusalReason | null> = new Set<RefusalReason>([

@@ -1,7 +1,10 @@
 /*
- * Classifies request headers by name. The lists cover the headers of providers, gateways, proxies
- * and identity-aware front ends. Names are in lower case.
+ * Classifies headers by name, mostly those of requests. The lists cover the headers of providers,
+ * gateways, proxies and identity-aware front ends. Names are in lower case.
  */
+
+/** Headers with a digest of a message's body: RFC 9530, RFC 3230, RFC 1864. */
+export const digestHeaders = ['content-digest', 'repr-digest', 'digest', 'content-md5'] as const;
 
 /** Words in the name of a header that carries an identity or a credential. */
 const identityWords =

@@ -1,4 +1,5 @@
 import type { LlmCacheSettings } from '../../../schemas/llm-cache.ts';
+import { digestHeaders } from '../header-names.ts';
 import type { CachedResponse } from '../entry.ts';
 import type { KeyMaking } from '../key.ts';
 import type { Lookup } from '../lookup.ts';
@@ -20,15 +21,8 @@ export type FoundItems =
   /** The client's byte account has no room for the stored answers. */
   | { readonly kind: 'no-room' };
 
-/** Request headers that cover the body, and so rule out a changed one: RFC 9530, RFC 9421, RFC 1864, AWS. */
-const integrityHeaders = [
-  'content-digest',
-  'repr-digest',
-  'digest',
-  'content-md5',
-  'signature',
-  'x-amz-content-sha256',
-];
+/** Request headers that cover the body, and so rule out a changed one: digests, RFC 9421, AWS. */
+const integrityHeaders = [...digestHeaders, 'signature', 'x-amz-content-sha256'];
 
 /** The assumed ratio of a new item's size to the mean size of the stored ones, at most. */
 const sizeMargin = 1.5;
