@@ -1,5 +1,6 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import { isWorthwhile, minCompressedBytes } from './bounded/compression-queue.ts';
 import { gzipCodec } from './gzip.ts';
 
 /** A body as a store outside this process keeps it. */
@@ -25,10 +26,6 @@ export function uncompressed(bytes: Uint8Array): StoredBody {
   return { coding: codings.identity, bytes };
 }
 
-/** Shorter bodies gain nothing over gzip's own overhead. */
-const minBytes = 1024;
-/** A body must shrink to this share, or it is not worth the time to expand it. */
-const worthwhileRatio = 0.8;
 /** Bodies up to this size are expanded synchronously, in some 100 µs, and larger ones in the thread pool. */
 const maxSyncBytes = 64 * 1024;
 
@@ -36,12 +33,10 @@ const expandInPool = promisify(gunzip);
 
 /** Compresses a body if that is worthwhile. Never rejects: a body that cannot be compressed stays as it is. */
 export async function storedBody(body: Uint8Array): Promise<StoredBody> {
-  if (body.length < minBytes) return uncompressed(body);
+  if (body.length < minCompressedBytes) return uncompressed(body);
   try {
     const bytes = await gzipCodec.compress(body);
-    return bytes.length < body.length * worthwhileRatio
-      ? { coding: codings.gzip, bytes }
-      : uncompressed(body);
+    return isWorthwhile(bytes, body) ? { coding: codings.gzip, bytes } : uncompressed(body);
   } catch {
     return uncompressed(body);
   }

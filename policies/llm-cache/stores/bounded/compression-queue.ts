@@ -28,11 +28,18 @@ export interface CompressionQueueParts {
   readonly done: (entry: number, waiting: Waiting, compressed: Uint8Array | null) => void;
 }
 
-/** Shorter bodies gain nothing over gzip's overhead, and longer ones would take a hit too long to expand. */
-const [minBytes, maxBytes] = [1024, 256 * 1024];
+/** Shorter bodies gain nothing over gzip's own overhead. */
+export const minCompressedBytes = 1024;
+/** Longer bodies would take a hit too long to expand. */
+const maxBytes = 256 * 1024;
 /** A body must shrink to this share, or it is not worth the time to expand it. */
 const worthwhileRatio = 0.8;
 const concurrency = 2;
+
+/** Whether a body is to be kept compressed. */
+export function isWorthwhile(compressed: Uint8Array, body: Uint8Array): boolean {
+  return compressed.length < body.length * worthwhileRatio;
+}
 
 /**
  * Compresses the bodies of new entries in the background, a few at a time. Meanwhile the entries
@@ -53,7 +60,7 @@ export class CompressionQueue {
   /** Queues an entry. Returns false if its size is unsuitable or the queue is full. */
   add(entry: number, waiting: Waiting): boolean {
     const { length } = waiting.body;
-    if (length < minBytes || length > maxBytes) return false;
+    if (length < minCompressedBytes || length > maxBytes) return false;
     if (this.#bytes + waiting.facts.bytes > this.#parts.maxBytes) return false;
     this.#waiting.set(entry, waiting);
     this.#bytes += waiting.facts.bytes;
@@ -123,7 +130,7 @@ export class CompressionQueue {
       // Let pending responses go out first.
       await nextTurn();
       const compressed = await this.#parts.codec.compress(body);
-      return compressed.length < body.length * worthwhileRatio ? compressed : null;
+      return isWorthwhile(compressed, body) ? compressed : null;
     } catch {
       return null;
     }
