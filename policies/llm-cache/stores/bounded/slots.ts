@@ -1,7 +1,7 @@
 import type { CachedResponse } from '../../entry.ts';
 import { isSentCompressed } from '../../compressed-hits.ts';
 import type { EntryFilter, ListedEntry } from '../store.ts';
-import { type Form, formOf, hasForm } from './form.ts';
+import { type Form, formOf } from './form.ts';
 import { freshUntilIn, packEntry, storedAtIn, unpackEntry, withBody } from './packed-entry.ts';
 import { PagedItems, PagedNumbers } from './paged.ts';
 import { RecentEntries } from './recent-entries.ts';
@@ -15,11 +15,6 @@ export const negligibleSlots = 1000;
 
 /** Roughly what a form takes in addition to its text. */
 const formBytes = 400;
-
-interface KeyedForm {
-  readonly form: Form;
-  readonly key: string;
-}
 
 /** An entry that is packed, but not in a slot yet. */
 export interface Prepared {
@@ -57,7 +52,6 @@ export class Slots {
   readonly #codec: Codec | null;
   #freeCount = 0;
   #end = 0;
-  #lastForm: KeyedForm | null = null;
 
   constructor(maxBytes: number, codec: Codec | null) {
     this.#codec = codec;
@@ -83,21 +77,13 @@ export class Slots {
   /** Packs an entry for a slot. */
   prepare(entry: CachedResponse): Prepared {
     const { consumer } = entry;
-    const { form, key: formKey } = this.#keyedFormOf(entry);
+    const form = formOf(entry);
+    const formKey = JSON.stringify(form);
     const consumerBytes = consumer === null ? 0 : this.#consumers.bytesOf(consumer);
     const sharedBytes = this.#forms.bytesOf(formKey) + consumerBytes;
     const bytes = packEntry(entry);
     const body = bytes.subarray(bytes.length - entry.body.length);
     return { packed: bytes.buffer, body, form, formKey, consumer, sharedBytes };
-  }
-
-  /** Reuses the previous entry's form, because consecutive entries often share one. */
-  #keyedFormOf(entry: CachedResponse): KeyedForm {
-    if (this.#lastForm === null || !hasForm(entry, this.#lastForm.form)) {
-      const form = formOf(entry);
-      this.#lastForm = { form, key: JSON.stringify(form) };
-    }
-    return this.#lastForm;
   }
 
   /** Puts an entry into a slot: the one freed last, if any is free. */
