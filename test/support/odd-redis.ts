@@ -1,4 +1,5 @@
-import net, { type AddressInfo } from 'node:net';
+import type net from 'node:net';
+import { RawServer } from './raw-server.ts';
 
 /** Returns the raw RESP reply to a command, or null to send none. */
 export type OddAnswer = (command: string) => string | null;
@@ -18,44 +19,36 @@ export function bulk(text: string): string {
 
 /** A server in place of Redis that completes the handshake and then sends scripted replies. */
 export class OddRedis {
-  readonly url: string;
   readonly commands: string[] = [];
   answer: OddAnswer = () => '+OK\r\n';
-  readonly #server: net.Server;
-  readonly #sockets = new Set<net.Socket>();
+  #server: RawServer | null = null;
 
-  private constructor(server: net.Server) {
-    this.#server = server;
-    this.url = `redis://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    server.on('connection', (socket) => this.#take(socket));
-  }
+  private constructor() {}
 
   static async start(): Promise<OddRedis> {
-    const server = net.createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return new OddRedis(server);
+    const redis = new OddRedis();
+    redis.#server = await RawServer.start((text, socket) => redis.#receive(text, socket));
+    return redis;
   }
 
-  close(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    return new Promise((resolve) => this.#server.close(() => resolve()));
+  get url(): string {
+    return `redis://127.0.0.1:${this.#server?.port}`;
   }
 
-  #take(socket: net.Socket): void {
-    let text = '';
-    this.#sockets.add(socket);
-    socket.on('error', () => {});
-    socket.on('close', () => this.#sockets.delete(socket));
-    socket.on('data', (bytes) => {
-      text += bytes.toString('latin1');
-      for (let end = commandEnd(text); end > 0; end = commandEnd(text)) {
-        const name = /\r\n\$\d+\r\n([^\r]*)/.exec(text)?.[1]?.toUpperCase() ?? '';
-        text = text.slice(end);
-        this.commands.push(name);
-        const answer = handshake[name] ?? this.answer(name);
-        if (answer !== null) socket.write(Buffer.from(answer, 'latin1'));
-      }
-    });
+  async close(): Promise<void> {
+    await this.#server?.close();
+  }
+
+  #receive(received: string, socket: net.Socket): string {
+    let text = received;
+    for (let end = commandEnd(text); end > 0; end = commandEnd(text)) {
+      const name = /\r\n\$\d+\r\n([^\r]*)/.exec(text)?.[1]?.toUpperCase() ?? '';
+      text = text.slice(end);
+      this.commands.push(name);
+      const answer = handshake[name] ?? this.answer(name);
+      if (answer !== null) socket.write(Buffer.from(answer, 'latin1'));
+    }
+    return text;
   }
 }
 

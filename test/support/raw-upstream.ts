@@ -1,28 +1,26 @@
-import net from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type net from 'node:net';
 import { eventually } from './eventually.ts';
+import { RawServer } from './raw-server.ts';
 
 /** Called with the connection once it has received a complete request. */
 export type Script = (socket: net.Socket) => void | Promise<void>;
 
 /** A stand-in for a provider that writes raw bytes, so that it can break the protocol in any way. */
 export class RawUpstream {
-  readonly url: string;
   calls = 0;
-  readonly #server: net.Server;
-  readonly #sockets = new Set<net.Socket>();
+  #server: RawServer | null = null;
   #script: Script = (socket) => void socket.end();
 
-  private constructor(server: net.Server) {
-    this.#server = server;
-    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    server.on('connection', (socket) => this.#take(socket));
-  }
+  private constructor() {}
 
   static async start(): Promise<RawUpstream> {
-    const server = net.createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return new RawUpstream(server);
+    const upstream = new RawUpstream();
+    upstream.#server = await RawServer.start((text, socket) => upstream.#receive(text, socket));
+    return upstream;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#server?.port}`;
   }
 
   /** Sets the script for all further requests. */
@@ -34,23 +32,15 @@ export class RawUpstream {
     await eventually(() => this.calls >= times, `${times} calls`);
   }
 
-  close(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    return new Promise((resolve) => this.#server.close(() => resolve()));
+  async close(): Promise<void> {
+    await this.#server?.close();
   }
 
-  #take(socket: net.Socket): void {
-    let text = '';
-    this.#sockets.add(socket);
-    socket.on('error', () => {});
-    socket.on('close', () => this.#sockets.delete(socket));
-    socket.on('data', (bytes) => {
-      text += bytes.toString('latin1');
-      if (!isWhole(text)) return;
-      text = '';
-      this.calls++;
-      void this.#script(socket);
-    });
+  #receive(text: string, socket: net.Socket): string {
+    if (!isWhole(text)) return text;
+    this.calls++;
+    void this.#script(socket);
+    return '';
   }
 }
 
