@@ -15,20 +15,21 @@ import {
   type Running,
 } from '../../support/express.ts';
 import { post } from '../../support/http.ts';
+import { isRecord, recordLog } from '../../support/record-log.ts';
 
 const chat = requests.chat.path;
 const question = { model: 'gpt-4o' };
 
 for (const [version, express] of Object.entries(expresses)) {
   describe(`Misbehaving applications in ${version}`, () => {
-    const lines: string[] = [];
-    const keep = (line: string) => void lines.push(line);
+    const log = recordLog();
+    const { lines } = log;
     let cache: LlmCache;
     let running: Running | null = null;
 
     beforeEach(() => {
       lines.length = 0;
-      cache = createLlmCache({}, { log: { info: keep, warn: keep, error: keep } });
+      cache = createLlmCache({}, { log });
     });
     afterEach(async () => {
       await running?.close();
@@ -41,7 +42,7 @@ for (const [version, express] of Object.entries(expresses)) {
       running = await listen(app);
       return `${running.url}${chat}`;
     }
-    const records = () => lines.filter((line) => line.startsWith('llm-usage {'));
+    const records = () => lines.filter(isRecord);
 
     it(`The cache in ${version} serves, stores and records an answer though its consumer turns unreadable`, async () => {
       const consumer = (req: ExpressRequest) => (req.user as { id: string }).id;
@@ -87,7 +88,6 @@ for (const [version, express] of Object.entries(expresses)) {
 
     it(`The cache in ${version} frees and records requests whose clients left before it looked at them`, async () => {
       await cache.close();
-      const log = { info: keep, warn: keep, error: keep };
       cache = createLlmCache({ limits: { bufferedBytes: 20_000 } }, { log });
       let open = 0;
       let waited = 0;

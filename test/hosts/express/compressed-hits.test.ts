@@ -2,20 +2,19 @@ import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import httpProxy from 'http-proxy';
 import { createLlmCache } from '../../../policies/hosts/express/index.ts';
-import type { UsageRecord } from '../../../policies/llm-usage/usage-record.ts';
 import { describeCompressedHits, longChat } from '../../support/compressed-hits-contract.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type Express, expresses, type Handler, listen } from '../../support/express.ts';
 import { post } from '../../support/http.ts';
 import { sse, Upstream } from '../../support/upstream.ts';
+import { recordLog } from '../../support/record-log.ts';
 
 const question = { model: 'gpt-4o', stream: true };
 
 async function start(express: Express, before: Handler[] = []) {
   const upstream = await Upstream.start();
-  const lines: string[] = [];
-  const keep = (line: string) => void lines.push(line);
-  const cache = createLlmCache({}, { log: { info: keep, warn: keep, error: keep } });
+  const log = recordLog();
+  const cache = createLlmCache({}, { log });
   const server = httpProxy.createProxyServer({ target: upstream.url });
   const proxy: Handler = (req, res) => server.web(req, res);
   const app = express();
@@ -27,18 +26,10 @@ async function start(express: Express, before: Handler[] = []) {
     app.use(path, ...before, cache.llmUsage(), step, proxy);
   }
   const running = await listen(app);
-  const recorded = (model: string) =>
-    lines
-      .filter((line) => line.startsWith('llm-usage {'))
-      .map((line) => JSON.parse(line.slice('llm-usage '.length)) as UsageRecord)
-      .filter(({ requested_model: requested }) => requested === model);
   return {
     upstream,
     urls: { auto: `${running.url}/auto`, off: `${running.url}/off` },
-    records: async (model: string, count: number) => {
-      await eventually(() => recorded(model).length >= count, `${count} records of ${model}`);
-      return recorded(model);
-    },
+    records: log.recorded,
     close: async () => {
       await running.close();
       await cache.close();

@@ -13,7 +13,6 @@ import {
   type LlmCacheOptions,
   llmUsage,
 } from '../../../policies/hosts/express/index.ts';
-import type { UsageRecord } from '../../../policies/llm-usage/usage-record.ts';
 import { answers, requests } from '../../support/answers.ts';
 import { eventually } from '../../support/eventually.ts';
 import { later } from '../../support/later.ts';
@@ -26,26 +25,11 @@ import {
   type Running,
 } from '../../support/express.ts';
 import { open, post, read } from '../../support/http.ts';
+import { isRecord, recordLog } from '../../support/record-log.ts';
 import { dies, Gate, gated, json, sse, Upstream } from '../../support/upstream.ts';
 
 const chat = requests.chat.path;
 const events = answers.chat.sse.split(/(?<=\n\n)/);
-
-/** A log that keeps what it is told. */
-function memoryLog() {
-  const lines: string[] = [];
-  const keep = (line: string) => void lines.push(line);
-  return {
-    info: keep,
-    warn: keep,
-    error: keep,
-    lines,
-    records: () =>
-      lines
-        .filter((line) => line.startsWith('llm-usage {'))
-        .map((line) => JSON.parse(line.slice('llm-usage '.length)) as UsageRecord),
-  };
-}
 
 /** Counts the requests that have come to an app, and those that are over. */
 class Visits {
@@ -66,7 +50,7 @@ async function joiners(adminUrl: string): Promise<number> {
 
 for (const [version, express] of Object.entries(expresses)) {
   describe(`The middleware in ${version}`, () => {
-    const log = memoryLog();
+    const log = recordLog();
     let upstream: Upstream;
     let cache: LlmCache;
     let running: Running[] = [];
@@ -83,7 +67,7 @@ for (const [version, express] of Object.entries(expresses)) {
     after(async () => {
       await cache.close();
       await upstream.close();
-      expect(log.lines.filter((line) => !line.startsWith('llm-usage {'))).to.deep.equal([]);
+      expect(log.lines.filter((line) => !isRecord(line))).to.deep.equal([]);
     });
 
     const ask = (more: object = {}) => ({
@@ -770,7 +754,7 @@ for (const [version, express] of Object.entries(expresses)) {
 
     it(`Two caches in ${version} share no entries, records or stats`, async () => {
       upstream.answer(json(answers.chat.json));
-      const others = memoryLog();
+      const others = recordLog();
       const other = createLlmCache({}, { log: others });
       const [one, two] = [
         await start(cache.llmUsage(), cache.llmCache(), proxy()),
@@ -793,7 +777,7 @@ for (const [version, express] of Object.entries(expresses)) {
     describe('The admin routes', () => {
       it(`The admin routes in ${version} work wherever they are mounted, and let other paths pass`, async () => {
         upstream.answer(json(answers.chat.json));
-        const own = createLlmCache({}, { log: memoryLog() });
+        const own = createLlmCache({}, { log: recordLog() });
         const app = express();
         app.use('/ops/:team', own.adminRoutes);
         app.use(own.llmUsage(), own.llmCache());
@@ -832,7 +816,7 @@ for (const [version, express] of Object.entries(expresses)) {
       });
 
       it(`The admin routes in ${version} answer to addresses and configured hosts, not to foreign pages`, async () => {
-        const own = createLlmCache({ admin: { hosts: ['ops.example.com'] } }, { log: memoryLog() });
+        const own = createLlmCache({ admin: { hosts: ['ops.example.com'] } }, { log: recordLog() });
         const url = await start(own.adminRoutes);
         const statusFor = async (headers: Record<string, string>, path = '/stats') =>
           (await post(`${url}/llm-cache${path}`, '', { method: 'GET', headers })).status;
@@ -851,7 +835,7 @@ for (const [version, express] of Object.entries(expresses)) {
       });
 
       it(`The explain route in ${version} takes a question that a body parser has read, and one that none has`, async () => {
-        const own = createLlmCache({}, { log: memoryLog() });
+        const own = createLlmCache({}, { log: recordLog() });
         own.llmCache({ apiEndpoint: 'mine', namespace: 'n' });
         for (const parsers of [[], [express.json()], [express.urlencoded({ extended: false })]]) {
           const url = await start(...parsers, own.adminRoutes);
@@ -879,7 +863,7 @@ describe('The configuration of the Express middleware', () => {
   const wrong = (value: unknown) => value as LlmCacheOptions;
 
   it('The Express middleware rejects wrong parameters at once', () => {
-    const cache = createLlmCache({}, { log: memoryLog() });
+    const cache = createLlmCache({}, { log: recordLog() });
     expect(refusal(() => cache.llmCache({ ttl: 0 }))).to.equal(
       'llm-cache: "ttl" must be at least 1, got 0 (seconds an entry is fresh)',
     );
@@ -926,7 +910,7 @@ describe('The configuration of the Express middleware', () => {
   });
 
   it('The Express middleware warns of suspicious times and sizes without naming gateway files', () => {
-    const log = memoryLog();
+    const log = recordLog();
     const huge = { type: 'memory', maxBytes: Number.MAX_SAFE_INTEGER } as const;
     createLlmCache({ stores: { huge } }, { log }).llmCache({ ttl: 86_400_000 });
     const warned = log.lines.join('\n');
@@ -953,7 +937,7 @@ describe('The configuration of the Express middleware', () => {
   });
 
   it('The Express middleware names no file of the gateway when a store does not exist', () => {
-    const { llmCache: of } = createLlmCache({}, { log: memoryLog() });
+    const { llmCache: of } = createLlmCache({}, { log: recordLog() });
     expect(refusal(() => of({ store: 'memroy' }))).to.equal(
       'llm-cache: "store" must be one of memory (the stores that are configured), got "memroy"; did you mean "memory"?',
     );
@@ -969,7 +953,7 @@ describe('The configuration of the Express middleware', () => {
   it('The Express middleware leaves the signals of its host alone', async () => {
     const counts = () => ['SIGTERM', 'SIGINT', 'exit'].map((name) => process.listenerCount(name));
     const before = counts();
-    const cache = createLlmCache({}, { log: memoryLog() });
+    const cache = createLlmCache({}, { log: recordLog() });
     cache.llmCache();
     expect(counts()).to.deep.equal(before);
     await cache.flush();

@@ -1,11 +1,10 @@
 import httpProxy from 'http-proxy';
 import { createLlmCache } from '../../../policies/hosts/express/index.ts';
-import type { UsageRecord } from '../../../policies/llm-usage/usage-record.ts';
-import { eventually } from '../../support/eventually.ts';
 import { type Express, expresses, type Handler, listen } from '../../support/express.ts';
 import { post } from '../../support/http.ts';
 import { describePerItem } from '../../support/per-item-contract.ts';
 import { Upstream } from '../../support/upstream.ts';
+import { recordLog } from '../../support/record-log.ts';
 
 /** Forwards the request as it is read. */
 const streaming = (url: string): Handler => {
@@ -44,26 +43,17 @@ for (const [version, express] of Object.entries(expresses)) {
   for (const [way, wayOf] of Object.entries(ways)) {
     describePerItem(`The cache in ${version} ${way}`, async () => {
       const upstream = await Upstream.start();
-      const lines: string[] = [];
-      const keep = (line: string) => void lines.push(line);
-      const cache = createLlmCache({}, { log: { info: keep, warn: keep, error: keep } });
+      const log = recordLog();
+      const cache = createLlmCache({}, { log });
       const app = express();
       const [before, handler] = wayOf(express);
       for (const step of before) app.use(step);
       app.use(cache.llmUsage(), cache.llmCache({ perItem: true }), handler(upstream.url));
       const running = await listen(app);
-      const recorded = (model: string) =>
-        lines
-          .filter((line) => line.startsWith('llm-usage {'))
-          .map((line) => JSON.parse(line.slice('llm-usage '.length)) as UsageRecord)
-          .filter(({ requested_model: requested }) => requested === model);
       return {
         upstream,
         ask: (body, headers) => post(`${running.url}/v1/embeddings`, body, { headers }),
-        records: async (model, count) => {
-          await eventually(() => recorded(model).length >= count, `${count} records of ${model}`);
-          return recorded(model);
-        },
+        records: log.recorded,
         close: async () => {
           await running.close();
           await cache.close();
