@@ -27,7 +27,12 @@ function collect(
   buffer: BodyBuffer,
   whenOver: Bounds['whenOver'],
 ): Promise<BodyReason | null> {
-  return new Promise((done) => new Collector({ req, source, buffer, whenOver, done }).listen());
+  return new Promise((done) => {
+    const collector = new Collector({ req, source, buffer, whenOver, done });
+    const isUntouched = source === req && req.readableFlowing === null;
+    if (isUntouched && buffer.declared !== 0) collector.readAtTurnsEnd();
+    else collector.listen();
+  });
 }
 
 interface CollectorParts {
@@ -47,6 +52,16 @@ class Collector {
     this.#parts = parts;
   }
 
+  /**
+   * Most bodies have arrived whole by the end of the turn. Reading one then costs less than a single
+   * listener, which costs as much as a digest.
+   */
+  readAtTurnsEnd(): void {
+    // The body must not flow past if a policy listens for it after passing the request on.
+    this.#parts?.req.pause();
+    inTurn(() => this.#readOrListen());
+  }
+
   listen(): void {
     if (this.#parts === null) return;
     const { req, source, buffer } = this.#parts;
@@ -58,31 +73,53 @@ class Collector {
     }
     source.on('data', this.#onData);
     source.on('close', () => this.#finish('gone'));
-    // A listener costs as much as a digest, so add only those that are needed: Node's own request does
-    // not end before its declared length, and closes after an error that it emits only to a listener.
+    // Add only the listeners that are needed: Node's own request does not end before its declared
+    // length, and closes after an error that it emits only to a listener.
     if (source !== req || declared === null) source.on('end', () => this.#finish(null));
     if (source !== req) source.on('error', () => this.#finish('gone'));
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  #readOrListen(): void {
     if (this.#parts === null) return;
-    const { req, source, buffer, whenOver } = this.#parts;
-    const reason = buffer.add(chunk);
-    if (reason === null) {
-      if (buffer.isWhole) this.#finish(null);
+    const { req, done } = this.#parts;
+    if (!req.complete && !req.destroyed) {
+      this.listen();
+      req.resume();
       return;
     }
+    const body = req.destroyed ? null : (req.read() as Buffer | null);
+    const reason = req.destroyed ? 'gone' : body === null ? null : this.#add(body);
+    this.#close(reason);
+    done(reason);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#parts === null) return;
+    const reason = this.#add(chunk);
+    if (reason !== null || this.#parts.buffer.isWhole) this.#finish(reason);
+  };
+
+  /** Returns null, or why the chunk does not fit; then the body passes through. */
+  #add(chunk: Buffer): BodyReason | null {
+    if (this.#parts === null) return null;
+    const { req, source, buffer, whenOver } = this.#parts;
+    const reason = buffer.add(chunk);
+    if (reason === null) return null;
     source.off('data', this.#onData);
     passThrough(req, source, { slabs: buffer.slabs, chunk, whenOver });
-    this.#finish(reason);
-  };
+    return reason;
+  }
 
   #finish(reason: BodyReason | null): void {
     if (this.#parts === null) return;
-    const { buffer, done } = this.#parts;
-    this.#parts = null;
-    if (reason === 'gone') buffer.slabs.release();
+    const { done } = this.#parts;
+    this.#close(reason);
     inTurn(() => done(reason));
+  }
+
+  #close(reason: BodyReason | null): void {
+    if (reason === 'gone') this.#parts?.buffer.slabs.release();
+    this.#parts = null;
   }
 }
 

@@ -20,6 +20,7 @@ import { type ExchangeMaker, exchangeOf, type NodeExchange } from './exchange.ts
 import { CacheDiary } from './cache-diary.ts';
 import type { RecentRequests } from './recent-requests.ts';
 import { breakOff } from './response-end.ts';
+import { answerTogether } from './turn.ts';
 
 /** The plugin's services that the policy uses, as they are when a pipeline is built. */
 export interface LlmCacheServices {
@@ -110,17 +111,19 @@ class Turn {
     this.#whenDecided(this.#step.engine.decide(this.#exchange, this.#delivery.tally));
   }
 
-  /** Acts synchronously if the decision is made. */
   #whenDecided(decision: Decision | Promise<Decision>): void {
-    if (decision instanceof Promise) {
-      decision.then((made) => this.#act(made)).catch((error: unknown) => this.#failed(error));
-      return;
-    }
-    try {
-      this.#act(decision);
-    } catch (error) {
-      this.#failed(error);
-    }
+    if (!(decision instanceof Promise)) return this.#actTogether(decision);
+    decision.then((made) => this.#actTogether(made)).catch((error: unknown) => this.#failed(error));
+  }
+
+  #actTogether(decision: Decision): void {
+    answerTogether(() => {
+      try {
+        this.#act(decision);
+      } catch (error) {
+        this.#failed(error);
+      }
+    });
   }
 
   #act(decision: Decision): void {
