@@ -10,6 +10,7 @@ import {
   nodeReading,
 } from '../node/body.ts';
 import type { AppRequest } from '../node/app-request.ts';
+import { inTurn } from '../node/turn.ts';
 
 /**
  * Reads the body and puts it back into `req`, so that the next handler can read it as if it were the
@@ -51,7 +52,7 @@ function collect(
       else putBack(req, last === null ? slabs.chunks : [...slabs.chunks, last]);
       // The request's own buffer still holds the bytes, so they stay charged until the request is over.
       if (reason !== null && reason !== 'gone') whenOver(() => slabs.release());
-      resolve(reason);
+      inTurn(() => resolve(reason));
     };
     const onReadable = () => {
       while (req.readableLength > 0) {

@@ -493,8 +493,13 @@ describe('The reader of a request body', () => {
     let server: Server;
     let port: number;
     let outcome: Promise<HeldBody | string>;
+    let maxBytes: number;
+    /** What another policy does with the request while its body is read. */
+    let meanwhile: (req: IncomingMessage) => void;
 
     beforeEach(async () => {
+      maxBytes = 100_000;
+      meanwhile = () => {};
       let resolve: (value: Promise<HeldBody | string>) => void;
       outcome = new Promise((done) => (resolve = done));
       server = createServer((plain, res) => {
@@ -502,7 +507,8 @@ describe('The reader of a request body', () => {
           originalUrl: plain.url,
           egContext: {},
         }) as GatewayRequest;
-        resolve(read(req).finally(() => (req.egContext.requestStream ?? req).pipe(res)));
+        resolve(read(req, maxBytes).finally(() => (req.egContext.requestStream ?? req).pipe(res)));
+        meanwhile(plain);
       });
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');
@@ -540,6 +546,47 @@ describe('The reader of a request body', () => {
         expect(budget.held).to.equal(0);
       });
     }
+
+    it('The body reader shares a body with a policy that listens to the request after passing it on', async () => {
+      const heard: Buffer[] = [];
+      meanwhile = (req) => req.on('data', (chunk: Buffer) => heard.push(chunk));
+      const client = post({ 'content-length': bytes.length });
+      client.end(bytes);
+      const [res] = (await once(client, 'response')) as [IncomingMessage];
+      expect((await buffer(res)).equals(bytes)).to.equal(true);
+      expect(Buffer.concat(heard).toString()).to.equal(text);
+    });
+
+    it('The body reader reads on to the end where the head and the body come one by one', async () => {
+      const client = post({ 'content-length': bytes.length });
+      const arrived = once(server, 'request');
+      client.flushHeaders();
+      await arrived;
+      client.write(bytes.subarray(0, 10));
+      await soon(new Promise<never>(() => {}));
+      client.end(bytes.subarray(10));
+      const [res] = (await once(client, 'response')) as [IncomingMessage];
+      expect((await buffer(res)).equals(bytes)).to.equal(true);
+      expect(textOf(held(await outcome))).to.equal(text);
+    });
+
+    it('The body reader reports a body as gone if its request is destroyed in the turn of its arrival', async () => {
+      meanwhile = (req) => req.destroy();
+      const client = post({ 'content-length': bytes.length });
+      client.on('error', () => {});
+      client.end(bytes);
+      expect(await outcome).to.equal('gone');
+      expect(budget.held).to.equal(0);
+    });
+
+    it('The body reader passes on, byte for byte, a chunked body that is there at once and too large', async () => {
+      maxBytes = 10;
+      const client = post({ 'transfer-encoding': 'chunked' });
+      client.end(bytes);
+      const [res] = (await once(client, 'response')) as [IncomingMessage];
+      expect((await buffer(res)).equals(bytes)).to.equal(true);
+      expect(await outcome).to.equal('request-too-large');
+    });
 
     it('The body reader passes on, byte for byte, a network body that turns out too large', async () => {
       const large = Buffer.alloc(1_000_000, 'x');
