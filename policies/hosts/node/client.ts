@@ -2,10 +2,11 @@ import type { ClientPort } from '../../llm-cache/deliver.ts';
 import type { Follower } from '../../llm-cache/follower.ts';
 import type { ForwardedCall } from '../../llm-cache/forwarded-call.ts';
 import type { Reply, ReplyHead } from '../../llm-cache/replies.ts';
+import { ChunkWriter } from './chunk-writer.ts';
 import type { NodeClientParts } from './client-parts.ts';
 import { forward } from './forward.ts';
 import { breakOff } from './response-end.ts';
-import { asBuffer, setHead, takeBack, writeWhole } from './write-reply.ts';
+import { setHead, takeBack, writeWhole } from './write-reply.ts';
 
 /** A client that a Node response answers. Each method returns whether it has answered the request. */
 export class NodeClient implements ClientPort<boolean> {
@@ -29,10 +30,10 @@ export class NodeClient implements ClientPort<boolean> {
     const { res, tally, faults, exchange } = this.#parts;
     try {
       setHead(res, head);
-      res.on('drain', () => follower.resume());
+      const writer = new ChunkWriter(res, () => follower.resume());
       exchange.left.addEventListener('abort', () => follower.leave());
       follower.attach({
-        write: (bytes) => res.write(asBuffer(bytes)),
+        write: (bytes) => writer.write(bytes),
         end: () => res.end(),
         break: () => {
           if (follower.tooSlow) tally.countSlowReader();
