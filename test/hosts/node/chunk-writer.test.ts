@@ -48,7 +48,7 @@ describe('The writer of a shared stream', () => {
     }
     for (const res of responses) res.end();
     for (const received of clientsSee) {
-      await eventually(() => /\r\n0\r\n\r\n$/.test(received()), 'the answer is whole');
+      await eventually(() => received().endsWith('\r\n0\r\n\r\n'), 'the answer is whole');
       const large = `11170\r\n${'x'.repeat(70_000)}\r\n`;
       expect(bodyIn(received())).to.equal(
         `b\r\ndata: one\n\n\r\nb\r\ndata: two\n\n\r\n${large}0\r\n\r\n`,
@@ -78,7 +78,7 @@ describe('The writer of a shared stream', () => {
     await eventually(() => second.socket !== null, 'it is the second response’s turn');
     writer.write(bytesOf('three'));
     second.end();
-    await eventually(() => /\r\n0\r\n\r\n$/.test(received()), 'the answer is whole');
+    await eventually(() => received().endsWith('\r\n0\r\n\r\n'), 'the answer is whole');
     const answers = received().split('HTTP/1.1 200 OK');
     expect(bodyIn(answers[1] ?? '')).to.equal('first');
     expect(bodyIn(answers[2] ?? '')).to.equal('3\r\none\r\n3\r\ntwo\r\n5\r\nthree\r\n0\r\n\r\n');
@@ -96,7 +96,7 @@ describe('The writer of a shared stream', () => {
     await eventually(() => second.socket !== null, 'it is the second response’s turn');
     expect(writer.write(bytesOf('four'))).to.equal(true);
     second.end('second');
-    await eventually(() => /second$/.test(received()), 'the answer is whole');
+    await eventually(() => received().endsWith('second'), 'the answer is whole');
     expect(received()).to.not.match(/three|four/);
   });
 
@@ -112,7 +112,7 @@ describe('The writer of a shared stream', () => {
       write.call(res, chunk.toString().toUpperCase(), 'utf8')) as typeof write;
     writer.write(bytesOf('three'));
     res.end();
-    await eventually(() => /\r\n0\r\n\r\n$/.test(received()), 'the answer is whole');
+    await eventually(() => received().endsWith('\r\n0\r\n\r\n'), 'the answer is whole');
     expect(bodyIn(received())).to.equal('3\r\none\r\n3\r\ntwo\r\n5\r\nTHREE\r\n0\r\n\r\n');
   });
 
