@@ -1,5 +1,6 @@
 import { type ClientRequest, IncomingMessage, type ServerResponse } from 'node:http';
 import { isUnwrapped } from './response-functions.ts';
+import { inTurn } from './turn.ts';
 import { WaitingLayers } from './waiting-layers.ts';
 
 const carrierOf = Symbol('llm-cache carrier');
@@ -10,7 +11,8 @@ interface Carried extends IncomingMessage {
 
 /**
  * Carries an upstream's message through the layers of a response, in place of the proxy's own pipe.
- * It is used if only the proxy itself will write the response.
+ * It is used if only the proxy itself will write the response. What arrives in one turn of the event
+ * loop is written at its end, so that answers which came together leave together.
  */
 export class Carrier {
   readonly #res: ServerResponse;
@@ -19,10 +21,14 @@ export class Carrier {
   #message: IncomingMessage | null = null;
   #hasCall = false;
   #hasHead = false;
+  /** What has arrived in this turn. */
+  #held: Buffer[] = [];
+  #hasEnded = false;
 
   private constructor(res: ServerResponse, layers: WaitingLayers) {
     this.#res = res;
     this.#layers = layers;
+    layers.carriedBy(this);
   }
 
   /** Returns null if an earlier policy wraps the response, and so must see its functions called. */
@@ -58,22 +64,40 @@ export class Carrier {
     this.#message = message;
     res.emit('pipe', message);
     message.on('data', (chunk: Buffer) => {
-      if (this.#message === null) return;
-      this.#writeHead();
-      // If the head cannot be written, the guard detaches the message.
-      if (this.#message !== null && !this.#layers.top.write([chunk])) message.pause();
+      if (this.#held.push(chunk) === 1) inTurn(this.#flushAtTurnsEnd);
+      if (!this.#layers.isWaiting) this.flush();
     });
     message.on('end', () => {
-      if (this.#message === null) return;
-      this.#writeHead();
-      if (this.#message !== null) this.#layers.top.end([]);
+      this.#hasEnded = true;
+      if (this.#held.length === 0) this.flush();
     });
     res.on('drain', () => message.resume());
   }
 
+  /** Writes what has arrived. */
+  flush(): void {
+    const held = this.#held;
+    this.#held = [];
+    const message = this.#message;
+    if (message === null || (held.length === 0 && !this.#hasEnded)) return;
+    this.#writeHead();
+    for (const chunk of held) {
+      // If something cannot be written, the guard detaches the message.
+      if (this.#message !== null && !this.#layers.top.write([chunk])) message.pause();
+    }
+    if (!this.#hasEnded || this.#message === null) return;
+    this.#message = null;
+    this.#layers.top.end([]);
+  }
+
+  readonly #flushAtTurnsEnd = (): void => {
+    if (this.#held.length > 0) this.flush();
+  };
+
   /** Stops writing the message into the response, as `unpipe` would. */
   detach(message: IncomingMessage): void {
     if (this.#message !== message) return;
+    this.flush();
     this.#message = null;
     this.#res.emit('unpipe', message);
   }

@@ -1,5 +1,6 @@
 import { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
+import process from 'node:process';
 import { asBuffer } from './write-reply.ts';
 
 const { write: nodeWrite } = ServerResponse.prototype;

@@ -193,10 +193,11 @@ export class ResponseGuard implements Overruling {
     const message = this.#passing;
     const isOver = message === null || (message.readableEnded && !isUnwritten);
     if (isOver || this.#hasFailed) return;
-    this.#hasFailed = true;
     const res = this.#res;
-    // The proxy's error handler answers through the response's functions.
+    // The proxy's error handler answers through the response's functions. What came before goes out.
     waitingLayers(res)?.install();
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
     if (this.#isGone) return this.#close();
     message.unpipe(res);
     if (res.headersSent) {

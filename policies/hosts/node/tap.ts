@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import process from 'node:process';
 import type { BodySink } from '../../shared/bytes/body-sink.ts';
 import { Gathering } from '../../shared/bytes/gathering.ts';
 import type { ResponseObserver } from '../../shared/exchange.ts';
@@ -44,6 +45,7 @@ class Tap extends HeadLayer implements CallWatcher {
   #body: BodySink | null;
   #headSeen = false;
   #ending = false;
+  #hasEnded = false;
   #isOver = false;
 
   constructor(options: TapOptions) {
@@ -62,10 +64,11 @@ class Tap extends HeadLayer implements CallWatcher {
   }
 
   cut(reason: Cut): void {
-    this.#finish(reason);
+    this.#finish(this.#hasEnded ? null : reason);
   }
 
   release(): void {
+    if (this.#hasEnded) this.#finish(null);
     this.#isOver = true;
     this.#observer = null;
     this.#owner = null;
@@ -110,7 +113,9 @@ class Tap extends HeadLayer implements CallWatcher {
   #afterEnd(args: readonly unknown[]): void {
     this.#call.complete();
     this.#feed(args[0], args[1]);
-    this.#finish(null);
+    this.#hasEnded = true;
+    // The other answers of this turn go out before this one is read.
+    process.nextTick(() => this.#finish(null));
   }
 
   #feed(chunk: unknown, encoding: unknown): void {

@@ -1,3 +1,5 @@
+import process from 'node:process';
+
 let steps: (() => void)[] = [];
 let answers: (() => void)[] = [];
 

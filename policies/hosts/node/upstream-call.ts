@@ -138,6 +138,8 @@ export class UpstreamCall implements LeaderCall, GuardedCall {
   }
 
   #clientLeft(): void {
+    // An answer that has arrived whole is complete, though its client has not got it.
+    waitingLayers(this.#res)?.flush();
     if (this.#res.writableEnded) return this.#release();
     this.#isGone = true;
     this.#guard.clientLeft();

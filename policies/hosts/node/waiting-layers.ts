@@ -9,6 +9,11 @@ export function waitingLayers(res: ServerResponse): WaitingLayers | undefined {
   return waiting.get(res);
 }
 
+/** A carrier that holds back what it writes until the end of the turn. */
+interface HoldingCarrier {
+  flush(): void;
+}
+
 /**
  * The layers of a response whose functions are still Node's own. What the carrier writes passes
  * through the layers all the same. With Express, each response has its own hidden class, so that
@@ -18,6 +23,7 @@ export class WaitingLayers {
   readonly #res: ServerResponse;
   #top: Below;
   #isWaiting = true;
+  #carrier: HoldingCarrier | null = null;
 
   constructor(res: ServerResponse, whenOver: (then: () => void) => void) {
     this.#res = res;
@@ -36,6 +42,16 @@ export class WaitingLayers {
     return this.#isWaiting;
   }
 
+  /** Sets the carrier that writes through the layers. */
+  carriedBy(carrier: HoldingCarrier): void {
+    this.#carrier = carrier;
+  }
+
+  /** Lets the carrier write what it holds back. */
+  flush(): void {
+    this.#carrier?.flush();
+  }
+
   /** Adds a layer on top of the others, and returns what is below it. */
   add(layer: Below): Below {
     const below = this.#top;
@@ -50,5 +66,6 @@ export class WaitingLayers {
     waiting.delete(this.#res);
     wrapFunctions(this.#res, this.#top);
     this.#top = new ResponseFunctions(this.#res);
+    this.flush();
   }
 }
