@@ -66,7 +66,10 @@ export function breakOff(res: ServerResponse): void {
   // RFC 9112, section 6.3: a body with neither chunks nor a length ends when the connection closes,
   // so only a reset tells an incomplete body from a complete one.
   const endsWithConnection = !res.chunkedEncoding && !res.hasHeader('content-length');
-  if (res.headersSent && endsWithConnection && res.socket !== null) reset(res.socket);
+  const { socket } = res;
+  // Node holds what was written in this tick back, and would drop it.
+  while ((socket?.writableCorked ?? 0) > 0) socket?.uncork();
+  if (res.headersSent && endsWithConnection && socket !== null) reset(socket);
   res.destroy();
 }
 
