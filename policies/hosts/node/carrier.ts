@@ -3,6 +3,9 @@ import { isUnwrapped } from './response-functions.ts';
 import { inTurn } from './turn.ts';
 import { WaitingLayers } from './waiting-layers.ts';
 
+/** Pieces of one turn that are no larger together are written as one. */
+const maxJoinedBytes = 16 * 1024;
+
 const carrierOf = Symbol('llm-cache carrier');
 
 interface Carried extends IncomingMessage {
@@ -81,7 +84,7 @@ export class Carrier {
     const message = this.#message;
     if (message === null || (held.length === 0 && !this.#hasEnded)) return;
     this.#writeHead();
-    for (const chunk of held) {
+    for (const chunk of joinedIfSmall(held)) {
       // If something cannot be written, the guard detaches the message.
       if (this.#message !== null && !this.#layers.top.write([chunk])) message.pause();
     }
@@ -107,6 +110,14 @@ export class Carrier {
     this.#hasHead = true;
     this.#layers.top.writeHead([this.#res.statusCode]);
   }
+}
+
+/** An upstream may send a byte at a time, and each write costs some microseconds. */
+function joinedIfSmall(pieces: readonly Buffer[]): readonly Buffer[] {
+  if (pieces.length < 2) return pieces;
+  let size = 0;
+  for (const { length } of pieces) size += length;
+  return size > maxJoinedBytes ? pieces : [Buffer.concat(pieces, size)];
 }
 
 const inNode = IncomingMessage.prototype;

@@ -68,7 +68,7 @@ export function breakOff(res: ServerResponse): void {
   const endsWithConnection = !res.chunkedEncoding && !res.hasHeader('content-length');
   const { socket } = res;
   // Node holds what was written in this tick back, and would drop it.
-  while ((socket?.writableCorked ?? 0) > 0) socket?.uncork();
+  for (let corks = socket?.writableCorked ?? 0; corks > 0; corks--) socket?.uncork();
   if (res.headersSent && endsWithConnection && socket !== null) reset(socket);
   res.destroy();
 }

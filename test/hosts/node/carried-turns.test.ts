@@ -15,7 +15,11 @@ import { eventually } from '../../support/eventually.ts';
 class Ends extends HeadLayer {
   readonly #said: string[];
 
-  constructor(res: http.ServerResponse, said: string[]) {
+  static of(res: http.ServerResponse, said: string[]): Ends {
+    return new Ends(res, said);
+  }
+
+  private constructor(res: http.ServerResponse, said: string[]) {
     super(res);
     this.#said = said;
   }
@@ -59,7 +63,7 @@ describe('What a carrier receives in one turn', () => {
     const guard = guardOf(req, res, faults);
     const carrier = Carrier.of(res, (then) => end.when(then)) as Carrier;
     const call = new UpstreamCall(req, res, { end, guard });
-    new Ends(res, said);
+    Ends.of(res, said);
     const observer = {
       isDone: false,
       head() {},
@@ -134,14 +138,23 @@ describe('What a carrier receives in one turn', () => {
     expect(got()).to.include('3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n');
   });
 
-  it('Several pieces of one turn are written in their order', async () => {
+  it('Small pieces of one turn are written as one, in their order', async () => {
     const { message, got } = await carried();
     for (const piece of ['one', 'two', 'three']) message.push(piece);
     await eventually(() => got().includes('three'), 'the pieces are there');
-    expect(got()).to.include('3\r\none\r\n3\r\ntwo\r\n5\r\nthree\r\n');
+    expect(got()).to.include('\r\nb\r\nonetwothree\r\n');
     message.push('four');
     message.push(null);
     await eventually(() => got().includes('\r\n0\r\n'), 'the answer is whole');
     expect(got()).to.include('three\r\n4\r\nfour\r\n0\r\n\r\n');
+  });
+
+  it('Large pieces of one turn are written one by one, in their order', async () => {
+    const { message, got } = await carried();
+    for (const letter of ['a', 'b']) message.push(letter.repeat(10_000));
+    message.push(null);
+    await eventually(() => got().includes('\r\n0\r\n'), 'the answer is whole');
+    const frames = ['a', 'b'].map((letter) => `2710\r\n${letter.repeat(10_000)}\r\n`);
+    expect(got()).to.include(`${frames.join('')}0\r\n\r\n`);
   });
 });
