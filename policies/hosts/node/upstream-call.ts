@@ -64,6 +64,8 @@ export class UpstreamCall implements LeaderCall, GuardedCall {
       if (!(source instanceof IncomingMessage)) this.#follow(source);
     });
     parts.end.first(() => this.#clientLeft());
+    // A request that was read to its end cannot break, and a listener costs as much as a digest.
+    if (req.readableEnded) return;
     req.once('aborted', () => {
       this.#requestAborted = true;
       this.abandon();
