@@ -3,6 +3,8 @@ import { isUnwrapped } from './response-functions.ts';
 import { inTurn } from './turn.ts';
 import { WaitingLayers } from './waiting-layers.ts';
 
+/** The most bytes of a message that wait for the end of a turn. */
+const maxHeldBytes = 128 * 1024;
 /** Pieces of one turn that are no larger together are written as one. */
 const maxJoinedBytes = 16 * 1024;
 
@@ -26,6 +28,7 @@ export class Carrier {
   #hasHead = false;
   /** What has arrived in this turn. */
   #held: Buffer[] = [];
+  #heldBytes = 0;
   #hasEnded = false;
 
   private constructor(res: ServerResponse, layers: WaitingLayers) {
@@ -68,7 +71,8 @@ export class Carrier {
     res.emit('pipe', message);
     message.on('data', (chunk: Buffer) => {
       if (this.#held.push(chunk) === 1) inTurn(this.#flushAtTurnsEnd);
-      if (!this.#layers.isWaiting) this.flush();
+      this.#heldBytes += chunk.length;
+      if (this.#heldBytes > maxHeldBytes || !this.#layers.isWaiting) this.flush();
     });
     message.on('end', () => {
       this.#hasEnded = true;
@@ -81,6 +85,7 @@ export class Carrier {
   flush(): void {
     const held = this.#held;
     this.#held = [];
+    this.#heldBytes = 0;
     const message = this.#message;
     if (message === null || (held.length === 0 && !this.#hasEnded)) return;
     this.#writeHead();

@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Flight } from '../../llm-cache/flight.ts';
 import { type ForwardedCall, otherCachesHeaders } from '../../llm-cache/forwarded-call.ts';
 import type { NodeClientParts } from './client-parts.ts';
-import { breakOff } from './response-end.ts';
+import { breakOff, uncork } from './response-end.ts';
 import type { Below } from './response-functions.ts';
 import { HeadLayer } from './response-layer.ts';
 import { type CallOwner, headerText, tap } from './tap.ts';
@@ -83,6 +83,8 @@ class Leader implements CallOwner {
     const { res, maxBehind, tally } = this.#parts;
     if (res.destroyed) return true;
     if (!this.#flight.hasCompany) return false;
+    // What Node holds back until the end of the tick does not wait for the client.
+    if (res.writableLength > maxBehind) uncork(res);
     if (res.writableLength > maxBehind) {
       tally.countSlowReader();
       breakOff(res);

@@ -61,14 +61,19 @@ export function isGone(req: IncomingMessage, res: ServerResponse): boolean {
   return res.destroyed || req.socket.destroyed;
 }
 
+/** Lets out what was written in this tick, which Node holds back until its end. */
+export function uncork({ socket }: ServerResponse): void {
+  for (let corks = socket?.writableCorked ?? 0; corks > 0; corks--) socket?.uncork();
+}
+
 /** Ends a response in a way that tells its client that it is incomplete. */
 export function breakOff(res: ServerResponse): void {
   // RFC 9112, section 6.3: a body with neither chunks nor a length ends when the connection closes,
   // so only a reset tells an incomplete body from a complete one.
   const endsWithConnection = !res.chunkedEncoding && !res.hasHeader('content-length');
+  // Otherwise, Node would drop what was written in this tick.
+  uncork(res);
   const { socket } = res;
-  // Node holds what was written in this tick back, and would drop it.
-  for (let corks = socket?.writableCorked ?? 0; corks > 0; corks--) socket?.uncork();
   if (res.headersSent && endsWithConnection && socket !== null) reset(socket);
   res.destroy();
 }
