@@ -8,6 +8,9 @@ const maxHeldBytes = 128 * 1024;
 /** Pieces of one turn that are no larger together are written as one. */
 const maxJoinedBytes = 16 * 1024;
 
+/** How many responses have a carrier now. */
+let carried = 0;
+
 const carrierOf = Symbol('llm-cache carrier');
 
 interface Carried extends IncomingMessage {
@@ -17,7 +20,8 @@ interface Carried extends IncomingMessage {
 /**
  * Carries an upstream's message through the layers of a response, in place of the proxy's own pipe.
  * It is used if only the proxy itself will write the response. What arrives in one turn of the event
- * loop is written at its end, so that answers which came together leave together.
+ * loop is written at its end, so that answers which came together leave together; a lone answer has
+ * none to wait for.
  */
 export class Carrier {
   readonly #res: ServerResponse;
@@ -39,7 +43,10 @@ export class Carrier {
 
   /** Returns null if an earlier policy wraps the response, and so must see its functions called. */
   static of(res: ServerResponse, whenOver: (then: () => void) => void): Carrier | null {
-    return isUnwrapped(res) ? new Carrier(res, new WaitingLayers(res, whenOver)) : null;
+    if (!isUnwrapped(res)) return null;
+    carried++;
+    whenOver(() => carried--);
+    return new Carrier(res, new WaitingLayers(res, whenOver));
   }
 
   /** Follows the proxy's call to the upstream, and takes over the pipe of its message. */
@@ -70,9 +77,11 @@ export class Carrier {
     this.#message = message;
     res.emit('pipe', message);
     message.on('data', (chunk: Buffer) => {
-      if (this.#held.push(chunk) === 1) inTurn(this.#flushAtTurnsEnd);
+      this.#held.push(chunk);
       this.#heldBytes += chunk.length;
-      if (this.#heldBytes > maxHeldBytes || !this.#layers.isWaiting) this.flush();
+      const mayWait = carried > 1 && this.#heldBytes <= maxHeldBytes && this.#layers.isWaiting;
+      if (!mayWait) this.flush();
+      else if (this.#held.length === 1) inTurn(this.#flushAtTurnsEnd);
     });
     message.on('end', () => {
       this.#hasEnded = true;

@@ -35,14 +35,18 @@ class Ends extends HeadLayer {
 describe('What a carrier receives in one turn', () => {
   let server: http.Server;
   let said: string[];
+  /** Other responses under way, for which a lone one would not wait. */
+  const idle: http.ServerResponse[] = [];
   const faults = new FaultLog({ info() {}, warn() {}, error: (text) => void said.push(text) });
 
   beforeEach(async () => {
     said = [];
     server = http.createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    idle.push((await carried()).res);
   });
   afterEach(() => {
+    for (const res of idle.splice(0)) res.destroy();
     server.close().closeAllConnections();
   });
 
@@ -147,6 +151,23 @@ describe('What a carrier receives in one turn', () => {
     message.push(null);
     await eventually(() => got().includes('\r\n0\r\n'), 'the answer is whole');
     expect(got()).to.include('three\r\n4\r\nfour\r\n0\r\n\r\n');
+  });
+
+  it('A lone answer is written as it arrives', async () => {
+    for (const res of idle.splice(0)) {
+      res.destroy();
+      await new Promise((resolve) => res.once('close', resolve));
+    }
+    const { res, message, got } = await carried();
+    message.push('one');
+    await new Promise<void>((resolve) => {
+      message.once('data', () => {
+        expect(res.headersSent).to.equal(true);
+        resolve();
+      });
+    });
+    message.push(null);
+    await eventually(() => got().includes('3\r\none\r\n0\r\n'), 'the answer is whole');
   });
 
   it('Large pieces of one turn are written one by one, in their order', async () => {
