@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { takesGzip } from '../../llm-cache/compressed-hits.ts';
 import type { ByteAccount } from '../../shared/bytes/budget.ts';
 import type { BodyReason, Exchange, LlmRequest } from '../../shared/exchange.ts';
@@ -28,6 +28,8 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
   readonly path: string;
   readonly query: string;
   readonly #state: RequestState;
+  /** Behind Express, reading a property of the request costs as much as a lookup of all headers. */
+  #headers: IncomingHttpHeaders | null = null;
 
   constructor(state: RequestState) {
     const { originalUrl } = state.req;
@@ -123,12 +125,12 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
   }
 
   header(name: string): string | undefined {
-    const value = this.#state.req.headers[name];
+    const value = this.headers[name];
     return Array.isArray(value) ? value.join(', ') : value;
   }
 
-  get headers(): LlmRequest['headers'] {
-    return this.#state.req.headers;
+  get headers(): IncomingHttpHeaders {
+    return (this.#headers ??= this.#state.req.headers);
   }
 
   get ownHeaders(): readonly string[] {
@@ -163,6 +165,8 @@ export abstract class NodeExchange implements Exchange, LlmRequest, HostRequest 
 
   /** True for the first step of `policy` that takes the request; a later one lets it pass. */
   claim(policy: string): boolean {
+    // A policy in between may have given the request other headers.
+    this.#headers = null;
     return this.#state.claim(policy);
   }
 
