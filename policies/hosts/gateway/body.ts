@@ -82,14 +82,15 @@ class Collector {
   #readOrListen(): void {
     if (this.#parts === null) return;
     const { req, done } = this.#parts;
-    if (!req.complete && !req.destroyed) {
+    if (req.destroyed) return this.#finish('gone');
+    if (!req.complete) {
       this.listen();
       req.resume();
       return;
     }
-    const body = req.destroyed ? null : (req.read() as Buffer | null);
-    const reason = req.destroyed ? 'gone' : body === null ? null : this.#add(body);
-    this.#close(reason);
+    const body = req.read() as Buffer | null;
+    const reason = body === null ? null : this.#add(body);
+    this.#parts = null;
     done(reason);
   }
 
@@ -112,14 +113,10 @@ class Collector {
 
   #finish(reason: BodyReason | null): void {
     if (this.#parts === null) return;
-    const { done } = this.#parts;
-    this.#close(reason);
-    inTurn(() => done(reason));
-  }
-
-  #close(reason: BodyReason | null): void {
-    if (reason === 'gone') this.#parts?.buffer.slabs.release();
+    const { buffer, done } = this.#parts;
     this.#parts = null;
+    if (reason === 'gone') buffer.slabs.release();
+    inTurn(() => done(reason));
   }
 }
 

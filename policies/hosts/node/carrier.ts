@@ -35,10 +35,9 @@ export class Carrier {
   #heldBytes = 0;
   #hasEnded = false;
 
-  private constructor(res: ServerResponse, layers: WaitingLayers) {
+  private constructor(res: ServerResponse, whenOver: (then: () => void) => void) {
     this.#res = res;
-    this.#layers = layers;
-    layers.carriedBy(this);
+    this.#layers = new WaitingLayers(res, whenOver, this.#flush);
   }
 
   /** Returns null if an earlier policy wraps the response, and so must see its functions called. */
@@ -46,7 +45,7 @@ export class Carrier {
     if (!isUnwrapped(res)) return null;
     carried++;
     whenOver(() => carried--);
-    return new Carrier(res, new WaitingLayers(res, whenOver));
+    return new Carrier(res, whenOver);
   }
 
   /** Follows the proxy's call to the upstream, and takes over the pipe of its message. */
@@ -80,41 +79,37 @@ export class Carrier {
       this.#held.push(chunk);
       this.#heldBytes += chunk.length;
       const mayWait = carried > 1 && this.#heldBytes <= maxHeldBytes && this.#layers.isWaiting;
-      if (!mayWait) this.flush();
-      else if (this.#held.length === 1) inTurn(this.#flushAtTurnsEnd);
+      if (!mayWait) this.#flush();
+      else if (this.#held.length === 1) inTurn(this.#flush);
     });
     message.on('end', () => {
       this.#hasEnded = true;
-      if (this.#held.length === 0) this.flush();
+      if (this.#held.length === 0) this.#flush();
     });
     res.on('drain', () => message.resume());
   }
 
   /** Writes what has arrived. */
-  flush(): void {
-    const held = this.#held;
+  readonly #flush = (): void => {
+    const [held, bytes] = [this.#held, this.#heldBytes];
     this.#held = [];
     this.#heldBytes = 0;
     const message = this.#message;
     if (message === null || (held.length === 0 && !this.#hasEnded)) return;
     this.#writeHead();
-    for (const chunk of joinedIfSmall(held)) {
+    for (const chunk of joinedIfSmall(held, bytes)) {
       // If something cannot be written, the guard detaches the message.
       if (this.#message !== null && !this.#layers.top.write([chunk])) message.pause();
     }
     if (!this.#hasEnded || this.#message === null) return;
     this.#message = null;
     this.#layers.top.end([]);
-  }
-
-  readonly #flushAtTurnsEnd = (): void => {
-    if (this.#held.length > 0) this.flush();
   };
 
   /** Stops writing the message into the response, as `unpipe` would. */
   detach(message: IncomingMessage): void {
     if (this.#message !== message) return;
-    this.flush();
+    this.#flush();
     this.#message = null;
     this.#res.emit('unpipe', message);
   }
@@ -127,11 +122,9 @@ export class Carrier {
 }
 
 /** An upstream may send a byte at a time, and each write costs some microseconds. */
-function joinedIfSmall(pieces: readonly Buffer[]): readonly Buffer[] {
-  if (pieces.length < 2) return pieces;
-  let size = 0;
-  for (const { length } of pieces) size += length;
-  return size > maxJoinedBytes ? pieces : [Buffer.concat(pieces, size)];
+function joinedIfSmall(pieces: readonly Buffer[], bytes: number): readonly Buffer[] {
+  const isJoined = pieces.length > 1 && bytes <= maxJoinedBytes;
+  return isJoined ? [Buffer.concat(pieces, bytes)] : pieces;
 }
 
 const inNode = IncomingMessage.prototype;

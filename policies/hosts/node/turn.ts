@@ -1,7 +1,27 @@
 import process from 'node:process';
 
-let steps: (() => void)[] = [];
-let answers: (() => void)[] = [];
+/** Steps that run one right after the other. They must not throw. */
+class Batch {
+  readonly #schedule: (run: () => void) => void;
+  #steps: (() => void)[] = [];
+
+  constructor(schedule: (run: () => void) => void) {
+    this.#schedule = schedule;
+  }
+
+  add(step: () => void): void {
+    if (this.#steps.push(step) === 1) this.#schedule(this.run);
+  }
+
+  readonly run = (): void => {
+    const now = this.#steps;
+    this.#steps = [];
+    for (const step of now) step();
+  };
+}
+
+const turn = new Batch((run) => setImmediate(run));
+const answers = new Batch((run) => process.nextTick(run));
 
 /**
  * Runs `step` after everything that arrived in this turn of the event loop has been read. All steps
@@ -9,7 +29,7 @@ let answers: (() => void)[] = [];
  * throw.
  */
 export function inTurn(step: () => void): void {
-  if (steps.push(step) === 1) setImmediate(runTurn);
+  turn.add(step);
 }
 
 /**
@@ -18,18 +38,10 @@ export function inTurn(step: () => void): void {
  * work between them. `answer` must not throw.
  */
 export function answerTogether(answer: () => void): void {
-  if (answers.push(answer) === 1) process.nextTick(runAnswers);
+  answers.add(answer);
 }
 
-/** Runs all waiting steps now. */
+/** Runs all steps that wait for the end of the turn now. */
 export function runTurn(): void {
-  const now = steps;
-  steps = [];
-  for (const step of now) step();
-}
-
-function runAnswers(): void {
-  const now = answers;
-  answers = [];
-  for (const answer of now) answer();
+  turn.run();
 }

@@ -9,11 +9,6 @@ export function waitingLayers(res: ServerResponse): WaitingLayers | undefined {
   return waiting.get(res);
 }
 
-/** A carrier that holds back what it writes until the end of the turn. */
-interface HoldingCarrier {
-  flush(): void;
-}
-
 /**
  * The layers of a response whose functions are still Node's own. What the carrier writes passes
  * through the layers all the same. With Express, each response has its own hidden class, so that
@@ -23,10 +18,12 @@ export class WaitingLayers {
   readonly #res: ServerResponse;
   #top: Below;
   #isWaiting = true;
-  #carrier: HoldingCarrier | null = null;
+  /** Lets the carrier write what it holds back. */
+  readonly flush: () => void;
 
-  constructor(res: ServerResponse, whenOver: (then: () => void) => void) {
+  constructor(res: ServerResponse, whenOver: (then: () => void) => void, flush: () => void) {
     this.#res = res;
+    this.flush = flush;
     this.#top = new ResponseFunctions(res);
     waiting.set(res, this);
     // An old WeakMap keeps the value of a young key alive as long as the key.
@@ -40,16 +37,6 @@ export class WaitingLayers {
 
   get isWaiting(): boolean {
     return this.#isWaiting;
-  }
-
-  /** Sets the carrier that writes through the layers. */
-  carriedBy(carrier: HoldingCarrier): void {
-    this.#carrier = carrier;
-  }
-
-  /** Lets the carrier write what it holds back. */
-  flush(): void {
-    this.#carrier?.flush();
   }
 
   /** Adds a layer on top of the others, and returns what is below it. */

@@ -38,6 +38,14 @@ describe('The writer of a shared stream', () => {
   const responsesAre = (count: number) =>
     eventually(() => responses.length === count, `${count} responses are open`);
 
+  /** Sends two requests on one connection. Returns both responses and what the client has received. */
+  async function askTwice() {
+    const received = ask(get('/first') + get('/second'));
+    await responsesAre(2);
+    const [first, second] = responses as [http.ServerResponse, http.ServerResponse];
+    return { received, first, second };
+  }
+
   it('A shared stream reaches each client in the chunks that Node itself would send', async () => {
     const clientsSee = [ask(get()), ask(get())];
     await responsesAre(2);
@@ -68,9 +76,7 @@ describe('The writer of a shared stream', () => {
   });
 
   it('A shared stream waits for the response before it on its connection', async () => {
-    const received = ask(get('/first') + get('/second'));
-    await responsesAre(2);
-    const [first, second] = responses as [http.ServerResponse, http.ServerResponse];
+    const { received, first, second } = await askTwice();
     const writer = new ChunkWriter(second, () => {});
     writer.write(bytesOf('one'));
     writer.write(bytesOf('two'));
@@ -85,9 +91,7 @@ describe('The writer of a shared stream', () => {
   });
 
   it('A shared stream writes nothing more into a response that another handler has ended', async () => {
-    const received = ask(get('/first') + get('/second'));
-    await responsesAre(2);
-    const [first, second] = responses as [http.ServerResponse, http.ServerResponse];
+    const { received, first, second } = await askTwice();
     const writer = new ChunkWriter(first, () => {});
     writer.write(bytesOf('one'));
     writer.write(bytesOf('two'));
